@@ -1,0 +1,66 @@
+/** Dependencies flow downwards only, and each outside library has one owner (docs/tour.md). */
+
+/** From the bottom up. A layer may import from itself and from layers below it. */
+const LAYERS = [
+  '^src/[^/]+[.]ts$',
+  '^src/(formats|kernels)/',
+  '^src/pool/',
+  '^src/models/',
+  '^src/(tasks|decompose|engine)/',
+  '^src/masks/',
+  '^src/evaluate/',
+  '^src/report/',
+  '^src/run/',
+  '^cli/',
+];
+
+/** Outside library → the only places that may import it. */
+const OWNERS = {
+  '@tensorflow/': '^(src/(engine|masks)|bench)/',
+  piscina: '^src/pool/',
+  '@huggingface/tokenizers': '^src/formats/tokenizer[.]ts$',
+  '@huggingface/hub': '^src/formats/hub[.]ts$',
+  'csv-parse': '^src/formats/',
+  'pure-rand': '^src/random[.]ts$',
+  'cli-progress': '^cli/',
+  yargs: '^cli/',
+  yaml: '^cli/',
+};
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    ...LAYERS.flatMap((layer, level) =>
+      LAYERS.slice(level + 1).map((above) => ({
+        name: `${layer} below ${above}`,
+        severity: 'error',
+        // src/index.ts is the public surface: it looks down on everything.
+        from: { path: layer, pathNot: '^src/index[.]ts$' },
+        to: { path: above },
+      })),
+    ),
+    ...Object.entries(OWNERS).map(([library, owner]) => ({
+      name: `${library} has one owner`,
+      severity: 'error',
+      from: { pathNot: owner },
+      to: { path: `node_modules/${library}` },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types'],
+      extensions: ['.ts', '.js', '.d.ts'],
+    },
+    exclude: { path: '^(dist|tests)/' },
+  },
+};

@@ -1,0 +1,26 @@
+/** All memory of the kernels: one stack of blocks, grown on demand, given back by returning to a mark. */
+
+/** The host and the SIMD loads like cache lines. */
+const ALIGNMENT: usize = 64;
+const PAGE: usize = 65536;
+
+let top: usize = (__heap_base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+
+/** The present height of the stack, to hand to `release` later. */
+export function mark(): usize {
+  return top;
+}
+
+/** Frees everything allocated since `mark` returned this value. */
+export function release(height: usize): void {
+  top = height;
+}
+
+/** A block of `bytes` bytes, aligned to 64; its content is whatever was there before. Traps if memory is used up. */
+export function allocate(bytes: usize): usize {
+  const start = top;
+  top = (start + bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+  const missing = <isize>(top - (<usize>memory.size()) * PAGE);
+  if (top < start || (missing > 0 && memory.grow(<i32>((<usize>missing + PAGE - 1) / PAGE)) < 0)) unreachable();
+  return start;
+}

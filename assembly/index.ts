@@ -1,0 +1,35 @@
+/** What the host may call; both builds export the same. Matrices are row-major, pointers are byte addresses. */
+import { SET, gemm } from './gemm';
+import { multiplyAddInRegisters } from './peak';
+
+export { allocate, mark, release } from './arena';
+export { project } from './project';
+export { svd, svdOfProduct } from './svd';
+
+/** C [m, n] ← op(A) op(B): A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or [n, k] with `transposeB`. */
+export function gemmF32(
+  transposeA: bool, transposeB: bool, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
+): void {
+  const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
+  const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
+  gemm<f32>(SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n);
+}
+
+/** As `gemmF32`, in f64. */
+export function gemmF64(
+  transposeA: bool, transposeB: bool, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
+): void {
+  const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
+  const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
+  gemm<f64>(SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n);
+}
+
+/** See `multiplyAddInRegisters`. */
+export function peakF32(rounds: i32): f32 {
+  return multiplyAddInRegisters<f32>(rounds);
+}
+
+/** See `multiplyAddInRegisters`. */
+export function peakF64(rounds: i32): f64 {
+  return multiplyAddInRegisters<f64>(rounds);
+}

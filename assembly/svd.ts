@@ -1,0 +1,89 @@
+/** Thin singular value decompositions of f32 matrices and of products of two, u and vt with `rank` vectors each. */
+import { mark, release } from './arena';
+import { clear, create } from './arrays';
+import { widen, widenTransposed, writeFactors } from './factors';
+import { SET, gemm } from './gemm';
+import { applyReflectors } from './householder';
+import { factorRows } from './qr';
+import { decompose } from './spectrum';
+import { copyRows } from './vector';
+
+/** A [rows, cols] = u diag(s) vt, rank min(rows, cols). Returns false if A has an entry that is not finite. */
+export function svd(rows: i32, cols: i32, a: usize, u: usize, s: usize, vt: usize): bool {
+  const height = mark();
+  const z = create<f64>(rows * cols);
+  if (rows > cols) widenTransposed(rows, cols, a, z);
+  else widen(rows * cols, a, z);
+  const finite = writeDecomposition(rows, cols, z, u, s, vt);
+  release(height);
+  return finite;
+}
+
+/**
+ * A [rows, inner] · B [inner, cols] = u diag(s) vt, rank min(rows, inner, cols). Where the inner dimension is the
+ * smallest the product is never formed: with A = Q_A R_A and B^T = Q_B R_B, the triplets of R_A R_B^T are turned
+ * by Q_A and Q_B. Returns false if A or B has an entry that is not finite.
+ */
+export function svdOfProduct(
+  rows: i32, inner: i32, cols: i32, a: usize, b: usize, u: usize, s: usize, vt: usize,
+): bool {
+  const height = mark();
+  const left = create<f64>(rows * inner);
+  const right = create<f64>(inner * cols);
+  widenTransposed(rows, inner, a, left);
+  widen(inner * cols, b, right);
+  const finite =
+    inner > min(rows, cols)
+      ? svdOfDenseProduct(rows, inner, cols, left, right, u, s, vt)
+      : svdOfFactors(rows, inner, cols, left, right, u, s, vt);
+  release(height);
+  return finite;
+}
+
+/** A^T [inner, rows] and B [inner, cols] in f64. */
+function svdOfDenseProduct(
+  rows: i32, inner: i32, cols: i32, a: usize, b: usize, u: usize, s: usize, vt: usize,
+): bool {
+  const z = create<f64>(rows * cols);
+  if (rows > cols) gemm<f64>(SET, false, cols, rows, inner, b, 1, cols, a, rows, 1, z, rows);
+  else gemm<f64>(SET, false, rows, cols, inner, a, 1, rows, b, cols, 1, z, cols);
+  return writeDecomposition(rows, cols, z, u, s, vt);
+}
+
+/** Decomposes a matrix that is given with its shorter side first, in f64: Z = A, or A^T where rows > cols. */
+function writeDecomposition(rows: i32, cols: i32, z: usize, u: usize, s: usize, vt: usize): bool {
+  const n = min(rows, cols), m = max(rows, cols);
+  const x = create<f64>(n * n);
+  const sigma = create<f64>(n);
+  if (!decompose(n, m, z, x, sigma)) return false;
+  if (rows > cols) writeFactors(rows, cols, n, z, sigma, x, u, s, vt);
+  else writeFactors(rows, cols, n, x, sigma, z, u, s, vt);
+  return true;
+}
+
+/** A^T [r, rows] and B [r, cols] in f64, r ≤ rows and r ≤ cols; both are used up. */
+function svdOfFactors(
+  rows: i32, r: i32, cols: i32, a: usize, b: usize, u: usize, s: usize, vt: usize,
+): bool {
+  const tauA = create<f64>(r), tauB = create<f64>(r), sigma = create<f64>(r);
+  const lowerA = create<f64>(r * r), lowerB = create<f64>(r * r);
+  const core = create<f64>(r * r), x = create<f64>(r * r);
+  factorRows(r, rows, a, lowerA, tauA);
+  factorRows(r, cols, b, lowerB, tauB);
+  // A B = (L_A Q_A)^T (L_B Q_B), so the core is L_A^T L_B.
+  gemm<f64>(SET, false, r, r, r, lowerA, 1, r, lowerB, r, 1, core, r);
+  if (!decompose(r, r, core, x, sigma)) return false;
+  const left = turned(r, rows, x, a, tauA);
+  const right = turned(r, cols, core, b, tauB);
+  writeFactors(rows, cols, r, left, sigma, right, u, s, vt);
+  return true;
+}
+
+/** X Q [r, m] for X [r, r] and the Q whose reflectors stand in `a` [r, m]. */
+function turned(r: i32, m: i32, x: usize, a: usize, tau: usize): usize {
+  const rows = create<f64>(r * m);
+  clear<f64>(rows, r * m);
+  copyRows(r, r, x, r, rows, m);
+  applyReflectors(r, m, r, rows, m, a, m, tau);
+  return rows;
+}

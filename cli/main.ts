@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/** The command line: reads flags, calls the library, prints. Exit codes: 0 done, 2 wrong input, 1 our fault, 130 interrupted. */
+import { readFileSync } from 'node:fs';
+import { parse as parseYaml } from 'yaml';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { InputError, InterruptedError } from '../src/errors.js';
+import { packageVersion } from '../src/run/session.js';
+import { decomposeCommand } from './commands/decompose.js';
+import { engineCommand } from './commands/engine.js';
+import { evaluateCommand } from './commands/evaluate.js';
+import { reportCommand } from './commands/report.js';
+import { runCommand } from './commands/run.js';
+import { taskCommand } from './commands/task.js';
+import { trainCommand } from './commands/train.js';
+
+async function main(): Promise<void> {
+  await yargs(hideBin(process.argv))
+    .scriptName('orthoscope')
+    .usage('$0 COMMAND: circuits of language models as sets of singular directions')
+    .command(runCommand)
+    .command(decomposeCommand)
+    .command(trainCommand)
+    .command(evaluateCommand)
+    .command(reportCommand)
+    .command(taskCommand)
+    .command(engineCommand)
+    .options({
+      json: { type: 'boolean', default: false, describe: 'Result as JSON on stdout' },
+      quiet: { type: 'boolean', default: false, describe: 'No remarks and no progress' },
+    })
+    .config('config', 'YAML file with the same keys as the flags', readConfig)
+    .demandCommand(1, 'name a command; see orthoscope --help')
+    .strict()
+    .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false })
+    .version(packageVersion())
+    .help()
+    .alias('help', 'h')
+    .wrap(100)
+    .exitProcess(false)
+    .fail((message, error) => {
+      // What yargs itself finds wrong comes as a message or as an error of its own.
+      if (error && error.name !== 'YError') throw error;
+      throw new InputError(`${message ?? error.message}; see --help`);
+    })
+    .parseAsync();
+}
+
+function readConfig(path: string): object {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new InputError(`--config ${path}: cannot be read`);
+  }
+  let values: unknown;
+  try {
+    values = parseYaml(text);
+  } catch (error) {
+    throw new InputError(`${path}: not YAML (${(error as Error).message.split('\n')[0]})`);
+  }
+  if (typeof values !== 'object' || values === null || Array.isArray(values))
+    throw new InputError(`${path}: holds no keys; write one "flag: value" a line`);
+  return values;
+}
+
+try {
+  await main();
+} catch (error) {
+  process.exitCode = conclude(error);
+}
+
+/** Says what went wrong, in one line for what the user can put right. */
+function conclude(error: unknown): number {
+  if (error instanceof InterruptedError) {
+    process.stderr.write(`${error.message}\n`);
+    return 130;
+  }
+  if (error instanceof InputError) {
+    process.stderr.write(`orthoscope: ${error.message.replaceAll('\n', ' ')}\n`);
+    return 2;
+  }
+  process.stderr.write(
+    `orthoscope: a fault of ours: ${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  return 1;
+}

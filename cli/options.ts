@@ -1,0 +1,197 @@
+/** The flags, by theme, and how they become settings. A config file has the same keys. */
+import type { Options } from 'yargs';
+import type { z } from 'zod';
+import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
+import { InputError } from '../src/errors.js';
+import { EVALUATE_DEFAULTS, type EvaluateSettings, evaluateSettings } from '../src/evaluate/evaluate.js';
+import { REPLACEMENTS } from '../src/masks/prepared-pairs.js';
+import { PRESETS, type Preset, type TrainSettings, trainSettings } from '../src/masks/settings.js';
+import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
+import { WEIGHT_FORMS } from '../src/models/weights.js';
+import type { CommonSettings } from '../src/run/commands.js';
+import type { DataRequest } from '../src/run/data.js';
+import { TASKS } from '../src/tasks/tasks.js';
+
+export const modelFlags = {
+  form: { choices: WEIGHT_FORMS, default: 'reference', describe: 'Weight form that is decomposed' },
+  bos: {
+    choices: ['auto', 'always', 'never'],
+    default: 'auto',
+    describe: 'Beginning-of-text token before prompts',
+  },
+  components: { type: 'string', describe: 'Kinds to mask, e.g. qk,ov (all by default)' },
+  store: { type: 'string', describe: 'Folder of stored decompositions (in the cache by default)' },
+  workers: { type: 'number', describe: 'Threads that decompose (one a core by default)' },
+  seed: { type: 'number', default: 0, describe: 'Seed of every random choice' },
+} as const satisfies Record<string, Options>;
+
+export const maskingFlags = {
+  engine: { choices: ENGINE_CHOICES, default: 'auto', describe: 'What computes' },
+  positions: { choices: ['last', 'all'], default: 'last', describe: 'Positions where OV and MLP masks act' },
+  replacement: {
+    choices: REPLACEMENTS,
+    default: 'interchange',
+    describe: 'What a masked-out coefficient becomes',
+  },
+} as const satisfies Record<string, Options>;
+
+export const dataFlags = {
+  task: { type: 'string', describe: `Generated prompts: ${TASKS.map(({ name }) => name).join(', ')}` },
+  data: { type: 'string', describe: 'File of prompt pairs (JSONL or CSV)' },
+} as const satisfies Record<string, Options>;
+
+export const splitFlags = {
+  validation: { type: 'string', describe: 'File of prompt pairs to validate on' },
+  test: { type: 'string', describe: 'File of prompt pairs to evaluate on' },
+  templates: { type: 'string', describe: "Ids of the task's sentences to use, e.g. lasted (all by default)" },
+  'train-pairs': { type: 'number', describe: "Size of a task's training split" },
+  'validation-pairs': { type: 'number', describe: "Size of a task's validation split" },
+  'test-pairs': { type: 'number', describe: "Size of a task's test split" },
+} as const satisfies Record<string, Options>;
+
+export const trainFlags = {
+  preset: {
+    choices: ['default', 'reference'],
+    default: 'default',
+    describe: 'Schedule: ours, or the published one',
+  },
+  loss: { choices: ['kl', 'logit_diff', 'cross_entropy'], describe: 'Training loss' },
+  init: { type: 'string', describe: 'Value of every mask at the start' },
+  lr: { type: 'string', describe: 'Learning rate of the soft phase' },
+  'weight-decay': { type: 'string', describe: 'Decay of the mask logits' },
+  clip: { type: 'string', describe: 'Largest gradient norm' },
+  l1: { type: 'string', describe: 'Price λ of one mask in nats, or auto' },
+  'l1-warmup': {
+    type: 'string',
+    describe: 'Share of the soft steps over which λ rises from 0 (1: annealed to the end)',
+  },
+  'batch-size': { type: 'string', describe: 'Prompt pairs a step' },
+  'steps-per-batch': { type: 'string', describe: 'Updates on each batch' },
+  epochs: { type: 'string', describe: 'Passes over the training pairs' },
+  steps: { type: 'string', describe: 'Most soft steps, or none' },
+  'validate-every': { type: 'string', describe: 'Steps between validations and checkpoints' },
+  'stop-kl': {
+    type: 'string',
+    describe: 'Stop once validation KL is below this and Σm below --stop-l1, or none',
+  },
+  'stop-l1': { type: 'string', describe: 'See --stop-kl' },
+  patience: {
+    type: 'string',
+    describe: 'End a phase after so many validations without a better one, or none',
+  },
+  'rounding-steps': { type: 'string', describe: 'Steps of the final phase with rounded masks (0: none)' },
+  'rounding-lr': { type: 'string', describe: 'Learning rate of the final phase' },
+  'rounding-l1': { type: 'string', describe: 'λ of the final phase, or auto' },
+  'rounding-clamp': { type: 'string', describe: 'Largest mask logit at its start' },
+  betas: { type: 'string', describe: "AdamW's two decay rates, e.g. 0.9,0.999" },
+  eps: { type: 'string', describe: "AdamW's ε" },
+  'fresh-optimiser': { type: 'boolean', describe: 'Forget the moments with every batch' },
+} as const satisfies Record<string, Options>;
+
+export const evaluateFlags = {
+  threshold: { type: 'string', describe: 'A direction is in the circuit if its mask is above this' },
+  'control-seeds': { type: 'string', describe: 'Draws of each random control (0: no controls)' },
+  level: { type: 'string', describe: 'Coverage of the bootstrap intervals' },
+  resamples: { type: 'string', describe: 'Bootstrap resamples' },
+} as const satisfies Record<string, Options>;
+
+export const runFlags = {
+  out: { type: 'string', describe: 'Folder of the run' },
+  resume: { type: 'boolean', default: false, describe: 'Go on with the run in --out' },
+} as const satisfies Record<string, Options>;
+
+/** Parsed flags, by their camel-case names. */
+export type Flags = Record<string, unknown>;
+
+export function commonSettings(flags: Flags, model: string): CommonSettings {
+  return {
+    model,
+    form: flags.form as CommonSettings['form'],
+    bos: flags.bos as CommonSettings['bos'],
+    components: kinds(flags.components),
+    store: (flags.store as string | undefined) ?? null,
+    workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1),
+    seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
+    engine: flags.engine as EngineChoice,
+    positions: flags.positions as CommonSettings['positions'],
+    replacement: flags.replacement as CommonSettings['replacement'],
+  };
+}
+
+export function dataRequest(flags: Flags): DataRequest {
+  const text = (name: string) => flags[name] as string | undefined;
+  const counts: DataRequest['counts'] = {};
+  for (const split of ['train', 'validation', 'test'] as const) {
+    const size = flags[`${split}Pairs`];
+    if (size !== undefined) counts[split] = whole(size, `${split}-pairs`, 0);
+  }
+  return {
+    task: text('task'),
+    data: text('data'),
+    validation: text('validation'),
+    test: text('test'),
+    templates: flags.templates === undefined ? undefined : list(flags.templates),
+    counts,
+    aligned: flags.positions === 'all',
+    seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
+  };
+}
+
+export function trainSettingsOf(flags: Flags): TrainSettings {
+  return merged(trainSettings, PRESETS[flags.preset as Preset], flags);
+}
+
+export function evaluateSettingsOf(flags: Flags): EvaluateSettings {
+  return merged(evaluateSettings, EVALUATE_DEFAULTS, flags);
+}
+
+/** Defaults overridden by the flags that were given, checked. Numbers come as text, so that `auto` and `none` can stand beside them. */
+function merged<Settings extends object>(
+  schema: z.ZodType<Settings>,
+  defaults: Settings,
+  flags: Flags,
+): Settings {
+  const values: Record<string, unknown> = Object.fromEntries(Object.entries(defaults));
+  for (const key of Object.keys(defaults)) if (flags[key] !== undefined) values[key] = parsed(flags[key]);
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0]!;
+  const key = String(path[0]);
+  throw new InputError(`--${kebab(key)} ${String(flags[key])}: ${message}`);
+}
+
+function parsed(value: unknown): unknown {
+  if (value === 'none') return null;
+  if (typeof value === 'string' && value.includes(',')) return list(value).map(parsed);
+  return typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))
+    ? Number(value)
+    : value;
+}
+
+function kinds(value: unknown): Kind[] | null {
+  if (value === undefined) return null;
+  const known: readonly Kind[] = [...HEAD_KINDS, ...MLP_KINDS];
+  const names = list(value);
+  const unknown = names.find((name) => !known.includes(name as Kind));
+  if (unknown !== undefined)
+    throw new InputError(`--components "${unknown}": choose from ${known.join(', ')}`);
+  return names as Kind[];
+}
+
+/** A list on the command line has commas; in a config file it may be a real one. */
+function list(value: unknown): string[] {
+  const items = Array.isArray(value) ? value.map(String) : String(value).split(',');
+  return items.map((item) => item.trim());
+}
+
+function whole(value: unknown, flag: string, least: number): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
+    throw new InputError(
+      `--${flag} ${String(value)}: give a whole number${least >= 0 ? ` from ${least} up` : ''}`,
+    );
+  return value;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,99 @@
+/** The augmented matrix of each component, as factors: heads are never multiplied out (docs/maths.md, "Components"). */
+import type { Architecture } from '../models/architecture.js';
+import type { Component } from '../models/components.js';
+import { sharedFloat32, transpose } from '../models/matrix.js';
+import type { LayerWeights, Linear } from '../models/weights.js';
+
+/** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major, shared memory. */
+export interface Factors {
+  a: Float32Array;
+  b: Float32Array | null;
+  rows: number;
+  inner: number;
+  cols: number;
+}
+
+export function factorsOf(component: Component, layer: LayerWeights, architecture: Architecture): Factors {
+  const { kind, head } = component;
+  switch (kind) {
+    case 'qk':
+      return queryKeyFactors(component, head!, layer, architecture);
+    case 'ov':
+      return outputValueFactors(component, head!, layer, architecture);
+    case 'mlp_in':
+    case 'mlp_up':
+      return whole(layer.mlpIn);
+    case 'mlp_gate':
+      return whole(layer.mlpGate!);
+    case 'mlp_out':
+    case 'mlp_down':
+      return whole(layer.mlpOut);
+  }
+}
+
+/** The key/value head that a query head reads. */
+export function kvHeadOf(head: number, { nHeads, nKvHeads }: Architecture): number {
+  return Math.floor((head * nKvHeads) / nHeads);
+}
+
+/** [b; W] of one head's columns, [rows + 1, dHead]; without a bias just W. */
+export function augmentedHead(
+  { rows, cols, weight, bias }: Linear,
+  head: number,
+  dHead: number,
+): Float32Array {
+  const shift = bias ? 1 : 0;
+  const from = head * dHead;
+  const out = sharedFloat32((rows + shift) * dHead);
+  if (bias) out.set(bias.subarray(from, from + dHead));
+  for (let r = 0; r < rows; r++)
+    out.set(weight.subarray(r * cols + from, r * cols + from + dHead), (r + shift) * dHead);
+  return out;
+}
+
+/** [b_Q; W_Q] · [b_K; W_K]ᵀ */
+function queryKeyFactors(
+  { rows, cols }: Component,
+  head: number,
+  layer: LayerWeights,
+  architecture: Architecture,
+): Factors {
+  const { dHead } = architecture;
+  const a = augmentedHead(layer.q, head, dHead);
+  const key = augmentedHead(layer.k, kvHeadOf(head, architecture), dHead);
+  return { a, b: transpose(key, cols, dHead), rows, inner: dHead, cols };
+}
+
+/** [[b_V, 1], [W_V, 0]] · [W_O; b_O/H]; the last column and row are there only if the output has a bias. */
+function outputValueFactors(
+  { rows }: Component,
+  head: number,
+  layer: LayerWeights,
+  architecture: Architecture,
+): Factors {
+  const { dHead, dModel: d, nHeads } = architecture;
+  const { v, o } = layer;
+  const kvHead = kvHeadOf(head, architecture);
+  const inner = dHead + (o.bias ? 1 : 0);
+  const a = sharedFloat32(rows * inner);
+  const shift = rows - d;
+  if (v.bias) a.set(v.bias.subarray(kvHead * dHead, (kvHead + 1) * dHead));
+  if (o.bias) a[dHead] = 1;
+  for (let r = 0; r < d; r++) {
+    const from = r * v.cols + kvHead * dHead;
+    a.set(v.weight.subarray(from, from + dHead), (r + shift) * inner);
+  }
+  const b = sharedFloat32(inner * d);
+  b.set(o.weight.subarray(head * dHead * d, (head + 1) * dHead * d));
+  if (o.bias) for (let c = 0; c < d; c++) b[dHead * d + c] = o.bias[c]! / nHeads;
+  return { a, b, rows, inner, cols: d };
+}
+
+/** [b; W], or W alone. */
+function whole({ rows, cols, weight, bias }: Linear): Factors {
+  if (!bias) return { a: weight, b: null, rows, inner: cols, cols };
+  const a = sharedFloat32((rows + 1) * cols);
+  a.set(bias);
+  a.set(weight, cols);
+  return { a, b: null, rows: rows + 1, inner: cols, cols };
+}

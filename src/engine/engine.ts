@@ -1,0 +1,80 @@
+/** Picks what computes tensors: TensorFlow on a GPU, TensorFlow on the CPU, else WebAssembly. Says which and why. */
+import * as tf from '@tensorflow/tfjs-core';
+import { InputError } from '../errors.js';
+import { nvidiaDevices } from './devices.js';
+import { LINK_COMMAND, startNative } from './native/addon.js';
+import { startWasm } from './wasm.js';
+import { startWebGpu } from './webgpu.js';
+
+export type EngineName = 'native-gpu' | 'native-cpu' | 'wasm' | 'webgpu';
+
+/** What can be asked for: `native` is the GPU if TensorFlow sees one, else the CPU; `auto` is native, else wasm. */
+export const ENGINE_CHOICES = ['auto', 'native', 'native-gpu', 'native-cpu', 'wasm', 'webgpu'] as const;
+export type EngineChoice = (typeof ENGINE_CHOICES)[number];
+
+export interface Engine {
+  readonly name: EngineName;
+  /** One sentence: why this engine and, if a faster one was passed over, the command that brings it. */
+  readonly reason: string;
+  /** Of what computes, e.g. `TensorFlow 2.21.0`. */
+  readonly version: string;
+  readonly tf: typeof tf;
+  /** Whether matMul with a transposed operand runs at full speed; on wasm it is ten times slower. */
+  readonly fastTransposedMatMul: boolean;
+}
+
+/**
+ * Starts an engine and makes it the process's current one: TensorFlow.js knows one at a time. Opening another
+ * later switches over; tensors of the first stay valid and move when they are next used.
+ * @throws InputError if the engine asked for is not there; its message holds the command that brings it
+ */
+export async function openEngine({ engine = 'auto' }: { engine?: EngineChoice } = {}): Promise<Engine> {
+  if (engine === 'wasm') return openWasm('wasm was asked for');
+  if (engine === 'webgpu') return openWebGpu();
+  if (engine !== 'auto') return openNative(engine);
+  try {
+    return await openNative('native');
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return openWasm(error.message);
+  }
+}
+
+async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promise<Engine> {
+  const { version, gpu } = await startNative({ gpu: choice !== 'native-cpu' });
+  if (choice === 'native-gpu' && !gpu) throw new InputError(`engine native-gpu: ${await whyNoGpu(version)}`);
+  return {
+    name: gpu ? 'native-gpu' : 'native-cpu',
+    reason: gpu
+      ? 'TensorFlow is linked and uses a GPU'
+      : choice === 'native-cpu'
+        ? 'native-cpu was asked for'
+        : await whyNoGpu(version),
+    version: `TensorFlow ${version}`,
+    tf,
+    fastTransposedMatMul: true,
+  };
+}
+
+async function whyNoGpu(version: string): Promise<string> {
+  const [device] = await nvidiaDevices();
+  if (!device) return `TensorFlow ${version} is linked; no NVIDIA GPU is found`;
+  return `the linked TensorFlow ${version} does not use the ${device.name}; run: ${LINK_COMMAND} --cuda`;
+}
+
+async function openWasm(reason: string): Promise<Engine> {
+  await startWasm();
+  return {
+    name: 'wasm',
+    reason,
+    version: `TensorFlow.js ${tf.version_core}`,
+    tf,
+    fastTransposedMatMul: false,
+  };
+}
+
+async function openWebGpu(): Promise<Engine> {
+  const device = await startWebGpu();
+  const version = `TensorFlow.js ${tf.version_core} on ${device}`;
+  return { name: 'webgpu', reason: 'webgpu was asked for', version, tf, fastTransposedMatMul: true };
+}

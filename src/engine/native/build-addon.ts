@@ -1,0 +1,110 @@
+/** Compiles the addon of tfjs-node-gpu against a TensorFlow, proves it in a process of its own, then puts it in place. */
+import { existsSync, realpathSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { InputError } from '../../errors.js';
+import { fileError } from '../../formats/file-error.js';
+import type { LongCall } from '../../progress.js';
+import { addonPath, type NativeBackend } from './addon.js';
+import { LIBRARIES } from './find-tensorflow.js';
+import { lastLines, runCommand } from './run-command.js';
+
+/** Loads the package it is given and multiplies; the last line printed is a NativeBackend in JSON. */
+const PROOF = `
+const tf = require(process.argv[1]);
+const product = tf.matMul(tf.ones([64, 64]), tf.ones([64, 64])).dataSync();
+if (!product.every((x) => x === 64)) throw new Error('a matrix product came out wrong');
+const { binding, isUsingGpuDevice } = tf.backend();
+console.log(JSON.stringify({ version: binding.TF_Version, gpu: isUsingGpuDevice }));
+`;
+
+/**
+ * The addon is built and proved in a copy of the package and takes its place by one rename: until then, and if
+ * anything fails, the addon from before stays in use. It refers to TensorFlow where that lies; nothing is copied.
+ * @param packageFolder of tfjs-node-gpu
+ * @param tensorflow the folder with TensorFlow's libraries and headers
+ * @throws InputError without a compiler or Node's headers, if the build fails, or if the result does not compute
+ */
+export async function buildAddon(
+  packageFolder: string,
+  tensorflow: string,
+  { onProgress, signal }: LongCall = {},
+): Promise<NativeBackend> {
+  let copy: string | undefined;
+  try {
+    copy = await mkdtemp(join(packageFolder, '.build-'));
+    await cp(join(packageFolder, 'dist'), join(copy, 'dist'), { recursive: true });
+    await cp(join(packageFolder, 'package.json'), join(copy, 'package.json'));
+    onProgress?.({ stage: 'build', done: 0, total: 2, note: 'compiling' });
+    await compile(join(packageFolder, 'binding'), tensorflow, addonPath(copy), signal);
+    onProgress?.({ stage: 'build', done: 1, total: 2, note: 'proving' });
+    const backend = await prove(copy, tensorflow, signal);
+    await mkdir(dirname(addonPath(packageFolder)), { recursive: true });
+    await rename(addonPath(copy), addonPath(packageFolder));
+    // What the package's own installer, or node-gyp, would have left: no longer read.
+    for (const stale of ['deps', 'build-tmp-napi-v8'])
+      await rm(join(packageFolder, stale), { recursive: true, force: true });
+    onProgress?.({ stage: 'build', done: 2, total: 2 });
+    return backend;
+  } catch (error) {
+    throw fileError(error, packageFolder);
+  } finally {
+    if (copy) await rm(copy, { recursive: true, force: true });
+  }
+}
+
+/** What the package's binding.gyp says, in one call: no make, no Python, no headers from the network. */
+async function compile(
+  sources: string,
+  tensorflow: string,
+  addon: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const compiler = await findCompiler();
+  await mkdir(dirname(addon), { recursive: true });
+  const args = ['-std=gnu++17', '-O2', '-fPIC', '-shared', '-w'];
+  args.push('-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding');
+  args.push('-I', nodeHeaders(), '-I', join(tensorflow, 'include'));
+  args.push(join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc'), '-o', addon);
+  args.push('-L', tensorflow, ...LIBRARIES.map((library) => `-l:${library}`));
+  args.push('-Xlinker', '-rpath', '-Xlinker', tensorflow);
+  const result = await runCommand(compiler, args, { signal });
+  if (result.code !== 0)
+    throw new InputError(`building the addon against ${tensorflow} failed: ${lastLines(result)}`);
+}
+
+async function findCompiler(): Promise<string> {
+  for (const compiler of [process.env.CXX, 'g++', 'clang++'])
+    if (compiler && (await runCommand(compiler, ['--version'])).code === 0) return compiler;
+  throw new InputError('no C++ compiler (g++ or clang++); install one (Debian: apt install g++) or set CXX');
+}
+
+/** Node's own, which the binary archives, most images and most packages bring along. */
+function nodeHeaders(): string {
+  const folders = [
+    join(dirname(realpathSync(process.execPath)), '..', 'include', 'node'),
+    join(process.env.npm_config_nodedir ?? '', 'include', 'node'),
+    '/usr/include/node',
+  ];
+  const folder = folders.find((candidate) => existsSync(join(candidate, 'node_api.h')));
+  if (folder) return folder;
+  throw new InputError(
+    `no node_api.h in ${folders[0]}; install Node's headers (Debian: apt install libnode-dev) or set npm_config_nodedir`,
+  );
+}
+
+async function prove(
+  packageFolder: string,
+  tensorflow: string,
+  signal?: AbortSignal,
+): Promise<NativeBackend> {
+  const result = await runCommand(process.execPath, ['-e', PROOF, join(packageFolder, 'dist', 'index.js')], {
+    signal,
+    env: { TF_CPP_MIN_LOG_LEVEL: '2' },
+  });
+  if (result.code !== 0) {
+    const cause = /Error: (.*)/.exec(result.stderr)?.[1] ?? lastLines(result);
+    throw new InputError(`the addon built against ${tensorflow} does not compute: ${cause}`);
+  }
+  return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as NativeBackend;
+}

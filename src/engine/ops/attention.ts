@@ -1,0 +1,90 @@
+/** Causal attention over left-padded prompts, and its pullback. Heads come first in every shape. */
+import * as tf from '@tensorflow/tfjs-core';
+
+export interface AttentionTrace {
+  /** [heads, batch, queries, keys]: rows sum to one. */
+  weights: tf.Tensor4D;
+  q: tf.Tensor4D;
+  k: tf.Tensor4D;
+  v: tf.Tensor4D;
+}
+
+/**
+ * @param q [heads, batch, queries, w]
+ * @param k [heads, batch, keys, w]
+ * @param v [heads, batch, keys, dHead]
+ * @param bias [1, batch or 1, queries, keys]: 0 where a key may be seen, a large negative number elsewhere
+ * @returns z [heads, batch, queries, dHead] and what the pullback needs (it holds q, k and v: dispose with the trace)
+ */
+export function attend(
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  bias: tf.Tensor4D,
+  scale: number,
+): { z: tf.Tensor4D; trace: AttentionTrace } {
+  const weights = tf.tidy(
+    () => tf.softmax(tf.add(tf.mul(tf.matMul(q, k, false, true), scale), bias)) as tf.Tensor4D,
+  );
+  return { z: tf.matMul(weights, v), trace: { weights, q, k, v } };
+}
+
+/**
+ * @param dz [heads, batch, queries, dHead]
+ * @param wantKeys false where keys and values do not depend on anything trained
+ */
+export function attendPull(
+  dz: tf.Tensor4D,
+  { weights, q, k, v }: AttentionTrace,
+  scale: number,
+  wantKeys: boolean,
+): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
+  const dScores = tf.tidy(() => {
+    const dWeights = tf.matMul(dz, v, false, true);
+    const own = tf.sum(tf.mul(dWeights, weights), -1, true);
+    return tf.mul(tf.mul(weights, tf.sub(dWeights, own)), scale) as tf.Tensor4D;
+  });
+  const dq = tf.matMul<tf.Tensor4D>(dScores, k);
+  const dk = wantKeys ? tf.matMul<tf.Tensor4D>(dScores, q, true, false) : null;
+  const dv = wantKeys ? tf.matMul<tf.Tensor4D>(weights, dz, true, false) : null;
+  dScores.dispose();
+  return { dq, dk, dv };
+}
+
+/** [batch·positions, heads·width] → [heads, batch, positions, width]. */
+export function splitHeads(x: tf.Tensor2D, batch: number, heads: number): tf.Tensor4D {
+  const positions = x.shape[0] / batch;
+  const width = x.shape[1] / heads;
+  return tf.tidy(() => tf.transpose(tf.reshape(x, [batch, positions, heads, width]), [2, 0, 1, 3]));
+}
+
+/** [heads, batch, positions, width] → [batch·positions, heads·width]. */
+export function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {
+  const [heads, batch, positions, width] = x.shape;
+  return tf.tidy(() => tf.reshape(tf.transpose(x, [1, 2, 0, 3]), [batch * positions, heads * width]));
+}
+
+/** Gives each query head its key head: [kvHeads, …] → [heads, …], each repeated for its group. */
+export function repeatHeads(x: tf.Tensor4D, heads: number): tf.Tensor4D {
+  const [kvHeads, batch, positions, width] = x.shape;
+  if (kvHeads === heads) return tf.clone(x);
+  const group = heads / kvHeads;
+  return tf.tidy(() => {
+    const tiled = tf.tile(tf.reshape(x, [kvHeads, 1, batch * positions * width]), [1, group, 1]);
+    return tf.reshape(tiled, [heads, batch, positions, width]);
+  });
+}
+
+/** The pullback of {@link repeatHeads}: sums over each group. */
+export function repeatHeadsPull(dy: tf.Tensor4D, kvHeads: number): tf.Tensor4D {
+  const [heads, batch, positions, width] = dy.shape;
+  if (kvHeads === heads) return tf.clone(dy);
+  return tf.tidy(() =>
+    tf.reshape(tf.sum(tf.reshape(dy, [kvHeads, heads / kvHeads, batch * positions * width]), 1), [
+      kvHeads,
+      batch,
+      positions,
+      width,
+    ]),
+  );
+}

@@ -1,0 +1,59 @@
+/** Training losses at the last token, each as a value and its gradient by the logits. */
+import * as tf from '@tensorflow/tfjs-core';
+
+export type LossKind = 'kl' | 'logit_diff' | 'cross_entropy';
+
+export interface LossTargets {
+  /** Logits of the unmasked model, [batch, nVocab]. */
+  teacher: tf.Tensor2D;
+  /** [batch, nVocab]: 1 at right answers. Needed by `cross_entropy`. */
+  answers?: tf.Tensor2D;
+  /** [batch, nVocab]: 1/|answers| at answers, −1/|distractors| at distractors. Needed by `logit_diff`. */
+  contrast?: tf.Tensor2D;
+}
+
+/** Σ_b KL(teacher ‖ student), a scalar. */
+export function klSum(logits: tf.Tensor2D, teacher: tf.Tensor2D): tf.Scalar {
+  return tf.tidy(() => {
+    const expected = tf.logSoftmax(teacher);
+    return tf.sum(tf.mul(tf.exp(expected), tf.sub(expected, tf.logSoftmax(logits))));
+  });
+}
+
+/** Σ_b of the loss, a scalar: KL, minus the logit difference, or −log Σ_answers p. */
+export function lossSum(
+  kind: LossKind,
+  logits: tf.Tensor2D,
+  { teacher, answers, contrast }: LossTargets,
+): tf.Scalar {
+  switch (kind) {
+    case 'kl':
+      return klSum(logits, teacher);
+    case 'logit_diff':
+      return tf.tidy(() => tf.neg(tf.sum<tf.Scalar>(tf.mul(logits, contrast!))));
+    case 'cross_entropy':
+      return tf.tidy(() =>
+        tf.neg(tf.sum<tf.Scalar>(tf.log(tf.sum(tf.mul(tf.softmax(logits), answers!), 1)))),
+      );
+  }
+}
+
+/** Gradient of {@link lossSum} by the logits, [batch, nVocab]. */
+export function lossPull(
+  kind: LossKind,
+  logits: tf.Tensor2D,
+  { teacher, answers, contrast }: LossTargets,
+): tf.Tensor2D {
+  switch (kind) {
+    case 'kl':
+      return tf.tidy(() => tf.sub(tf.softmax(logits), tf.softmax(teacher)));
+    case 'logit_diff':
+      return tf.neg(contrast!);
+    case 'cross_entropy':
+      return tf.tidy(() => {
+        const p = tf.softmax(logits);
+        const right = tf.mul(p, answers!);
+        return tf.sub(p, tf.div(right, tf.sum(right, 1, true)));
+      });
+  }
+}

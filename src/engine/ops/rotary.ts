@@ -1,0 +1,44 @@
+/** Rotary positions in the halves layout. Only differences of positions matter, so left padding needs no correction. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Rotary } from '../../models/architecture.js';
+
+export interface RotaryTable {
+  /** [positions, dims] each; the second half of the columns repeats the first. */
+  cos: tf.Tensor2D;
+  sin: tf.Tensor2D;
+  dims: number;
+}
+
+export function rotaryTable({ dims, frequencies, scale }: Rotary, positions: number): RotaryTable {
+  const cos = new Float32Array(positions * dims);
+  const sin = new Float32Array(positions * dims);
+  const half = dims / 2;
+  for (let t = 0; t < positions; t++)
+    for (let i = 0; i < dims; i++) {
+      const angle = t * frequencies[i % half]!;
+      cos[t * dims + i] = Math.cos(angle) * scale;
+      sin[t * dims + i] = Math.sin(angle) * scale;
+    }
+  return { cos: tf.tensor2d(cos, [positions, dims]), sin: tf.tensor2d(sin, [positions, dims]), dims };
+}
+
+/**
+ * Rotates x [heads, batch, positions, width] whose last position is the table's last.
+ * @param direction 1 rotates, −1 is the transpose: the pullback
+ */
+export function rotate(x: tf.Tensor4D, table: RotaryTable, direction: 1 | -1): tf.Tensor4D {
+  const [heads, batch, positions, width] = x.shape;
+  const { dims } = table;
+  const half = dims / 2;
+  const skip = table.cos.shape[0] - positions;
+  return tf.tidy(() => {
+    const cos = tf.slice(table.cos, [skip, 0], [positions, dims]);
+    const sin = tf.slice(table.sin, [skip, 0], [positions, dims]);
+    const part = (from: number, count: number) =>
+      tf.slice(x, [0, 0, 0, from], [heads, batch, positions, count]);
+    const turned = tf.concat([tf.neg(part(half, half)), part(0, half)], 3);
+    const crossed = tf.mul(tf.mul(turned, sin), direction);
+    const rotated = tf.add(tf.mul(dims === width ? x : part(0, dims), cos), crossed) as tf.Tensor4D;
+    return dims === width ? rotated : (tf.concat([rotated, part(dims, width - dims)], 3) as tf.Tensor4D);
+  });
+}

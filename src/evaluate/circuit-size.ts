@@ -1,0 +1,61 @@
+/** How large a circuit is: directions kept, in all and by kind. */
+import type { MaskLayout } from '../masks/layout.js';
+import type { Kind } from '../models/components.js';
+
+export interface CircuitSize {
+  /** Σ of the masks. */
+  l1: number;
+  /** Masked directions of the model. */
+  directions: number;
+  /** Directions whose mask is above the threshold. */
+  active: number;
+  /** 1 − active/directions. */
+  relative_sparsity: number;
+  /** 1 − active/(directions with every head counted at full width). */
+  full_sparsity: number;
+}
+
+export function circuitSize(
+  layout: MaskLayout,
+  masks: Float32Array,
+  threshold: number,
+): CircuitSize & { by_kind: Partial<Record<Kind, CircuitSize>> } {
+  return {
+    ...sizeOf(layout, masks, threshold, layout.kinds),
+    by_kind: Object.fromEntries(layout.kinds.map((kind) => [kind, sizeOf(layout, masks, threshold, [kind])])),
+  };
+}
+
+function sizeOf(
+  layout: MaskLayout,
+  masks: Float32Array,
+  threshold: number,
+  kinds: readonly Kind[],
+): CircuitSize {
+  let l1 = 0;
+  let directions = 0;
+  let active = 0;
+  let width = 0;
+  for (const component of layout.components) {
+    if (!kinds.includes(component.kind)) continue;
+    const { start, length } = layout.of(component);
+    directions += length;
+    width += component.fullWidth;
+    for (const mask of masks.subarray(start, start + length)) {
+      l1 += mask;
+      active += Number(mask > threshold);
+    }
+  }
+  return {
+    l1,
+    directions,
+    active,
+    relative_sparsity: 1 - active / directions,
+    full_sparsity: 1 - active / width,
+  };
+}
+
+/** 1 for masks above the threshold, 0 for the others. */
+export function binarised(masks: Float32Array, threshold: number): Float32Array {
+  return masks.map((mask) => Number(mask > threshold));
+}

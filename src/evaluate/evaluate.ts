@@ -1,0 +1,157 @@
+/** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
+import { z } from 'zod';
+import type { PreparedPairs } from '../masks/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
+import { Random } from '../random.js';
+import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';
+import { constantMask, invertedMask, randomMask, randomMaskByKind, topSigmaMask } from './controls.js';
+import { type PromptScores, SCORES, scorePrompts } from './prompt-scores.js';
+import { bootstrapIntervals, mean, standardDeviation } from './statistics.js';
+
+type Score = (typeof SCORES)[number];
+
+/** Means over prompts; null where no prompt could be scored. */
+type Means = Record<Score, number | null>;
+
+export interface MaskMetrics extends Means, CircuitSize {
+  /** Prompts. */
+  n: number;
+  by_kind: ReturnType<typeof circuitSize>['by_kind'];
+  /** Bootstrap intervals over prompts, [low, high]. */
+  confidence: Record<Score, [number, number] | null>;
+}
+
+export interface ControlMetrics {
+  /** Directions kept (the mean over seeds where they differ). */
+  active: number;
+  kl: number | null;
+  exact_match: number | null;
+  accuracy: number | null;
+  logit_diff: number | null;
+  prob_diff: number | null;
+  /** Standard deviations over seeds; absent for controls without randomness. */
+  sd?: Record<'kl' | 'exact_match' | 'accuracy' | 'logit_diff' | 'prob_diff', number | null>;
+  seeds?: number;
+}
+
+export interface SplitMetrics extends MaskMetrics {
+  binarised: MaskMetrics;
+  /** Under the same replacement rule; those of equal size are as large as the binarised circuit. */
+  controls: Record<
+    'random' | 'random_by_kind' | 'top_sigma' | 'inverted' | 'all_on' | 'all_off',
+    ControlMetrics
+  > | null;
+}
+
+export const evaluateSettings = z.strictObject({
+  /** A direction is in the circuit if its mask is above this. */
+  threshold: z.number().min(0).lt(1),
+  /** Draws of each random control; 0: no controls at all. */
+  controlSeeds: z.int().min(0),
+  /** Coverage of the bootstrap intervals. */
+  level: z.number().gt(0).lt(1),
+  resamples: z.int().positive(),
+});
+export type EvaluateSettings = z.infer<typeof evaluateSettings>;
+
+export const EVALUATE_DEFAULTS: EvaluateSettings = {
+  threshold: 0.5,
+  controlSeeds: 5,
+  level: 0.95,
+  resamples: 1000,
+};
+
+/**
+ * @param masks flat mask vector in the layout of the prepared pairs' model
+ * @param sigma singular value of each direction, same order
+ */
+export async function evaluateMasks(
+  prepared: PreparedPairs,
+  masks: Float32Array,
+  sigma: Float32Array,
+  settings: EvaluateSettings & { seed: number },
+  { onProgress, signal }: LongCall = {},
+): Promise<SplitMetrics> {
+  const { layout } = prepared.model;
+  const hard = binarised(masks, settings.threshold);
+  const controls = settings.controlSeeds > 0 ? controlMasks(prepared, hard, masks, sigma, settings) : [];
+  const total = (2 + controls.reduce((sum, control) => sum + control.masks.length, 0)) * prepared.length;
+  let done = 0;
+  const score = async (mask: Float32Array): Promise<PromptScores> => {
+    const scores = await scorePrompts(prepared, mask, {
+      signal,
+      onProgress: (event) => onProgress?.({ ...event, done: done + event.done, total }),
+    });
+    done += prepared.length;
+    return scores;
+  };
+  const summarise = async (mask: Float32Array): Promise<MaskMetrics> => {
+    const scores = await score(mask);
+    return {
+      n: prepared.length,
+      ...meansOf(scores),
+      ...circuitSize(layout, mask, settings.threshold),
+      confidence: bootstrapIntervals<Score>({ ...scores }, settings),
+    };
+  };
+  const soft = await summarise(masks);
+  const metrics: SplitMetrics = { ...soft, binarised: await summarise(hard), controls: null };
+  if (controls.length > 0) {
+    const entries: [string, ControlMetrics][] = [];
+    for (const control of controls) {
+      const means: Means[] = [];
+      for (const mask of control.masks) means.push(meansOf(await score(mask)));
+      entries.push([control.name, summariseControl(control.masks, means)]);
+    }
+    metrics.controls = Object.fromEntries(entries) as SplitMetrics['controls'];
+  }
+  return metrics;
+}
+
+function controlMasks(
+  { model: { layout } }: PreparedPairs,
+  hard: Float32Array,
+  masks: Float32Array,
+  sigma: Float32Array,
+  { controlSeeds, seed }: EvaluateSettings & { seed: number },
+): { name: string; masks: Float32Array[] }[] {
+  const active = hard.reduce((sum, mask) => sum + mask, 0);
+  const seeded = (label: string, draw: (random: Random) => Float32Array) =>
+    Array.from({ length: controlSeeds }, (_, i) => draw(new Random(seed).fork(`${label} ${i}`)));
+  return [
+    { name: 'random', masks: seeded('random', (random) => randomMask(layout, active, random)) },
+    {
+      name: 'random_by_kind',
+      masks: seeded('random by kind', (random) => randomMaskByKind(layout, hard, random)),
+    },
+    { name: 'top_sigma', masks: [topSigmaMask(layout, active, sigma)] },
+    { name: 'inverted', masks: [invertedMask(masks)] },
+    { name: 'all_on', masks: [constantMask(layout, 1)] },
+    { name: 'all_off', masks: [constantMask(layout, 0)] },
+  ];
+}
+
+const CONTROL_SCORES = ['kl', 'exact_match', 'accuracy', 'logit_diff', 'prob_diff'] as const;
+
+function summariseControl(masks: Float32Array[], means: Means[]): ControlMetrics {
+  const column = (score: Score) => means.map((entry) => entry[score] ?? Number.NaN);
+  const each = <T>(use: (values: number[]) => T) =>
+    Object.fromEntries(CONTROL_SCORES.map((score) => [score, use(column(score))])) as Record<
+      (typeof CONTROL_SCORES)[number],
+      T
+    >;
+  const active = masks.map((mask) => mask.reduce((sum, value) => sum + value, 0));
+  const summary: ControlMetrics = { active: mean(active)!, ...each(mean) };
+  return masks.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: masks.length } : summary;
+}
+
+function meansOf(scores: PromptScores): Means {
+  return Object.fromEntries(SCORES.map((score) => [score, mean(scores[score])])) as Means;
+}
+
+/** The content of `metrics.json`. */
+export interface Metrics {
+  schema_version: 1;
+  threshold: number;
+  splits: Record<string, SplitMetrics>;
+}

@@ -1,0 +1,21 @@
+/** Where this program keeps what it can compute again. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * `ORTHOSCOPE_CACHE` if set, else `orthoscope` in the platform's folder for caches: `XDG_CACHE_HOME`,
+ * `~/Library/Caches` on macOS, `LOCALAPPDATA` on Windows, `~/.cache` elsewhere. It may not exist yet.
+ */
+export function cacheFolder(
+  environment: NodeJS.ProcessEnv = process.env,
+  platform: NodeJS.Platform = process.platform,
+): string {
+  if (environment.ORTHOSCOPE_CACHE) return environment.ORTHOSCOPE_CACHE;
+  return join(environment.XDG_CACHE_HOME || platformCaches(environment, platform), 'orthoscope');
+}
+
+function platformCaches(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Caches');
+  if (platform === 'win32') return environment.LOCALAPPDATA || join(homedir(), 'AppData', 'Local');
+  return join(homedir(), '.cache');
+}

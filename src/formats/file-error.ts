@@ -1,0 +1,24 @@
+/** Turns what the file system refuses into errors that a user can act on. */
+import { InputError } from '../errors.js';
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  EISDIR: 'is a folder, not a file',
+  ENOTDIR: 'a part of this path is a file, not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'too many symbolic links',
+  EMFILE: 'too many open files; raise the limit (ulimit -n)',
+};
+
+/**
+ * The error to throw in place of one from `node:fs`.
+ * @returns an InputError if the user can put it right, else `error` itself
+ */
+export function fileError(error: unknown, path: string): unknown {
+  const reason = REASONS[(error as NodeJS.ErrnoException | null)?.code ?? ''];
+  return reason === undefined ? error : new InputError(`${path}: ${reason}`);
+}

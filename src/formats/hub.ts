@@ -1,0 +1,217 @@
+/** Downloads models into the hub's own cache, which its clients share: the only importer of @huggingface/hub. */
+import { createHash, type Hash } from 'node:crypto';
+import { createWriteStream, existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import {
+  downloadFile,
+  getHFHubCachePath,
+  getRepoFolderName,
+  HubApiError,
+  type ListFileEntry,
+  listFiles,
+  modelInfo,
+} from '@huggingface/hub';
+import { InputError, throwIfAborted } from '../errors.js';
+import type { LongCall } from '../progress.js';
+import { writeText } from './atomic-file.js';
+import { fileError } from './file-error.js';
+import { describeJson } from './json-file.js';
+
+export interface HubOptions extends LongCall {
+  /** Branch, tag or commit. */
+  revision?: string;
+  /** True: the network is not touched. Default: whether the environment says `HF_HUB_OFFLINE=1`. */
+  offline?: boolean;
+  /** Default: what `HF_HUB_CACHE` or `HF_HOME` say, else the hub's usual place. */
+  cacheDir?: string;
+  /** Default: `HF_ENDPOINT`, else the hub itself. */
+  hubUrl?: string;
+  fetch?: typeof fetch;
+}
+
+export interface Snapshot {
+  folder: string;
+  /** Commit hash. */
+  revision: string;
+}
+
+const SMALL_FILES = new Set(['config.json', 'tokenizer.json', 'tokenizer_config.json']);
+const SHARDS = /^model-\d+-of-\d+\.safetensors$/;
+
+/**
+ * Brings a model's config, tokenizer and safetensors into the cache, unless they are there, and says where.
+ * Without a network the cache has to do.
+ * @param id `org/name`, or `name` for the oldest models
+ * @throws InputError if the hub knows no such model or revision, its licence must be accepted first, it has no
+ *   safetensors, or the hub cannot be reached and the cache does not have it
+ */
+export async function downloadModel(id: string, options: HubOptions = {}): Promise<Snapshot> {
+  const { revision = 'main', cacheDir = getHFHubCachePath() } = options;
+  const storage = join(cacheDir, getRepoFolderName({ type: 'model', name: id }));
+  if (options.offline ?? isSet(process.env.HF_HUB_OFFLINE)) {
+    const cached = await cachedSnapshot(storage, revision);
+    if (cached) return cached;
+    throw new InputError(
+      `${id}: not in the hub's cache (${cacheDir}), and HF_HUB_OFFLINE forbids to download it`,
+    );
+  }
+  try {
+    return await fetchModel(id, revision, storage, options);
+  } catch (error) {
+    throwIfAborted(options.signal);
+    if (error instanceof HubApiError) throw new InputError(refusal(id, revision, error));
+    // This is how `fetch` reports that a server cannot be reached.
+    if (!(error instanceof TypeError && error.cause)) throw error;
+    const cached = await cachedSnapshot(storage, revision);
+    if (cached) return cached;
+    throw new InputError(
+      `${id}: the hub cannot be reached, or broke off (${reason(error)}), and its cache (${cacheDir}) does not have this model`,
+    );
+  }
+}
+
+async function fetchModel(
+  id: string,
+  revision: string,
+  storage: string,
+  options: HubOptions,
+): Promise<Snapshot> {
+  const remote = {
+    hubUrl: options.hubUrl ?? process.env.HF_ENDPOINT,
+    fetch: abortable(options.fetch ?? fetch, options.signal),
+    accessToken: process.env.HF_TOKEN,
+  };
+  const repo = { type: 'model', name: id } as const;
+  const info = await modelInfo({ ...remote, name: id, revision, additionalFields: ['sha'] });
+  const sha = checkHash(info.sha);
+  const entries: ListFileEntry[] = [];
+  for await (const entry of listFiles({ ...remote, repo, revision: sha }))
+    if (entry.type === 'file') entries.push(entry);
+  const needed = neededFiles(entries, id);
+
+  const folder = join(storage, 'snapshots', sha);
+  const total = needed.reduce((sum, { size }) => sum + size, 0);
+  let before = 0;
+  for (const entry of needed) {
+    const onBytes = (bytes: number): void =>
+      options.onProgress?.({ stage: 'download', done: before + bytes, total, note: entry.path });
+    const link = join(folder, entry.path);
+    if (!existsSync(link)) {
+      const blob = await downloadFile({ ...remote, repo, path: entry.path, revision: sha });
+      if (!blob) throw new InputError(`${id}: the hub lists ${entry.path}, but does not hand it out`);
+      await store(blob, entry, storage, link, onBytes, options.signal);
+    }
+    before += entry.size;
+    onBytes(0);
+  }
+  // Last, so that a named revision never points at a snapshot that is not whole.
+  if (revision !== sha) {
+    await mkdir(dirname(join(storage, 'refs', revision)), { recursive: true });
+    await writeText(join(storage, 'refs', revision), sha);
+  }
+  return { folder, revision: sha };
+}
+
+/** Small files first: a mistake shows before the long download. One file of weights is preferred to shards. */
+function neededFiles(entries: readonly ListFileEntry[], id: string): ListFileEntry[] {
+  const small = entries.filter(({ path }) => SMALL_FILES.has(path));
+  if (!small.some(({ path }) => path === 'config.json')) throw new InputError(`${id}: has no config.json`);
+  const single = entries.filter(({ path }) => path === 'model.safetensors');
+  const index = entries.filter(({ path }) => path === 'model.safetensors.index.json');
+  const shards = entries.filter(({ path }) => SHARDS.test(path));
+  const weights = single.length > 0 ? single : [...index, ...shards];
+  if (weights.length === 0) throw new InputError(`${id}: has no safetensors weights; only those can be read`);
+  return [...small, ...weights];
+}
+
+/** Writes a file of the hub to `blobs/` under its hash and links the snapshot to it, as the hub's clients do. */
+async function store(
+  content: Blob,
+  entry: ListFileEntry,
+  storage: string,
+  link: string,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const blob = join(storage, 'blobs', blobName(entry));
+  const incomplete = `${blob}.${process.pid}.incomplete`;
+  try {
+    await mkdir(dirname(blob), { recursive: true });
+    await mkdir(dirname(link), { recursive: true });
+    if (!existsSync(blob)) {
+      const digest = contentDigest(entry);
+      let bytes = 0;
+      const meter = new Transform({
+        transform(chunk: Uint8Array, _encoding, done) {
+          digest.update(chunk);
+          bytes += chunk.length;
+          onBytes(bytes);
+          done(null, chunk);
+        },
+      });
+      const source = Readable.fromWeb(content.stream() as ReadableStream);
+      await pipeline(source, meter, createWriteStream(incomplete), { signal });
+      if (digest.digest('hex') !== blobName(entry))
+        throw new InputError(`${entry.path}: arrived damaged; try again`);
+      await rename(incomplete, blob);
+    }
+    await rm(link, { force: true });
+    // Where links are not allowed (Windows without developer mode) a copy serves.
+    await symlink(relative(dirname(link), blob), link).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') return copyFile(blob, link);
+    });
+  } catch (error) {
+    await rm(incomplete, { force: true }).catch(() => {});
+    throw fileError(error, blob);
+  }
+}
+
+/** Large files go by the SHA-256 of their content, the others by their git hash. */
+function blobName({ lfs, oid }: ListFileEntry): string {
+  return checkHash(lfs?.oid ?? oid);
+}
+
+function contentDigest({ lfs, size }: ListFileEntry): Hash {
+  return lfs ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
+}
+
+/** Hashes become file names, so nothing else may pass for one. */
+function checkHash(hash: unknown): string {
+  if (typeof hash === 'string' && /^[0-9a-f]{40,64}$/.test(hash)) return hash;
+  throw new InputError(`the hub answered ${describeJson(hash)} where a hash belongs; is HF_ENDPOINT right?`);
+}
+
+async function cachedSnapshot(storage: string, revision: string): Promise<Snapshot | null> {
+  let commit = revision;
+  try {
+    commit = (await readFile(join(storage, 'refs', revision), 'utf8')).trim();
+  } catch {
+    // No branch or tag of this name is cached; it may be a commit.
+  }
+  const folder = join(storage, 'snapshots', commit);
+  return existsSync(join(folder, 'config.json')) ? { folder, revision: commit } : null;
+}
+
+function refusal(id: string, revision: string, { statusCode, message }: HubApiError): string {
+  if (statusCode === 404) return `${id}: the hub knows no such model, or no revision "${revision}" of it`;
+  if (statusCode === 401 || statusCode === 403)
+    return `${id}: the hub knows no such model, or it is closed to you; if it exists, accept its licence there and set HF_TOKEN`;
+  return `${id}: the hub refused (${message.replace(/\s+/g, ' ')})`;
+}
+
+function reason(error: TypeError): string {
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  return cause?.code ?? cause?.message ?? error.message;
+}
+
+function abortable(base: typeof fetch, signal: AbortSignal | undefined): typeof fetch {
+  return (input, init) => base(input, signal ? { ...init, signal } : init);
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && /^(1|true|yes|on)$/i.test(value);
+}

@@ -1,0 +1,50 @@
+/** Reads JSON files with errors that say where and what. */
+import { readFile } from 'node:fs/promises';
+import { InputError } from '../errors.js';
+import { fileError } from './file-error.js';
+
+/**
+ * Reads a file that holds one JSON object.
+ * @throws InputError if it is missing, is not JSON, or holds something else than an object
+ */
+export async function readJson(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return parseJsonObject(text, path);
+}
+
+/**
+ * Parses the text of one JSON object.
+ * @param where what the message begins with: a path, with a line number where there is one
+ * @throws InputError if it is not JSON, or something else than an object
+ */
+export function parseJsonObject(text: string, where: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    // The engine quotes the text around the fault, line breaks included; a message stays on one line.
+    const fault = (error as SyntaxError).message.replace(/\s+/g, ' ');
+    throw new InputError(`${where}: not valid JSON (${fault})`);
+  }
+  if (!isRecord(value))
+    throw new InputError(`${where}: expected a JSON object, found ${describeJson(value)}`);
+  return value;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A JSON value's kind, for messages: `a list`, `null`, `the string "x"`. */
+export function describeJson(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  const text = JSON.stringify(value);
+  return `the ${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`;
+}

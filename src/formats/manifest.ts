@@ -1,0 +1,100 @@
+/** `manifest.json`: what was run, on what, with what, and how it ended; enough to run it again. */
+import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { z } from 'zod';
+import { InputError } from '../errors.js';
+import { readJson } from './json-file.js';
+
+const SHA256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex');
+const TIME = z.iso.datetime();
+
+const schema = z.strictObject({
+  schema_version: z.literal(1),
+  /** `run`, `train`, `evaluate`, … */
+  command: z.string(),
+  status: z.enum(['running', 'complete', 'interrupted', 'failed']),
+  /** Why, where status is `failed`. */
+  error: z.string().optional(),
+  /** Every setting, defaults included. */
+  settings: z.record(z.string(), z.unknown()),
+  /** By purpose, e.g. `masks` or `data`. */
+  seeds: z.record(z.string(), z.int()),
+  model: z.strictObject({
+    /** Hub id or folder name. */
+    id: z.string(),
+    path: z.string(),
+    /** Hub commit; null for a local folder. */
+    revision: z.string().nullable(),
+    hash: SHA256,
+  }),
+  /** By split: where prompt pairs came from, how many, and the hash of what the model saw. */
+  data: z.record(
+    z.string(),
+    z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: SHA256 }),
+  ),
+  weight_form: z.string(),
+  engine: z.string(),
+  /** By program or library. */
+  versions: z.record(z.string(), z.string()),
+  host: z.strictObject({
+    os: z.string(),
+    arch: z.string(),
+    cpu: z.string(),
+    cores: z.int().positive(),
+    memory_bytes: z.int().positive(),
+  }),
+  started_at: TIME,
+  ended_at: TIME.optional(),
+  /** Wall-clock seconds by stage, over all sittings of a resumed run. */
+  seconds: z.record(z.string(), z.number().nonnegative()),
+});
+
+export type Manifest = z.infer<typeof schema>;
+
+/** The machine, without anything that names it or its owner. */
+export function describeHost(): Manifest['host'] {
+  const processors = cpus();
+  return {
+    os: `${platform()} ${release()}`,
+    arch: arch(),
+    cpu: processors[0]?.model.trim() || 'unknown',
+    cores: Math.max(1, processors.length),
+    memory_bytes: totalmem(),
+  };
+}
+
+/** @throws InputError if the file is missing or is no manifest that this program knows */
+export async function readManifest(path: string): Promise<Manifest> {
+  const result = schema.safeParse(await readJson(path));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  throw new InputError(`${path}: ${issue.path.join('.') || 'the manifest'}: ${issue.message}`);
+}
+
+/** What makes two runs the same run; where, when and how far they ran does not count. */
+const IDENTITY = ['command', 'settings', 'seeds', 'data', 'weight_form'] as const;
+
+/**
+ * The first thing in which two manifests describe different runs, as a path such as `settings.lr`, or null.
+ * A model that was moved, or comes from the hub now, is the same model if its hash is.
+ */
+export function firstDifference(a: Manifest, b: Manifest): string | null {
+  // By way of JSON, since one of the two has been on disk: there, undefined settings are left out.
+  const identity = (manifest: Manifest): unknown =>
+    JSON.parse(
+      JSON.stringify({
+        ...Object.fromEntries(IDENTITY.map((key) => [key, manifest[key]])),
+        model: { hash: manifest.model.hash },
+      }),
+    );
+  return differingPath(identity(a), identity(b));
+}
+
+function differingPath(a: unknown, b: unknown): string | null {
+  if (a === b) return null;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return '';
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    const below = differingPath(a[key as keyof typeof a], b[key as keyof typeof b]);
+    if (below !== null) return below === '' ? key : `${key}.${below}`;
+  }
+  return null;
+}

@@ -1,0 +1,34 @@
+/** Finds the folder that a MODEL argument means: one on this disk, or a model of the Hugging Face hub. */
+import { existsSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { InputError } from '../errors.js';
+import type { HubOptions } from './hub.js';
+
+export interface ModelFolder {
+  folder: string;
+  /** Hub id, or the folder's name. */
+  id: string;
+  /** Commit hash; null for a folder of the user's own. */
+  revision: string | null;
+}
+
+/** `name` or `org/name`. */
+const HUB_ID = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/;
+
+/**
+ * A local folder wins over a hub id of the same name.
+ * @throws InputError if it is neither, or the folder has no config.json; and see `downloadModel`
+ */
+export async function resolveModel(model: string, options: HubOptions = {}): Promise<ModelFolder> {
+  if (existsSync(model)) {
+    if (!statSync(model).isDirectory())
+      throw new InputError(`${model}: is a file; point at the folder that holds config.json`);
+    if (!existsSync(join(model, 'config.json')))
+      throw new InputError(`${model}: no config.json in this folder; point at a Hugging Face model folder`);
+    return { folder: model, id: basename(resolve(model)), revision: null };
+  }
+  if (!HUB_ID.test(model)) throw new InputError(`${model}: no such folder, and not a hub id (org/name)`);
+  // Loaded only here: most runs use a local folder, and workers never come this way.
+  const { downloadModel } = await import('./hub.js');
+  return { id: model, ...(await downloadModel(model, options)) };
+}

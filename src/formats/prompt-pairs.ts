@@ -1,0 +1,195 @@
+/** Users' own data: pairs of a clean and a corrupted prompt, with the answers that are looked for. */
+import { InputError } from '../errors.js';
+import { writeText } from './atomic-file.js';
+import { describeJson } from './json-file.js';
+import { isUntyped, readRows } from './table-file.js';
+
+/** A prompt or an answer is text, or token ids for those who have no tokenizer. */
+export interface PromptPair {
+  /** Unique in its file. */
+  id: string;
+  /** Pairs may be reported in groups, e.g. by template. */
+  group?: string;
+  clean: string | number[];
+  corrupted?: string | number[];
+  /** Right continuations, any of them; empty where none is given. */
+  answers: string[] | number[];
+  /** Continuations that answers are compared with. */
+  distractors: string[] | number[];
+}
+
+type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label';
+
+const COLUMNS: Record<string, ColumnKind> = {
+  clean: 'text',
+  clean_ids: 'ids',
+  corrupted: 'text',
+  corrupted_ids: 'ids',
+  answer: 'text',
+  answer_id: 'id',
+  answers: 'texts',
+  answer_ids: 'ids',
+  distractor: 'text',
+  distractor_id: 'id',
+  distractors: 'texts',
+  distractor_ids: 'ids',
+  group: 'label',
+  id: 'label',
+};
+
+/**
+ * Reads a JSONL or CSV file of prompt pairs (docs/formats.md, "Prompt pairs"). A pair without an `id` is called
+ * by its line number.
+ * @throws InputError naming file, line and column
+ */
+export async function readPromptPairs(path: string): Promise<PromptPair[]> {
+  const pairs: PromptPair[] = [];
+  const lineOf = new Map<string, number>();
+  const untyped = isUntyped(path);
+  for await (const { line, fields } of readRows(path)) {
+    const where = `${path}:${line}`;
+    const pair = parsePair(untyped ? typed(fields, where) : fields, String(line), where);
+    const earlier = lineOf.get(pair.id);
+    if (earlier !== undefined)
+      throw new InputError(`${where}: id "${pair.id}" is already that of line ${earlier}`);
+    lineOf.set(pair.id, line);
+    pairs.push(pair);
+  }
+  if (pairs.length === 0) throw new InputError(`${path}: holds no prompt pairs`);
+  return pairs;
+}
+
+/**
+ * Writes JSONL that {@link readPromptPairs} reads back as the same pairs.
+ * @throws InputError if the file cannot be written
+ */
+export function writePromptPairs(path: string, pairs: readonly PromptPair[]): Promise<void> {
+  const lines = pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
+    const fields = { id, group, ...prompt('clean', clean), ...prompt('corrupted', corrupted) };
+    return `${JSON.stringify({ ...fields, ...choices('answer', answers), ...choices('distractor', distractors) })}\n`;
+  });
+  return writeText(path, lines.join(''));
+}
+
+function prompt(column: string, value: string | number[] | undefined): Record<string, unknown> {
+  return { [typeof value === 'string' ? column : `${column}_ids`]: value };
+}
+
+function choices(column: string, values: readonly string[] | readonly number[]): Record<string, unknown> {
+  if (values.length === 0) return {};
+  const suffix = typeof values[0] === 'string' ? '' : '_id';
+  return values.length === 1
+    ? { [`${column}${suffix}`]: values[0] }
+    : { [suffix ? `${column}_ids` : `${column}s`]: values };
+}
+
+function parsePair(fields: Record<string, unknown>, line: string, where: string): PromptPair {
+  for (const column of Object.keys(fields))
+    if (!Object.hasOwn(COLUMNS, column))
+      throw new InputError(
+        `${where}: unknown column "${column}"; known are ${Object.keys(COLUMNS).join(', ')}`,
+      );
+  const given = new Map<string, unknown>();
+  for (const [column, value] of Object.entries(fields))
+    if (value !== null) given.set(column, checked(value, COLUMNS[column]!, `${where}: "${column}"`));
+
+  const clean = oneOf(given, ['clean', 'clean_ids'], where) as string | number[] | undefined;
+  if (clean === undefined)
+    throw new InputError(`${where}: no prompt; give "clean" as text or "clean_ids" as token ids`);
+  const corrupted = oneOf(given, ['corrupted', 'corrupted_ids'], where) as string | number[] | undefined;
+  if (corrupted !== undefined && typeof corrupted !== typeof clean)
+    throw new InputError(`${where}: one prompt is text and the other token ids; give both in the same way`);
+  const answers = choicesOf(given, 'answer', where);
+  const distractors = choicesOf(given, 'distractor', where);
+  if (typeof clean !== 'string' && [...answers, ...distractors].some((choice) => typeof choice === 'string'))
+    throw new InputError(`${where}: prompts given as token ids need their answers as ids, too ("answer_id")`);
+  if (distractors.length > 0 && answers.length === 0)
+    throw new InputError(`${where}: a distractor without an answer has nothing to be compared with`);
+  return {
+    id: (given.get('id') as string | undefined) ?? line,
+    ...(given.has('group') && { group: given.get('group') as string }),
+    clean,
+    ...(corrupted !== undefined && { corrupted }),
+    answers,
+    distractors,
+  };
+}
+
+function choicesOf(given: Map<string, unknown>, column: string, where: string): string[] | number[] {
+  const value = oneOf(given, [column, `${column}_id`, `${column}s`, `${column}_ids`], where);
+  if (value === undefined) return [];
+  return (Array.isArray(value) ? value : [value]) as string[] | number[];
+}
+
+/** The value of the one column that is given. */
+function oneOf(given: Map<string, unknown>, columns: string[], where: string): unknown {
+  const present = columns.filter((column) => given.has(column));
+  if (present.length > 1)
+    throw new InputError(`${where}: "${present.join('" and "')}" exclude each other; give one`);
+  return present.length === 1 ? given.get(present[0]!) : undefined;
+}
+
+/** The value, if it is of the column's kind. */
+function checked(value: unknown, kind: ColumnKind, where: string): unknown {
+  switch (kind) {
+    case 'text':
+      return nonEmptyText(value, where);
+    case 'texts':
+      return list(value, where).map((item) => nonEmptyText(item, where));
+    case 'id':
+      return tokenId(value, where);
+    case 'ids':
+      return list(value, where).map((item) => tokenId(item, where));
+    case 'label':
+      if (typeof value === 'number') return String(value);
+      return nonEmptyText(value, where);
+  }
+}
+
+function nonEmptyText(value: unknown, where: string): string {
+  if (typeof value !== 'string')
+    throw new InputError(`${where}: expected text, found ${describeJson(value)}`);
+  if (value === '') throw new InputError(`${where}: is empty`);
+  return value;
+}
+
+function list(value: unknown, where: string): unknown[] {
+  if (!Array.isArray(value)) throw new InputError(`${where}: expected a list, found ${describeJson(value)}`);
+  if (value.length === 0) throw new InputError(`${where}: is an empty list`);
+  return value;
+}
+
+function tokenId(value: unknown, where: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new InputError(`${where}: ${describeJson(value)} is not a token id (0, 1, 2, …)`);
+  return value as number;
+}
+
+/** Cells of an untyped table as values of their columns' kinds; lists are JSON or separated by `|`. */
+function typed(fields: Record<string, unknown>, where: string): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([column, cell]) => [
+      column,
+      typedCell(cell as string, COLUMNS[column], `${where}: "${column}"`),
+    ]),
+  );
+}
+
+function typedCell(cell: string, kind: ColumnKind | undefined, where: string): unknown {
+  if (kind === 'id') return number(cell);
+  if (kind !== 'ids' && kind !== 'texts') return cell;
+  if (!cell.trimStart().startsWith('[')) {
+    const items = cell.split('|');
+    return kind === 'ids' ? items.map(number) : items;
+  }
+  try {
+    return JSON.parse(cell);
+  } catch {
+    throw new InputError(`${where}: ${describeJson(cell)} begins like a JSON list, but is none`);
+  }
+}
+
+/** The number that a cell spells in digits; anything else stays text, to be refused where it is checked. */
+function number(cell: string): number | string {
+  return /^-?\d+$/.test(cell.trim()) ? Number(cell) : cell;
+}

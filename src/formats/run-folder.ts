@@ -1,0 +1,158 @@
+/** A run's folder: created once, never shared by two runs, never half-valid. */
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { isTemporaryName, writeJson, writeText } from './atomic-file.js';
+import { fileError } from './file-error.js';
+import { parseJsonObject } from './json-file.js';
+import { firstDifference, type Manifest, readManifest } from './manifest.js';
+
+/** A line of `history.jsonl`: values before the step's update. */
+export interface HistoryLine {
+  step: number;
+  [measure: string]: number | boolean | string | null;
+}
+
+export class RunFolder {
+  #manifest: Manifest;
+
+  constructor(
+    readonly path: string,
+    manifest: Manifest,
+  ) {
+    this.#manifest = manifest;
+  }
+
+  get manifest(): Manifest {
+    return this.#manifest;
+  }
+
+  /** The path of a file of this run, e.g. `masks.safetensors`. */
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Changes part of the manifest, on disk and here. */
+  async update(changes: Partial<Manifest>): Promise<void> {
+    const manifest = { ...this.#manifest, ...changes };
+    await writeJson(this.file(MANIFEST), manifest);
+    this.#manifest = manifest;
+  }
+
+  async appendHistory(line: HistoryLine): Promise<void> {
+    try {
+      await appendFile(this.file(HISTORY), `${JSON.stringify(line)}\n`);
+    } catch (error) {
+      throw fileError(error, this.file(HISTORY));
+    }
+  }
+
+  /**
+   * Every line that was written whole; a process killed while writing may leave part of a last one.
+   * @throws InputError naming the line that is no step's record
+   */
+  async readHistory(): Promise<HistoryLine[]> {
+    let text: string;
+    try {
+      text = await readFile(this.file(HISTORY), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw fileError(error, this.file(HISTORY));
+    }
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line, i) => {
+        const where = `${this.file(HISTORY)}:${i + 1}`;
+        const fields = parseJsonObject(line, where);
+        if (typeof fields.step !== 'number') throw new InputError(`${where}: no "step"`);
+        return fields as HistoryLine;
+      });
+  }
+
+  /** Drops what a killed run recorded beyond the checkpoint it resumes from: keeps lines with step < `nextStep`. */
+  async truncateHistory(nextStep: number): Promise<void> {
+    const kept = (await this.readHistory()).filter(({ step }) => step < nextStep);
+    await writeText(this.file(HISTORY), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  }
+}
+
+const MANIFEST = 'manifest.json';
+const HISTORY = 'history.jsonl';
+
+/**
+ * Starts a run in a folder that is missing or empty, or, with `resume`, goes on with the same run; one that is
+ * complete comes back as it is.
+ * @throws InputError if the folder holds another run, this run without `resume`, or other files
+ */
+export async function createRun(
+  path: string,
+  manifest: Manifest,
+  options: { resume?: boolean } = {},
+): Promise<RunFolder> {
+  const present = await findRun(path, manifest, options);
+  if (!present) {
+    try {
+      await mkdir(path, { recursive: true });
+    } catch (error) {
+      throw fileError(error, path);
+    }
+    const run = new RunFolder(path, manifest);
+    await run.update({ status: 'running' });
+    return run;
+  }
+  // What this sitting runs on is what counts from here on; when the run began stays.
+  const { engine, versions, host } = manifest;
+  if (present.manifest.status !== 'complete')
+    await present.update({
+      status: 'running',
+      error: undefined,
+      ended_at: undefined,
+      engine,
+      versions,
+      host,
+    });
+  return present;
+}
+
+/**
+ * What {@link createRun} will find, without changing anything: null if the folder is free, or the run to go on with.
+ * @throws InputError as createRun does
+ */
+export async function findRun(
+  path: string,
+  manifest: Manifest,
+  { resume = false }: { resume?: boolean } = {},
+): Promise<RunFolder | null> {
+  let names: string[];
+  try {
+    names = (await readdir(path)).filter((name) => !isTemporaryName(name));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    if (code === 'ENOTDIR') throw new InputError(`${path}: is a file; name a folder for the run`);
+    throw fileError(error, path);
+  }
+  if (!names.includes(MANIFEST)) {
+    if (names.length === 0) return null;
+    throw new InputError(
+      `${path}: holds files that are no run's (${names[0]}); name an empty or a new folder`,
+    );
+  }
+  const run = await openRun(path);
+  if (!resume)
+    throw new InputError(
+      `${path}: already holds a run (${run.manifest.command}, ${run.manifest.status}); resume it with --resume or name another folder`,
+    );
+  const difference = firstDifference(run.manifest, manifest);
+  if (difference !== null)
+    throw new InputError(
+      `${path}: holds a run with another ${difference}; resume with the same settings or name another folder`,
+    );
+  return run;
+}
+
+/** @throws InputError if the folder holds no run */
+export async function openRun(path: string): Promise<RunFolder> {
+  return new RunFolder(path, await readManifest(join(path, MANIFEST)));
+}

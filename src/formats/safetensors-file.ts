@@ -1,0 +1,154 @@
+/** One open safetensors file: its checked header, and tensors by positioned reads, never the whole file. */
+import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { InputError } from '../errors.js';
+import { fileError } from './file-error.js';
+import { bf16ToF32, f16ToF32 } from './float-conversion.js';
+import {
+  elementBytes,
+  elementCount,
+  type Header,
+  headerLength,
+  LENGTH_BYTES,
+  parseHeader,
+  type TensorEntry,
+} from './safetensors-header.js';
+
+/** Bytes held at a time while a tensor is converted or hashed: small beside a tensor, large beside a read's cost. */
+const CHUNK_BYTES = 4 << 20;
+
+export interface ReadOptions {
+  /** Puts the result on a SharedArrayBuffer, so that worker threads see it without a copy. */
+  shared?: boolean;
+  /** Refuses NaN and infinities. */
+  finite?: boolean;
+  /** Reads rows `from` ≤ row < `to` of the first axis only. */
+  rows?: [from: number, to: number];
+}
+
+/** What tells one state of a file from another without reading it. */
+export interface FileState {
+  path: string;
+  bytes: string;
+  modifiedNs: string;
+  inode: string;
+}
+
+export class SafetensorsFile {
+  private constructor(
+    readonly path: string,
+    readonly header: Header,
+    readonly state: FileState,
+    private readonly handle: FileHandle,
+  ) {}
+
+  /**
+   * Reads and checks the header.
+   * @throws InputError if the file is missing, or breaks the format in any way
+   */
+  static async open(path: string): Promise<SafetensorsFile> {
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path);
+      const stat = await handle.stat({ bigint: true });
+      if (stat.isDirectory()) throw new InputError(`${path}: is a folder, not a file`);
+      const bytes = Number(stat.size);
+      const prefix = new Uint8Array(Math.min(LENGTH_BYTES, bytes));
+      await readFully(handle, prefix, 0, path);
+      const header = new Uint8Array(headerLength(prefix, bytes, path));
+      await readFully(handle, header, LENGTH_BYTES, path);
+      const state: FileState = {
+        path: await realpath(path),
+        bytes: String(stat.size),
+        modifiedNs: String(stat.mtimeNs),
+        inode: String(stat.ino),
+      };
+      return new SafetensorsFile(path, parseHeader(header, bytes, path), state, handle);
+    } catch (error) {
+      await handle?.close();
+      throw fileError(error, path);
+    }
+  }
+
+  /** @throws InputError if there is no such tensor */
+  entry(name: string): TensorEntry {
+    const entry = this.header.tensors.get(name);
+    if (!entry) throw new InputError(`${this.path}: no tensor "${name}"`);
+    return entry;
+  }
+
+  /**
+   * A tensor's values, row-major, as float32: F32 as stored, F16 and BF16 exactly, F64 rounded.
+   * @throws InputError if it is missing or of another dtype, or, with `finite`, holds a NaN or an infinity
+   */
+  async readFloat32(name: string, { shared, finite, rows }: ReadOptions = {}): Promise<Float32Array> {
+    const { dtype, shape, start } = this.entry(name);
+    if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16' && dtype !== 'F64')
+      throw new InputError(
+        `${this.path}: tensor "${name}" has dtype ${dtype}; F32, F16, BF16 and F64 can be read`,
+      );
+    const rowElements = elementCount(shape.slice(1));
+    const [from, to] = rows ?? [0, shape[0] ?? 1];
+    if (!(from >= 0 && from <= to && to <= (shape[0] ?? 1)))
+      throw new RangeError(`tensor "${name}" of shape [${shape}] has no rows ${from} to ${to}`);
+
+    const width = elementBytes(dtype);
+    const count = (to - from) * rowElements;
+    const out = new Float32Array(shared ? new SharedArrayBuffer(count * 4) : new ArrayBuffer(count * 4));
+    const first = start + from * rowElements * width;
+    if (dtype === 'F32') {
+      await readFully(this.handle, new Uint8Array(out.buffer), first, this.path);
+      if (finite) this.checkFinite(name, out, 0);
+      return out;
+    }
+    const chunk = new ArrayBuffer(Math.min(CHUNK_BYTES, count * width));
+    for (let done = 0; done < count; done += chunk.byteLength / width) {
+      const length = Math.min(chunk.byteLength / width, count - done);
+      const target = out.subarray(done, done + length);
+      await readFully(this.handle, new Uint8Array(chunk, 0, length * width), first + done * width, this.path);
+      if (dtype === 'F16') f16ToF32(new Uint16Array(chunk, 0, length), target);
+      else if (dtype === 'BF16') bf16ToF32(new Uint16Array(chunk, 0, length), target);
+      else target.set(new Float64Array(chunk, 0, length));
+      if (finite) this.checkFinite(name, target, done);
+    }
+    return out;
+  }
+
+  /** A tensor's bytes as stored, in order; each piece is valid until the next is asked for. */
+  async *readBytes(name: string): AsyncGenerator<Uint8Array> {
+    const { start, end } = this.entry(name);
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - start));
+    for (let position = start; position < end; position += chunk.length) {
+      const piece = chunk.subarray(0, Math.min(chunk.length, end - position));
+      await readFully(this.handle, piece, position, this.path);
+      yield piece;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.handle.close();
+  }
+
+  private checkFinite(name: string, values: Float32Array, offset: number): void {
+    for (let i = 0; i < values.length; i++)
+      // True for NaN and both infinities, in one subtraction.
+      if (values[i]! - values[i]! !== 0)
+        throw new InputError(
+          `${this.path}: tensor "${name}" holds ${values[i]} at index ${offset + i}; the weights are damaged or their training diverged`,
+        );
+  }
+}
+
+/** Fills `target` from byte `position` on, in pieces that one read call can take. */
+async function readFully(
+  handle: FileHandle,
+  target: Uint8Array,
+  position: number,
+  path: string,
+): Promise<void> {
+  for (let done = 0; done < target.length; ) {
+    const length = Math.min(target.length - done, 1 << 30);
+    const { bytesRead } = await handle.read(target, done, length, position + done);
+    if (bytesRead === 0) throw new InputError(`${path}: ended early; it was changed while being read`);
+    done += bytesRead;
+  }
+}

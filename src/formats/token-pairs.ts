@@ -1,0 +1,100 @@
+/** Prompt pairs as token ids: what the model runs on. */
+import { createHash } from 'node:crypto';
+import { InputError } from '../errors.js';
+import type { PromptPair } from './prompt-pairs.js';
+import type { Tokenizer } from './tokenizer.js';
+
+export interface TokenPair {
+  id: string;
+  group?: string;
+  /** Token ids of the prompt; the model is asked what follows the last. */
+  clean: Int32Array;
+  /** Null where none is given. */
+  corrupted: Int32Array | null;
+  /** First tokens of the answers, each once; empty where there is no answer. */
+  answers: Int32Array;
+  distractors: Int32Array;
+}
+
+/** What the model can take. */
+interface Limits {
+  nVocab: number;
+  /** Longest prompt, in tokens. */
+  nPositions: number;
+}
+
+/**
+ * Encodes prompts and answers. An answer given as text becomes the first token that it takes after the clean prompt.
+ * @param tokenizer null where the model has none: then everything must be given as ids
+ * @throws InputError naming the pair: text without a tokenizer, a tokenizer larger than the vocabulary, an
+ *   answer the tokenizer does not know, an id outside the vocabulary, a prompt that is too long
+ */
+export function encodePairs(
+  pairs: readonly PromptPair[],
+  tokenizer: Tokenizer | null,
+  { nVocab, nPositions }: Limits,
+): TokenPair[] {
+  if (tokenizer !== null && tokenizer.size > nVocab)
+    throw new InputError(
+      `the tokenizer has ${tokenizer.size} tokens, but the model's vocabulary ${nVocab}; they do not belong together`,
+    );
+  return pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
+    const where = `pair "${id}"`;
+    const prompt = (value: string | number[], column: string): Int32Array => {
+      const ids = typeof value === 'string' ? need(tokenizer, where).encode(value) : value;
+      if (ids.length === 0) throw new InputError(`${where}: the ${column} prompt has no tokens`);
+      if (ids.length > nPositions)
+        throw new InputError(
+          `${where}: the ${column} prompt has ${ids.length} tokens, the model takes ${nPositions}`,
+        );
+      return Int32Array.from(ids, (token) => inVocabulary(token, nVocab, where));
+    };
+    const firstTokens = (values: string[] | number[]): Int32Array => {
+      const tokens = values.map((value) =>
+        typeof value === 'string' ? firstToken(value, clean, need(tokenizer, where), where) : value,
+      );
+      return Int32Array.from(new Set(tokens), (token) => inVocabulary(token, nVocab, where));
+    };
+    return {
+      id,
+      ...(group !== undefined && { group }),
+      clean: prompt(clean, 'clean'),
+      corrupted: corrupted === undefined ? null : prompt(corrupted, 'corrupted'),
+      answers: firstTokens(answers),
+      distractors: firstTokens(distractors),
+    };
+  });
+}
+
+/** SHA-256, hex, of what a model sees of the pairs: their tokens in their order, not their names. */
+export function hashPairs(pairs: readonly TokenPair[]): string {
+  const hash = createHash('sha256');
+  for (const { clean, corrupted, answers, distractors } of pairs) {
+    const ids = [clean, corrupted, answers, distractors].map((tokens) => tokens && [...tokens]);
+    hash.update(`${JSON.stringify(ids)}\n`);
+  }
+  return hash.digest('hex');
+}
+
+function need(tokenizer: Tokenizer | null, where: string): Tokenizer {
+  if (tokenizer === null)
+    throw new InputError(
+      `${where}: is given as text, but the model's folder has no tokenizer.json; give token ids ("clean_ids", "answer_id", …)`,
+    );
+  return tokenizer;
+}
+
+function firstToken(answer: string, clean: string | number[], tokenizer: Tokenizer, where: string): number {
+  if (typeof clean !== 'string')
+    throw new InputError(`${where}: prompts given as token ids need their answers as ids, too`);
+  const [token] = tokenizer.continuation(clean, answer);
+  if (token === undefined || token === tokenizer.unknownId)
+    throw new InputError(`${where}: the tokenizer does not know the answer ${JSON.stringify(answer)}`);
+  return token;
+}
+
+function inVocabulary(token: number, nVocab: number, where: string): number {
+  if (!Number.isInteger(token) || token < 0 || token >= nVocab)
+    throw new InputError(`${where}: token ${token} is outside the vocabulary (0 to ${nVocab - 1})`);
+  return token;
+}

@@ -1,0 +1,26 @@
+/** The public API: what a program needs to take a model apart. Everything else may change. */
+export { type DecomposeOptions, decompose } from './decompose/decompose.js';
+export type { Decomposition, Directions } from './decompose/directions.js';
+export { DecompositionStore } from './decompose/store.js';
+export { type Engine, type EngineChoice, openEngine } from './engine/engine.js';
+export { InputError, InterruptedError } from './errors.js';
+export { EVALUATE_DEFAULTS, evaluateMasks, type Metrics, type SplitMetrics } from './evaluate/evaluate.js';
+export { resolveModel } from './formats/model-folder.js';
+export { type PromptPair, readPromptPairs, writePromptPairs } from './formats/prompt-pairs.js';
+export { encodePairs, type TokenPair } from './formats/token-pairs.js';
+export { openTokenizer, type Tokenizer } from './formats/tokenizer.js';
+export { clusters } from './kernels/thin-svd.js';
+export { MaskLayout } from './masks/layout.js';
+export { MaskedModel } from './masks/masked-model.js';
+export { objective } from './masks/objective.js';
+export { PreparedPairs, type Replacement } from './masks/prepared-pairs.js';
+export { PRESETS, type TrainSettings } from './masks/settings.js';
+export { trainMasks } from './masks/train.js';
+export type { Architecture } from './models/architecture.js';
+export { type Component, type Kind, listComponents } from './models/components.js';
+export { openModel } from './models/open-model.js';
+export type { Model, WeightForm } from './models/weights.js';
+export { openPool, type Pool } from './pool/pool.js';
+export type { LongCall, ProgressEvent } from './progress.js';
+export { type RunOptions, type RunOutcome, run } from './run/commands.js';
+export { generateTask, TASKS } from './tasks/tasks.js';

@@ -1,0 +1,37 @@
+/** The plain references as a set of kernels, so that one test suite holds for them and for both builds. */
+import { InputError } from '../../errors.js';
+import type { Kernels } from '../contract.js';
+import { gemmTarget, productSvdTarget, projectionTarget, svdTarget } from '../shapes.js';
+import { referenceProduct, referenceProjection } from './products.js';
+import { referenceSvd } from './svd.js';
+
+export const referenceKernels: Kernels = {
+  svd(a, rows, cols, out) {
+    const result = svdTarget(a, rows, cols, out);
+    checkFinite(a);
+    return referenceSvd(a, rows, cols, result);
+  },
+
+  svdOfProduct(a, b, rows, inner, cols, out) {
+    const result = productSvdTarget(a, b, rows, inner, cols, out);
+    checkFinite(a, b);
+    return referenceSvd(referenceProduct(a, b, { rows, inner, cols }), rows, cols, result);
+  },
+
+  gemm(a, b, shape, out) {
+    const result = gemmTarget(a, b, shape, out);
+    result.set(referenceProduct(a, b, shape));
+    return result;
+  },
+
+  project(x, rows, directions, out) {
+    const { result } = projectionTarget(x, rows, directions, out);
+    result.set(referenceProjection(x, rows, directions));
+    return result;
+  },
+};
+
+function checkFinite(...matrices: Float32Array[]): void {
+  if (!matrices.every((matrix) => matrix.every(Number.isFinite)))
+    throw new InputError('the matrix to decompose holds NaN or infinity; repair the weights');
+}

@@ -1,0 +1,82 @@
+/** Checks the arguments of each kernel, in one place for every set of kernels, and makes room for its result. */
+import type { ProductShape } from './contract.js';
+import { allocateThinSvd, type ThinSvd } from './thin-svd.js';
+
+/** The caller's own room for a decomposition, or where to make it. */
+type Out = ThinSvd | 'shared' | undefined;
+
+/** @returns where the result of `Kernels.svd` goes: `out`, or a new one, on shared memory if that is asked for */
+export function svdTarget(a: Float32Array, rows: number, cols: number, out: Out): ThinSvd {
+  checkDimensions(rows, cols);
+  checkLength('the matrix', a, rows, cols);
+  return thinSvdTarget(rows, cols, Math.min(rows, cols), out);
+}
+
+/** @returns where the result of `Kernels.svdOfProduct` goes, as for {@link svdTarget} */
+export function productSvdTarget(
+  a: Float32Array,
+  b: Float32Array,
+  rows: number,
+  inner: number,
+  cols: number,
+  out: Out,
+): ThinSvd {
+  checkDimensions(rows, inner, cols);
+  checkLength('the left factor', a, rows, inner);
+  checkLength('the right factor', b, inner, cols);
+  return thinSvdTarget(rows, cols, Math.min(rows, inner, cols), out);
+}
+
+/** @returns where the result of `Kernels.gemm` goes */
+export function gemmTarget<T extends Float32Array | Float64Array>(
+  a: T,
+  b: T,
+  { rows, inner, cols }: ProductShape,
+  out?: T,
+): T {
+  checkDimensions(rows, inner, cols);
+  checkLength('the left operand', a, rows, inner);
+  checkLength('the right operand', b, inner, cols);
+  const result =
+    out ?? ((a instanceof Float32Array ? new Float32Array(rows * cols) : new Float64Array(rows * cols)) as T);
+  checkLength('the result', result, rows, cols);
+  return result;
+}
+
+/** The shape of a projection, and where its result goes. `bias`: u begins with a row for the leading one. */
+export function projectionTarget(
+  x: Float32Array,
+  rows: number,
+  { u, s }: Pick<ThinSvd, 'u' | 's'>,
+  out?: Float32Array,
+): { width: number; rank: number; bias: boolean; result: Float32Array } {
+  const width = x.length / rows;
+  const rank = s.length;
+  checkDimensions(rows, width, rank);
+  const bias = u.length === (width + 1) * rank;
+  if (!bias) checkLength('u', u, width, rank);
+  const result = out ?? new Float32Array(rows * rank);
+  checkLength('the result', result, rows, rank);
+  return { width, rank, bias, result };
+}
+
+function thinSvdTarget(rows: number, cols: number, rank: number, out: Out): ThinSvd {
+  const result = typeof out === 'object' ? out : allocateThinSvd(rows, cols, rank, out === 'shared');
+  checkLength('u', result.u, rows, rank);
+  checkLength('s', result.s, rank, 1);
+  checkLength('vt', result.vt, rank, cols);
+  return result;
+}
+
+/** @throws RangeError unless every dimension is a positive integer */
+function checkDimensions(...dimensions: number[]): void {
+  for (const n of dimensions)
+    if (!Number.isSafeInteger(n) || n < 1)
+      throw new RangeError(`matrix dimension ${n}: it must be a positive integer`);
+}
+
+/** @throws RangeError unless the array holds [rows, cols] */
+function checkLength(name: string, array: ArrayLike<number>, rows: number, cols: number): void {
+  if (array.length !== rows * cols)
+    throw new RangeError(`${name} has ${array.length} entries; [${rows}, ${cols}] has ${rows * cols}`);
+}

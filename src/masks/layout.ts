@@ -1,0 +1,54 @@
+/** Where each component's masks lie in the flat mask vector that is trained. */
+import type { Architecture } from '../models/architecture.js';
+import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+
+export interface Block {
+  start: number;
+  length: number;
+}
+
+export class MaskLayout {
+  /** Masked components in the order of the vector: layer, kind, head. */
+  readonly components: Component[];
+  /** The masked kinds, in order. */
+  readonly kinds: Kind[];
+  /** Length of the vector: the number of masked directions. */
+  readonly size: number;
+  readonly #byName = new Map<string, Block>();
+  readonly #byLayerKind = new Map<string, Block>();
+
+  constructor(architecture: Architecture, kinds: readonly Kind[] = kindsOf(architecture)) {
+    this.kinds = kindsOf(architecture).filter((kind) => kinds.includes(kind));
+    this.components = listComponents(architecture, this.kinds);
+    let start = 0;
+    for (const { name, layer, kind, rank } of this.components) {
+      this.#byName.set(name, { start, length: rank });
+      const key = `${layer}.${kind}`;
+      const heads = this.#byLayerKind.get(key);
+      if (heads) heads.length += rank;
+      else this.#byLayerKind.set(key, { start, length: rank });
+      start += rank;
+    }
+    this.size = start;
+  }
+
+  /** The block of one component. */
+  of(component: Component): Block {
+    return this.#byName.get(component.name)!;
+  }
+
+  /** The block of all heads of a layer together, or of one MLP matrix; undefined where the kind is not masked. */
+  block(layer: number, kind: Kind): Block | undefined {
+    return this.#byLayerKind.get(`${layer}.${kind}`);
+  }
+
+  /** The values of each component, by name (views, not copies). */
+  split(values: Float32Array): Map<string, Float32Array> {
+    return new Map(
+      this.components.map((component) => {
+        const { start, length } = this.of(component);
+        return [component.name, values.subarray(start, start + length)];
+      }),
+    );
+  }
+}

@@ -1,0 +1,208 @@
+/** A decomposed model on an engine: runs it with or without masks, and pulls gradients back to the masks. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Decomposition } from '../decompose/directions.js';
+import type { Engine } from '../engine/engine.js';
+import { FrozenLinear } from '../engine/ops/linear.js';
+import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
+import { rotaryTable } from '../engine/ops/rotary.js';
+import { tidy } from '../engine/ops/tidy.js';
+import { throwIfAborted } from '../errors.js';
+import type { Architecture } from '../models/architecture.js';
+import type { Kind } from '../models/components.js';
+import type { EndWeights, Model } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
+import { disposeLayer, type LayerBases, uploadLayer } from './bases.js';
+import { type BlockTrace, forwardBlock, pullBlock } from './block.js';
+import { MaskLayout } from './layout.js';
+import type { BlockInput, PerKind } from './masking.js';
+import { causalBias, embedPrompts, longestOf } from './padded-prompts.js';
+
+export type Positions = 'last' | 'all';
+
+/** Per layer and kind, what replaces masked-out coefficients (see `BlockInput.baseline`). */
+export type Baseline = PerKind<tf.Tensor2D>[];
+
+export interface RunOptions {
+  /** Flat mask vector in the layout's order; without it the model runs unmasked, on its plain weights. */
+  masks?: Float32Array;
+  /** Zero everywhere if absent. Not disposed here. */
+  baseline?: Baseline;
+  /** Return the coefficients of every layer; only for unmasked runs. */
+  collect?: boolean;
+}
+
+export interface Run {
+  /** Final normalised stream at the last token, [batch, dModel]. */
+  state: tf.Tensor2D;
+  /** Per layer, [batch·masked positions, directions]; empty unless collected. */
+  coefficients: PerKind<tf.Tensor2D>[];
+}
+
+/** Gradient by the logits, given the logits [batch, nVocab]; disposes nothing. */
+export type LogitGradient = (logits: tf.Tensor2D) => tf.Tensor2D;
+
+export class MaskedModel {
+  private constructor(
+    readonly engine: Engine,
+    readonly architecture: Architecture,
+    readonly layout: MaskLayout,
+    readonly positions: Positions,
+    private readonly ends: EndWeights,
+    private readonly bases: LayerBases[],
+    /** [dModel, nVocab]: state → logits. */
+    readonly unembed: FrozenLinear,
+    /** Singular value of each masked direction, in the layout's order. */
+    readonly sigma: Float32Array,
+  ) {}
+
+  /**
+   * Uploads the weights and the bases of the masked kinds, a layer at a time.
+   * @param options.kinds masked kinds; all by default
+   */
+  static async load(
+    engine: Engine,
+    model: Model,
+    decomposition: Decomposition,
+    {
+      kinds,
+      positions = 'last',
+      onProgress,
+      signal,
+    }: { kinds?: readonly Kind[]; positions?: Positions } & LongCall = {},
+  ): Promise<MaskedModel> {
+    const { architecture } = model;
+    const layout = new MaskLayout(architecture, kinds);
+    const bases: LayerBases[] = [];
+    const sigma = new Float32Array(layout.size);
+    for (let layer = 0; layer < architecture.nLayers; layer++) {
+      throwIfAborted(signal);
+      onProgress?.({ stage: 'load', done: layer, total: architecture.nLayers });
+      const weights = await model.layer(layer);
+      const directions = await decomposition.layer(layer);
+      bases.push(uploadLayer(engine, architecture, layer, weights, directions, layout.kinds));
+      for (const component of layout.components)
+        if (component.layer === layer)
+          sigma.set(directions.get(component.name)!.s, layout.of(component).start);
+    }
+    const ends = await model.ends();
+    const { weight, bias, rows, cols } = ends.unembed;
+    const unembed = new FrozenLinear(engine, weight, rows, cols, bias);
+    onProgress?.({ stage: 'load', done: architecture.nLayers, total: architecture.nLayers });
+    return new MaskedModel(engine, architecture, layout, positions, ends, bases, unembed, sigma);
+  }
+
+  /** Number of positions, counted from the last, whose coefficients block `layer` masks in prompts of a length. */
+  maskedPositions(layer: number, length: number): number {
+    return this.positions === 'last' || layer === this.architecture.nLayers - 1 ? 1 : length;
+  }
+
+  /** Runs a batch to the last token's state. */
+  forward(prompts: readonly Int32Array[], options: RunOptions = {}): Run {
+    const { inputs, shared } = this.inputs(prompts, { ...options, trace: false });
+    const coefficients: PerKind<tf.Tensor2D>[] = [];
+    let stream = this.embed(prompts);
+    for (const input of inputs) {
+      const result = forwardBlock(stream, input);
+      coefficients.push(result.coefficients);
+      tf.dispose([stream, result.trace, input.masks] as tf.TensorContainer);
+      stream = result.stream;
+    }
+    const final = this.finish(stream);
+    tf.dispose([stream, final.rate, shared] as unknown as tf.TensorContainer);
+    return { state: final.y, coefficients };
+  }
+
+  /**
+   * The gradient of a loss by the masks.
+   * @returns [layout.size]
+   */
+  async gradient(
+    prompts: readonly Int32Array[],
+    masks: Float32Array,
+    baseline: Baseline,
+    logitGradient: LogitGradient,
+  ): Promise<Float32Array> {
+    const { inputs, shared } = this.inputs(prompts, { masks, baseline, trace: true });
+    const traces: BlockTrace[] = [];
+    let stream = this.embed(prompts);
+    for (const input of inputs) {
+      const result = forwardBlock(stream, input);
+      traces.push(result.trace);
+      stream.dispose();
+      stream = result.stream;
+    }
+    const final = this.finish(stream);
+    let dStream = tf.tidy(() => {
+      const dState = this.unembed.pull(logitGradient(this.unembed.apply(final.y)));
+      return tf.reshape<tf.Rank.R3>(normalisePull(dState, final, this.architecture.norm), stream.shape);
+    });
+    tf.dispose([stream, final] as tf.TensorContainer);
+    const gradients: PerKind<tf.Tensor1D>[] = [];
+    for (let layer = inputs.length - 1; layer >= 0; layer--) {
+      const pulled = pullBlock(dStream, traces[layer]!, inputs[layer]!, layer > 0);
+      gradients[layer] = pulled.masks;
+      tf.dispose([dStream, traces[layer], inputs[layer]!.masks] as tf.TensorContainer);
+      if (pulled.stream) dStream = pulled.stream;
+    }
+    tf.dispose(shared as unknown as tf.TensorContainer);
+    return this.gather(gradients);
+  }
+
+  dispose(): void {
+    this.bases.forEach(disposeLayer);
+    this.unembed.dispose();
+  }
+
+  private embed(prompts: readonly Int32Array[]): tf.Tensor3D {
+    return embedPrompts(prompts, this.ends, this.architecture.dModel);
+  }
+
+  private finish(stream: tf.Tensor3D): Normalised {
+    const { dModel, norm, normEpsilon } = this.architecture;
+    return tidy(() => normalise(tf.reshape(stream, [-1, dModel]), norm, normEpsilon));
+  }
+
+  private inputs(
+    prompts: readonly Int32Array[],
+    { masks, baseline, collect = false, trace }: RunOptions & { trace: boolean },
+  ) {
+    const { architecture, positions } = this;
+    const shared = {
+      attentionBias: causalBias(prompts),
+      rotary: architecture.rotary ? rotaryTable(architecture.rotary, longestOf(prompts)) : null,
+    };
+    const inputs = this.bases.map(
+      (bases, layer): BlockInput => ({
+        architecture,
+        layer,
+        bases,
+        masks: masks ? this.layerMasks(masks, layer) : {},
+        baseline: baseline?.[layer] ?? {},
+        positions,
+        trace,
+        collect,
+        ...shared,
+      }),
+    );
+    return { inputs, shared };
+  }
+
+  private layerMasks(masks: Float32Array, layer: number): PerKind<tf.Tensor1D> {
+    const byKind: PerKind<tf.Tensor1D> = {};
+    for (const kind of this.layout.kinds) {
+      const { start, length } = this.layout.block(layer, kind)!;
+      byKind[kind] = tf.tensor1d(masks.slice(start, start + length));
+    }
+    return byKind;
+  }
+
+  /** One download for all layers: on a GPU each one is a round trip. Disposes the gradients. */
+  private async gather(gradients: PerKind<tf.Tensor1D>[]): Promise<Float32Array> {
+    const parts = gradients.flatMap((byKind) => this.layout.kinds.map((kind) => byKind[kind]!));
+    const all = tf.concat(parts);
+    tf.dispose(parts);
+    const values = (await all.data()) as Float32Array;
+    all.dispose();
+    return values;
+  }
+}

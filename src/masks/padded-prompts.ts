@@ -1,0 +1,64 @@
+/** Prompts of different lengths as one rectangle: padded on the left, so that the last token is the last column. */
+import type * as tf from '@tensorflow/tfjs-core';
+import { toTensor } from '../engine/tensor.js';
+import type { EndWeights } from '../models/weights.js';
+
+/** Added to the scores of keys that must not be seen; far below any real score, and exp of it is exactly 0. */
+const UNSEEN = -1e9;
+
+/** [batch, longest, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines lack a good gather. */
+export function embedPrompts(
+  prompts: readonly Int32Array[],
+  { embed, positions }: EndWeights,
+  d: number,
+): tf.Tensor3D {
+  const longest = longestOf(prompts);
+  const stream = new Float32Array(prompts.length * longest * d);
+  prompts.forEach((ids, row) => {
+    const padding = longest - ids.length;
+    ids.forEach((id, position) => {
+      const at = (row * longest + padding + position) * d;
+      stream.set(embed.subarray(id * d, (id + 1) * d), at);
+      if (positions) for (let i = 0; i < d; i++) stream[at + i]! += positions[position * d + i]!;
+    });
+  });
+  return toTensor(stream, [prompts.length, longest, d]) as tf.Tensor3D;
+}
+
+/** [1, batch, longest, longest] (batch 1 where all lengths are equal): 0 for keys at or before the query and not padding. */
+export function causalBias(prompts: readonly Int32Array[]): tf.Tensor4D {
+  const longest = longestOf(prompts);
+  const rows = prompts.every((ids) => ids.length === longest) ? prompts.slice(0, 1) : prompts;
+  const bias = new Float32Array(rows.length * longest * longest).fill(UNSEEN);
+  rows.forEach((ids, row) => {
+    for (let query = 0; query < longest; query++)
+      for (let key = longest - ids.length; key <= query; key++)
+        bias[(row * longest + query) * longest + key] = 0;
+  });
+  return toTensor(bias, [1, rows.length, longest, longest]) as tf.Tensor4D;
+}
+
+export function longestOf(prompts: readonly Int32Array[]): number {
+  return prompts.reduce((longest, ids) => Math.max(longest, ids.length), 0);
+}
+
+/**
+ * Cuts a list of prompts into batches of similar length, so that little padding is computed.
+ * @param maxTokens most positions (padding included) in one batch; a single longer prompt is a batch of its own
+ * @returns indices into `lengths`
+ */
+export function batchesByLength(lengths: readonly number[], maxTokens: number): number[][] {
+  const order = lengths.map((_, index) => index).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const batches: number[][] = [];
+  let batch: number[] = [];
+  for (const index of order) {
+    // Sorted ascending: the newest is the longest and sets the width of the whole batch.
+    if (batch.length > 0 && (batch.length + 1) * lengths[index]! > maxTokens) {
+      batches.push(batch);
+      batch = [];
+    }
+    batch.push(index);
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}

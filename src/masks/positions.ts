@@ -1,0 +1,44 @@
+/** Cuts and joins streams along positions. */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** [batch, positions, d] → [batch·positions, d]. */
+export function rows(x: tf.Tensor): tf.Tensor2D {
+  return tf.reshape(x, [-1, x.shape[x.rank - 1]!]);
+}
+
+/** The first `count` positions of each prompt, [batch·count, d]. */
+export function firstOf(x: tf.Tensor2D, batch: number, count: number): tf.Tensor2D {
+  const d = x.shape[1];
+  return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, 0, 0], [batch, count, d]));
+}
+
+/** The last `count` positions of each prompt, [batch·count, d]. */
+export function lastOf(x: tf.Tensor2D, batch: number, count: number): tf.Tensor2D {
+  const [n, d] = x.shape;
+  if (n === batch * count) return x;
+  return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, n / batch - count, 0], [batch, count, d]));
+}
+
+/** [batch, a + b, d] from [batch·a, d] (or nothing) and [batch·b, d]. */
+export function joinPositions(batch: number, first: tf.Tensor2D | null, last: tf.Tensor2D): tf.Tensor3D {
+  const d = last.shape[1];
+  const end = tf.reshape(last, [batch, -1, d]) as tf.Tensor3D;
+  return first ? tf.concat([tf.reshape(first, [batch, -1, d]) as tf.Tensor3D, end], 1) : end;
+}
+
+/** Zeros before the last `count` of `total` positions, [batch·total, d]. */
+export function padPositions(x: tf.Tensor2D, batch: number, total: number, count: number): tf.Tensor2D {
+  if (total === count) return x;
+  return rows(
+    tf.pad(tf.reshape(x, [batch, count, x.shape[1]]), [
+      [0, 0],
+      [total - count, 0],
+      [0, 0],
+    ]),
+  );
+}
+
+export function sliceHeads(z: tf.Tensor4D, from: number, count: number): tf.Tensor4D {
+  const [heads, batch, positions, width] = z.shape;
+  return positions === count ? z : tf.slice(z, [0, 0, from, 0], [heads, batch, count, width]);
+}

@@ -1,0 +1,102 @@
+/** Settings of mask training, their presets and their checks. */
+import { z } from 'zod';
+
+const positive = z.number().positive();
+const count = z.number().int().positive();
+const price = z.union([z.number().min(0), z.literal('auto')]);
+
+export const trainSettings = z.strictObject({
+  loss: z.enum(['kl', 'logit_diff', 'cross_entropy']),
+  /** Value of every mask at the start. */
+  init: z.number().gt(0).lt(1),
+  lr: positive,
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]),
+  eps: positive,
+  weightDecay: z.number().min(0),
+  /** Largest norm of the gradient by the mask logits. */
+  clip: positive,
+  /** λ, the price of one whole mask, in nats; `auto` is shared out over all directions. */
+  l1: price,
+  /** Share of the soft steps over which λ rises linearly from 0; 0 is constant, 1 anneals to the end. */
+  l1Warmup: z.number().min(0).max(1),
+  batchSize: count,
+  /** Updates on each batch before the next one. */
+  stepsPerBatch: count,
+  /** Forget the optimiser's moments with every batch. */
+  freshOptimiser: z.boolean(),
+  /** Passes over the training pairs. */
+  epochs: count,
+  /** Most soft steps; null: as many as the epochs hold. */
+  steps: count.nullable(),
+  /** Steps between validations (and checkpoints). */
+  validateEvery: count,
+  /** The soft phase ends once validation KL and Σm are both below these; null: never. */
+  stopKl: positive.nullable(),
+  stopL1: positive.nullable(),
+  /** End a phase after so many validations without a better one; null: never. */
+  patience: count.nullable(),
+  /** Steps of the final phase: masks are rounded in the forward pass, the gradient goes through the sigmoid. 0: none. */
+  roundingSteps: z.number().int().min(0),
+  roundingLr: positive,
+  /** λ of the final phase, `auto` as above. */
+  roundingL1: price,
+  /** Mask logits are first limited to ± this, so that settled masks can still change their mind. */
+  roundingClamp: positive,
+});
+
+export type TrainSettings = z.infer<typeof trainSettings>;
+
+/** What all directions together cost, in nats, where λ is `auto`: λ = AUTO_PRICE / directions. */
+const AUTO_PRICE = 7.2;
+
+export type Preset = 'default' | 'reference';
+
+const reference: TrainSettings = {
+  loss: 'kl',
+  init: 0.99,
+  lr: 2e-2,
+  betas: [0.9, 0.999],
+  eps: 1e-7,
+  weightDecay: 0,
+  clip: 1,
+  l1: 1.95e-4,
+  l1Warmup: 0,
+  batchSize: 64,
+  stepsPerBatch: 15,
+  freshOptimiser: true,
+  epochs: 2,
+  steps: null,
+  validateEvery: 15,
+  stopKl: 0.1,
+  stopL1: 3500,
+  patience: null,
+  roundingSteps: 0,
+  roundingLr: 0.1,
+  roundingL1: 'auto',
+  roundingClamp: 3,
+};
+
+/** `reference` repeats the published schedule (paper.md); `default` is ours (docs/maths.md, "Training"). */
+export const PRESETS: Record<Preset, TrainSettings> = {
+  reference,
+  default: {
+    ...reference,
+    lr: 5e-2,
+    l1: 'auto',
+    l1Warmup: 0.3,
+    batchSize: 32,
+    stepsPerBatch: 1,
+    freshOptimiser: false,
+    epochs: 1000,
+    steps: 160,
+    validateEvery: 20,
+    stopKl: null,
+    stopL1: null,
+    roundingSteps: 100,
+  },
+};
+
+/** λ as a number, for a model with so many directions. */
+export function priceOf(l1: number | 'auto', directions: number): number {
+  return l1 === 'auto' ? AUTO_PRICE / directions : l1;
+}

@@ -1,0 +1,299 @@
+/**
+ * Joint training of all masks: soft masks first, then masks rounded in the forward pass (docs/maths.md, "Training").
+ * Knows nothing of engines: it asks an objective for losses and gradients, and does the rest on the host.
+ */
+import { InterruptedError } from '../errors.js';
+import type { LongCall } from '../progress.js';
+import { Random } from '../random.js';
+import type { Objective } from './objective.js';
+import { type AdamWState, adamWStep, clipNorm, freshAdamW } from './optimiser.js';
+import { priceOf, type TrainSettings } from './settings.js';
+
+/** What training needs of a model and its prompt pairs. */
+export interface MaskObjective {
+  /** Number of masks. */
+  directions: number;
+  /** Number of training pairs. */
+  pairs: number;
+  /** Loss and gradient on some training pairs. */
+  evaluate(indices: readonly number[], masks: Float32Array): Promise<Objective>;
+  /** Mean KL over all validation pairs. */
+  validate(masks: Float32Array): Promise<number>;
+}
+
+type Phase = 'soft' | 'rounding';
+
+/** A line of `history.jsonl`: values before the step's update. */
+export interface HistoryLine {
+  step: number;
+  epoch: number;
+  phase: Phase;
+  kl: number;
+  /** Σ of the masks that the forward pass used. */
+  l1: number;
+  /** Training loss plus λ·l1. */
+  loss: number;
+  /** λ at this step. */
+  l1_weight: number;
+  /** Norm of the gradient by the mask logits, before clipping. */
+  grad_norm?: number;
+  /** Time the step took. */
+  seconds: number;
+  validation?: true;
+}
+
+/** Everything a resumed run needs; plain arrays and numbers. */
+export interface TrainState {
+  phase: Phase;
+  /** Steps done over both phases. */
+  step: number;
+  /** Steps done in this phase. */
+  phaseStep: number;
+  logits: Float32Array;
+  optimiser: AdamWState;
+  /** Best masks of this phase so far and their validation objective KL + λ·Σm. */
+  best: Float32Array;
+  bestObjective: number;
+  /** Validations since the best one. */
+  waited: number;
+  /** Masks that the soft phase ended with; empty before. */
+  soft: Float32Array;
+}
+
+export interface TrainHooks extends LongCall {
+  onHistory?: (line: HistoryLine) => Promise<void> | void;
+  /** Called after each validation, at the end of a phase, and before an interruption is thrown. */
+  onCheckpoint?: (state: TrainState) => Promise<void>;
+}
+
+export interface TrainResult {
+  /** The best masks: 0 or 1 after a rounding phase, soft otherwise. */
+  masks: Float32Array;
+  /** The best soft masks. */
+  soft: Float32Array;
+  /** Masks after the very last step. */
+  last: Float32Array;
+  steps: number;
+}
+
+/** State at the start of a run. */
+export function initialState(directions: number, init: number): TrainState {
+  const logits = new Float32Array(directions).fill(Math.log(init / (1 - init)));
+  return {
+    phase: 'soft',
+    step: 0,
+    phaseStep: 0,
+    logits,
+    optimiser: freshAdamW(directions),
+    best: new Float32Array(0),
+    bestObjective: Number.POSITIVE_INFINITY,
+    waited: 0,
+    soft: new Float32Array(0),
+  };
+}
+
+/**
+ * @param resume state to go on from; it is changed in place
+ * @throws InterruptedError after saving a checkpoint, if the signal fires
+ */
+export async function trainMasks(
+  objective: MaskObjective,
+  settings: TrainSettings,
+  seed: number,
+  hooks: TrainHooks = {},
+  resume?: TrainState,
+): Promise<TrainResult> {
+  const state = resume ?? initialState(objective.directions, settings.init);
+  const schedule = new Schedule(objective, settings, seed);
+  while (!schedule.finished(state)) {
+    await runPhase(objective, settings, schedule, state, hooks);
+    endPhase(state, settings, schedule);
+    await hooks.onCheckpoint?.(state);
+  }
+  return { masks: state.best, soft: state.soft, last: schedule.masks(state), steps: state.step };
+}
+
+async function runPhase(
+  objective: MaskObjective,
+  settings: TrainSettings,
+  schedule: Schedule,
+  state: TrainState,
+  { onProgress, onHistory, onCheckpoint, signal }: TrainHooks,
+): Promise<void> {
+  const phaseSteps = schedule.length(state.phase);
+  while (state.phaseStep < phaseSteps) {
+    if (signal?.aborted) {
+      await onCheckpoint?.(state);
+      throw new InterruptedError(`interrupted after step ${state.step}; the run can be resumed`);
+    }
+    const started = performance.now();
+    const { indices, epoch, newBatch } = schedule.batch(state);
+    if (newBatch && settings.freshOptimiser) state.optimiser = freshAdamW(objective.directions);
+    const masks = schedule.masks(state);
+    const price = schedule.price(state);
+    const { kl, loss, gradient } = await objective.evaluate(indices, masks);
+    const l1 = sum(masks);
+    chainToLogits(gradient, state.logits, price);
+    const gradNorm = clipNorm(gradient, settings.clip);
+    adamWStep(state.logits, gradient, state.optimiser, { ...settings, lr: schedule.rate(state) });
+    const line = {
+      step: state.step,
+      epoch,
+      phase: state.phase,
+      kl,
+      l1,
+      loss: loss + price * l1,
+      l1_weight: price,
+    };
+    await onHistory?.({ ...line, grad_norm: gradNorm, seconds: (performance.now() - started) / 1000 });
+    state.step++;
+    state.phaseStep++;
+    onProgress?.({
+      stage: state.phase === 'soft' ? 'train' : 'round',
+      done: state.phaseStep,
+      total: phaseSteps,
+      note: `kl ${kl.toPrecision(3)}  Σm ${l1.toFixed(0)}`,
+    });
+    const last = state.phaseStep === phaseSteps;
+    if (last || state.phaseStep % settings.validateEvery === 0) {
+      const stop = await validate(objective, settings, schedule, state, epoch, onHistory);
+      await onCheckpoint?.(state);
+      if (stop) return;
+    }
+  }
+}
+
+/** Validates, keeps the best masks, and says whether the phase may end. */
+async function validate(
+  objective: MaskObjective,
+  settings: TrainSettings,
+  schedule: Schedule,
+  state: TrainState,
+  epoch: number,
+  onHistory: TrainHooks['onHistory'],
+): Promise<boolean> {
+  const started = performance.now();
+  const masks = schedule.masks(state);
+  const kl = await objective.validate(masks);
+  const l1 = sum(masks);
+  // Judged at the phase's final λ, so that validations are comparable while λ still rises.
+  const price = schedule.finalPrice(state.phase);
+  const value = kl + price * l1;
+  const line = { step: state.step, epoch, phase: state.phase, kl, l1, loss: value, l1_weight: price };
+  await onHistory?.({ ...line, seconds: (performance.now() - started) / 1000, validation: true });
+  if (value < state.bestObjective) {
+    state.bestObjective = value;
+    state.best = masks;
+    state.waited = 0;
+  } else state.waited++;
+  if (settings.patience !== null && state.waited >= settings.patience) return true;
+  const { stopKl, stopL1 } = settings;
+  return state.phase === 'soft' && stopKl !== null && stopL1 !== null && kl < stopKl && l1 < stopL1;
+}
+
+function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule): void {
+  if (state.phase === 'rounding') {
+    state.phaseStep = schedule.length('rounding');
+    return;
+  }
+  state.soft = state.best;
+  state.phase = 'rounding';
+  state.phaseStep = 0;
+  if (settings.roundingSteps === 0) return;
+  const clamp = settings.roundingClamp;
+  state.logits = state.logits.map((logit) => Math.max(-clamp, Math.min(clamp, logit)));
+  state.optimiser = freshAdamW(state.logits.length);
+  state.best = new Float32Array(0);
+  state.bestObjective = Number.POSITIVE_INFINITY;
+  state.waited = 0;
+}
+
+/** Which pairs, λ, rate and masks belong to a step: all of it follows from settings, seed and state. */
+class Schedule {
+  readonly #order = new Map<number, number[]>();
+
+  constructor(
+    private readonly objective: MaskObjective,
+    private readonly settings: TrainSettings,
+    private readonly seed: number,
+  ) {}
+
+  private get batchesPerEpoch(): number {
+    return Math.ceil(this.objective.pairs / this.settings.batchSize);
+  }
+
+  length(phase: Phase): number {
+    if (phase === 'rounding') return this.settings.roundingSteps;
+    const { epochs, stepsPerBatch, steps } = this.settings;
+    return Math.min(epochs * this.batchesPerEpoch * stepsPerBatch, steps ?? Number.POSITIVE_INFINITY);
+  }
+
+  finished(state: TrainState): boolean {
+    return state.phase === 'rounding' && state.phaseStep >= this.length('rounding');
+  }
+
+  batch({ phase, phaseStep }: TrainState): { indices: number[]; epoch: number; newBatch: boolean } {
+    const { batchSize, stepsPerBatch } = this.settings;
+    const perBatch = phase === 'soft' ? stepsPerBatch : 1;
+    const batch = Math.floor(phaseStep / perBatch);
+    const epoch = Math.floor(batch / this.batchesPerEpoch);
+    const from = (batch % this.batchesPerEpoch) * batchSize;
+    return {
+      indices: this.order(phase, epoch).slice(from, from + batchSize),
+      epoch,
+      newBatch: phaseStep % perBatch === 0,
+    };
+  }
+
+  masks({ phase, logits }: TrainState): Float32Array {
+    return phase === 'soft' ? logits.map(sigmoid) : logits.map((logit) => Number(logit > 0));
+  }
+
+  rate({ phase }: TrainState): number {
+    return phase === 'soft' ? this.settings.lr : this.settings.roundingLr;
+  }
+
+  price({ phase, phaseStep }: TrainState): number {
+    const full = this.finalPrice(phase);
+    const rise = phase === 'soft' ? this.settings.l1Warmup * this.length('soft') : 0;
+    return rise > 0 ? full * Math.min(1, phaseStep / rise) : full;
+  }
+
+  finalPrice(phase: Phase): number {
+    const { directions } = this.objective;
+    return phase === 'soft'
+      ? priceOf(this.settings.l1, directions)
+      : priceOf(this.settings.roundingL1, directions);
+  }
+
+  /** The pairs' order in an epoch; each epoch has its own shuffle, independent of how it was reached. */
+  private order(phase: Phase, epoch: number): number[] {
+    const key = (phase === 'soft' ? 0 : 1e6) + epoch;
+    let order = this.#order.get(key);
+    if (!order) {
+      const all = Array.from({ length: this.objective.pairs }, (_, index) => index);
+      order = new Random(this.seed).fork(`${phase} epoch ${epoch}`).shuffle(all);
+      this.#order.clear();
+      this.#order.set(key, order);
+    }
+    return order;
+  }
+}
+
+/** Turns the gradient by the masks into that of loss + λ·Σ sigmoid(logit) by the logits, in place. */
+function chainToLogits(gradient: Float32Array, logits: Float32Array, price: number): void {
+  for (let i = 0; i < gradient.length; i++) {
+    const m = sigmoid(logits[i]!);
+    gradient[i] = (gradient[i]! + price) * m * (1 - m);
+  }
+}
+
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+function sum(values: Float32Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}

@@ -1,0 +1,37 @@
+/** What a model family must supply; everything after this file is the same for all families. */
+import type { TensorSource } from '../formats/safetensors.js';
+import type { Architecture } from './architecture.js';
+import type { EndWeights, LayerWeights } from './weights.js';
+
+/** Gain and bias of a normalisation as stored, before they are folded into the matrices that read it. */
+export interface Norm {
+  /** Length dModel. */
+  gain: Float32Array;
+  /** Length dModel; null for RMSNorm. */
+  bias: Float32Array | null;
+}
+
+/** A block as the family stores it, only laid out canonically ([inputs, outputs], heads in column groups). */
+export interface RawLayer extends LayerWeights {
+  attentionNorm: Norm;
+  mlpNorm: Norm;
+}
+
+export interface RawEnds extends EndWeights {
+  finalNorm: Norm;
+}
+
+/** `config.json`, parsed. */
+export type ModelConfig = Record<string, unknown>;
+
+export interface Adapter {
+  /** The `model_type` that it reads. */
+  family: string;
+  /**
+   * Reads the shape.
+   * @throws InputError if a setting cannot be represented exactly; it names the setting.
+   */
+  architecture(config: ModelConfig, where: string): Architecture;
+  layer(source: TensorSource, architecture: Architecture, layer: number): Promise<RawLayer>;
+  ends(source: TensorSource, architecture: Architecture): Promise<RawEnds>;
+}

@@ -1,0 +1,88 @@
+/** The parts of a transformer that are decomposed: their names, shapes and ranks (paper.md, "Notation"). */
+import type { Architecture } from './architecture.js';
+
+export const HEAD_KINDS = ['qk', 'ov'] as const;
+export const MLP_KINDS = ['mlp_gate', 'mlp_in', 'mlp_up', 'mlp_out', 'mlp_down'] as const;
+export type Kind = (typeof HEAD_KINDS)[number] | (typeof MLP_KINDS)[number];
+
+export interface Component {
+  /** `L9H6.qk`, `L9H6.ov`, `L4.mlp_in`, `L4.mlp_out`; gated: `L4.mlp_gate`, `L4.mlp_up`, `L4.mlp_down`. */
+  name: string;
+  kind: Kind;
+  layer: number;
+  /** Query head; undefined for MLP matrices. */
+  head?: number;
+  /** Rows of the augmented matrix: input width, plus one where there is a bias row. */
+  rows: number;
+  cols: number;
+  /** Number of directions. */
+  rank: number;
+  /** Directions counted for this component when heads are counted at full width (full sparsity). */
+  fullWidth: number;
+}
+
+/** A component's name, e.g. `L9H6.qk` or `L4.mlp_in`. */
+export function componentName(kind: Kind, layer: number, head?: number): string {
+  return head === undefined ? `L${layer}.${kind}` : `L${layer}H${head}.${kind}`;
+}
+
+/** The kinds that a model of this architecture has, in the order in which directions are laid out. */
+export function kindsOf(architecture: Architecture): Kind[] {
+  return architecture.gatedMlp
+    ? ['qk', 'ov', 'mlp_gate', 'mlp_up', 'mlp_down']
+    : ['qk', 'ov', 'mlp_in', 'mlp_out'];
+}
+
+/**
+ * Every component of a model, layer by layer, kind by kind, head by head: 37,020 directions for GPT-2 small.
+ * This order is the order of the flat mask vector.
+ */
+export function listComponents(
+  architecture: Architecture,
+  kinds: readonly Kind[] = kindsOf(architecture),
+): Component[] {
+  const components: Component[] = [];
+  for (let layer = 0; layer < architecture.nLayers; layer++) {
+    for (const kind of kindsOf(architecture)) {
+      if (!kinds.includes(kind)) continue;
+      const heads = kind === 'qk' || kind === 'ov' ? architecture.nHeads : undefined;
+      const shape = componentShape(architecture, kind);
+      if (heads === undefined) components.push({ name: componentName(kind, layer), kind, layer, ...shape });
+      else
+        for (let head = 0; head < heads; head++)
+          components.push({ name: componentName(kind, layer, head), kind, layer, head, ...shape });
+    }
+  }
+  return components;
+}
+
+function componentShape(
+  { dModel: d, dHead: h, dMlp: m, biases, rotary }: Architecture,
+  kind: Kind,
+): Pick<Component, 'rows' | 'cols' | 'rank' | 'fullWidth'> {
+  switch (kind) {
+    case 'qk': {
+      const rows = d + Number(biases.q);
+      // Rotary heads are split in head space (docs/maths.md, "Rotary positions"); others on the key's stream.
+      const cols = rotary ? h : d + Number(biases.k);
+      return { rows, cols, rank: Math.min(h, rows, cols), fullWidth: rows };
+    }
+    case 'ov': {
+      const rows = d + Number(biases.v || biases.o);
+      return { rows, cols: d, rank: Math.min(h + Number(biases.o), rows, d), fullWidth: d };
+    }
+    case 'mlp_in':
+    case 'mlp_up':
+    case 'mlp_gate': {
+      const rows = d + Number(kind === 'mlp_gate' ? biases.mlpGate : biases.mlpIn);
+      const rank = Math.min(rows, m);
+      return { rows, cols: m, rank, fullWidth: rank };
+    }
+    case 'mlp_out':
+    case 'mlp_down': {
+      const rows = m + Number(biases.mlpOut);
+      const rank = Math.min(rows, d);
+      return { rows, cols: d, rank, fullWidth: rank };
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** Opens a Hugging Face folder as a canonical model. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { readJson } from '../formats/json-file.js';
+import { openWeights } from '../formats/safetensors.js';
+import type { Adapter, ModelConfig } from './adapter.js';
+import { gpt2 } from './gpt2.js';
+import { endsInForm, layerInForm } from './weight-forms.js';
+import type { Model, WeightForm } from './weights.js';
+
+const ADAPTERS: readonly Adapter[] = [gpt2];
+
+/**
+ * @param folder a folder with `config.json` and safetensors weights
+ * @throws InputError if a file is missing or damaged, or the family is not known
+ */
+export async function openModel(folder: string, form: WeightForm = 'reference'): Promise<Model> {
+  const where = join(folder, 'config.json');
+  const config = (await readJson(where)) as ModelConfig;
+  const adapter = ADAPTERS.find(({ family }) => family === config.model_type);
+  if (!adapter)
+    throw new InputError(
+      `${where}: "model_type" is ${JSON.stringify(config.model_type) ?? 'missing'}; ` +
+        `these can be read: ${ADAPTERS.map(({ family }) => family).join(', ')}`,
+    );
+  const architecture = adapter.architecture(config, where);
+  const source = await openWeights(folder);
+  return {
+    path: folder,
+    architecture,
+    form,
+    hash: async () =>
+      createHash('sha256')
+        .update(await source.contentHash())
+        .update(JSON.stringify(architecture))
+        .digest('hex'),
+    layer: async (layer) => layerInForm(await adapter.layer(source, architecture, layer), architecture, form),
+    ends: async () => endsInForm(await adapter.ends(source, architecture), architecture, form),
+    close: () => source.close(),
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * Rewrites a block into a weight form (docs/maths.md, "Weight forms").
+ * `folded`: the gain and bias of each normalisation move into the matrices that read it.
+ * `reference`: as TransformerLens does by default: folded, and on LayerNorm models every matrix that reads
+ * or writes the stream is centred along it, the unembedding also along the vocabulary, and value biases
+ * move into the output bias. Softmax outputs are the same in both forms; singular directions are not.
+ * All sums run in float64; results are stored in float32.
+ */
+import type { Norm, RawEnds, RawLayer } from './adapter.js';
+import type { Architecture } from './architecture.js';
+import { sharedFloat32 } from './matrix.js';
+import type { EndWeights, LayerWeights, Linear, WeightForm } from './weights.js';
+
+/** Whether a form centres this architecture: an RMSNorm does not subtract the mean, so centring would change the model. */
+function centres(architecture: Architecture, form: WeightForm): boolean {
+  return form === 'reference' && architecture.norm === 'layer';
+}
+
+export function layerInForm(raw: RawLayer, architecture: Architecture, form: WeightForm): LayerWeights {
+  const centre = centres(architecture, form);
+  const reads = (linear: Linear, norm: Norm) => {
+    const folded = foldNorm(linear, norm);
+    return centre ? { ...folded, weight: centreColumns(folded.weight, linear.rows, linear.cols) } : folded;
+  };
+  const writes = (linear: Linear) => (centre ? centreOutputs(linear) : linear);
+  const layer: LayerWeights = {
+    q: reads(raw.q, raw.attentionNorm),
+    k: reads(raw.k, raw.attentionNorm),
+    v: reads(raw.v, raw.attentionNorm),
+    o: writes(raw.o),
+    mlpIn: reads(raw.mlpIn, raw.mlpNorm),
+    mlpGate: raw.mlpGate && reads(raw.mlpGate, raw.mlpNorm),
+    mlpOut: writes(raw.mlpOut),
+  };
+  return centre ? foldValueBias(layer, architecture) : layer;
+}
+
+export function endsInForm(raw: RawEnds, architecture: Architecture, form: WeightForm): EndWeights {
+  const { dModel: d, nVocab, nPositions } = architecture;
+  let unembed = foldNorm(raw.unembed, raw.finalNorm);
+  if (!centres(architecture, form)) return { embed: raw.embed, positions: raw.positions, unembed };
+  unembed = centreOutputs({ ...unembed, weight: centreColumns(unembed.weight, d, nVocab) });
+  return {
+    embed: centreRows(raw.embed, nVocab, d),
+    positions: raw.positions && centreRows(raw.positions, nPositions, d),
+    unembed,
+  };
+}
+
+/** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W). */
+function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
+  const folded = sharedFloat32(rows * cols);
+  const sums = bias ? Float64Array.from(bias) : new Float64Array(cols);
+  for (let r = 0; r < rows; r++) {
+    const gain = norm.gain[r]!;
+    const shift = norm.bias ? norm.bias[r]! : 0;
+    for (let c = 0, at = r * cols; c < cols; c++, at++) {
+      folded[at] = weight[at]! * gain;
+      sums[c]! += shift * weight[at]!;
+    }
+  }
+  return { rows, cols, weight: folded, bias: bias || norm.bias ? toShared(sums) : null };
+}
+
+/** Subtracts each column's mean over the inputs: no change of output where the input has mean zero. */
+function centreColumns(weight: Float32Array, rows: number, cols: number): Float32Array {
+  const means = new Float64Array(cols);
+  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) means[c]! += weight[at]! / rows;
+  const out = sharedFloat32(rows * cols);
+  for (let r = 0, at = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++, at++) out[at] = weight[at]! - means[c]!;
+  return out;
+}
+
+/** Subtracts each row's mean: what is written to the stream (or to the logits) then has mean zero. */
+function centreRows(weight: Float32Array, rows: number, cols: number): Float32Array {
+  const out = sharedFloat32(rows * cols);
+  for (let r = 0; r < rows; r++) {
+    let mean = 0;
+    for (let at = r * cols; at < (r + 1) * cols; at++) mean += weight[at]!;
+    mean /= cols;
+    for (let at = r * cols; at < (r + 1) * cols; at++) out[at] = weight[at]! - mean;
+  }
+  return out;
+}
+
+function centreOutputs({ rows, cols, weight, bias }: Linear): Linear {
+  return { rows, cols, weight: centreRows(weight, rows, cols), bias: bias && centreRows(bias, 1, cols) };
+}
+
+/** Attention weights sum to one, so a value bias adds the constant b_V·W_O to the output: move it there. */
+function foldValueBias(layer: LayerWeights, { nHeads, nKvHeads, dHead }: Architecture): LayerWeights {
+  const { v, o } = layer;
+  if (!v.bias) return layer;
+  const sums = o.bias ? Float64Array.from(o.bias) : new Float64Array(o.cols);
+  for (let head = 0; head < nHeads; head++) {
+    const kvHead = Math.floor((head * nKvHeads) / nHeads);
+    for (let i = 0; i < dHead; i++) {
+      const value = v.bias[kvHead * dHead + i]!;
+      const row = (head * dHead + i) * o.cols;
+      for (let c = 0; c < o.cols; c++) sums[c]! += value * o.weight[row + c]!;
+    }
+  }
+  return { ...layer, v: { ...v, bias: sharedFloat32(v.cols) }, o: { ...o, bias: toShared(sums) } };
+}
+
+function toShared(values: Float64Array): Float32Array {
+  const out = sharedFloat32(values.length);
+  out.set(values);
+  return out;
+}

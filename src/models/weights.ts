@@ -1,0 +1,62 @@
+/** Canonical weights: every family and weight form ends in this one layout, and nothing later sees another. */
+import type { Architecture } from './architecture.js';
+
+/** How weights are written; part of every stored decomposition's identity (docs/maths.md, "Weight forms"). */
+export type WeightForm = 'reference' | 'folded';
+export const WEIGHT_FORMS: readonly WeightForm[] = ['reference', 'folded'];
+
+/** y = x · weight + bias, for row vectors x. */
+export interface Linear {
+  /** Input width. */
+  rows: number;
+  /** Output width. */
+  cols: number;
+  /** Row-major [rows, cols]; on shared memory, so that worker threads read it without a copy. */
+  weight: Float32Array;
+  /** Length cols; null where the family has none and folding gives none. */
+  bias: Float32Array | null;
+}
+
+/** One block. Its normalisations have no gain and no bias left: they are folded into what reads them. */
+export interface LayerWeights {
+  /** [dModel, nHeads·dHead], head h in columns h·dHead … (h+1)·dHead. */
+  q: Linear;
+  /** [dModel, nKvHeads·dHead]. */
+  k: Linear;
+  /** [dModel, nKvHeads·dHead]. */
+  v: Linear;
+  /** [nHeads·dHead, dModel]. */
+  o: Linear;
+  /** Plain MLP: the first matrix; gated MLP: the up matrix. [dModel, dMlp]. */
+  mlpIn: Linear;
+  /** Gated MLPs only. [dModel, dMlp]. */
+  mlpGate: Linear | null;
+  /** [dMlp, dModel]. */
+  mlpOut: Linear;
+}
+
+export interface EndWeights {
+  /** Token embedding, row-major [nVocab, dModel]. */
+  embed: Float32Array;
+  /** Learned positions, row-major [nPositions, dModel]; null for rotary models. */
+  positions: Float32Array | null;
+  /** [dModel, nVocab], the final normalisation folded in. */
+  unembed: Linear;
+}
+
+/**
+ * A model opened from disk. Layers are read one at a time when asked for, so that a decomposition
+ * of a large model never holds more than it works on.
+ */
+export interface Model {
+  /** Where it was opened, for messages and manifests. */
+  path: string;
+  architecture: Architecture;
+  form: WeightForm;
+  /** SHA-256 of the weights' content and the architecture, hex. Independent of the weight form. */
+  hash(): Promise<string>;
+  /** Reads, converts to the weight form and returns block `layer`. */
+  layer(layer: number): Promise<LayerWeights>;
+  ends(): Promise<EndWeights>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,11 @@
+/** Finds files of this package, wherever it is installed and whether it runs from sources or from dist. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** @param path relative to the package's root, e.g. `models/embedded` */
+export function packageFile(path: string): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return join(folder, path);
+}

@@ -1,0 +1,95 @@
+/** Decompositions spread over worker threads: the only importer of piscina. */
+import { availableParallelism } from 'node:os';
+import { Piscina } from 'piscina';
+import { builtFile } from '../built-file.js';
+import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
+import { productSvdTarget, svdTarget } from '../kernels/shapes.js';
+import type { ThinSvd } from '../kernels/thin-svd.js';
+import type { JobResult, ProductJob, SvdJob } from './jobs.js';
+
+/**
+ * Threads that decompose matrices. Inputs on shared memory are read where they lie, others are copied there once;
+ * results lie on shared memory. A call whose signal fires rejects with InterruptedError and its thread is ended;
+ * the other calls go on.
+ */
+export interface Pool {
+  readonly workers: number;
+  /** See {@link Kernels.svd}. */
+  svd(a: Float32Array, rows: number, cols: number, signal?: AbortSignal): Promise<ThinSvd>;
+  /** See {@link Kernels.svdOfProduct}. */
+  svdOfProduct(
+    a: Float32Array,
+    b: Float32Array,
+    rows: number,
+    inner: number,
+    cols: number,
+    signal?: AbortSignal,
+  ): Promise<ThinSvd>;
+  /** Waits for what runs, then ends the threads. */
+  close(): Promise<void>;
+}
+
+/**
+ * How many workers stay below `limit` bytes if each may have to do a job of `job` bytes (see src/kernels/cost.ts):
+ * a thread keeps the memory of its largest job.
+ * @throws InputError if one is too many already
+ */
+export function workersWithin(limit: number, job: number, workers = availableParallelism()): number {
+  const fitting = Math.min(workers, Math.floor(limit / job));
+  if (fitting >= 1) return fitting;
+  const [needed, given] = [job, limit].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
+  throw new InputError(
+    `the largest matrix needs ${needed} to decompose, the memory limit is ${given}; raise it`,
+  );
+}
+
+/**
+ * Opens a pool; close it when done, since its threads keep the process alive.
+ * @param workers threads, as many as the machine runs at once unless given
+ * @throws InputError unless workers is a positive integer
+ */
+export function openPool({ workers = availableParallelism() }: { workers?: number } = {}): Pool {
+  if (!Number.isSafeInteger(workers) || workers < 1)
+    throw new InputError(`${workers} workers: give a whole number from 1 up`);
+  const threads = new Piscina<SvdJob, JobResult>({
+    filename: builtFile('src/pool/worker.js'),
+    minThreads: workers,
+    maxThreads: workers,
+  });
+  // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
+  // thread was ended on request; without a listener they would end the process.
+  threads.on('error', () => {});
+
+  async function run(name: string, job: SvdJob | ProductJob, signal?: AbortSignal): Promise<ThinSvd> {
+    throwIfAborted(signal);
+    try {
+      // A signal of its own for each call: hundreds of listeners on one look like a leak to Node, which warns.
+      const message = await threads.run(job, { name, signal: signal && AbortSignal.any([signal]) });
+      if (message !== null) throw new InputError(message);
+    } catch (error) {
+      throw signal?.aborted ? new InterruptedError('interrupted') : error;
+    }
+    return job.out;
+  }
+
+  return {
+    workers,
+    async svd(a, rows, cols, signal) {
+      const out = svdTarget(a, rows, cols, 'shared');
+      return run('svd', { a: onSharedMemory(a), rows, cols, out }, signal);
+    },
+    async svdOfProduct(a, b, rows, inner, cols, signal) {
+      const out = productSvdTarget(a, b, rows, inner, cols, 'shared');
+      const job = { a: onSharedMemory(a), b: onSharedMemory(b), rows, inner, cols, out };
+      return run('svdOfProduct', job, signal);
+    },
+    close: () => threads.close(),
+  };
+}
+
+function onSharedMemory(array: Float32Array): Float32Array {
+  if (array.buffer instanceof SharedArrayBuffer) return array;
+  const shared = new Float32Array(new SharedArrayBuffer(array.byteLength));
+  shared.set(array);
+  return shared;
+}

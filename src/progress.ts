@@ -1,0 +1,19 @@
+/** How long work reports itself: plain events, so that no library code knows about terminals. */
+
+export interface ProgressEvent {
+  /** What is being done, e.g. `decompose` or `train`. A new stage ends the one before. */
+  stage: string;
+  /** Units done so far, 0 … total. */
+  done: number;
+  total: number;
+  /** A short live remark, e.g. `kl 0.031  Σm 812`. */
+  note?: string;
+}
+
+export type OnProgress = (event: ProgressEvent) => void;
+
+/** What every long call accepts. */
+export interface LongCall {
+  onProgress?: OnProgress;
+  signal?: AbortSignal;
+}

@@ -1,0 +1,53 @@
+/** Which directions of which component a circuit consists of, read off its masks. */
+import { HEAD_KINDS, type Kind, MLP_KINDS } from '../models/components.js';
+
+/** In the order of data flow through a block. */
+export const KINDS: readonly Kind[] = [...HEAD_KINDS, ...MLP_KINDS];
+
+export interface CircuitPart {
+  /** The component's name, e.g. `L9H6.qk`. */
+  name: string;
+  kind: Kind;
+  layer: number;
+  /** null for MLP matrices. */
+  head: number | null;
+  /** How many directions the component has. */
+  directions: number;
+  /** Indices of those in the circuit, ascending. */
+  active: number[];
+}
+
+/**
+ * Every component's part, layer by layer, kind by kind, head by head, however the file orders them.
+ * @param masks by component name, as `masks.safetensors` holds them
+ */
+export function circuitParts(masks: ReadonlyMap<string, Float32Array>, threshold: number): CircuitPart[] {
+  const parts = [...masks].map(([name, values]): CircuitPart => {
+    const [, layer, head, kind] = /^L(\d+)(?:H(\d+))?\.(\w+)$/.exec(name)!;
+    return {
+      name,
+      kind: kind as Kind,
+      layer: Number(layer),
+      head: head === undefined ? null : Number(head),
+      directions: values.length,
+      active: [...values.keys()].filter((index) => values[index]! > threshold),
+    };
+  });
+  return parts.sort(
+    (a, b) =>
+      a.layer - b.layer || KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.head ?? 0) - (b.head ?? 0),
+  );
+}
+
+/** Ascending indices with runs of three and more drawn together: `0–4 7 9`. */
+export function indexRanges(indices: readonly number[]): string {
+  const texts: string[] = [];
+  for (let from = 0, to: number; from < indices.length; from = to) {
+    to = from + 1;
+    while (to < indices.length && indices[to] === indices[to - 1]! + 1) to++;
+    const run = indices.slice(from, to);
+    if (run.length > 2) texts.push(`${run[0]}–${run.at(-1)}`);
+    else texts.push(...run.map(String));
+  }
+  return texts.join(' ');
+}

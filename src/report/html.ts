@@ -1,0 +1,222 @@
+/** The report page of a run: one HTML file that asks for nothing else, from what the run's folder holds. */
+import type { Metrics, SplitMetrics } from '../evaluate/evaluate.js';
+import type { Manifest } from '../formats/manifest.js';
+import type { HistoryLine } from '../formats/run-folder.js';
+import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
+import { circuitPicture } from './circuit-picture.js';
+import { count, decimal, percent } from './figures.js';
+import { html, Markup } from './markup.js';
+import { COLUMNS, type Column, isBinary, type ResultRow, resultRows } from './result-rows.js';
+import { definitions, runSection } from './run-section.js';
+import { STYLE } from './style.js';
+import { spreadNote } from './table.js';
+import { trainingCurves } from './training-curves.js';
+
+export interface ReportedRun {
+  manifest: Manifest;
+  metrics: Metrics;
+  /** Empty where nothing was trained. */
+  history: readonly HistoryLine[];
+  /** By component name, one value in [0, 1] a direction. */
+  masks: ReadonlyMap<string, Float32Array>;
+}
+
+/** Components in the table; the others are listed below it, folded up. */
+const LARGEST = 20;
+
+/** @returns a whole HTML document */
+export function reportPage({ manifest, metrics, history, masks }: ReportedRun): string {
+  const { threshold, splits } = metrics;
+  const parts = circuitParts(masks, threshold);
+  const [name, headline] =
+    Object.entries(splits).find(([split]) => split === 'test') ?? Object.entries(splits)[0]!;
+  const title = `Circuit of ${manifest.model.id}`;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="generator" content="orthoscope">
+<title>${title}</title>
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+<header>
+<h1>${title}</h1>
+<p class="dim">${subject(manifest, name)}</p>
+${notice(manifest)}
+</header>
+<main>
+${summary(headline, name)}
+${resultSection(splits, threshold)}
+${circuitSection(parts, threshold)}
+${trainingSection(history)}
+${componentSection(parts)}
+${readingSection(headline, threshold)}
+${runSection(manifest)}
+<section aria-labelledby="metrics">
+<h2 id="metrics">All figures</h2>
+<details>
+<summary>metrics.json</summary>
+<pre><code>${JSON.stringify(metrics, null, 2)}</code></pre>
+</details>
+</section>
+</main>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** What the circuit was found for: where the prompts of the split came from. */
+function subject({ data }: Manifest, split: string): string | null {
+  return data[split]?.source ?? null;
+}
+
+/** Said where the run did not end as it should have; a run that is writing its report still says `running`. */
+function notice({ status, error }: Manifest): Markup | null {
+  if (status === 'running' || status === 'complete') return null;
+  return html`<p class="notice">This run is marked as ${status}${error === undefined ? '' : `: ${error}`}.</p>`;
+}
+
+function summary({ n, binarised, controls }: SplitMetrics, split: string): Markup {
+  const { active, directions, relative_sparsity, kl, exact_match, confidence } = binarised;
+  const interval = confidence.kl && ` [${confidence.kl.map((end) => decimal(end)).join(', ')}]`;
+  return html`<p>The circuit keeps <strong>${count(active)} of ${count(directions)}</strong> singular directions, a sparsity of ${percent(relative_sparsity)}.
+On ${count(n)} ${split} prompts its next-token distribution lies <strong>KL ${decimal(kl)} nats</strong>${interval} from the full model’s,
+and its likeliest token is the full model’s on <strong>${percent(exact_match)}</strong> of them.
+${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>`;
+}
+
+function resultSection(splits: Metrics['splits'], threshold: number): Markup {
+  return html`<section aria-labelledby="results">
+<h2 id="results">Results</h2>
+${Object.entries(splits).map(([name, split]) => resultTable(name, split, threshold))}</section>
+`;
+}
+
+function resultTable(name: string, split: SplitMetrics, threshold: number): Markup {
+  const headings = COLUMN_KEYS.map(
+    (column) => html`<th scope="col"${hasSpread(column) ? html` colspan="2"` : null}>${COLUMNS[column]}</th>`,
+  );
+  return html`${scrolling(
+    html`<caption>${name}, ${count(split.n)} prompts</caption>
+<thead><tr><th scope="col">masks</th>${headings}</tr></thead>
+<tbody>
+${resultRows(split, threshold).map(resultRow)}</tbody>`,
+    `Results, ${name}`,
+  )}
+<p class="dim">${spreadNote(split)}.</p>
+`;
+}
+
+/** A table that may be wider than a phone, and is then scrolled by itself, also from the keyboard. */
+function scrolling(content: Markup, label: string): Markup {
+  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0">
+<table>
+${content}
+</table>
+</div>`;
+}
+
+const COLUMN_KEYS = Object.keys(COLUMNS) as Column[];
+
+/** Columns of measured means; their spreads have a column of their own, so that both line up. */
+function hasSpread(column: Column): boolean {
+  return column === 'kl' || column === 'exact_match' || column === 'accuracy' || column === 'prob_diff';
+}
+
+function resultRow({ name, isCircuit, cells }: ResultRow): Markup {
+  return html`<tr${isCircuit ? html` class="circuit"` : null}><th scope="row">${name}</th>${COLUMN_KEYS.map(
+    (column) =>
+      html`<td>${cells[column].value}</td>${
+        hasSpread(column) ? html`<td class="spread">${cells[column].spread}</td>` : null
+      }`,
+  )}</tr>
+`;
+}
+
+function circuitSection(parts: CircuitPart[], threshold: number): Markup {
+  return html`<section aria-labelledby="circuit">
+<h2 id="circuit">The circuit</h2>
+<p>Directions whose mask is above ${threshold}, by layer and head (number kept; stronger colour: a larger share of the head’s directions) and by MLP matrix (bar: share kept).</p>
+${circuitPicture(parts)}
+</section>
+`;
+}
+
+function trainingSection(history: ReportedRun['history']): Markup {
+  const curves = trainingCurves(history);
+  return html`<section aria-labelledby="training">
+<h2 id="training">Training</h2>
+${
+  curves
+    ? html`<p><span class="legend"><span class="key line"></span>training batch, before the step’s update</span> <span class="legend"><span class="key dot"></span>all validation pairs</span></p>
+${curves}`
+    : html`<p>The folder holds no record of training.</p>`
+}
+</section>
+`;
+}
+
+function componentSection(parts: CircuitPart[]): Markup {
+  const kept = parts.filter(({ active }) => active.length > 0);
+  kept.sort((a, b) => b.active.length - a.active.length);
+  const rest = kept.slice(LARGEST);
+  return html`<section aria-labelledby="components">
+<h2 id="components">Directions by component</h2>
+<p>${count(kept.length)} of ${count(parts.length)} components keep any direction. Indices count from 0 by descending singular value; a–b stands for all from a to b.</p>
+${componentTable(kept.slice(0, LARGEST), 'Components with the most directions')}
+${
+  rest.length === 0
+    ? null
+    : html`<details>
+<summary>${count(rest.length)} more</summary>
+${componentTable(rest, 'All other components with directions in the circuit')}
+</details>`
+}
+</section>
+`;
+}
+
+function componentTable(parts: CircuitPart[], caption: string): Markup {
+  const rows = parts.map(
+    ({ name, active, directions }) =>
+      html`<tr><th scope="row"><code>${name}</code></th><td>${count(active.length)}</td><td>${count(directions)}</td><td class="indices">${indexRanges(active)}</td></tr>
+`,
+  );
+  return scrolling(
+    html`<caption>${caption}</caption>
+<thead><tr><th scope="col">component</th><th scope="col">kept</th><th scope="col">of</th><th scope="col" class="indices">directions</th></tr></thead>
+<tbody>
+${rows}</tbody>`,
+    caption,
+  );
+}
+
+function readingSection(split: SplitMetrics, threshold: number): Markup {
+  const terms = resultRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
+  if (isBinary(split)) terms.push(['soft masks', 'not shown: every mask is 0 or 1 already']);
+  return html`<section aria-labelledby="reading">
+<h2 id="reading">How to read it</h2>
+<p>Each weight matrix of the model (query–key and output–value of every head, the matrices of every MLP) is written as a sum of singular directions.
+A mask between 0 and 1 on each direction is trained so that few directions give the full model’s next-token distribution. Those kept are the circuit.
+It has been found if its KL is small while circuits of the same size, chosen otherwise, have a large one.</p>
+${definitions([...terms, ...COLUMN_MEANINGS])}
+</section>
+`;
+}
+
+const COLUMN_MEANINGS: [string, string][] = [
+  ['KL', 'how far the next-token distribution lies from the full model’s; 0 is equal'],
+  ['exact match', 'share of prompts with the same likeliest token as the full model'],
+  ['accuracy', 'share of prompts whose likeliest token is a right answer; – without answers'],
+  ['prob diff', 'probability of the right answers minus that of the distractors; – without distractors'],
+  ['sparsity', '1 − kept / all directions'],
+  [
+    'full sparsity',
+    'the same, with every head counted at the full width of its matrices instead of its rank',
+  ],
+];

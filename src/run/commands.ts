@@ -1,0 +1,187 @@
+/** What the commands do, from settings to files: open, train, evaluate, report. */
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { InputError } from '../errors.js';
+import type { EvaluateSettings, Metrics } from '../evaluate/evaluate.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
+import { checkPairs } from '../masks/pair-requirements.js';
+import type { Replacement } from '../masks/prepared-pairs.js';
+import type { TrainSettings } from '../masks/settings.js';
+import type { TrainResult } from '../masks/train.js';
+import type { LongCall } from '../progress.js';
+import { writeReport } from '../report/write-report.js';
+import type { Split } from '../tasks/task.js';
+import { type DataRequest, loadData, type RunData } from './data.js';
+import { evaluateSplits } from './evaluation.js';
+import { loadMasks } from './masks.js';
+import { concluding, newManifest, timed } from './session.js';
+import { openSubject, type Subject, type SubjectOptions } from './subject.js';
+import { trainInto } from './training.js';
+import { checkedKinds, openWorkbench, type Workbench, type WorkbenchOptions } from './workbench.js';
+
+/** What every command needs to know about model and masking. */
+export interface CommonSettings
+  extends Omit<SubjectOptions, keyof LongCall>,
+    Omit<WorkbenchOptions, keyof LongCall> {
+  /** Local folder or hub id. */
+  model: string;
+  replacement: Replacement;
+  seed: number;
+}
+
+export interface Listener extends LongCall {
+  /** Plain remarks on what is used and why, for the log. */
+  onNote?: (line: string) => void;
+}
+
+export interface RunOptions {
+  common: CommonSettings;
+  data: DataRequest;
+  train: TrainSettings;
+  evaluate: EvaluateSettings;
+  out: string;
+  resume: boolean;
+}
+
+export interface RunOutcome {
+  run: RunFolder;
+  metrics: Metrics;
+  /** Path of the report page. */
+  report: string;
+}
+
+/** The main job: decompose, train, evaluate, report, in one run folder. */
+export async function run(options: RunOptions, listener: Listener = {}): Promise<RunOutcome> {
+  const { session, data, bench } = await begin('run', options, ['train', 'validation', 'test'], listener);
+  return concluding(session, async () => {
+    const { masks } = await train(session, bench, data, options, listener);
+    const metrics = await timed(session, 'evaluate', () =>
+      evaluateSplits(
+        bench,
+        { test: data.splits.test! },
+        masks,
+        { ...options.common, ...options.evaluate },
+        listener,
+      ),
+    );
+    await writeJson(session.file('metrics.json'), metrics);
+    return { run: session, metrics, report: await writeReport(session.path) };
+  });
+}
+
+/** Training alone. */
+export async function trainOnly(
+  options: Omit<RunOptions, 'evaluate'>,
+  listener: Listener = {},
+): Promise<{ run: RunFolder; result: TrainResult }> {
+  const validated = options.data.task !== undefined || options.data.validation !== undefined;
+  const splits = validated ? (['train', 'validation'] as const) : (['train'] as const);
+  const { session, data, bench } = await begin('train', options, splits, listener);
+  if (!validated) listener.onNote?.('no --validation file: validated on the training pairs');
+  return concluding(session, async () => ({
+    run: session,
+    result: await train(session, bench, data, options, listener),
+  }));
+}
+
+export interface EvaluateOptions {
+  common: Omit<CommonSettings, 'components'>;
+  data: DataRequest;
+  evaluate: EvaluateSettings;
+  /** A masks file. */
+  masks: string;
+  /** Folder for `metrics.json`; null: nowhere. */
+  out: string | null;
+}
+
+/** Evaluates a masks file on a task's test split or on all pairs of a file. */
+export async function evaluateOnly(options: EvaluateOptions, listener: Listener = {}): Promise<Metrics> {
+  const { common, evaluate, out } = options;
+  const subject = await openSubject(common.model, { ...common, ...listener });
+  const data = await loadData(subject, options.data, ['test']);
+  const { kinds, values } = await loadMasks(options.masks, subject.model);
+  checkPairs(data.splits.test!, { ...common, kinds, loss: 'kl' });
+  const target = out === null ? null : join(out, 'metrics.json');
+  if (target !== null && existsSync(target))
+    throw new InputError(`${target}: is there already; name another --out`);
+  const bench = await openBench(subject, { ...common, components: kinds }, listener);
+  const metrics = await evaluateSplits(
+    bench,
+    { test: data.splits.test! },
+    values,
+    { ...common, ...evaluate },
+    listener,
+  );
+  if (target !== null) {
+    await mkdir(dirname(target), { recursive: true });
+    await writeJson(target, metrics);
+  }
+  return metrics;
+}
+
+/**
+ * Opens and checks all that can be wrong, decomposes, and only then makes the run's folder: what fails before
+ * training leaves nothing behind but finished layers in the store.
+ */
+async function begin(
+  command: string,
+  options: Omit<RunOptions, 'evaluate'> & { evaluate?: EvaluateSettings },
+  splits: readonly Split[],
+  listener: Listener,
+): Promise<{ session: RunFolder; data: RunData; bench: Workbench }> {
+  const { common, out, resume } = options;
+  const subject = await openSubject(common.model, { ...common, ...listener });
+  const data = await loadData(subject, options.data, splits);
+  for (const line of data.notes) listener.onNote?.(line);
+  const requirements = {
+    ...common,
+    loss: options.train.loss,
+    kinds: checkedKinds(subject.model, common.components),
+  };
+  for (const pairs of Object.values(data.splits)) checkPairs(pairs, requirements);
+  const { model: _model, store: _store, workers: _workers, ...determining } = common;
+  const settings = { ...determining, ...options.train, ...options.evaluate, data: options.data };
+  const manifest = await newManifest({ command, settings, seed: common.seed, subject, data });
+  await findRun(out, manifest, { resume });
+
+  const started = performance.now();
+  const bench = await openBench(subject, common, listener);
+  const { name, version } = bench.engine;
+  const session = await createRun(
+    out,
+    {
+      ...manifest,
+      engine: name,
+      versions: { ...manifest.versions, [name]: version },
+      seconds: { decompose: (performance.now() - started) / 1000 },
+    },
+    { resume },
+  );
+  return { session, data, bench };
+}
+
+async function openBench(
+  subject: Subject,
+  options: Omit<WorkbenchOptions, keyof LongCall>,
+  listener: Listener,
+): Promise<Workbench> {
+  const bench = await openWorkbench(subject, { ...options, ...listener });
+  listener.onNote?.(`engine ${bench.engine.name} (${bench.engine.version}): ${bench.engine.reason}`);
+  return bench;
+}
+
+function train(
+  session: RunFolder,
+  bench: Workbench,
+  { splits }: RunData,
+  { train: settings, common }: Pick<RunOptions, 'train' | 'common'>,
+  listener: Listener,
+): Promise<TrainResult> {
+  const data = { train: splits.train!, validation: splits.validation ?? splits.train! };
+  const { replacement, seed } = common;
+  return timed(session, 'train', () =>
+    trainInto(session, bench, data, { train: settings, replacement, seed }, listener),
+  );
+}

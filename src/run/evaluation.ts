@@ -1,0 +1,27 @@
+/** Evaluates masks on one split and writes `metrics.json`. */
+import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
+import type { Workbench } from './workbench.js';
+
+export interface EvaluationSettings extends EvaluateSettings {
+  replacement: Replacement;
+  seed: number;
+}
+
+/** @param masks flat vector in the layout of the workbench's masked kinds */
+export async function evaluateSplits(
+  { masked }: Workbench,
+  splits: Record<string, readonly TokenPair[]>,
+  masks: Float32Array,
+  settings: EvaluationSettings,
+  call: LongCall,
+): Promise<Metrics> {
+  const metrics: Metrics = { schema_version: 1, threshold: settings.threshold, splits: {} };
+  for (const [split, pairs] of Object.entries(splits)) {
+    const prepared = await PreparedPairs.prepare(masked, pairs, { ...settings, ...call });
+    metrics.splits[split] = await evaluateMasks(prepared, masks, masked.sigma, settings, call);
+  }
+  return metrics;
+}

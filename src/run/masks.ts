@@ -1,0 +1,64 @@
+/** Masks files and the models they belong to. */
+import { InputError } from '../errors.js';
+import { type MasksMetadata, readMasks } from '../formats/masks-file.js';
+import { MaskLayout } from '../masks/layout.js';
+import type { Replacement } from '../masks/prepared-pairs.js';
+import { type Kind, kindsOf, listComponents } from '../models/components.js';
+import type { Model } from '../models/weights.js';
+import type { Workbench } from './workbench.js';
+
+export async function masksMetadata(
+  { subject: { model }, masked }: Workbench,
+  replacement: Replacement,
+): Promise<MasksMetadata> {
+  const { kinds } = masked.layout;
+  return {
+    weightForm: model.form,
+    modelHash: await model.hash(),
+    components: kinds,
+    rules: Object.fromEntries(kinds.map((kind) => [kind, kind === 'qk' ? 'scale' : replacement])),
+  };
+}
+
+export interface LoadedMasks {
+  /** Kinds that the file masks; the others run unmasked. */
+  kinds: Kind[];
+  /** Flat vector in the layout of these kinds. */
+  values: Float32Array;
+}
+
+/**
+ * Reads a masks file for a model.
+ * @throws InputError if it was made for another model or weight form, or its components are not the model's
+ */
+export async function loadMasks(path: string, model: Model): Promise<LoadedMasks> {
+  const { values, metadata } = await readMasks(path);
+  if (metadata.weightForm !== undefined && metadata.weightForm !== model.form)
+    throw new InputError(
+      `${path}: masks of the weight form "${metadata.weightForm}", but "${model.form}" is asked for; give --form ${metadata.weightForm}`,
+    );
+  if (metadata.modelHash !== undefined && metadata.modelHash !== (await model.hash()))
+    throw new InputError(
+      `${path}: these masks were learned on another model than ${model.path}; give that one`,
+    );
+  const components = listComponents(model.architecture);
+  for (const [name, masks] of values) {
+    const component = components.find((candidate) => candidate.name === name);
+    if (!component) throw new InputError(`${path}: "${name}" is no component of ${model.path}`);
+    if (masks.length !== component.rank)
+      throw new InputError(
+        `${path}: "${name}" has ${masks.length} masks, the model ${component.rank} directions`,
+      );
+  }
+  const kinds = kindsOf(model.architecture).filter((kind) =>
+    components.some((component) => component.kind === kind && values.has(component.name)),
+  );
+  const layout = new MaskLayout(model.architecture, kinds);
+  // A kind may be masked in some components only: the others keep all their directions.
+  const flat = new Float32Array(layout.size).fill(1);
+  for (const [name, view] of layout.split(flat)) {
+    const masks = values.get(name);
+    if (masks) view.set(masks);
+  }
+  return { kinds, values: flat };
+}

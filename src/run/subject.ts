@@ -1,0 +1,40 @@
+/** The model that a command works on, opened and checked before anything long begins. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { type ModelFolder, resolveModel } from '../formats/model-folder.js';
+import { openTokenizer, type Tokenizer, type TokenizerOptions } from '../formats/tokenizer.js';
+import { openModel } from '../models/open-model.js';
+import type { Model, WeightForm } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
+
+export interface Subject {
+  source: ModelFolder;
+  model: Model;
+  /** Null where the folder has none: prompts must then be given as token ids. */
+  tokenizer: Tokenizer | null;
+}
+
+export interface SubjectOptions extends LongCall {
+  form: WeightForm;
+  bos: NonNullable<TokenizerOptions['bos']>;
+}
+
+/**
+ * @param model a local folder or a hub id
+ * @throws InputError if it cannot be found or read, or its tokenizer has more tokens than its vocabulary
+ */
+export async function openSubject(model: string, { form, bos, ...call }: SubjectOptions): Promise<Subject> {
+  const source = await resolveModel(model, call);
+  const opened = await openModel(source.folder, form);
+  const tokenizer = existsSync(join(source.folder, 'tokenizer.json'))
+    ? await openTokenizer(source.folder, { bos })
+    : null;
+  const { nVocab } = opened.architecture;
+  if (tokenizer && tokenizer.size > nVocab)
+    throw new InputError(
+      `${source.folder}: tokenizer.json has ${tokenizer.size} tokens, but config.json says "vocab_size": ${nVocab}; ` +
+        'they do not belong together',
+    );
+  return { source, model: opened, tokenizer };
+}

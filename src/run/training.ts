@@ -1,0 +1,73 @@
+/** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
+
+import { scorePrompts } from '../evaluate/prompt-scores.js';
+import { mean } from '../evaluate/statistics.js';
+import { writeMasks } from '../formats/masks-file.js';
+import type { RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { objective } from '../masks/objective.js';
+import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import type { TrainSettings } from '../masks/settings.js';
+import { type MaskObjective, type TrainResult, trainMasks } from '../masks/train.js';
+import type { LongCall } from '../progress.js';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { masksMetadata } from './masks.js';
+import type { Workbench } from './workbench.js';
+
+/** Positions (padding included) in one forward and backward pass. */
+const TRAIN_TOKENS = 2048;
+
+export interface TrainingData {
+  train: readonly TokenPair[];
+  /** The training pairs themselves where there are no others. */
+  validation: readonly TokenPair[];
+}
+
+export interface TrainingSettings {
+  train: TrainSettings;
+  replacement: Replacement;
+  seed: number;
+}
+
+/** Goes on from the run's last checkpoint if there is one. */
+export async function trainInto(
+  run: RunFolder,
+  bench: Workbench,
+  data: TrainingData,
+  { train, replacement, seed }: TrainingSettings,
+  { onProgress, signal }: LongCall,
+): Promise<TrainResult> {
+  const { masked } = bench;
+  const call = { replacement, seed, onProgress, signal };
+  const prepared = await PreparedPairs.prepare(masked, data.train, call);
+  const validation =
+    data.validation === data.train ? prepared : await PreparedPairs.prepare(masked, data.validation, call);
+  const maskObjective: MaskObjective = {
+    directions: masked.layout.size,
+    pairs: prepared.length,
+    evaluate: (indices, masks) => objective(prepared, indices, masks, train.loss, TRAIN_TOKENS),
+    validate: async (masks) => mean((await scorePrompts(validation, masks, { signal })).kl)!,
+  };
+
+  const checkpoint = run.file('checkpoints/last.safetensors');
+  const resumed = await readCheckpoint(checkpoint, masked.layout.size);
+  await run.truncateHistory(resumed?.step ?? 0);
+  const result = await trainMasks(
+    maskObjective,
+    train,
+    seed,
+    {
+      onProgress,
+      signal,
+      onHistory: (line) => run.appendHistory({ ...line }),
+      onCheckpoint: (state) => writeCheckpoint(checkpoint, state),
+    },
+    resumed ?? undefined,
+  );
+  const metadata = await masksMetadata(bench, replacement);
+  const write = (name: string, masks: Float32Array) =>
+    writeMasks(run.file(name), { values: masked.layout.split(masks), metadata });
+  if (train.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
+  await write('masks.safetensors', result.masks);
+  return result;
+}

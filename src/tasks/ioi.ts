@@ -1,0 +1,75 @@
+/** Indirect object identification: two people are named, one acts again, the other one receives. */
+import { InputError } from '../errors.js';
+import { MEN, WOMEN } from './names.js';
+import { keep } from './report.js';
+import { fill, type Task } from './task.js';
+import { isKnown, nameLength } from './token-fit.js';
+import { words } from './words.js';
+
+const names = [...WOMEN, ...MEN];
+
+const places = words(`
+  store school park library market garden office station
+  beach museum restaurant hospital church farm bank hotel
+`);
+
+/** Each begins with a consonant, as the templates say "a". */
+const objects = words(`
+  drink book ring letter ball bottle ticket gift
+  map key cake coat hat lamp basket flower
+  phone camera
+`);
+
+/** {A} and {B} are the first mentions, {S} is the subject's second one. */
+const templates = [
+  { id: 'gave', text: 'When {A} and {B} went to the {place}, {S} gave a {object} to' },
+  { id: 'handed', text: 'After {A} and {B} came back from the {place}, {S} handed a {object} to' },
+  { id: 'passed', text: 'While {A} and {B} were waiting at the {place}, {S} passed a {object} to' },
+  { id: 'showed', text: 'Yesterday {A} and {B} met near the {place}. {S} showed a {object} to' },
+  { id: 'offered', text: 'One day {A} and {B} walked past the {place}, and {S} offered a {object} to' },
+];
+
+/** Two in the clean prompt, three new ones in the corrupted one. */
+const NAMES_IN_A_PAIR = 5;
+
+export const ioi: Task = {
+  name: 'ioi',
+  summary: '"When Mary and John went to the store, John gave a drink to" → " Mary"',
+  score: 'accuracy',
+  counts: { train: 1000, validation: 200, test: 1000 },
+  templates,
+  words: { names, places, objects },
+
+  prepare({ tokenizer, aligned, templates, report }) {
+    const length = new Map(names.map((name) => [name, nameLength(tokenizer, name)]));
+    const fitting = keep(report, 'names', names, (name) => length.get(name) !== null);
+    // A pair draws all its names from one pool; one pool a name, so that every name is as likely as the next.
+    const pools = fitting
+      .map((name) => fitting.filter((other) => !aligned || length.get(other) === length.get(name)))
+      .filter((pool) => pool.length >= NAMES_IN_A_PAIR);
+    const knownPlaces = keep(report, 'places', places, (place) => isKnown(tokenizer, ` ${place}`));
+    const knownObjects = keep(report, 'objects', objects, (object) => isKnown(tokenizer, ` ${object}`));
+    if (pools.length === 0 || knownPlaces.length === 0 || knownObjects.length === 0)
+      throw new InputError(
+        `ioi: ${fitting.length} of ${names.length} names stand in one or two tokens after a prompt` +
+          `${aligned ? ' (aligned pairs need names of equal length)' : ''}, ` +
+          `${knownPlaces.length} places and ${knownObjects.length} objects are known; ` +
+          `at least ${NAMES_IN_A_PAIR}, 1 and 1 are needed: give your own prompt pairs`,
+      );
+
+    return (random) => {
+      const template = random.pick(templates);
+      const order = random.pick(['ABBA', 'BABA']);
+      const [receiver, subject, a, b, c] = random.sample(random.pick(pools), NAMES_IN_A_PAIR);
+      const scene = { place: random.pick(knownPlaces), object: random.pick(knownObjects) };
+      const [first, second] = order === 'ABBA' ? [receiver, subject] : [subject, receiver];
+      return {
+        group: `${template.id}/${order}`,
+        clean: fill(template, { ...scene, A: first, B: second, S: subject }),
+        corrupted: fill(template, { ...scene, A: a, B: b, S: c }),
+        answers: [` ${receiver}`],
+        distractors: [` ${subject}`],
+      };
+    };
+  },
+};

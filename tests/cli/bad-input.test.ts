@@ -1,0 +1,300 @@
+/** Whatever is wrong with the input: exit code 2, one clear line, nothing half-written. */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { wordTokenizer } from '../../models/word-tokenizer.js';
+import { writeMasks } from '../../src/formats/masks-file.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { orthoscope } from '../support/command.js';
+import { writeRandomGpt2 } from '../support/random-gpt2.js';
+
+const folder = temporaryFolder();
+const cache = join(folder, 'cache');
+const model = join(folder, 'model');
+const pairs = join(folder, 'pairs.jsonl');
+const out = join(folder, 'out');
+
+const WORDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
+beforeAll(async () => {
+  await writeRandomGpt2(model, {});
+  writeFileSync(join(model, 'tokenizer.json'), JSON.stringify(wordTokenizer(WORDS)));
+  writeFileSync(pairs, '{"clean":"a b","corrupted":"c d","answer":" e"}\n');
+});
+
+let copies = 0;
+
+/** A copy of the model that something is done to. */
+function damaged(damage: (copy: string) => void): string {
+  const copy = join(folder, `damaged-${copies++}`);
+  cpSync(model, copy, { recursive: true });
+  damage(copy);
+  return copy;
+}
+
+/** Rewrites the safetensors header, keeping its length by padding with spaces. */
+function editHeader(
+  copy: string,
+  edit: (header: Record<string, { data_offsets: [number, number] }>) => void,
+): void {
+  const path = join(copy, 'model.safetensors');
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  edit(header);
+  const text = Buffer.from(JSON.stringify(header));
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(path, Buffer.concat([prefix, text, bytes.subarray(8 + length)]));
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const WTE = 'transformer.wte.weight';
+
+describe('bad input', () => {
+  const cases: [title: string, args: () => string[], message: RegExp][] = [
+    [
+      'a missing model',
+      () => ['train', join(folder, 'nowhere', 'at', 'all'), '--data', pairs],
+      /no such folder/,
+    ],
+    ['a folder without a config', () => ['train', folder, '--data', pairs], /no config.json/],
+    [
+      'an unknown architecture',
+      () => [
+        'train',
+        damaged((copy) => writeFileSync(join(copy, 'config.json'), '{"model_type":"rwkv"}')),
+        '--data',
+        pairs,
+      ],
+      /"model_type" is "rwkv"/,
+    ],
+    [
+      'a cut weight file',
+      () => ['train', damaged((copy) => truncateSync(join(copy, 'model.safetensors'), 900)), '--data', pairs],
+      /model\.safetensors/,
+    ],
+    [
+      'overlapping offsets',
+      () => [
+        'train',
+        damaged((copy) =>
+          editHeader(copy, (header) => {
+            header['transformer.h.0.ln_1.bias']!.data_offsets =
+              header['transformer.h.0.ln_1.weight']!.data_offsets;
+          }),
+        ),
+        '--data',
+        pairs,
+      ],
+      /tensor .* starts at byte/,
+    ],
+    [
+      'offsets out of range',
+      () => [
+        'train',
+        damaged((copy) =>
+          editHeader(copy, (header) => {
+            const [from, to] = header[WTE]!.data_offsets;
+            header[WTE]!.data_offsets = [from + 1e9, to + 1e9];
+          }),
+        ),
+        '--data',
+        pairs,
+      ],
+      /model\.safetensors/,
+    ],
+    [
+      'weights that are not numbers',
+      () => [
+        'train',
+        damaged((copy) => {
+          const path = join(copy, 'model.safetensors');
+          const bytes = readFileSync(path);
+          bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+          writeFileSync(path, bytes);
+        }),
+        '--data',
+        pairs,
+      ],
+      /NaN/,
+    ],
+    [
+      'a tokenizer larger than the vocabulary',
+      () => [
+        'train',
+        damaged((copy) => {
+          const words = Array.from({ length: 40 }, (_, i) => `w${i}`);
+          writeFileSync(join(copy, 'tokenizer.json'), JSON.stringify(wordTokenizer(words)));
+        }),
+        '--data',
+        pairs,
+      ],
+      /do not belong together/,
+    ],
+    ['a missing data file', () => ['train', model, '--data', join(folder, 'none.jsonl')], /none\.jsonl/],
+    ['an empty data file', () => ['train', model, '--data', file('empty.jsonl', '')], /empty\.jsonl/],
+    [
+      'a line that is no JSON',
+      () => ['train', model, '--data', file('broken.jsonl', '{"clean":"a","corrupted":"b"}\n{"clean')],
+      /broken\.jsonl:2/,
+    ],
+    [
+      'an answer that the tokenizer does not know',
+      () => [
+        'train',
+        model,
+        '--data',
+        file('answer.jsonl', '{"clean":"a b","corrupted":"c d","answer":" zebra"}'),
+      ],
+      /does not know the answer " zebra"/,
+    ],
+    [
+      'a loss that needs answers where there are none',
+      () => [
+        'train',
+        model,
+        '--loss',
+        'cross_entropy',
+        '--data',
+        file('bare.jsonl', '{"clean":"a b","corrupted":"c d"}'),
+      ],
+      /has no answer, which the loss "cross_entropy" reads/,
+    ],
+    [
+      'a rule that needs corrupted prompts where there are none',
+      () => ['train', model, '--data', file('clean.jsonl', '{"clean":"a b"}')],
+      /no corrupted prompt/,
+    ],
+    [
+      'pairs of unequal length with all positions masked',
+      () => [
+        'train',
+        model,
+        '--positions',
+        'all',
+        '--data',
+        file('uneven.jsonl', '{"clean":"a b","corrupted":"c d e"}'),
+      ],
+      /aligned pairs of equal length/,
+    ],
+    ['no prompts at all', () => ['train', model], /--task NAME or --data FILE/],
+    ['an unknown task', () => ['train', model, '--task', 'chess'], /no task "chess"/],
+    ['an unknown flag', () => ['train', model, '--data', pairs, '--steeps', '3'], /steeps/],
+    ['a number that is none', () => ['train', model, '--data', pairs, '--lr', 'fast'], /--lr fast/],
+    ['a number out of range', () => ['train', model, '--data', pairs, '--init', '1.5'], /--init 1\.5/],
+    ['an unknown kind', () => ['train', model, '--data', pairs, '--components', 'qk,mlp'], /"mlp"/],
+    [
+      'a kind that the model lacks',
+      () => ['train', model, '--data', pairs, '--components', 'mlp_gate'],
+      /mlp_gate/,
+    ],
+    [
+      'an unknown key in the config file',
+      () => ['train', model, '--data', pairs, '--config', file('config.yaml', 'learning-rate: 3\n')],
+      /learning-rate|learningRate/,
+    ],
+    [
+      'a config file that is no YAML',
+      () => ['train', model, '--data', pairs, '--config', file('bad.yaml', 'lr: [1')],
+      /bad\.yaml/,
+    ],
+    ['a command that does not exist', () => ['trian', model], /trian/],
+  ];
+
+  for (const [title, args, message] of cases)
+    it(`refuses ${title}`, async () => {
+      const [command, ...rest] = args();
+      const target = command === 'train' ? ['--out', out, '--engine', 'wasm', '--quiet'] : [];
+      const { code, stdout, stderr } = await orthoscope([command!, ...rest, ...target], { cache });
+      expect(stderr.trim().split('\n'), stderr).toHaveLength(1);
+      expect(stderr).toMatch(message);
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(existsSync(out)).toBe(false);
+    });
+
+  it('refuses masks of another model, form or shape', async () => {
+    const evaluate = (masks: string, ...more: string[]) =>
+      orthoscope(
+        ['evaluate', model, '--masks', masks, '--data', pairs, '--engine', 'wasm', '--quiet', ...more],
+        { cache },
+      );
+    const write = async (name: string, values: [string, Float32Array][], metadata = {}) => {
+      const path = join(folder, name);
+      await writeMasks(path, { values: new Map(values), metadata });
+      return path;
+    };
+    const fits: [string, Float32Array] = ['L0H0.qk', new Float32Array(6).fill(0.5)];
+    const outcomes = [
+      [
+        await evaluate(await write('short', [['L0H0.qk', new Float32Array(5)]])),
+        /has 5 masks, the model 6 directions/,
+      ],
+      [await evaluate(await write('alien', [['L7H0.qk', new Float32Array(6)]])), /no component/],
+      [await evaluate(await write('other', [fits], { modelHash: 'ab'.repeat(32) })), /another model/],
+      [await evaluate(await write('form', [fits], { weightForm: 'folded' })), /--form folded/],
+      [await evaluate(join(folder, 'no-masks.safetensors')), /no-masks\.safetensors/],
+    ] as const;
+    for (const [{ code, stderr }, message] of outcomes) {
+      expect(stderr.trim().split('\n'), stderr).toHaveLength(1);
+      expect(stderr).toMatch(message);
+      expect(code).toBe(2);
+    }
+  });
+
+  it('does not touch a folder that holds another run or other files', async () => {
+    const run = join(folder, 'first');
+    const train = (steps: string, ...more: string[]) =>
+      orthoscope(
+        [
+          'train',
+          model,
+          '--data',
+          pairs,
+          '--out',
+          run,
+          '--engine',
+          'wasm',
+          '--steps',
+          steps,
+          '--rounding-steps',
+          '0',
+          '--quiet',
+          ...more,
+        ],
+        { cache },
+      );
+    expect(await train('2')).toMatchObject({ code: 0 });
+    const before = readFileSync(join(run, 'manifest.json'), 'utf8');
+    const again = await train('3');
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(/already holds a run/);
+    const resumed = await train('3', '--resume');
+    expect(resumed.code).toBe(2);
+    expect(resumed.stderr).toMatch(/settings\.steps/);
+    expect(readFileSync(join(run, 'manifest.json'), 'utf8')).toBe(before);
+
+    const full = join(folder, 'full');
+    mkdirSync(full);
+    writeFileSync(join(full, 'thesis.tex'), 'years of work');
+    const other = await orthoscope(['train', model, '--data', pairs, '--out', full, '--engine', 'wasm'], {
+      cache,
+    });
+    expect(other.code).toBe(2);
+    expect(readdirSync(full)).toEqual(['thesis.tex']);
+  });
+});

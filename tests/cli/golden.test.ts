@@ -1,0 +1,91 @@
+/** The golden figures through the command line, with pairs given as token ids. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { Metrics } from '../../src/evaluate/evaluate.js';
+import { writeMasks } from '../../src/formats/masks-file.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { orthoscope } from '../support/command.js';
+import { availableEngines } from '../support/engines.js';
+import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+
+const MODEL = 'golden/gpt2-random-2l';
+const folder = temporaryFolder();
+const cache = join(folder, 'cache');
+
+describeWithShared(MODEL, 'golden figures on the command line', () => {
+  const golden = JSON.parse(readFileSync(sharedFile(`${MODEL}/golden.json`), 'utf8'));
+  const data = join(folder, 'pairs.jsonl');
+  writeFileSync(
+    data,
+    golden.clean
+      .map((ids: number[], i: number) =>
+        JSON.stringify({
+          clean_ids: ids.slice(0, golden.clean_lengths[i]),
+          corrupted_ids: golden.corrupted[i].slice(0, golden.corrupted_lengths[i]),
+        }),
+      )
+      .join('\n'),
+  );
+
+  for (const engine of availableEngines()) {
+    for (const at of ['at_init_0.99', 'at_random'])
+      it(`evaluate prints the KL ${at} [${engine}]`, async () => {
+        const masks = join(folder, `${at}.safetensors`);
+        const values = Object.entries<number[]>(golden[at].mask_logits).map(
+          ([name, logits]): [string, Float32Array] => [
+            name,
+            Float32Array.from(logits, (x) => 1 / (1 + Math.exp(-x))),
+          ],
+        );
+        await writeMasks(masks, { values: new Map(values), metadata: {} });
+        const args = [
+          'evaluate',
+          sharedFile(MODEL),
+          '--masks',
+          masks,
+          '--data',
+          data,
+          '--engine',
+          engine,
+          '--json',
+        ];
+        const { code, stdout, stderr } = await orthoscope(args, { cache });
+        expect(code, stderr).toBe(0);
+        const { test } = (JSON.parse(stdout) as Metrics).splits;
+        expect(test!.n).toBe(6);
+        expect(Math.abs(test!.kl! - golden[at].kl)).toBeLessThan(1e-3 * golden[at].kl + 2e-6);
+        expect(Math.abs(test!.l1 / golden[at].l1 - 1)).toBeLessThan(1e-4);
+        expect(test!.directions).toBe(266);
+        expect(test!.accuracy).toBeNull();
+        expect(test!.logit_diff).toBeNull();
+        expect(test!.exact_match).not.toBeNull();
+      });
+
+    it(`train follows the fifteen steps [${engine}]`, async () => {
+      const out = join(folder, `run-${engine}`);
+      const args = ['train', sharedFile(MODEL), '--data', data, '--preset', 'reference', '--epochs', '1'];
+      const { code, stderr } = await orthoscope([...args, '--out', out, '--engine', engine], { cache });
+      expect(code, stderr).toBe(0);
+      const history = readFileSync(join(out, 'history.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .filter(({ validation }) => !validation);
+      const { steps } = golden.adamw_15_steps;
+      expect(history).toHaveLength(steps.length);
+      steps.forEach((wanted: { kl: number; l1: number }, step: number) => {
+        expect(history[step]).toMatchObject({ step, epoch: 0 });
+        expect(Math.abs(history[step].kl - wanted.kl)).toBeLessThan(0.02 * wanted.kl + 2e-6);
+        expect(Math.abs(history[step].l1 / wanted.l1 - 1)).toBeLessThan(1e-4);
+      });
+      const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+      expect(manifest).toMatchObject({
+        status: 'complete',
+        command: 'train',
+        engine,
+        weight_form: 'reference',
+      });
+    });
+  }
+});

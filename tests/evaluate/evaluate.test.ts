@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { EVALUATE_DEFAULTS, evaluateMasks } from '../../src/evaluate/evaluate.js';
+import type { TokenPair } from '../../src/formats/token-pairs.js';
+import { MaskedModel } from '../../src/masks/masked-model.js';
+import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
+import { openModel } from '../../src/models/open-model.js';
+import { Random } from '../../src/random.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { decomposed } from '../support/decomposed.js';
+import { describeOnEngines } from '../support/engines.js';
+import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { referenceForward } from '../support/reference-forward.js';
+
+const folder = temporaryFolder();
+
+describeOnEngines('evaluateMasks', (engine) => {
+  const settings = { ...EVALUATE_DEFAULTS, resamples: 50, seed: 0 };
+
+  async function build(labelled: boolean) {
+    const path = join(folder, `${engine().name}-${labelled}`);
+    await writeRandomGpt2(path, {});
+    const model = await openModel(path);
+    const { decomposition, reference } = await decomposed(model);
+    const masked = await MaskedModel.load(engine(), model, decomposition);
+    const random = new Random(2);
+    const prompt = () => Int32Array.from({ length: 4 }, () => random.integer(17));
+    const pairs = Array.from(
+      { length: 8 },
+      (_, i): TokenPair => ({
+        id: String(i),
+        clean: prompt(),
+        corrupted: prompt(),
+        answers: labelled ? Int32Array.of(i, i + 1) : new Int32Array(0),
+        distractors: labelled ? Int32Array.of(16) : new Int32Array(0),
+      }),
+    );
+    const prepared = await PreparedPairs.prepare(masked, pairs, { replacement: 'interchange', seed: 0 });
+    const masks = Float32Array.from({ length: masked.layout.size }, () => random.uniform());
+    return { masked, prepared, masks, reference, pairs };
+  }
+
+  it('scores the full model as the definitions say', async () => {
+    const { masked, prepared, masks, reference, pairs } = await build(true);
+    const metrics = await evaluateMasks(prepared, masks, masked.sigma, settings);
+    let right = 0;
+    let logits = 0;
+    let probability = 0;
+    for (const { clean, answers } of pairs) {
+      const logP = referenceForward(reference, clean).logProbabilities;
+      right += Number(answers.includes(logP.indexOf(Math.max(...logP))));
+      logits += (logP[answers[0]!]! + logP[answers[1]!]!) / 2 - logP[16]!;
+      probability += Math.exp(logP[answers[0]!]!) + Math.exp(logP[answers[1]!]!) - Math.exp(logP[16]!);
+    }
+    expect(metrics.n).toBe(8);
+    expect(metrics.full_accuracy).toBeCloseTo(right / 8, 10);
+    expect(metrics.full_logit_diff).toBeCloseTo(logits / 8, 4);
+    expect(metrics.full_prob_diff).toBeCloseTo(probability / 8, 5);
+  });
+
+  it('counts what is kept, soft and binarised, and bounds the mean with its interval', async () => {
+    const { masked, prepared, masks } = await build(true);
+    const metrics = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, threshold: 0.3 });
+    const active = masks.filter((mask) => mask > 0.3).length;
+    expect(metrics.active).toBe(active);
+    expect(metrics.binarised.active).toBe(active);
+    expect(metrics.binarised.l1).toBe(active);
+    expect(metrics.l1).toBeCloseTo(
+      masks.reduce((sum, mask) => sum + mask, 0),
+      6,
+    );
+    expect(metrics.relative_sparsity).toBeCloseTo(1 - active / masks.length, 12);
+    const byKind = Object.values(metrics.by_kind);
+    expect(byKind.reduce((sum, kind) => sum + kind.active, 0)).toBe(active);
+    for (const score of ['kl', 'exact_match'] as const) {
+      const [low, high] = metrics.confidence[score]!;
+      expect(low).toBeLessThanOrEqual(metrics[score]!);
+      expect(high).toBeGreaterThanOrEqual(metrics[score]!);
+    }
+  });
+
+  it('has controls of the size of the circuit, and the two ends', async () => {
+    const { masked, prepared, masks } = await build(true);
+    const { binarised, controls } = await evaluateMasks(prepared, masks, masked.sigma, settings);
+    for (const name of ['random', 'random_by_kind', 'top_sigma'] as const)
+      expect(controls![name].active).toBe(binarised.active);
+    expect(controls!.random.seeds).toBe(5);
+    expect(controls!.random.sd!.kl).toBeGreaterThan(0);
+    expect(controls!.all_on.kl).toBeLessThan(1e-6);
+    expect(controls!.all_on.exact_match).toBe(1);
+    expect(controls!.all_off.active).toBe(0);
+    expect(controls!.top_sigma.sd).toBeUndefined();
+  });
+
+  it('leaves what answers are needed for empty where there are none', async () => {
+    const { masked, prepared, masks } = await build(false);
+    const metrics = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, controlSeeds: 0 });
+    expect(metrics).toMatchObject({
+      accuracy: null,
+      full_accuracy: null,
+      logit_diff: null,
+      prob_diff: null,
+      controls: null,
+    });
+    expect(metrics.confidence.accuracy).toBeNull();
+    expect(metrics.kl).toBeGreaterThan(0);
+  });
+});

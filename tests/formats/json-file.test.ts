@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { duplicateKey } from '../../src/formats/duplicate-key.js';
+import { readJson } from '../../src/formats/json-file.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const folder = temporaryFolder();
+const path = join(folder, 'a.json');
+
+it('reads an object, with or without a byte order mark', async () => {
+  writeFileSync(path, '\uFEFF{"a": [1]}');
+  expect(await readJson(path)).toEqual({ a: [1] });
+});
+
+it.each([
+  ['', /a\.json: not valid JSON/],
+  ['{"a": 1', /a\.json: not valid JSON/],
+  ['[]', /expected a JSON object, found a list/],
+  ['null', /expected a JSON object, found null/],
+  ['"x"', /found the string "x"/],
+])('refuses %j', async (text, message) => {
+  writeFileSync(path, text);
+  const error: Error = await readJson(path).then(
+    () => expect.fail('accepted'),
+    (caught) => caught,
+  );
+  expect(error.message).toMatch(message);
+  expect(error.name).toBe('InputError');
+  expect(error.message).not.toContain('\n');
+});
+
+it('says which file is missing', async () => {
+  await expect(readJson(join(folder, 'none.json'))).rejects.toThrow(/none\.json: no such file/);
+  await expect(readJson(folder)).rejects.toThrow(/is a folder/);
+});
+
+it('finds a repeated key at any depth, and no other', () => {
+  expect(duplicateKey('{"a":1,"b":{"a":2}}')).toBe(null);
+  expect(duplicateKey('[{"a":1},{"a":2}]')).toBe(null);
+  expect(duplicateKey('{"a":"a","b":"a:","c":["a","a"]}')).toBe(null);
+  expect(duplicateKey('{"a":1,"b":{"x":1, "x" :2}}')).toBe('x');
+  expect(duplicateKey('{"a":{},"\\u0061":1}')).toBe('a');
+  expect(duplicateKey('{"\\"{":1,"b":[],"\\"{":2}')).toBe('"{');
+  fc.assert(fc.property(fc.json(), (text) => duplicateKey(text) === null));
+});

@@ -1,0 +1,197 @@
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { InputError, InterruptedError } from '../../src/errors.js';
+import type { HubOptions } from '../../src/formats/hub.js';
+import { resolveModel } from '../../src/formats/model-folder.js';
+import { COMMIT, type HubServer, startHub } from './hub-server.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const folder = temporaryFolder();
+
+describe('a local folder', () => {
+  it('is taken as it is, before any hub is asked', async () => {
+    const model = join(folder, 'my-model');
+    mkdirSync(model);
+    writeFileSync(join(model, 'config.json'), '{}');
+    const nobody = () => expect.fail('the network was used');
+    expect(await resolveModel(`${model}/`, { fetch: nobody })).toEqual({
+      folder: `${model}/`,
+      id: 'my-model',
+      revision: null,
+    });
+  });
+
+  it('must be one, and hold a config', async () => {
+    const empty = join(folder, 'empty');
+    mkdirSync(empty);
+    await expect(resolveModel(empty)).rejects.toThrow(/empty: no config\.json in this folder/);
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    await expect(resolveModel(file)).rejects.toThrow(/file: is a file; point at the folder/);
+    for (const path of ['/none', './none', '../none', 'a/b/c', '~/x', 'a\\b', '', '-x'])
+      await expect(resolveModel(path)).rejects.toThrow(/no such folder, and not a hub id/);
+  });
+});
+
+describe('a model of the hub', () => {
+  const cacheDir = join(folder, 'hub');
+  const storage = join(cacheDir, 'models--org--tiny');
+  const snapshot = join(storage, 'snapshots', COMMIT);
+  const weights = Buffer.alloc(100_000, 'w');
+  let hub: HubServer;
+  beforeAll(async () => {
+    hub = await startHub();
+  });
+  afterAll(() => hub.close());
+  beforeEach(() => {
+    rmSync(cacheDir, { recursive: true, force: true });
+    for (const name of ['HF_HUB_OFFLINE', 'HF_ENDPOINT', 'HF_TOKEN']) vi.stubEnv(name, undefined);
+    hub.requests.length = 0;
+    hub.corrupt.clear();
+    hub.refuse = undefined;
+    hub.models.clear();
+    hub.models.set(
+      'org/tiny',
+      new Map([
+        ['model.safetensors', weights],
+        ['README.md', Buffer.from('# no')],
+        ['config.json', Buffer.from('{"model_type":"gpt2"}')],
+        ['pytorch_model.bin', Buffer.alloc(10)],
+        ['tokenizer.json', Buffer.from('{}')],
+      ]),
+    );
+  });
+
+  const resolve = (options: HubOptions = {}, id = 'org/tiny') =>
+    resolveModel(id, { cacheDir, hubUrl: hub.url, ...options });
+  const unreachable: HubOptions = { hubUrl: 'http://127.0.0.1:1' };
+
+  it('is laid down as the hub lays it down, without what is not needed', async () => {
+    const events: [number, number][] = [];
+    const model = await resolve({ onProgress: ({ done, total }) => events.push([done, total]) });
+    expect(model).toEqual({ id: 'org/tiny', folder: snapshot, revision: COMMIT });
+    expect(readdirSync(snapshot).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
+    expect(readFileSync(join(snapshot, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(lstatSync(join(snapshot, 'config.json')).isSymbolicLink()).toBe(true);
+    expect(readdirSync(join(storage, 'blobs'))).toHaveLength(3);
+    expect(readFileSync(join(storage, 'refs', 'main'), 'utf8')).toBe(COMMIT);
+    const total = weights.length + '{"model_type":"gpt2"}'.length + 2;
+    expect(events.at(-1)).toEqual([total, total]);
+    expect(events.every(([done], i) => i === 0 || done >= events[i - 1]![0])).toBe(true);
+  });
+
+  it('is downloaded once', async () => {
+    await resolve();
+    hub.requests.length = 0;
+    await resolve();
+    expect(hub.requests.filter((path) => path.includes('/resolve/'))).toEqual([]);
+  });
+
+  it('comes from the cache where there is no network, or it is not to be used', async () => {
+    const model = await resolve();
+    expect(await resolve(unreachable)).toEqual(model);
+    hub.requests.length = 0;
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    expect(await resolve()).toEqual(model);
+    expect(await resolve({ revision: COMMIT })).toEqual(model);
+    expect(hub.requests).toEqual([]);
+  });
+
+  it('is looked for in the place that the environment names', async () => {
+    vi.stubEnv('HF_HUB_CACHE', cacheDir);
+    vi.stubEnv('HF_ENDPOINT', hub.url);
+    expect((await resolveModel('org/tiny')).folder).toBe(snapshot);
+  });
+
+  it('says why it cannot be had without a network', async () => {
+    await expect(resolve(unreachable)).rejects.toThrow(
+      /^org\/tiny: the hub cannot be reached, or broke off \(.+\), and its cache \(.+\) does not have this model$/,
+    );
+    await expect(resolve({ offline: true })).rejects.toThrow(
+      /not in the hub's cache .* HF_HUB_OFFLINE forbids/,
+    );
+    await resolve();
+    await expect(resolve({ offline: true, revision: 'v1' })).rejects.toThrow(InputError);
+  });
+
+  it('says when the hub does not have it, or does not give it', async () => {
+    await expect(resolve({}, 'org/none')).rejects.toThrow(/^org\/none: the hub knows no such model/);
+    await expect(resolve({ revision: 'v9' })).rejects.toThrow(/or no revision "v9" of it/);
+    for (const [status, message] of [
+      [401, /accept its licence there and set HF_TOKEN/],
+      [403, /accept its licence there and set HF_TOKEN/],
+      [500, /the hub refused \(not for you/],
+    ] as const) {
+      hub.refuse = status;
+      await expect(resolve()).rejects.toThrow(message);
+      await expect(resolve()).rejects.toBeInstanceOf(InputError);
+    }
+  });
+
+  it('needs a config and safetensors', async () => {
+    hub.models.get('org/tiny')!.delete('model.safetensors');
+    await expect(resolve()).rejects.toThrow(/org\/tiny: has no safetensors weights/);
+    hub.models.get('org/tiny')!.delete('config.json');
+    await expect(resolve()).rejects.toThrow(/org\/tiny: has no config\.json/);
+  });
+
+  it('takes shards and their index where there is no single file', async () => {
+    const files = hub.models.get('org/tiny')!;
+    files.delete('model.safetensors');
+    const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    for (const [i, name] of [...shards, 'model.safetensors.index.json', 'consolidated.safetensors'].entries())
+      files.set(name, Buffer.from(`${i}`));
+    await resolve();
+    expect(readdirSync(snapshot).sort()).toEqual(
+      ['config.json', ...shards, 'model.safetensors.index.json', 'tokenizer.json'].sort(),
+    );
+  });
+
+  it('keeps nothing of a download that arrived damaged, and heals with the next', async () => {
+    for (const damage of [weights.subarray(1), Buffer.alloc(weights.length, 'x'), 'cut'] as const) {
+      hub.corrupt.set('model.safetensors', damage);
+      await expect(resolve()).rejects.toBeInstanceOf(InputError);
+      expect(readdirSync(join(storage, 'blobs')).filter((name) => name.includes('incomplete'))).toEqual([]);
+      expect(readdirSync(snapshot)).not.toContain('model.safetensors');
+      await expect(resolve({ offline: true })).rejects.toThrow(InputError);
+    }
+    hub.corrupt.clear();
+    hub.corrupt.set('config.json', Buffer.from('{"model_type":"gpt3"}'));
+    rmSync(cacheDir, { recursive: true });
+    await expect(resolve()).rejects.toThrow(/config\.json: arrived damaged/);
+    hub.corrupt.clear();
+    expect((await resolve()).folder).toBe(snapshot);
+  });
+
+  it('stops when asked to', async () => {
+    await expect(resolve({ signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
+    const controller = new AbortController();
+    const stopping = resolve({
+      signal: controller.signal,
+      onProgress: ({ note }) => note === 'model.safetensors' && controller.abort(),
+    });
+    await expect(stopping).rejects.toThrow(InterruptedError);
+    expect(readdirSync(join(storage, 'blobs')).filter((name) => name.includes('incomplete'))).toEqual([]);
+    await expect(resolve({ offline: true })).rejects.toThrow(InputError);
+  });
+
+  it('does not let a server choose where files go', async () => {
+    const evil: typeof fetch = async (input, init) => {
+      const answer = await fetch(input, init);
+      if (!String(input).includes('/tree/')) return answer;
+      const entries = (await answer.json()) as { path: string; oid: string }[];
+      for (const entry of entries) if (entry.path === 'config.json') entry.oid = '../../../evil';
+      return Response.json(entries);
+    };
+    await expect(resolve({ fetch: evil })).rejects.toThrow(
+      /answered the string "..\/..\/..\/evil" where a hash belongs/,
+    );
+  });
+
+  it('writes nothing to standard output, which belongs to results', async () => {
+    const spies = (['debug', 'info', 'log'] as const).map((level) => vi.spyOn(console, level));
+    await resolve();
+    for (const spy of spies) expect(spy).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,217 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { type PromptPair, readPromptPairs, writePromptPairs } from '../../src/formats/prompt-pairs.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const folder = temporaryFolder();
+const jsonl = join(folder, 'pairs.jsonl');
+const csv = join(folder, 'pairs.csv');
+
+async function refusal(path: string, text: string): Promise<string> {
+  writeFileSync(path, text);
+  const error = await readPromptPairs(path).then(
+    () => expect.fail('the file was accepted'),
+    (caught: unknown) => caught,
+  );
+  expect(error).toBeInstanceOf(InputError);
+  const { message } = error as InputError;
+  expect(message.startsWith(path), message).toBe(true);
+  expect(message).not.toContain('\n');
+  return message.slice(path.length);
+}
+
+describe('JSONL', () => {
+  const read = async (...lines: (object | string)[]): Promise<PromptPair[]> => {
+    writeFileSync(
+      jsonl,
+      lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'),
+    );
+    return readPromptPairs(jsonl);
+  };
+
+  it('reads text, with answers in each form', async () => {
+    expect(
+      await read(
+        { clean: 'a', corrupted: 'b', answer: ' c', distractor: ' d', group: 'g', id: 'one' },
+        { clean: ' a ', answers: [' c', ' d'], distractors: [' e'] },
+        { clean: 'a', answer_id: 0, distractor_ids: [2, 3] },
+      ),
+    ).toEqual([
+      { id: 'one', group: 'g', clean: 'a', corrupted: 'b', answers: [' c'], distractors: [' d'] },
+      { id: '2', clean: ' a ', answers: [' c', ' d'], distractors: [' e'] },
+      { id: '3', clean: 'a', answers: [0], distractors: [2, 3] },
+    ]);
+  });
+
+  it('reads token ids', async () => {
+    expect(
+      await read({ clean_ids: [1, 2], corrupted_ids: [3], answer_ids: [4, 5], distractor_id: 6 }),
+    ).toEqual([{ id: '1', clean: [1, 2], corrupted: [3], answers: [4, 5], distractors: [6] }]);
+  });
+
+  it('passes over empty lines, counts them, and takes null for nothing', async () => {
+    expect(await read('', { clean: 'a', answer: null, id: 5, group: 6 }, '  ', { clean: 'b' }, '')).toEqual([
+      { id: '5', group: '6', clean: 'a', answers: [], distractors: [] },
+      { id: '4', clean: 'b', answers: [], distractors: [] },
+    ]);
+  });
+
+  it('takes Windows line ends and a byte order mark', async () => {
+    writeFileSync(jsonl, '\uFEFF{"clean":"a"}\r\n{"clean":"b"}\r\n');
+    expect((await readPromptPairs(jsonl)).map(({ clean }) => clean)).toEqual(['a', 'b']);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['no prompt', { answer: 'a' }, /^:2: no prompt; give "clean" as text or "clean_ids"/],
+    ['text and ids', { clean: 'a', clean_ids: [1] }, /^:2: "clean" and "clean_ids" exclude each other/],
+    [
+      'both corrupted',
+      { clean: 'a', corrupted: 'a', corrupted_ids: [1] },
+      /"corrupted" and "corrupted_ids" exclude/,
+    ],
+    ['text against ids', { clean: 'a', corrupted_ids: [1] }, /one prompt is text and the other token ids/],
+    ['ids against text', { clean_ids: [1], corrupted: 'a' }, /one prompt is text and the other token ids/],
+    ['ids answered by text', { clean_ids: [1], answer: 'a' }, /need their answers as ids/],
+    [
+      'two kinds of answer',
+      { clean: 'a', answer: 'b', answer_ids: [1] },
+      /"answer" and "answer_ids" exclude/,
+    ],
+    ['distractor alone', { clean: 'a', distractor: 'b' }, /a distractor without an answer/],
+    [
+      'unknown column',
+      { clean: 'a', clena: 'b' },
+      /^:2: unknown column "clena"; known are clean, clean_ids, .*, id$/,
+    ],
+    ['column of Object', { clean: 'a', constructor: 'b' }, /unknown column "constructor"/],
+    ['empty prompt', { clean: '' }, /^:2: "clean": is empty$/],
+    ['no tokens', { clean_ids: [] }, /"clean_ids": is an empty list/],
+    ['empty answer', { clean: 'a', answers: ['b', ''] }, /"answers": is empty/],
+    ['no answers', { clean: 'a', answers: [] }, /"answers": is an empty list/],
+    ['negative id', { clean_ids: [1, -1] }, /"clean_ids": the number -1 is not a token id/],
+    ['broken id', { clean: 'a', answer_id: 1.5 }, /"answer_id": the number 1.5 is not a token id/],
+    ['id as text', { clean: 'a', answer_id: '7' }, /the string "7" is not a token id/],
+    ['text as number', { clean: 7 }, /"clean": expected text, found the number 7/],
+    ['list for one', { clean: 'a', answer: ['b'] }, /"answer": expected text, found a list/],
+    ['one for a list', { clean: 'a', answers: 'b' }, /"answers": expected a list, found the string "b"/],
+    ['one id for a list', { clean: 'a', answer_ids: 3 }, /"answer_ids": expected a list, found the number 3/],
+    ['label of no kind', { clean: 'a', group: true }, /"group": expected text, found the boolean true/],
+    ['the same id', { clean: 'a', id: '1' }, /^:2: id "1" is already that of line 1$/],
+    ['a list', ['a'], /^:2: expected a JSON object, found a list/],
+  ])('refuses %s', async (_, line, message) => {
+    expect(await refusal(jsonl, `{"clean":"a"}\n${JSON.stringify(line)}\n`)).toMatch(message);
+  });
+
+  it('refuses a line that is not JSON, and no lines at all', async () => {
+    expect(await refusal(jsonl, '{"clean":"a"}\n\n{"clean":')).toMatch(/^:3: not valid JSON/);
+    expect(await refusal(jsonl, '\n \n')).toBe(': holds no prompt pairs');
+    expect(await refusal(jsonl, '')).toBe(': holds no prompt pairs');
+  });
+
+  it('refuses a file that is missing, a folder, or of no known format', async () => {
+    await expect(readPromptPairs(join(folder, 'none.jsonl'))).rejects.toThrow(/none\.jsonl: no such file/);
+    await expect(readPromptPairs(join(folder, 'none.csv'))).rejects.toThrow(/none\.csv: no such file/);
+    for (const name of ['folder.jsonl', 'folder.csv']) {
+      mkdirSync(join(folder, name));
+      await expect(readPromptPairs(join(folder, name))).rejects.toThrow(/is a folder, not a file/);
+    }
+    await expect(readPromptPairs(join(folder, 'a.txt'))).rejects.toThrow(
+      /must end in one of \.jsonl, \.ndjson, \.csv/,
+    );
+  });
+});
+
+describe('CSV', () => {
+  const read = async (text: string): Promise<PromptPair[]> => {
+    writeFileSync(csv, text);
+    return readPromptPairs(csv);
+  };
+
+  it('reads text as it stands, quotes and spaces included', async () => {
+    expect(await read('clean,corrupted,answer,distractor,group\r\n"a, ""b""\nc", d ,\t e,f|g,7\r\n')).toEqual(
+      [
+        {
+          id: '3',
+          group: '7',
+          clean: 'a, "b"\nc',
+          corrupted: ' d ',
+          answers: ['\t e'],
+          distractors: ['f|g'],
+        },
+      ],
+    );
+  });
+
+  it('reads lists as JSON or between bars, numbers as numbers', async () => {
+    expect(
+      await read(
+        '\uFEFFclean_ids,corrupted_ids,answer_ids,distractor_id\n"[1, 2]",3|4| 5,6,7\n1,,8|9,\n\n[1],,,\n',
+      ),
+    ).toEqual([
+      { id: '2', clean: [1, 2], corrupted: [3, 4, 5], answers: [6], distractors: [7] },
+      { id: '3', clean: [1], answers: [8, 9], distractors: [] },
+      { id: '5', clean: [1], answers: [], distractors: [] },
+    ]);
+    expect(await read('clean,answers,distractors\na," b| c","["" d|e""]"\n')).toEqual([
+      { id: '2', clean: 'a', answers: [' b', ' c'], distractors: [' d|e'] },
+    ]);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['unknown column', 'clean,label\na,0\n', /^:2: unknown column "label"/],
+    ['the same column twice', 'clean,clean\na,b\n', /^:1: two columns are called "clean"/],
+    ['a row too short', 'clean,answer\na\n', /^: Invalid Record Length.* on line 2$/],
+    ['a quote that never closes', 'clean\n"a\n', /^: Quote Not Closed/],
+    ['no rows', 'clean,answer\n', /^: holds no prompt pairs$/],
+    ['nothing', '', /^: holds no prompt pairs$/],
+    ['an empty prompt', 'clean,answer\n,b\n', /^:2: no prompt/],
+    ['an id that is no number', 'clean,answer_id\na,b\n', /"answer_id": the string "b" is not a token id/],
+    ['a negative id', 'clean,answer_ids\na,3|-4\n', /"answer_ids": the number -4 is not a token id/],
+    [
+      'a broken list',
+      'clean,answers\na,"[1,"\n',
+      /^:2: "answers": the string "\[1," begins like a JSON list, but is none/,
+    ],
+    ['an empty item', 'clean,answers\na,b||c\n', /"answers": is empty/],
+  ])('refuses %s', async (_, text, message) => {
+    expect(await refusal(csv, text)).toMatch(message);
+  });
+});
+
+describe('write, then read', () => {
+  const text = fc.string({ minLength: 1, unit: 'binary' });
+  const ids = fc.array(fc.nat(), { minLength: 1, maxLength: 4 });
+  const texts = fc.array(text, { minLength: 1, maxLength: 3 });
+  const choices = (choice: fc.Arbitrary<string[] | number[]>) =>
+    fc.oneof(
+      fc.constant({ answers: [], distractors: [] }),
+      fc.record({ answers: choice, distractors: fc.oneof(fc.constant([]), choice) }),
+    );
+  const labels = { group: text };
+  const pair = fc
+    .oneof(
+      fc.tuple(
+        fc.record({ ...labels, clean: text, corrupted: text }, { requiredKeys: ['clean'] }),
+        choices(fc.oneof(texts, ids)),
+      ),
+      fc.tuple(
+        fc.record({ ...labels, clean: ids, corrupted: ids }, { requiredKeys: ['clean'] }),
+        choices(ids),
+      ),
+    )
+    .map(([prompts, answers]) => ({ ...prompts, ...answers }));
+
+  it('gives back the same pairs', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(pair, { minLength: 1, maxLength: 6 }), async (drawn) => {
+        const pairs = drawn.map((fields, i) => ({ id: `pair ${i}`, ...fields })) as PromptPair[];
+        await writePromptPairs(jsonl, pairs);
+        expect(await readPromptPairs(jsonl)).toEqual(pairs);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { openSafetensors } from '../../src/formats/safetensors.js';
+import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const folder = temporaryFolder();
+const path = join(folder, 'a.safetensors');
+
+const tensors: [string, TensorData][] = [
+  ['half', { dtype: 'F16', shape: [3], data: Float32Array.of(1, 2, 3) }],
+  ['b', { dtype: 'F32', shape: [1, 2], data: Float32Array.of(1, 2) }],
+  ['long', { dtype: 'I64', shape: [1], data: BigInt64Array.of(-5n) }],
+  ['a', { dtype: 'I32', shape: [1], data: Int32Array.of(-7) }],
+  ['2', { dtype: 'F32', shape: [], data: Float32Array.of(4) }],
+];
+
+it('writes the same bytes in whatever order tensors and metadata come', async () => {
+  await writeSafetensors(path, new Map(tensors), { b: '2', a: '1' });
+  const first = readFileSync(path);
+  await writeSafetensors(path, new Map([...tensors].reverse()), { a: '1', b: '2' });
+  expect(readFileSync(path).equals(first)).toBe(true);
+  const length = Number(first.readBigUInt64LE());
+  expect(length % 8).toBe(0);
+  const header = first.subarray(8, 8 + length).toString();
+  expect([...header.matchAll(/"(\w+)":\{"dtype/g)].map(([, name]) => name)).toEqual([
+    'long',
+    '2',
+    'a',
+    'b',
+    'half',
+  ]);
+});
+
+it('writes integers', async () => {
+  await writeSafetensors(path, new Map(tensors));
+  const bytes = readFileSync(path);
+  const data = 8 + Number(bytes.readBigUInt64LE());
+  expect(bytes.readBigInt64LE(data)).toBe(-5n);
+  expect(bytes.readInt32LE(data + 12)).toBe(-7);
+  const source = await openSafetensors(path);
+  expect(source.info('long')).toEqual({ dtype: 'I64', shape: [1] });
+  await source.close();
+});
+
+it('writes a part of an array, and an array on shared memory', async () => {
+  const shared = new Float32Array(new SharedArrayBuffer(16));
+  shared.set([1, 2, 3, 4]);
+  await writeSafetensors(
+    path,
+    new Map<string, TensorData>([
+      ['f', { dtype: 'F32', shape: [2], data: shared.subarray(1, 3) }],
+      ['h', { dtype: 'F16', shape: [2], data: shared.subarray(2) }],
+    ]),
+  );
+  const source = await openSafetensors(path);
+  expect([...(await source.readFloat32('f'))]).toEqual([2, 3]);
+  expect([...(await source.readFloat32('h'))]).toEqual([3, 4]);
+  await source.close();
+});
+
+it('refuses data that does not fill its shape, and leaves nothing behind', async () => {
+  const target = join(folder, 'new.safetensors');
+  const wrong = new Map<string, TensorData>([
+    ['w', { dtype: 'F32', shape: [3], data: Float32Array.of(1, 2) }],
+  ]);
+  await expect(writeSafetensors(target, wrong)).rejects.toThrow('tensor "w" has 2 values for shape [3]');
+  expect(existsSync(target)).toBe(false);
+  await expect(writeSafetensors(join(folder, 'none', 'x'), new Map(tensors))).rejects.toBeInstanceOf(
+    InputError,
+  );
+  expect(readdirSync(folder)).toEqual(['a.safetensors']);
+});

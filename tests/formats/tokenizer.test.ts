@@ -1,0 +1,214 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
+import { temporaryFolder } from './temporary-folder.js';
+import { wordLevelFolder } from './word-level-folder.js';
+
+const folder = temporaryFolder();
+const GPT2 = '../shared/data/gpt2-small-partial';
+const TINY_STORIES = '../shared/data/llama-tinystories-656k';
+const SMOLLM2 = process.env.ORTHOSCOPE_SMOLLM2 ?? '';
+const SMOLLM2_GOLDEN = '../shared/golden/smollm2-135m/logits.json';
+
+const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
+
+describe('a word-level tokenizer', () => {
+  const WORDS = ['<unk>', '<s>', 'the', 'cat', 'sat', '.', 'a'];
+  const open = (
+    changes: object = {},
+    config: object | null = null,
+    bos?: 'always' | 'never',
+  ): Promise<Tokenizer> => openTokenizer(wordLevelFolder(folder, WORDS, changes, config), { bos });
+
+  it('maps words to ids and back', async () => {
+    const tokenizer = await open();
+    expect(tokenizer.encode('the cat sat.')).toEqual([2, 3, 4, 5]);
+    expect(tokenizer.size).toBe(7);
+    expect(tokenizer.addsBos).toBe(false);
+    expect(tokenizer.decode([2, 3])).toBe('the cat');
+    expect(tokenizer.decode([])).toBe('');
+    expect(tokenizer.token(3)).toBe(' cat');
+    expect(tokenizer.token(7)).toBe('<no token 7>');
+    expect(tokenizer.token(-1)).toBe('<no token -1>');
+    expect(tokenizer.encode('')).toEqual([]);
+  });
+
+  it('gives the unknown token for words it lacks, whatever tokenizer_config.json says', async () => {
+    for (const config of [null, {}, { unk_token: 'the' }]) {
+      const tokenizer = await open({}, config);
+      expect(tokenizer.unknownId).toBe(0);
+      expect(tokenizer.encode('the dog')).toEqual([2, 0]);
+    }
+  });
+
+  it('says so where it has no unknown token', async () => {
+    const tokenizer = await open({ model: { type: 'WordLevel', vocab: { the: 0, a: 1 } } });
+    expect(tokenizer.unknownId).toBe(null);
+    expect(() => tokenizer.encode('the dog')).toThrow(/no token for "dog" and none for the unknown/);
+    expect(() => tokenizer.encode('the dog')).toThrow(InputError);
+  });
+
+  it('counts to the highest id, over holes', async () => {
+    const tokenizer = await open({
+      model: { type: 'WordLevel', vocab: { the: 0, a: 41 }, unk_token: 'the' },
+    });
+    expect(tokenizer.size).toBe(42);
+  });
+
+  const template = {
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+      pair: [],
+      special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } },
+    },
+  };
+  const closing = structuredClone(template);
+  closing.post_processor.single.push({ SpecialToken: { id: '.', type_id: 0 } });
+
+  it.each<[string, object, object | null, 'always' | 'never' | undefined, number[]]>([
+    ['nothing asks for it', {}, null, undefined, [3]],
+    ['the post-processor does', template, null, undefined, [1, 3]],
+    ['the post-processor does, and closes the text', closing, null, undefined, [1, 3]],
+    ['add_bos_token does', {}, { add_bos_token: true, bos_token: '<s>' }, undefined, [1, 3]],
+    [
+      'add_bos_token does, in long form',
+      {},
+      { add_bos_token: true, bos_token: { content: '<s>' } },
+      undefined,
+      [1, 3],
+    ],
+    ['both do', template, { add_bos_token: true, bos_token: '<s>' }, undefined, [1, 3]],
+    ['add_bos_token overrules', template, { add_bos_token: false }, undefined, [3]],
+    ['the caller wants it', {}, { bos_token: '<s>' }, 'always', [1, 3]],
+    ['the caller wants it where it is', template, null, 'always', [1, 3]],
+    ['the caller does not', template, { add_bos_token: true, bos_token: '<s>' }, 'never', [3]],
+  ])('begins a text as it should where %s', async (_, changes, config, bos, ids) => {
+    const tokenizer = await open(changes, config, bos);
+    expect(tokenizer.encode('cat')).toEqual(ids);
+    expect(tokenizer.addsBos).toBe(ids.length > 1);
+    expect(tokenizer.encodeBare('cat')).toEqual([3]);
+    expect(tokenizer.continuation('the cat', ' sat')).toEqual([4]);
+    expect(tokenizer.encode('')).toEqual(ids.slice(0, -1));
+  });
+
+  it('says so where a beginning is asked for and none is known', async () => {
+    await expect(open({}, null, 'always')).rejects.toThrow(/names none that the vocabulary has/);
+    await expect(open({}, { add_bos_token: true, bos_token: '<bos>' })).rejects.toThrow(InputError);
+  });
+});
+
+describe('a folder without a usable tokenizer', () => {
+  const open = (text: string): Promise<Tokenizer> => {
+    const broken = join(folder, 'broken');
+    mkdirSync(broken, { recursive: true });
+    writeFileSync(join(broken, 'tokenizer.json'), text);
+    return openTokenizer(broken);
+  };
+
+  it.each([
+    ['', /tokenizer\.json: not valid JSON/],
+    ['[]', /expected a JSON object/],
+    ['{}', /not a tokenizer that can be read/],
+    [
+      '{"model":{},"decoder":null,"post_processor":null,"pre_tokenizer":null,"normalizer":null}',
+      /not a tokenizer/,
+    ],
+    [
+      '{"model":null,"decoder":null,"post_processor":null,"pre_tokenizer":null,"normalizer":null}',
+      /not a tokenizer/,
+    ],
+  ])('refuses %j', async (text, message) => {
+    const error: Error = await open(text).then(
+      () => expect.fail('accepted'),
+      (caught) => caught,
+    );
+    expect(error).toBeInstanceOf(InputError);
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain('\n');
+  });
+
+  it('says which file is missing or damaged', async () => {
+    await expect(openTokenizer(join(folder, 'none'))).rejects.toThrow(/none.tokenizer\.json: no such file/);
+    const damaged = wordLevelFolder(folder, ['a'], {}, null);
+    writeFileSync(join(damaged, 'tokenizer_config.json'), '{');
+    await expect(openTokenizer(damaged)).rejects.toThrow(/tokenizer_config\.json: not valid JSON/);
+  });
+});
+
+describe.skipIf(!existsSync(GPT2))("GPT-2's tokenizer (skipped without ../shared/data)", () => {
+  it('gives the golden ids', async () => {
+    const tokenizer = await openTokenizer(GPT2);
+    const golden: { text: string; ids: number[] }[] = json(`${GPT2}/tokenizer-golden.json`);
+    expect(golden.length).toBeGreaterThan(0);
+    for (const { text, ids } of golden) {
+      expect(tokenizer.encode(text)).toEqual(ids);
+      expect(tokenizer.decode(ids)).toBe(text);
+    }
+    expect(tokenizer.size).toBe(50257);
+    expect(tokenizer.addsBos).toBe(false);
+    expect(tokenizer.unknownId).toBe(null);
+  });
+
+  it('continues prompts', async () => {
+    const tokenizer = await openTokenizer(GPT2);
+    expect(tokenizer.continuation('John gave a drink to', ' Mary')).toEqual([5335]);
+    expect(tokenizer.continuation('from the year 1741 to the year 17', '42')).toEqual([3682]);
+    // "cat" is one token, so the border goes through it: the prompt keeps its tokens, the text gets its own.
+    expect(tokenizer.continuation('The ca', 't sat')).toEqual(tokenizer.encodeBare('t sat'));
+    expect(tokenizer.continuation('', ' he')).toEqual([339]);
+    expect(tokenizer.continuation('So', '')).toEqual([]);
+    expect(tokenizer.token(339)).toBe(' he');
+    expect(tokenizer.token(50256)).toBe('<|endoftext|>');
+    // The first byte of a character of several: shown as the vocabulary spells it.
+    expect(tokenizer.token(tokenizer.encode('🙀')[0]!)).not.toContain('\uFFFD');
+  });
+
+  it('has no beginning-of-text token to give', async () => {
+    await expect(openTokenizer(GPT2, { bos: 'always' })).rejects.toThrow(InputError);
+  });
+});
+
+describe.skipIf(!existsSync(TINY_STORIES))(
+  'the TinyStories tokenizer (skipped without ../shared/data)',
+  () => {
+    it('begins with its token as its configuration says', async () => {
+      const tokenizer = await openTokenizer(TINY_STORIES);
+      const { cases }: { cases: { name: string; tokens: number[] }[] } = json(
+        `${TINY_STORIES}/expected.json`,
+      );
+      const texts = cases.filter(({ name }) => name === 'Once upon a time');
+      expect(texts).toHaveLength(1);
+      for (const { name, tokens } of texts) expect(tokenizer.encode(name)).toEqual(tokens);
+      expect(tokenizer.addsBos).toBe(true);
+      expect((await openTokenizer(TINY_STORIES, { bos: 'never' })).encode('Once upon a time')[0]).not.toBe(1);
+    });
+
+    it('continues a prompt with one space, not with two', async () => {
+      const tokenizer = await openTokenizer(TINY_STORIES);
+      const prompt = 'He saw a';
+      for (const word of [' big dog', ' cat', ' ball']) {
+        const ids = tokenizer.continuation(prompt, word);
+        expect(tokenizer.decode([...tokenizer.encode(prompt).slice(1), ...ids])).toBe(prompt + word);
+      }
+    });
+  },
+);
+
+describe.skipIf(!existsSync(SMOLLM2) || !existsSync(SMOLLM2_GOLDEN))(
+  "SmolLM2's tokenizer (skipped unless ORTHOSCOPE_SMOLLM2 names its folder)",
+  () => {
+    it('gives the golden ids', async () => {
+      const tokenizer = await openTokenizer(SMOLLM2);
+      const golden: { prompt: string; ids: number[] }[] = json(SMOLLM2_GOLDEN);
+      expect(golden.length).toBeGreaterThan(0);
+      for (const { prompt, ids } of golden) {
+        expect(tokenizer.encode(prompt)).toEqual(ids);
+        expect(tokenizer.decode(ids)).toBe(prompt);
+      }
+      expect(tokenizer.size).toBe(49152);
+    });
+  },
+);

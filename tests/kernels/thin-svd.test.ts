@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { productSvdCost, svdCost } from '../../src/kernels/cost.js';
+import { allocateThinSvd, clusters } from '../../src/kernels/thin-svd.js';
+
+describe('clusters', () => {
+  it('joins neighbours whose relative gap is below 1e-4', () => {
+    expect([...clusters(Float32Array.of(2, 1, 0.99995, 0.9, 0.5))]).toEqual([0, 1, 1, 2, 3]);
+  });
+
+  it('measures the gap against the larger of the two, at any scale', () => {
+    for (const scale of [1e-30, 1, 1e30])
+      expect([...clusters(Float32Array.of(1, 0.99, 0.98).map((x) => x * scale))]).toEqual([0, 1, 2]);
+  });
+
+  it('chains: a slow slope is one cluster', () => {
+    const s = Float32Array.from({ length: 50 }, (_, k) => 1 - 5e-5 * k);
+    expect(new Set(clusters(s)).size).toBe(1);
+  });
+
+  it('puts zeros together, apart from the rest', () => {
+    expect([...clusters(Float32Array.of(1, 1e-20, 0, 0))]).toEqual([0, 1, 2, 2]);
+    expect([...clusters(new Float32Array(3))]).toEqual([0, 0, 0]);
+  });
+
+  it('takes another gap', () => {
+    expect([...clusters(Float32Array.of(1, 0.95, 0.5), 0.1)]).toEqual([0, 0, 1]);
+  });
+
+  it('has nothing to say about no directions', () => {
+    expect(clusters(new Float32Array(0)).length).toBe(0);
+  });
+});
+
+describe('allocateThinSvd', () => {
+  it('has the lengths of the thin shape, on shared memory if asked', () => {
+    for (const shared of [false, true]) {
+      const { u, s, vt } = allocateThinSvd(5, 7, 3, shared);
+      expect([u.length, s.length, vt.length]).toEqual([15, 3, 21]);
+      for (const { buffer } of [u, s, vt]) expect(buffer instanceof SharedArrayBuffer).toBe(shared);
+    }
+  });
+});
+
+describe('costs', () => {
+  it('does not depend on which side is the long one', () => {
+    expect(svdCost(30, 70)).toEqual(svdCost(70, 30));
+  });
+
+  it('makes a head far cheaper than its dense product', () => {
+    const [head, dense] = [productSvdCost(769, 64, 769), svdCost(769, 769)];
+    expect(head.flops).toBeLessThan(dense.flops / 20);
+    expect(head.bytes).toBeLessThan(dense.bytes / 5);
+  });
+
+  it('counts the product where that is formed', () => {
+    expect(productSvdCost(20, 50, 30).flops).toBeGreaterThan(svdCost(20, 30).flops);
+  });
+});

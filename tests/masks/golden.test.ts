@@ -1,0 +1,158 @@
+/** Figures of the published mask code on a small random model (../shared/golden), on every engine. */
+import { readFileSync } from 'node:fs';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, expect, it } from 'vitest';
+import { MaskedModel } from '../../src/masks/masked-model.js';
+import { objective } from '../../src/masks/objective.js';
+import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
+import { PRESETS } from '../../src/masks/settings.js';
+import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
+import { openModel } from '../../src/models/open-model.js';
+import { decomposed } from '../support/decomposed.js';
+import { describeOnEngines } from '../support/engines.js';
+import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+
+interface MaskPoint {
+  masked_last_token_logits_log_softmax: number[][];
+  kl: number;
+  l1: number;
+  loss: number;
+  mask_logits: Record<string, number[]>;
+  gradient: Record<string, number[]>;
+}
+
+interface Golden {
+  clean: number[][];
+  clean_lengths: number[];
+  corrupted: number[][];
+  corrupted_lengths: number[];
+  full_last_token_logits: number[][];
+  'at_init_0.99': MaskPoint;
+  at_random: MaskPoint;
+  adamw_15_steps: { steps: { kl: number; l1: number; loss: number; grad_norm: number }[] };
+}
+
+const FOLDER = 'golden/gpt2-random-2l';
+const L1_WEIGHT = 1.95e-4;
+
+describeWithShared(FOLDER, 'golden figures', () => {
+  const golden = JSON.parse(readFileSync(sharedFile(`${FOLDER}/golden.json`), 'utf8')) as Golden;
+  const pairs = golden.clean.map((ids, i) => ({
+    id: String(i),
+    clean: Int32Array.from(ids.slice(0, golden.clean_lengths[i])),
+    corrupted: Int32Array.from(golden.corrupted[i]!.slice(0, golden.corrupted_lengths[i])),
+    answers: new Int32Array(0),
+    distractors: new Int32Array(0),
+  }));
+  const all = pairs.map((_, index) => index);
+
+  describeOnEngines('masked forward', (engine) => {
+    let model: MaskedModel;
+    let prepared: PreparedPairs;
+
+    beforeAll(async () => {
+      const opened = await openModel(sharedFile(FOLDER));
+      model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
+      prepared = await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
+    });
+
+    const masksAt = (point: MaskPoint) => {
+      const masks = new Float32Array(model.layout.size);
+      for (const [name, view] of model.layout.split(masks)) view.set(point.mask_logits[name]!.map(sigmoid));
+      return masks;
+    };
+
+    it('gives the full model', async () => {
+      const logits = prepared.teacher(all);
+      expectClose(logSoftmax(await rowsOf(logits)), logSoftmax(golden.full_last_token_logits), 2e-4);
+      logits.dispose();
+    });
+
+    for (const at of ['at_init_0.99', 'at_random'] as const) {
+      it(`gives the masked model ${at}`, async () => {
+        const baseline = prepared.baseline(all);
+        const { state } = model.forward(prepared.prompts(all), { masks: masksAt(golden[at]), baseline });
+        const logits = model.unembed.apply(state);
+        const found = logSoftmax(await rowsOf(logits));
+        expectClose(found, golden[at].masked_last_token_logits_log_softmax, 2e-4);
+        tf.dispose([state, logits, baseline] as unknown as tf.TensorContainer);
+      });
+
+      // One micro-batch, and several: the batch's loss must not depend on how it is cut.
+      for (const tokens of [1000, 20])
+        it(`gives loss and gradients ${at}, ${tokens} tokens at a time`, async () => {
+          const point = golden[at];
+          const masks = masksAt(point);
+          const { kl, gradient } = await objective(prepared, all, masks, 'kl', tokens);
+          const l1 = masks.reduce((sum, mask) => sum + mask, 0);
+          expect(Math.abs(kl - point.kl)).toBeLessThan(1e-3 * point.kl + 2e-6);
+          expect(Math.abs(kl + L1_WEIGHT * l1 - point.loss)).toBeLessThan(1e-3 * point.loss + 2e-6);
+          for (const [name, own] of model.layout.split(gradient)) {
+            const wanted = point.gradient[name]!;
+            const largest = Math.max(...wanted.map(Math.abs));
+            wanted.forEach((value, k) => {
+              const m = sigmoid(point.mask_logits[name]![k]!);
+              const byLogit = (own[k]! + L1_WEIGHT) * m * (1 - m);
+              expect(Math.abs(byLogit - value), `${name}.${k}`).toBeLessThan(2e-3 * largest);
+            });
+          }
+        });
+    }
+
+    it('follows the fifteen AdamW steps of the reference preset', async () => {
+      const history: HistoryLine[] = [];
+      await trainMasks(
+        {
+          directions: model.layout.size,
+          pairs: pairs.length,
+          evaluate: (indices, masks) => objective(prepared, indices, masks, 'kl', 1000),
+          validate: async () => 1,
+        },
+        { ...PRESETS.reference, epochs: 1 },
+        0,
+        { onHistory: (line) => void history.push(line) },
+      );
+      const steps = history.filter(({ validation }) => !validation);
+      expect(steps).toHaveLength(golden.adamw_15_steps.steps.length);
+      golden.adamw_15_steps.steps.forEach((wanted, step) => {
+        const found = steps[step]!;
+        expect(Math.abs(found.l1 / wanted.l1 - 1)).toBeLessThan(1e-4);
+        expect(Math.abs(found.kl - wanted.kl)).toBeLessThan(0.02 * wanted.kl + 2e-6);
+        expect(Math.abs(found.grad_norm! / wanted.grad_norm - 1)).toBeLessThan(5e-3);
+      });
+    });
+
+    it('frees what it makes', async () => {
+      await objective(prepared, all, masksAt(golden.at_random), 'kl', 1000);
+      const before = tf.memory().numTensors;
+      await objective(prepared, all, masksAt(golden.at_random), 'kl', 1000);
+      await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
+      expect(tf.memory().numTensors).toBe(before);
+    });
+  });
+});
+
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+async function rowsOf(logits: tf.Tensor2D): Promise<number[][]> {
+  const values = await logits.data();
+  const [rows, cols] = logits.shape;
+  return Array.from({ length: rows }, (_, row) => Array.from(values.slice(row * cols, (row + 1) * cols)));
+}
+
+function logSoftmax(rows: number[][]): number[][] {
+  return rows.map((row) => {
+    const top = Math.max(...row);
+    const normaliser = top + Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
+    return row.map((value) => value - normaliser);
+  });
+}
+
+function expectClose(found: number[][], wanted: number[][], tolerance: number): void {
+  const worst = Math.max(
+    ...found.flatMap((row, i) => row.map((value, j) => Math.abs(value - wanted[i]![j]!))),
+  );
+  expect(worst).toBeLessThan(tolerance);
+}

@@ -1,0 +1,206 @@
+/** The masked forward pass and its gradients against the definitions in float64, for random models, masks and settings. */
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/engine.js';
+import type { TokenPair } from '../../src/formats/token-pairs.js';
+import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
+import { objective } from '../../src/masks/objective.js';
+import { PreparedPairs, REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
+import type { Kind } from '../../src/models/components.js';
+import { openModel } from '../../src/models/open-model.js';
+import type { WeightForm } from '../../src/models/weights.js';
+import { Random } from '../../src/random.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { type Decomposed, decomposed } from '../support/decomposed.js';
+import { describeOnEngines } from '../support/engines.js';
+import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
+import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
+
+const folder = temporaryFolder();
+let models = 0;
+
+interface Setting {
+  layers: number;
+  heads: number;
+  dHead: number;
+  dMlp: number;
+  activation: string;
+  tied: boolean;
+  form: WeightForm;
+  kinds: Kind[];
+  positions: Positions;
+  replacement: Replacement;
+  seed: number;
+}
+
+const setting: fc.Arbitrary<Setting> = fc.record({
+  layers: fc.integer({ min: 1, max: 3 }),
+  heads: fc.integer({ min: 1, max: 3 }),
+  dHead: fc.integer({ min: 1, max: 7 }),
+  dMlp: fc.integer({ min: 1, max: 24 }),
+  activation: fc.constantFrom('gelu_new', 'gelu', 'relu'),
+  tied: fc.boolean(),
+  form: fc.constantFrom('reference', 'folded'),
+  kinds: fc.subarray<Kind>(['qk', 'ov', 'mlp_in', 'mlp_out'], { minLength: 1 }),
+  positions: fc.constantFrom('last', 'all'),
+  replacement: fc.constantFrom(...REPLACEMENTS),
+  seed: fc.integer({ min: 0, max: 1e6 }),
+});
+
+/** A LayerNorm over one or two numbers gives ±1 or 0 whatever they are: no test of anything. */
+const wideEnough = setting.filter(({ heads, dHead }) => heads * dHead > 2);
+
+interface Case extends Decomposed {
+  masked: MaskedModel;
+  prepared: PreparedPairs;
+  pairs: TokenPair[];
+  random: Random;
+}
+
+async function build(engine: Engine, options: Setting): Promise<Case> {
+  const path = join(folder, String(models++));
+  await writeRandomGpt2(path, options);
+  const model = await openModel(path, options.form);
+  const parts = await decomposed(model);
+  const masked = await MaskedModel.load(engine, model, parts.decomposition, options);
+  const random = new Random(options.seed).fork('pairs');
+  const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
+  const pairs = Array.from({ length: 3 }, (_, id): TokenPair => {
+    const length = 1 + random.integer(6);
+    return {
+      id: String(id),
+      clean: prompt(length),
+      corrupted: prompt(options.positions === 'all' ? length : 1 + random.integer(6)),
+      answers: Int32Array.of(1, 2),
+      distractors: Int32Array.of(3),
+    };
+  });
+  const prepared = await PreparedPairs.prepare(masked, pairs, options);
+  return { ...parts, masked, prepared, pairs, random };
+}
+
+async function logProbabilities(
+  { masked, prepared, pairs }: Case,
+  masks?: Float32Array,
+): Promise<number[][]> {
+  const indices = pairs.map((_, index) => index);
+  const baseline = prepared.baseline(indices);
+  const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline });
+  const logits = masked.unembed.apply(state);
+  const result = tf.logSoftmax(logits);
+  const values = await result.data();
+  tf.dispose([state, logits, result, baseline] as unknown as tf.TensorContainer);
+  const { nVocab } = masked.architecture;
+  return pairs.map((_, row) => Array.from(values.slice(row * nVocab, (row + 1) * nVocab)));
+}
+
+function worst(a: number[][], b: number[][]): number {
+  return Math.max(...a.flatMap((row, i) => row.map((value, j) => Math.abs(value - b[i]![j]!))));
+}
+
+/** What replaces coefficients, from the definitions; `resample` is left to the tests of PreparedPairs. */
+function referenceReplacement(
+  { reference, pairs }: Case,
+  index: number,
+  { replacement, positions }: Setting,
+): ReferenceMasking['replacement'] {
+  if (replacement === 'zero') return () => 0;
+  if (replacement === 'interchange') {
+    const { coefficients } = referenceForward(reference, pairs[index]!.corrupted!);
+    return (name, fromEnd, k) => coefficients.get(name)!.at(-1 - fromEnd)![k]!;
+  }
+  const runs = pairs.map(({ clean }) => referenceForward(reference, clean).coefficients);
+  return (name, _fromEnd, k) => {
+    const { layer } = reference.directions.get(name)!.component;
+    const final = layer === reference.architecture.nLayers - 1;
+    const rows = runs.flatMap((run) =>
+      positions === 'last' || final ? [run.get(name)!.at(-1)!] : run.get(name)!,
+    );
+    return rows.reduce((sum, row) => sum + row[k]!, 0) / rows.length;
+  };
+}
+
+describeOnEngines('masked forward', (engine) => {
+  it('equals the plain model at mask 1, for every shape, rule and setting', async () => {
+    await fc.assert(
+      fc.asyncProperty(wideEnough, async (options) => {
+        const built = await build(engine(), options);
+        const plain = await logProbabilities(built);
+        const reference = built.pairs.map(
+          ({ clean }) => referenceForward(built.reference, clean).logProbabilities,
+        );
+        expect(worst(plain, reference)).toBeLessThan(1e-4);
+        const ones = new Float32Array(built.masked.layout.size).fill(1);
+        expect(worst(await logProbabilities(built, ones), plain)).toBeLessThan(1e-4);
+        built.masked.dispose();
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('is what the definitions say at random masks', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wideEnough.filter(({ replacement }) => replacement !== 'resample'),
+        async (options) => {
+          const built = await build(engine(), options);
+          const { masked, reference, pairs, random } = built;
+          const masks = Float32Array.from({ length: masked.layout.size }, () => random.uniform());
+          const byName = masked.layout.split(masks);
+          const wanted = pairs.map(({ clean }, index) => {
+            const masking: ReferenceMasking = {
+              positions: options.positions,
+              mask: (name) => byName.get(name),
+              replacement: referenceReplacement(built, index, options),
+            };
+            return referenceForward(reference, clean, masking).logProbabilities;
+          });
+          expect(worst(await logProbabilities(built, masks), wanted)).toBeLessThan(2e-4);
+          masked.dispose();
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  for (const loss of ['kl', 'logit_diff', 'cross_entropy'] as const)
+    it(`has the gradient of ${loss} that finite differences show`, async () => {
+      const options: Setting = {
+        layers: 2,
+        heads: 2,
+        dHead: 4,
+        dMlp: 12,
+        activation: 'gelu_new',
+        tied: true,
+        form: 'reference',
+        kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'],
+        positions: 'last',
+        replacement: 'interchange',
+        seed: 5,
+      };
+      for (const change of [
+        {},
+        { positions: 'all', activation: 'gelu' },
+        { replacement: 'zero', form: 'folded' },
+      ] as const) {
+        const { masked, prepared, random } = await build(engine(), { ...options, ...change });
+        const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());
+        const { gradient } = await objective(prepared, [0, 1, 2], masks, loss, 1000);
+        const scale = Math.max(...gradient.map(Math.abs));
+        const step = 1e-2;
+        for (let probe = 0; probe < 12; probe++) {
+          const k = random.integer(masks.length);
+          const at = async (shift: number) => {
+            const moved = masks.slice();
+            moved[k]! += shift;
+            return (await objective(prepared, [0, 1, 2], moved, loss, 1000)).loss;
+          };
+          const slope = ((await at(step)) - (await at(-step))) / (2 * step);
+          expect(Math.abs(slope - gradient[k]!), `direction ${k}`).toBeLessThan(0.01 * scale + 2e-4);
+        }
+        masked.dispose();
+      }
+    });
+});

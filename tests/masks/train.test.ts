@@ -1,0 +1,132 @@
+import { expect, it } from 'vitest';
+import { InterruptedError } from '../../src/errors.js';
+import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
+import {
+  type HistoryLine,
+  initialState,
+  type MaskObjective,
+  type TrainState,
+  trainMasks,
+} from '../../src/masks/train.js';
+
+const DIRECTIONS = 12;
+
+/** Direction k is worth 1/(k+1) nats, less for every odd pair: separable, so that the best circuit is known. */
+const objective: MaskObjective = {
+  directions: DIRECTIONS,
+  pairs: 10,
+  async evaluate(indices, masks) {
+    const odd = indices.filter((index) => index % 2).length / indices.length;
+    const worth = (k: number) => (1 - 0.1 * odd) / (k + 1);
+    const kl = masks.reduce((sum, mask, k) => sum + worth(k) * (1 - mask), 0);
+    return { kl, loss: kl, gradient: masks.map((_, k) => -worth(k)) };
+  },
+  async validate(masks) {
+    return masks.reduce((sum, mask, k) => sum + (1 - mask) / (k + 1), 0);
+  },
+};
+
+const settings: TrainSettings = {
+  ...PRESETS.default,
+  l1: 0.2,
+  roundingL1: 0.2,
+  batchSize: 4,
+  steps: 120,
+  validateEvery: 10,
+  roundingSteps: 40,
+};
+
+async function record(
+  changes: Partial<TrainSettings> = {},
+  seed = 0,
+  resume?: TrainState,
+  stopAfter?: number,
+) {
+  const history: HistoryLine[] = [];
+  const states: TrainState[] = [];
+  const abort = new AbortController();
+  const result = await trainMasks(
+    objective,
+    { ...settings, ...changes },
+    seed,
+    {
+      signal: abort.signal,
+      onHistory: (line) => {
+        history.push(line);
+        if (stopAfter !== undefined && history.filter(({ validation }) => !validation).length >= stopAfter)
+          abort.abort();
+      },
+      onCheckpoint: async (state) => void states.push(structuredClone(state)),
+    },
+    resume,
+  ).catch((error) => {
+    if (error instanceof InterruptedError) return null;
+    throw error;
+  });
+  return { result, history, states };
+}
+
+it('keeps the directions that are worth their price, and rounds to 0 or 1', async () => {
+  const { result } = await record();
+  expect(Array.from(result!.masks)).toEqual(
+    Array.from({ length: DIRECTIONS }, (_, k) => Number(1 / (k + 1) > 0.2)),
+  );
+  expect(result!.soft.some((mask) => mask > 0 && mask < 1)).toBe(true);
+});
+
+it('repeats itself with the same seed and differs with another', async () => {
+  const curve = async (seed: number) => (await record({}, seed)).history.map(({ kl, l1 }) => [kl, l1]);
+  const first = await curve(3);
+  expect(await curve(3)).toEqual(first);
+  expect(await curve(4)).not.toEqual(first);
+});
+
+it('interrupted anywhere and resumed, gives what one run gives', async () => {
+  const whole = await record();
+  const steps = whole.history.filter(({ validation }) => !validation);
+  for (const stop of [1, 37, 119, 120, 121, 150]) {
+    const first = await record({}, 0, undefined, stop);
+    expect(first.result, `stopped after ${stop}`).toBeNull();
+    const second = await record({}, 0, first.states.at(-1));
+    const joined = [...first.history, ...second.history].filter(({ validation }) => !validation);
+    expect(joined.map(({ kl, l1, step }) => [step, kl, l1])).toEqual(
+      steps.map(({ kl, l1, step }) => [step, kl, l1]),
+    );
+    expect(second.result!.masks).toEqual(whole.result!.masks);
+  }
+});
+
+it('follows the reference schedule: moments forgotten with every batch, two epochs, stop at the thresholds', async () => {
+  const reference = { ...PRESETS.reference, batchSize: 4, validateEvery: 5, stepsPerBatch: 5, stopKl: null };
+  const { history, states } = await record(reference);
+  expect(history.filter(({ validation }) => !validation)).toHaveLength(2 * 3 * 5);
+  expect(states.map(({ optimiser }) => optimiser.steps)).toContain(5);
+  expect(Math.max(...states.map(({ optimiser }) => optimiser.steps))).toBe(5);
+  const stopped = await record({ ...reference, stopKl: 1, stopL1: 100 });
+  expect(stopped.history.filter(({ validation }) => !validation)).toHaveLength(5);
+});
+
+it('raises λ linearly over the warm-up', async () => {
+  const { history } = await record({ l1Warmup: 0.5, roundingSteps: 0 });
+  const prices = history.filter(({ validation }) => !validation).map(({ l1_weight }) => l1_weight);
+  expect(prices[0]).toBe(0);
+  expect(prices[30]).toBeCloseTo(0.1, 12);
+  expect(prices[60]).toBeCloseTo(0.2, 12);
+  expect(prices[119]).toBeCloseTo(0.2, 12);
+});
+
+it('without a rounding phase returns the best soft masks', async () => {
+  const { result, states } = await record({ roundingSteps: 0 });
+  expect(result!.masks).toEqual(result!.soft);
+  expect(states.at(-1)!.phase).toBe('rounding');
+});
+
+it('stops early when validation no longer improves', async () => {
+  const { history } = await record({ patience: 2, lr: 1e-12 });
+  expect(history.filter(({ phase, validation }) => phase === 'soft' && !validation).length).toBe(30);
+});
+
+it('starts every mask at the same value', () => {
+  const { logits } = initialState(3, 0.99);
+  for (const logit of logits) expect(1 / (1 + Math.exp(-logit))).toBeCloseTo(0.99, 6);
+});

@@ -1,0 +1,196 @@
+/** A run of plausible shape for the report's tests: 4 layers of 4 heads, invented scores, sizes counted from its masks. */
+
+import { binarised, circuitSize } from '../../src/evaluate/circuit-size.js';
+import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/evaluate.js';
+import type { Manifest } from '../../src/formats/manifest.js';
+import type { HistoryLine } from '../../src/formats/run-folder.js';
+import { MaskLayout } from '../../src/masks/layout.js';
+import { PRESETS } from '../../src/masks/settings.js';
+import type { Architecture } from '../../src/models/architecture.js';
+import { Random } from '../../src/random.js';
+import type { ReportedRun } from '../../src/report/html.js';
+
+const THRESHOLD = 0.5;
+
+interface FixtureShape {
+  nLayers: number;
+  nHeads: number;
+  dHead: number;
+}
+
+/** @param soft masks between 0 and 1, as a run without the rounding phase leaves them */
+export function reportedRun({
+  shape = { nLayers: 4, nHeads: 4, dHead: 32 },
+  soft = true,
+}: {
+  shape?: FixtureShape;
+  soft?: boolean;
+} = {}): ReportedRun {
+  const layout = new MaskLayout(architecture(shape));
+  const random = new Random(1);
+  const learned = new Float32Array(layout.size);
+  for (const component of layout.components) {
+    const { start, length } = layout.of(component);
+    const share = random.uniform() ** 4 * 0.6;
+    for (let i = start; i < start + length; i++)
+      learned[i] = random.uniform() < share ? 0.7 + 0.3 * random.uniform() : 0.1 * random.uniform();
+  }
+  const masks = soft ? learned : binarised(learned, THRESHOLD);
+  return {
+    manifest: manifest(),
+    metrics: { schema_version: 1, threshold: THRESHOLD, splits: { test: splitMetrics(layout, masks) } },
+    history: history(layout.size),
+    masks: layout.split(masks),
+  };
+}
+
+/** The same metrics for pairs without answers, evaluated without controls. */
+export function withoutAnswers(metrics: Metrics): Metrics {
+  const blank = <T extends MaskMetrics>(masks: T): T => ({
+    ...masks,
+    ...ANSWER_SCORES,
+    confidence: { ...masks.confidence, ...ANSWER_SCORES },
+  });
+  const test = metrics.splits.test!;
+  return {
+    ...metrics,
+    splits: { test: { ...blank(test), binarised: blank(test.binarised), controls: null } },
+  };
+}
+
+const ANSWER_SCORES = {
+  accuracy: null,
+  full_accuracy: null,
+  logit_diff: null,
+  full_logit_diff: null,
+  prob_diff: null,
+  full_prob_diff: null,
+};
+
+function architecture({ nLayers, nHeads, dHead }: FixtureShape): Architecture {
+  const dModel = nHeads * dHead;
+  return {
+    family: 'gpt2',
+    nLayers,
+    dModel,
+    nHeads,
+    nKvHeads: nHeads,
+    dHead,
+    dMlp: 4 * dModel,
+    nVocab: 300,
+    nPositions: 32,
+    norm: 'layer',
+    normEpsilon: 1e-5,
+    activation: 'gelu_new',
+    gatedMlp: false,
+    parallelResidual: false,
+    attentionScale: Array.from({ length: nLayers }, () => 1 / Math.sqrt(dHead)),
+    biases: { q: true, k: true, v: true, o: true, mlpIn: true, mlpGate: false, mlpOut: true },
+  };
+}
+
+function splitMetrics(layout: MaskLayout, masks: Float32Array): SplitMetrics {
+  const hard = maskMetrics(layout, binarised(masks, THRESHOLD), 0.0214, 0.965);
+  const control = (kl: number, active = hard.active): ControlMetrics => ({
+    active,
+    kl,
+    exact_match: 0.031,
+    accuracy: 0.025,
+    logit_diff: 0.3,
+    prob_diff: 0.0004,
+  });
+  const sd = { kl: 0.213, exact_match: 0.012, accuracy: 0.011, logit_diff: 0.1, prob_diff: 0.002 };
+  return {
+    ...maskMetrics(layout, masks, 0.0179, 0.975),
+    binarised: hard,
+    controls: {
+      random: { ...control(6.312), sd, seeds: 5 },
+      random_by_kind: { ...control(5.918), sd, seeds: 5 },
+      top_sigma: control(4.6),
+      inverted: control(4.01, layout.size - hard.active + 0.25),
+      all_on: { ...control(2.3e-7, layout.size), exact_match: 1, accuracy: 0.995, prob_diff: 0.981 },
+      all_off: control(10.104, 0),
+    },
+  };
+}
+
+function maskMetrics(layout: MaskLayout, masks: Float32Array, kl: number, match: number): MaskMetrics {
+  return {
+    n: 1000,
+    kl,
+    exact_match: match,
+    accuracy: 0.971,
+    full_accuracy: 0.99999,
+    logit_diff: 5.1,
+    full_logit_diff: 5.4,
+    prob_diff: 0.962,
+    full_prob_diff: 0.981,
+    ...circuitSize(layout, masks, THRESHOLD),
+    confidence: {
+      kl: [kl - 0.0031, kl + 0.0034],
+      exact_match: [match - 0.011, match + 0.01],
+      accuracy: [0.961, 0.981],
+      full_accuracy: [0.9999, 1],
+      logit_diff: [5, 5.2],
+      full_logit_diff: [5.3, 5.5],
+      prob_diff: [0.951, 0.972],
+      full_prob_diff: [0.972, 0.988],
+    },
+  };
+}
+
+/** 160 soft steps, then 100 rounded ones, validated every 20. */
+function history(directions: number): HistoryLine[] {
+  const random = new Random(2);
+  const lines: HistoryLine[] = [];
+  for (let step = 0; step < 260; step++) {
+    const phase = step < 160 ? 'soft' : 'rounding';
+    const since = phase === 'soft' ? step : step - 160;
+    const kl =
+      phase === 'soft' ? 0.0004 + 0.06 * (1 - Math.exp(-step / 40)) : 0.015 + 0.9 * Math.exp(-since / 15);
+    const l1 =
+      directions *
+      (phase === 'soft' ? 0.1 + 0.89 * Math.exp(-step / 30) : 0.09 + 0.02 * Math.exp(-since / 9));
+    const line = { epoch: 0, phase, l1, l1_weight: 0.0035 };
+    const noisy = kl * Math.exp(0.25 * random.normal());
+    lines.push({ step, ...line, kl: noisy, loss: noisy + 0.0035 * l1, grad_norm: 0.4, seconds: 0.21 });
+    if (since % 20 === 19)
+      lines.push({ step: step + 1, ...line, kl, loss: kl + 0.0035 * l1, seconds: 1.4, validation: true });
+  }
+  return lines;
+}
+
+function manifest(): Manifest {
+  return {
+    schema_version: 1,
+    command: 'run',
+    status: 'complete',
+    settings: {
+      form: 'reference',
+      bos: 'auto',
+      components: null,
+      seed: 7,
+      engine: 'auto',
+      positions: 'last',
+      replacement: 'interchange',
+      ...PRESETS.default,
+      threshold: THRESHOLD,
+      controlSeeds: 5,
+      level: 0.95,
+      resamples: 1000,
+      data: { task: 'ioi', counts: { train: 1000, test: 1000 }, aligned: false, seed: 7 },
+    },
+    seeds: { run: 7 },
+    model: { id: 'tiny-tasks', path: 'models/tiny-tasks', revision: null, hash: 'a1'.repeat(32) },
+    data: {
+      train: { source: 'task ioi, seed 7', pairs: 1000, hash: 'b2'.repeat(32) },
+      test: { source: 'task ioi, seed 7', pairs: 1000, hash: 'c3'.repeat(32) },
+    },
+    weight_form: 'reference',
+    engine: 'wasm',
+    versions: { orthoscope: '0.1.0', node: '20.20.2', wasm: '4.22.0' },
+    host: { os: 'linux 6.1', arch: 'x64', cpu: 'A processor', cores: 2, memory_bytes: 16 * 2 ** 30 },
+    started_at: '2025-01-02T03:04:05.678Z',
+    seconds: { decompose: 0.42, train: 64.2, evaluate: 10.1 },
+  };
+}

@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { writeJson } from '../../src/formats/atomic-file.js';
+import { writeMasks } from '../../src/formats/masks-file.js';
+import { createRun } from '../../src/formats/run-folder.js';
+import { reportPage } from '../../src/report/html.js';
+import { writeReport } from '../../src/report/write-report.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { reportedRun } from './run-fixture.js';
+
+const folder = join(temporaryFolder(), 'run');
+const { manifest, metrics, history, masks } = reportedRun();
+
+beforeEach(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  const run = await createRun(folder, manifest);
+  await run.update({ status: 'complete' });
+  for (const line of history) await run.appendHistory(line);
+  await writeJson(run.file('metrics.json'), metrics);
+  await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
+});
+
+it('writes the page of what the folder holds, over an older one', async () => {
+  writeFileSync(join(folder, 'report.html'), 'old');
+  const path = await writeReport(folder);
+  expect(path).toBe(join(folder, 'report.html'));
+  expect(readFileSync(path, 'utf8')).toBe(reportPage({ manifest, metrics, history, masks }));
+  expect(readdirSync(folder).sort()).toEqual([
+    'history.jsonl',
+    'manifest.json',
+    'masks.safetensors',
+    'metrics.json',
+    'report.html',
+  ]);
+});
+
+it('keeps figures that a later program adds', async () => {
+  await writeJson(join(folder, 'metrics.json'), { ...metrics, extra: 'kept' });
+  expect(readFileSync(await writeReport(folder), 'utf8')).toContain('&#34;extra&#34;: &#34;kept&#34;');
+});
+
+it('needs no history', async () => {
+  rmSync(join(folder, 'history.jsonl'));
+  expect(readFileSync(await writeReport(folder), 'utf8')).toContain('no record of training');
+});
+
+describe('a folder that lacks something', () => {
+  const refused = async (message: string | RegExp) => {
+    const failure = await writeReport(folder).catch((error) => error);
+    expect(failure).toBeInstanceOf(InputError);
+    expect(failure.message).toMatch(message);
+    expect(failure.message).not.toContain('\n');
+    expect(readdirSync(folder)).not.toContain('report.html');
+  };
+
+  it('is refused without a manifest', async () => {
+    rmSync(join(folder, 'manifest.json'));
+    await refused(/manifest\.json: no such file/);
+  });
+
+  it.each(['masks.safetensors', 'metrics.json'])('is refused without %s', async (name) => {
+    rmSync(join(folder, name));
+    await refused(`no ${name} (the run is complete); a report needs`);
+  });
+
+  const test = metrics.splits.test!;
+  it.each<[string, unknown, RegExp]>([
+    ['another version', { ...metrics, schema_version: 2 }, /schema_version: .*; evaluate again/],
+    ['no split', { ...metrics, splits: {} }, /splits: holds no split/],
+    ['a missing score', { ...metrics, splits: { test: { ...test, kl: undefined } } }, /splits\.test\.kl:/],
+    ['a text for a figure', { ...metrics, threshold: '0.5' }, /threshold:/],
+    [
+      'half its controls',
+      { ...metrics, splits: { test: { ...test, controls: { random: test.controls!.random } } } },
+      /splits\.test\.controls\.random_by_kind:/,
+    ],
+  ])('is refused where metrics.json has %s', async (_, content, message) => {
+    await writeJson(join(folder, 'metrics.json'), content);
+    await refused(message);
+  });
+
+  it('is refused where masks and metrics are of different runs', async () => {
+    const fewer = new Map([...masks].slice(1));
+    await writeMasks(join(folder, 'masks.safetensors'), { values: fewer, metadata: {} });
+    await refused(/holds 2036 directions, metrics\.json counts 2068 \(test\)/);
+  });
+});

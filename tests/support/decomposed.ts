@@ -1,0 +1,36 @@
+/** Decomposes small models in memory, in this thread. */
+import type { Decomposition, Directions } from '../../src/decompose/directions.js';
+import { factorsOf } from '../../src/decompose/factors.js';
+import { loadKernels } from '../../src/kernels/kernels.js';
+import { listComponents } from '../../src/models/components.js';
+import type { LayerWeights, Model } from '../../src/models/weights.js';
+import type { ReferenceModel } from './reference-forward.js';
+
+const kernels = await loadKernels();
+
+export interface Decomposed {
+  decomposition: Decomposition;
+  /** The same model, ready for the reference forward pass. */
+  reference: ReferenceModel;
+}
+
+export async function decomposed(model: Model): Promise<Decomposed> {
+  const { architecture } = model;
+  const directions = new Map<string, Directions>();
+  const layers: LayerWeights[] = [];
+  for (let layer = 0; layer < architecture.nLayers; layer++) layers.push(await model.layer(layer));
+  for (const component of listComponents(architecture)) {
+    const { a, b, rows, inner, cols } = factorsOf(component, layers[component.layer]!, architecture);
+    const svd = b ? kernels.svdOfProduct(a, b, rows, inner, cols) : kernels.svd(a, rows, cols);
+    directions.set(component.name, { component, ...svd });
+  }
+  return {
+    decomposition: {
+      key: 'in memory',
+      computed: architecture.nLayers,
+      layer: async (layer) =>
+        new Map([...directions].filter(([, { component }]) => component.layer === layer)),
+    },
+    reference: { architecture, layers, ends: await model.ends(), directions },
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * The masked forward pass straight from the definitions, in float64 and plain loops: the oracle for src/masks.
+ * Shares no algebra with it: dense augmented rows, explicit U, σ, V, one prompt at a time, no padding.
+ */
+import type { Directions } from '../../src/decompose/directions.js';
+import { kvHeadOf } from '../../src/decompose/factors.js';
+import type { Activation, Architecture } from '../../src/models/architecture.js';
+import { componentName, type Kind } from '../../src/models/components.js';
+import type { EndWeights, LayerWeights, Linear } from '../../src/models/weights.js';
+
+export interface ReferenceModel {
+  architecture: Architecture;
+  layers: LayerWeights[];
+  ends: EndWeights;
+  directions: Map<string, Directions>;
+}
+
+export interface ReferenceMasking {
+  positions: 'last' | 'all';
+  /** Mask of a direction; undefined where the component is not masked. */
+  mask(component: string): Float32Array | undefined;
+  /** Replacement of coefficient k (not scaled by σ) of a component, `fromEnd` positions before the last. */
+  replacement(component: string, fromEnd: number, k: number): number;
+}
+
+export interface ReferenceRun {
+  /** Log-softmax at the last token. */
+  logProbabilities: number[];
+  /** Own coefficients y_k = input·u_k by component, a row a position. */
+  coefficients: Map<string, number[][]>;
+}
+
+type Vector = number[];
+
+export function referenceForward(
+  model: ReferenceModel,
+  ids: ArrayLike<number>,
+  masking?: ReferenceMasking,
+): ReferenceRun {
+  const { architecture: a, ends } = model;
+  const d = a.dModel;
+  const coefficients = new Map<string, number[][]>();
+  let stream: Vector[] = Array.from(ids, (id, position) =>
+    Array.from(
+      { length: d },
+      (_, i) => ends.embed[id * d + i]! + (ends.positions ? ends.positions[position * d + i]! : 0),
+    ),
+  );
+  const masked = (position: number) =>
+    masking !== undefined && (masking.positions === 'all' || position === stream.length - 1);
+
+  /** Output of a component from its augmented input row, through its directions. */
+  const through = (
+    kind: Kind,
+    layer: number,
+    head: number | undefined,
+    position: number,
+    row: Vector,
+  ): Vector => {
+    const name = componentName(kind, layer, head);
+    const { u, s, vt, component } = model.directions.get(name)!;
+    const own = project(row, u, component.rank);
+    if (!coefficients.has(name)) coefficients.set(name, []);
+    coefficients.get(name)![position] = own;
+    const mask = masked(position) ? masking!.mask(name) : undefined;
+    const out = new Array<number>(component.cols).fill(0);
+    own.forEach((y, k) => {
+      const c = mask
+        ? mask[k]! * y + (1 - mask[k]!) * masking!.replacement(name, stream.length - 1 - position, k)
+        : y;
+      for (let j = 0; j < out.length; j++) out[j]! += c * s[k]! * vt[k * component.cols + j]!;
+    });
+    return out;
+  };
+
+  model.layers.forEach((weights, layer) => {
+    const x = stream.map((row) => normalised(row, a));
+    const outputs = stream.map(() => new Array<number>(d).fill(0));
+    for (let head = 0; head < a.nHeads; head++) {
+      const scores = scoresOf(model, weights, layer, head, x, masking);
+      scores.forEach((row, i) => {
+        const attention = softmax(row.map((score) => score * a.attentionScale[layer]!));
+        const context = new Array<number>(d).fill(0);
+        attention.forEach((weight, j) => {
+          for (let c = 0; c < d; c++) context[c]! += weight * x[j]![c]!;
+        });
+        const { rows } = model.directions.get(componentName('ov', layer, head))!.component;
+        add(outputs[i]!, through('ov', layer, head, i, rows > d ? [1, ...context] : context));
+      });
+    }
+    const middle = stream.map((row, i) => row.map((value, c) => value + outputs[i]![c]!));
+    const y = (a.parallelResidual ? stream : middle).map((row) => normalised(row, a));
+    const augmented = (linear: Linear, row: Vector) => (linear.bias ? [1, ...row] : row);
+    stream = middle.map((row, i) => {
+      let hidden: Vector;
+      if (a.gatedMlp) {
+        const up = through('mlp_up', layer, undefined, i, augmented(weights.mlpIn, y[i]!));
+        const gate = through('mlp_gate', layer, undefined, i, augmented(weights.mlpGate!, y[i]!));
+        hidden = gate.map((value, j) => activation(value, a.activation) * up[j]!);
+      } else {
+        hidden = through('mlp_in', layer, undefined, i, augmented(weights.mlpIn, y[i]!)).map((value) =>
+          activation(value, a.activation),
+        );
+      }
+      const out = through(
+        a.gatedMlp ? 'mlp_down' : 'mlp_out',
+        layer,
+        undefined,
+        i,
+        augmented(weights.mlpOut, hidden),
+      );
+      return row.map((value, c) => value + out[c]!);
+    });
+  });
+  const final = normalised(stream[stream.length - 1]!, a);
+  const { weight, bias } = ends.unembed;
+  const logits = Array.from({ length: a.nVocab }, (_, v) =>
+    final.reduce((total, value, i) => total + value * weight[i * a.nVocab + v]!, bias ? bias[v]! : 0),
+  );
+  const top = Math.max(...logits);
+  const normaliser = top + Math.log(logits.reduce((total, logit) => total + Math.exp(logit - top), 0));
+  return { logProbabilities: logits.map((logit) => logit - normaliser), coefficients };
+}
+
+/** score_ij = Σ_k m_k ([1,x_i]u_k) σ_k ([1,x_j]v_k) for j ≤ i. */
+function scoresOf(
+  { architecture, directions }: ReferenceModel,
+  weights: LayerWeights,
+  layer: number,
+  head: number,
+  x: Vector[],
+  masking: ReferenceMasking | undefined,
+): number[][] {
+  const name = componentName('qk', layer, head);
+  const mask = masking?.mask(name);
+  const d = architecture.dModel;
+  const { dHead, rotary } = architecture;
+  if (rotary) {
+    // x_i u_k u_kᵀ W_Q R_{i−j} W_Kᵀ x_jᵀ summed over k, by definition of the split (docs/maths.md).
+    const { u, component } = directions.get(name)!;
+    const query = headColumns(weights.q, head, dHead);
+    const key = headColumns(weights.k, kvHeadOf(head, architecture), dHead);
+    const queries = x.map((row, i) => {
+      const coefficients = project(component.rows > d ? [1, ...row] : row, u, component.rank);
+      const back = new Array<number>(dHead).fill(0);
+      coefficients.forEach((y, k) => {
+        for (let r = 0; r < component.rows; r++)
+          for (let c = 0; c < dHead; c++)
+            back[c]! += (mask ? mask[k]! : 1) * y * u[r * component.rank + k]! * query[r]![c]!;
+      });
+      return rotated(back, i, rotary);
+    });
+    const keys = x.map((row, j) => {
+      const augmented = weights.k.bias ? [1, ...row] : row;
+      const plain = Array.from({ length: dHead }, (_, c) =>
+        augmented.reduce((total, value, r) => total + value * key[r]![c]!, 0),
+      );
+      return rotated(plain, j, rotary);
+    });
+    return queries.map((q, i) =>
+      keys.slice(0, i + 1).map((k) => q.reduce((total, value, c) => total + value * k[c]!, 0)),
+    );
+  }
+  const { u, s, vt, component } = directions.get(name)!;
+  const left = x.map((row) => project(component.rows > d ? [1, ...row] : row, u, component.rank));
+  const right = x.map((row) => {
+    const augmented = component.cols > d ? [1, ...row] : row;
+    return Array.from({ length: component.rank }, (_, k) =>
+      augmented.reduce((total, value, c) => total + value * vt[k * component.cols + c]!, 0),
+    );
+  });
+  return left.map((own, i) =>
+    right
+      .slice(0, i + 1)
+      .map((other) => own.reduce((total, y, k) => total + (mask ? mask[k]! : 1) * y * s[k]! * other[k]!, 0)),
+  );
+}
+
+function headColumns({ rows, cols, weight, bias }: Linear, head: number, dHead: number): number[][] {
+  const plain = Array.from({ length: rows }, (_, r) =>
+    Array.from(weight.subarray(r * cols + head * dHead, r * cols + (head + 1) * dHead)),
+  );
+  return bias ? [Array.from(bias.subarray(head * dHead, (head + 1) * dHead)), ...plain] : plain;
+}
+
+function rotated(
+  x: Vector,
+  position: number,
+  { dims, frequencies, scale }: NonNullable<Architecture['rotary']>,
+): Vector {
+  const half = dims / 2;
+  return x.map((value, i) => {
+    if (i >= dims) return value;
+    const angle = position * frequencies[i % half]!;
+    const partner = i < half ? -x[i + half]! : x[i - half]!;
+    return scale * (value * Math.cos(angle) + partner * Math.sin(angle));
+  });
+}
+
+/** row · U, U row-major [rows, rank]. */
+function project(row: Vector, u: Float32Array, rank: number): Vector {
+  return Array.from({ length: rank }, (_, k) =>
+    row.reduce((total, value, r) => total + value * u[r * rank + k]!, 0),
+  );
+}
+
+function normalised(row: Vector, { norm, normEpsilon }: Architecture): Vector {
+  const mean = norm === 'layer' ? row.reduce((total, value) => total + value, 0) / row.length : 0;
+  const square = row.reduce((total, value) => total + (value - mean) ** 2, 0) / row.length;
+  return row.map((value) => (value - mean) / Math.sqrt(square + normEpsilon));
+}
+
+function activation(x: number, kind: Activation): number {
+  switch (kind) {
+    case 'relu':
+      return Math.max(0, x);
+    case 'silu':
+      return x / (1 + Math.exp(-x));
+    case 'gelu_new':
+      return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+    case 'gelu':
+      return 0.5 * x * (1 + erf(x / Math.SQRT2));
+  }
+}
+
+/** erf by its Maclaurin series (|x| < 3) or continued fraction: float64 accuracy, slow. */
+function erf(x: number): number {
+  const z = Math.abs(x);
+  if (z > 4.5) return Math.sign(x);
+  let sum = z;
+  let term = z;
+  for (let n = 1; n < 200; n++) {
+    term *= (-z * z) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+}
+
+function softmax(row: number[]): number[] {
+  const top = Math.max(...row);
+  const powers = row.map((value) => Math.exp(value - top));
+  const total = powers.reduce((sum, value) => sum + value, 0);
+  return powers.map((value) => value / total);
+}
+
+function add(into: Vector, values: Vector): void {
+  values.forEach((value, i) => {
+    into[i]! += value;
+  });
+}
