@@ -13,6 +13,3 @@ export interface ProductJob extends SvdJob {
   b: Float32Array;
   inner: number;
 }
-
-/** The message of an InputError, whose class would not survive the way between threads; null if all went well. */
-export type JobResult = string | null;

@@ -1,11 +1,10 @@
-/** Decompositions spread over worker threads: the only importer of piscina. */
+/** Decompositions spread over worker threads. */
 import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
-import { builtFile } from '../built-file.js';
-import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
+import { InputError } from '../errors.js';
 import { productSvdTarget, svdTarget } from '../kernels/shapes.js';
 import type { ThinSvd } from '../kernels/thin-svd.js';
-import type { JobResult, ProductJob, SvdJob } from './jobs.js';
+import type { ProductJob, SvdJob } from './jobs.js';
+import { openThreads } from './threads.js';
 
 /**
  * Threads that decompose matrices. Inputs on shared memory are read where they lie, others are copied there once;
@@ -48,32 +47,16 @@ export function workersWithin(limit: number, job: number, workers = availablePar
  * @param workers threads, as many as the machine runs at once unless given
  * @throws InputError unless workers is a positive integer
  */
-export function openPool({ workers = availableParallelism() }: { workers?: number } = {}): Pool {
-  if (!Number.isSafeInteger(workers) || workers < 1)
-    throw new InputError(`${workers} workers: give a whole number from 1 up`);
-  const threads = new Piscina<SvdJob, JobResult>({
-    filename: builtFile('src/pool/worker.js'),
-    minThreads: workers,
-    maxThreads: workers,
-  });
-  // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
-  // thread was ended on request; without a listener they would end the process.
-  threads.on('error', () => {});
+export function openPool({ workers }: { workers?: number } = {}): Pool {
+  const threads = openThreads({ file: 'src/pool/worker.js', workers });
 
   async function run(name: string, job: SvdJob | ProductJob, signal?: AbortSignal): Promise<ThinSvd> {
-    throwIfAborted(signal);
-    try {
-      // A signal of its own for each call: hundreds of listeners on one look like a leak to Node, which warns.
-      const message = await threads.run(job, { name, signal: signal && AbortSignal.any([signal]) });
-      if (message !== null) throw new InputError(message);
-    } catch (error) {
-      throw signal?.aborted ? new InterruptedError('interrupted') : error;
-    }
+    await threads.run(name, job, signal);
     return job.out;
   }
 
   return {
-    workers,
+    workers: threads.workers,
     async svd(a, rows, cols, signal) {
       const out = svdTarget(a, rows, cols, 'shared');
       return run('svd', { a: onSharedMemory(a), rows, cols, out }, signal);

@@ -1,0 +1,75 @@
+/** Worker threads with typed jobs: the only importer of piscina. */
+import { availableParallelism } from 'node:os';
+import { Piscina } from 'piscina';
+import { builtFile } from '../built-file.js';
+import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
+
+/** What a job's function answers: its value, or the message of an InputError, whose class would not survive the way. */
+type Answer<Result> = { value: Result } | { refused: string };
+
+export interface ThreadsOptions {
+  /** The workers' entry below dist/, e.g. `src/pool/worker.js`; each of its jobs is wrapped in {@link answering}. */
+  file: string;
+  /** Threads, as many as the machine runs at once unless given. */
+  workers?: number;
+}
+
+export interface Threads {
+  readonly workers: number;
+  /**
+   * Runs the function `name` of the workers' entry on one thread. Typed arrays on shared memory are not copied.
+   * @throws InputError if the job refuses its input
+   * @throws InterruptedError if the signal fires; the job's thread is ended, the other jobs go on
+   */
+  run<Result = void>(name: string, job: unknown, signal?: AbortSignal): Promise<Result>;
+  /** Waits for what runs, then ends the threads. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens threads; close them when done, since they keep the process alive.
+ * @throws InputError unless workers is a positive integer
+ */
+export function openThreads({ file, workers = availableParallelism() }: ThreadsOptions): Threads {
+  if (!Number.isSafeInteger(workers) || workers < 1)
+    throw new InputError(`${workers} workers: give a whole number from 1 up`);
+  const threads = new Piscina<unknown, Answer<unknown>>({
+    filename: builtFile(file),
+    minThreads: workers,
+    maxThreads: workers,
+  });
+  // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
+  // thread was ended on request; without a listener they would end the process.
+  threads.on('error', () => {});
+
+  return {
+    workers,
+    async run<Result>(name: string, job: unknown, signal?: AbortSignal): Promise<Result> {
+      throwIfAborted(signal);
+      let answer: Answer<unknown>;
+      try {
+        // A signal of its own for each call: hundreds of listeners on one look like a leak to Node, which warns.
+        answer = await threads.run(job, { name, signal: signal && AbortSignal.any([signal]) });
+      } catch (error) {
+        throw signal?.aborted ? new InterruptedError('interrupted') : error;
+      }
+      if ('refused' in answer) throw new InputError(answer.refused);
+      return answer.value as Result;
+    },
+    close: () => threads.close(),
+  };
+}
+
+/** Worker side: makes a job's function answer as {@link Threads.run} expects. */
+export function answering<Job, Result>(
+  work: (job: Job) => Result | Promise<Result>,
+): (job: Job) => Promise<Answer<Result>> {
+  return async (job) => {
+    try {
+      return { value: await work(job) };
+    } catch (error) {
+      if (error instanceof InputError) return { refused: error.message };
+      throw error;
+    }
+  };
+}
