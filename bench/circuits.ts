@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { EVALUATE_DEFAULTS, type SplitMetrics } from '../src/evaluate/evaluate.js';
 import { PRESETS } from '../src/masks/settings.js';
@@ -65,6 +66,7 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
       store: join(scratch, 'store'),
       workers: null,
       engine: options.engine as EngineChoice,
+      ...SVD_BASIS,
       positions: 'last',
       replacement: 'interchange',
       seed,

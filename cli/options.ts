@@ -1,6 +1,7 @@
 /** The flags, by theme, and how they become settings. A config file has the same keys. */
 import type { Options } from 'yargs';
 import type { z } from 'zod';
+import { BASES } from '../src/decompose/basis.js';
 import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { EVALUATE_DEFAULTS, type EvaluateSettings, evaluateSettings } from '../src/evaluate/evaluate.js';
@@ -27,6 +28,8 @@ export const modelFlags = {
 
 export const maskingFlags = {
   engine: { choices: ENGINE_CHOICES, default: 'auto', describe: 'What computes' },
+  basis: { choices: BASES, default: 'svd', describe: 'Directions that are masked' },
+  'basis-seed': { type: 'number', default: 0, describe: 'Seed of a random basis' },
   positions: { choices: ['last', 'all'], default: 'last', describe: 'Positions where OV and MLP masks act' },
   replacement: {
     choices: REPLACEMENTS,
@@ -37,6 +40,10 @@ export const maskingFlags = {
 
 export const dataFlags = {
   task: { type: 'string', describe: `Generated prompts: ${TASKS.map(({ name }) => name).join(', ')}` },
+  corruption: {
+    type: 'string',
+    describe: "How a task's corrupted prompts are made (the paper's way by default)",
+  },
   data: { type: 'string', describe: 'File of prompt pairs (JSONL or CSV)' },
 } as const satisfies Record<string, Options>;
 
@@ -54,6 +61,10 @@ export const trainFlags = {
     choices: ['default', 'reference'],
     default: 'default',
     describe: 'Schedule: ours, or the published one',
+  },
+  rank: {
+    type: 'string',
+    describe: 'Learn only the first so many directions of each component, or none: all',
   },
   loss: { choices: ['kl', 'logit_diff', 'cross_entropy'], describe: 'Training loss' },
   init: { type: 'string', describe: 'Value of every mask at the start' },
@@ -113,6 +124,8 @@ export function commonSettings(flags: Flags, model: string): CommonSettings {
     workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1),
     seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
     engine: flags.engine as EngineChoice,
+    basis: (flags.basis ?? 'svd') as CommonSettings['basis'],
+    basisSeed: whole(flags.basisSeed ?? 0, 'basis-seed', Number.MIN_SAFE_INTEGER),
     positions: flags.positions as CommonSettings['positions'],
     replacement: flags.replacement as CommonSettings['replacement'],
   };
@@ -130,6 +143,7 @@ export function dataRequest(flags: Flags): DataRequest {
     data: text('data'),
     validation: text('validation'),
     test: text('test'),
+    corruption: text('corruption'),
     templates: flags.templates === undefined ? undefined : list(flags.templates),
     counts,
     aligned: flags.positions === 'all',

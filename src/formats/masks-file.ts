@@ -14,6 +14,8 @@ export interface MasksMetadata {
   weightForm?: string;
   /** Content hash of the model. */
   modelHash?: string;
+  /** Basis that the masked directions are of: `svd`, or `random:` and its seed. */
+  basis?: string;
   /** Kinds of component that were masked, e.g. `qk`. */
   components?: string[];
   /** Replacement rule by kind. */
@@ -37,11 +39,12 @@ export async function writeMasks(path: string, { values, metadata }: Masks): Pro
     if (fault) throw new RangeError(fault);
     tensors.set(name, { dtype: 'F32', shape: [data.length], data });
   }
-  const { weightForm, modelHash, components, rules } = metadata;
+  const { weightForm, modelHash, basis, components, rules } = metadata;
   await writeSafetensors(path, tensors, {
     schema_version: SCHEMA_VERSION,
     ...(weightForm !== undefined && { weight_form: weightForm }),
     ...(modelHash !== undefined && { model_hash: modelHash }),
+    ...(basis !== undefined && { basis }),
     ...(components && { components: components.join(',') }),
     ...(rules && { rules: JSON.stringify(rules) }),
   });
@@ -91,6 +94,7 @@ function parseMetadata(stored: Readonly<Record<string, string>>, path: string): 
   return {
     weightForm: stored.weight_form,
     modelHash: stored.model_hash,
+    basis: stored.basis,
     components: stored.components?.split(','),
     rules: stored.rules === undefined ? undefined : parseRules(stored.rules, path),
   };

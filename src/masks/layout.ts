@@ -42,6 +42,16 @@ export class MaskLayout {
     return this.#byLayerKind.get(`${layer}.${kind}`);
   }
 
+  /** Marks by 1 every direction but the first `rank` of each component: those a truncation masks out. */
+  beyondRank(rank: number): Uint8Array {
+    const marks = new Uint8Array(this.size);
+    for (const component of this.components) {
+      const { start, length } = this.of(component);
+      marks.fill(1, start + Math.min(rank, length), start + length);
+    }
+    return marks;
+  }
+
   /** The values of each component, by name (views, not copies). */
   split(values: Float32Array): Map<string, Float32Array> {
     return new Map(

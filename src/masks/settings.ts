@@ -7,6 +7,8 @@ const price = z.union([z.number().min(0), z.literal('auto')]);
 
 export const trainSettings = z.strictObject({
   loss: z.enum(['kl', 'logit_diff', 'cross_entropy']),
+  /** Only the first so many directions of each component are learned, the others are masked out; null: all. */
+  rank: count.nullable(),
   /** Value of every mask at the start. */
   init: z.number().gt(0).lt(1),
   lr: positive,
@@ -53,6 +55,7 @@ export type Preset = 'default' | 'reference';
 
 const reference: TrainSettings = {
   loss: 'kl',
+  rank: null,
   init: 0.99,
   lr: 2e-2,
   betas: [0.9, 0.999],

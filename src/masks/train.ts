@@ -15,6 +15,8 @@ export interface MaskObjective {
   directions: number;
   /** Number of training pairs. */
   pairs: number;
+  /** Masks that stay 0 and are not learned, marked by 1; none where absent. */
+  frozen?: Uint8Array;
   /** Loss and gradient on some training pairs. */
   evaluate(indices: readonly number[], masks: Float32Array): Promise<Objective>;
   /** Mean KL over all validation pairs. */
@@ -76,9 +78,12 @@ export interface TrainResult {
   steps: number;
 }
 
-/** State at the start of a run. */
-export function initialState(directions: number, init: number): TrainState {
+/** State at the start of a run. A frozen mask has the logit −∞: its sigmoid is 0, and so is its gradient. */
+export function initialState(directions: number, init: number, frozen?: Uint8Array): TrainState {
   const logits = new Float32Array(directions).fill(Math.log(init / (1 - init)));
+  frozen?.forEach((mark, at) => {
+    if (mark) logits[at] = Number.NEGATIVE_INFINITY;
+  });
   return {
     phase: 'soft',
     step: 0,
@@ -103,7 +108,7 @@ export async function trainMasks(
   hooks: TrainHooks = {},
   resume?: TrainState,
 ): Promise<TrainResult> {
-  const state = resume ?? initialState(objective.directions, settings.init);
+  const state = resume ?? initialState(objective.directions, settings.init, objective.frozen);
   const schedule = new Schedule(objective, settings, seed);
   while (!schedule.finished(state)) {
     await runPhase(objective, settings, schedule, state, hooks);
@@ -201,7 +206,9 @@ function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule
   state.phaseStep = 0;
   if (settings.roundingSteps === 0) return;
   const clamp = settings.roundingClamp;
-  state.logits = state.logits.map((logit) => Math.max(-clamp, Math.min(clamp, logit)));
+  state.logits = state.logits.map((logit) =>
+    Number.isFinite(logit) ? Math.max(-clamp, Math.min(clamp, logit)) : logit,
+  );
   state.optimiser = freshAdamW(state.logits.length);
   state.best = new Float32Array(0);
   state.bestObjective = Number.POSITIVE_INFINITY;

@@ -101,7 +101,7 @@ export async function evaluateOnly(options: EvaluateOptions, listener: Listener 
   const { common, evaluate, out } = options;
   const subject = await openSubject(common.model, { ...common, ...listener });
   const data = await loadData(subject, options.data, ['test']);
-  const { kinds, values } = await loadMasks(options.masks, subject.model);
+  const { kinds, values } = await loadMasks(options.masks, subject.model, common);
   checkPairs(data.splits.test!, { ...common, kinds, loss: 'kl' });
   const target = out === null ? null : join(out, 'metrics.json');
   if (target !== null && existsSync(target))
@@ -180,8 +180,14 @@ function train(
   listener: Listener,
 ): Promise<TrainResult> {
   const data = { train: splits.train!, validation: splits.validation ?? splits.train! };
-  const { replacement, seed } = common;
+  const { basis, basisSeed, replacement, seed } = common;
   return timed(session, 'train', () =>
-    trainInto(session, bench, data, { train: settings, replacement, seed }, listener),
+    trainInto(
+      session,
+      bench,
+      data,
+      { train: settings, basis: { basis, basisSeed }, replacement, seed },
+      listener,
+    ),
   );
 }

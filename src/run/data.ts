@@ -19,6 +19,8 @@ export interface DataRequest {
   test?: string;
   /** Ids of the task's templates to use; all where absent. */
   templates?: string[];
+  /** Id of the task's corruption; the paper's where absent. */
+  corruption?: string;
   /** Sizes of a generated task's splits; the paper's where absent. */
   counts?: Partial<SplitCounts>;
   /** Generated pairs have clean and corrupted prompts of equal length. */
@@ -63,8 +65,8 @@ function taskData(subject: Subject, name: string, request: DataRequest, wanted: 
     throw new InputError(
       `${subject.source.folder}: no tokenizer.json, which the task "${name}" needs; give --data with token ids`,
     );
-  const { counts, aligned, seed, templates } = request;
-  const generated = generateTask(name, { tokenizer, seed, counts, aligned, templates });
+  const { counts, aligned, seed, templates, corruption } = request;
+  const generated = generateTask(name, { tokenizer, seed, counts, aligned, templates, corruption });
   const splits: RunData['splits'] = {};
   for (const split of wanted) splits[split] = encode(subject, generated.splits[split]);
   return finish(name, splits, () => `task ${name}, seed ${seed}`, reportLines(generated.report));

@@ -1,4 +1,5 @@
 /** Masks files and the models they belong to. */
+import { type Basis, basisName, SVD_BASIS } from '../decompose/basis.js';
 import { InputError } from '../errors.js';
 import { type MasksMetadata, readMasks } from '../formats/masks-file.js';
 import { MaskLayout } from '../masks/layout.js';
@@ -9,12 +10,13 @@ import type { Workbench } from './workbench.js';
 
 export async function masksMetadata(
   { subject: { model }, masked }: Workbench,
-  replacement: Replacement,
+  { replacement, ...basis }: Basis & { replacement: Replacement },
 ): Promise<MasksMetadata> {
   const { kinds } = masked.layout;
   return {
     weightForm: model.form,
     modelHash: await model.hash(),
+    basis: basisName(basis),
     components: kinds,
     rules: Object.fromEntries(kinds.map((kind) => [kind, kind === 'qk' ? 'scale' : replacement])),
   };
@@ -29,14 +31,21 @@ export interface LoadedMasks {
 
 /**
  * Reads a masks file for a model.
- * @throws InputError if it was made for another model or weight form, or its components are not the model's
+ * @throws InputError if it was made for another model, weight form or basis, or its components are not the model's
  */
-export async function loadMasks(path: string, model: Model): Promise<LoadedMasks> {
+export async function loadMasks(path: string, model: Model, basis: Basis = SVD_BASIS): Promise<LoadedMasks> {
   const { values, metadata } = await readMasks(path);
   if (metadata.weightForm !== undefined && metadata.weightForm !== model.form)
     throw new InputError(
       `${path}: masks of the weight form "${metadata.weightForm}", but "${model.form}" is asked for; give --form ${metadata.weightForm}`,
     );
+  if (metadata.basis !== undefined && metadata.basis !== basisName(basis)) {
+    const [name, seed] = metadata.basis.split(':');
+    throw new InputError(
+      `${path}: masks over the basis ${metadata.basis}, but ${basisName(basis)} is asked for; ` +
+        `give --basis ${name}${seed === undefined ? '' : ` --basis-seed ${seed}`}`,
+    );
+  }
   if (metadata.modelHash !== undefined && metadata.modelHash !== (await model.hash()))
     throw new InputError(
       `${path}: these masks were learned on another model than ${model.path}; give that one`,

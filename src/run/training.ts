@@ -1,5 +1,5 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
-
+import type { Basis } from '../decompose/basis.js';
 import { scorePrompts } from '../evaluate/prompt-scores.js';
 import { mean } from '../evaluate/statistics.js';
 import { writeMasks } from '../formats/masks-file.js';
@@ -25,6 +25,8 @@ export interface TrainingData {
 
 export interface TrainingSettings {
   train: TrainSettings;
+  /** What the workbench's directions are. */
+  basis: Basis;
   replacement: Replacement;
   seed: number;
 }
@@ -34,7 +36,7 @@ export async function trainInto(
   run: RunFolder,
   bench: Workbench,
   data: TrainingData,
-  { train, replacement, seed }: TrainingSettings,
+  { train, basis, replacement, seed }: TrainingSettings,
   { onProgress, signal }: LongCall,
 ): Promise<TrainResult> {
   const { masked } = bench;
@@ -45,6 +47,7 @@ export async function trainInto(
   const maskObjective: MaskObjective = {
     directions: masked.layout.size,
     pairs: prepared.length,
+    frozen: train.rank === null ? undefined : masked.layout.beyondRank(train.rank),
     evaluate: (indices, masks) => objective(prepared, indices, masks, train.loss, TRAIN_TOKENS),
     validate: async (masks) => mean((await scorePrompts(validation, masks, { signal })).kl)!,
   };
@@ -64,7 +67,7 @@ export async function trainInto(
     },
     resumed ?? undefined,
   );
-  const metadata = await masksMetadata(bench, replacement);
+  const metadata = await masksMetadata(bench, { replacement, ...basis });
   const write = (name: string, masks: Float32Array) =>
     writeMasks(run.file(name), { values: masked.layout.split(masks), metadata });
   if (train.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);

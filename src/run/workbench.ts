@@ -1,5 +1,6 @@
 /** A subject made ready to be masked: decomposed, and loaded on an engine. */
 import { join } from 'node:path';
+import { type Basis, inBasis } from '../decompose/basis.js';
 import { decompose } from '../decompose/decompose.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { DecompositionStore } from '../decompose/store.js';
@@ -22,7 +23,7 @@ export interface DecomposeSubjectOptions extends LongCall {
   workers: number | null;
 }
 
-export interface WorkbenchOptions extends DecomposeSubjectOptions {
+export interface WorkbenchOptions extends DecomposeSubjectOptions, Basis {
   engine: EngineChoice;
   positions: Positions;
 }
@@ -53,7 +54,8 @@ export async function openWorkbench(subject: Subject, options: WorkbenchOptions)
   const { components, engine: choice, positions, onProgress, signal } = options;
   // The engine first: one that is asked for and missing must not cost a decomposition.
   const engine = await openEngine({ engine: choice });
-  const decomposition = await decomposeSubject(subject, options);
+  const singular = await decomposeSubject(subject, options);
+  const decomposition = await inBasis(singular, options, subject.model.architecture);
   const kinds = checkedKinds(subject.model, components);
   const masked = await MaskedModel.load(engine, subject.model, decomposition, {
     kinds,

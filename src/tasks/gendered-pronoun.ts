@@ -27,34 +27,37 @@ const templates = [
   { id: 'has-been', text: "For years {name} has been such a {adjective} {noun}, hasn't" },
 ];
 
+const corruptions = [
+  { id: 'other-gender', summary: 'a name of the other gender' },
+  { id: 'any-name', summary: 'any other name, of either gender' },
+];
+
 export const genderedPronoun: Task = {
   name: 'gendered-pronoun',
   summary: '"So Sarah is such a great friend, isn\'t" → " she"',
   score: 'accuracy',
   counts: { train: 1000, validation: 155, test: 307 },
   templates,
+  corruptions,
   words: { names, adjectives, nouns, pronouns: ['she', 'he'] },
 
-  prepare({ tokenizer, aligned, templates, report }) {
+  prepare({ tokenizer, aligned, templates, corruption, report }) {
     const length = new Map(names.map((name) => [name, nameLength(tokenizer, name)]));
     const fitting = keep(report, 'names', names, (name) => length.get(name) !== null);
     const women = fitting.filter((name) => WOMEN.includes(name));
     const men = fitting.filter((name) => MEN.includes(name));
     const mayReplace = (name: string) => (other: string) =>
-      !aligned || length.get(other) === length.get(name);
+      other !== name && (!aligned || length.get(other) === length.get(name));
+    const otherGender = corruption === 'other-gender';
+    const side = (pronoun: string, opposite: string, own: string[], others: string[]) => ({
+      pronoun,
+      opposite,
+      names: own.filter((name) => others.some(mayReplace(name))),
+      others,
+    });
     const sides = [
-      {
-        pronoun: 'she',
-        opposite: 'he',
-        names: women.filter((name) => men.some(mayReplace(name))),
-        others: men,
-      },
-      {
-        pronoun: 'he',
-        opposite: 'she',
-        names: men.filter((name) => women.some(mayReplace(name))),
-        others: women,
-      },
+      side('she', 'he', women, otherGender ? men : fitting),
+      side('he', 'she', men, otherGender ? women : fitting),
     ];
     const knownAdjectives = keep(report, 'adjectives', adjectives, (word) => isKnown(tokenizer, ` ${word}`));
     const knownNouns = keep(report, 'nouns', nouns, (word) => isKnown(tokenizer, ` ${word}`));

@@ -23,16 +23,30 @@ const templates = [
   },
 ];
 
+/** Which other year may take a year's place, besides having another value. */
+const SUBSTITUTES: Record<string, (year: Year, other: Year) => boolean> = {
+  'new-year': (year, other) => other.century !== year.century,
+  'new-end': (year, other) => other.century === year.century,
+  'end-01': (year, other) => other.century === year.century && other.end === '01',
+};
+
+const corruptions = [
+  { id: 'new-year', summary: 'another century and another end' },
+  { id: 'new-end', summary: 'another end in the same century' },
+  { id: 'end-01', summary: 'the end becomes 01, after which every other end is right (Hanna et al. 2023)' },
+];
+
 export const greaterThan: Task = {
   name: 'greater-than',
   summary: '"The war lasted from the year 1741 to the year 17" → any two digits above 41',
   score: 'probability-difference',
   counts: { train: 2000, validation: 500, test: 2000 },
   templates,
+  corruptions,
   // The centuries are among them.
   words: { nouns, ends: ENDS },
 
-  prepare({ tokenizer, templates, report }) {
+  prepare({ tokenizer, templates, corruption, report }) {
     const form = yearForm(tokenizer);
     if (form === null)
       throw new InputError(
@@ -48,7 +62,7 @@ export const greaterThan: Task = {
       );
 
     const mayReplace = (year: Year) => (other: Year) =>
-      other.century !== year.century && scoredValue(other, form) !== scoredValue(year, form);
+      SUBSTITUTES[corruption]!(year, other) && scoredValue(other, form) !== scoredValue(year, form);
     const whole = YEARS.filter((year) => hasForm(tokenizer, year, form));
     const years = keep(
       report,

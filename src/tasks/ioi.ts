@@ -29,6 +29,12 @@ const templates = [
   { id: 'offered', text: 'One day {A} and {B} walked past the {place}, and {S} offered a {object} to' },
 ];
 
+const corruptions = [
+  { id: 'new-names', summary: 'all three names become new, different ones' },
+  { id: 'swap-subject', summary: 'the second subject becomes the receiver, which turns the answer round' },
+  { id: 'new-subject', summary: 'the second subject becomes a new name, so that nobody is named twice' },
+];
+
 /** Two in the clean prompt, three new ones in the corrupted one. */
 const NAMES_IN_A_PAIR = 5;
 
@@ -38,9 +44,10 @@ export const ioi: Task = {
   score: 'accuracy',
   counts: { train: 1000, validation: 200, test: 1000 },
   templates,
+  corruptions,
   words: { names, places, objects },
 
-  prepare({ tokenizer, aligned, templates, report }) {
+  prepare({ tokenizer, aligned, templates, corruption, report }) {
     const length = new Map(names.map((name) => [name, nameLength(tokenizer, name)]));
     const fitting = keep(report, 'names', names, (name) => length.get(name) !== null);
     // A pair draws all its names from one pool; one pool a name, so that every name is as likely as the next.
@@ -63,10 +70,16 @@ export const ioi: Task = {
       const [receiver, subject, a, b, c] = random.sample(random.pick(pools), NAMES_IN_A_PAIR);
       const scene = { place: random.pick(knownPlaces), object: random.pick(knownObjects) };
       const [first, second] = order === 'ABBA' ? [receiver, subject] : [subject, receiver];
+      const clean = { A: first, B: second, S: subject };
+      const changed = {
+        'new-names': { A: a, B: b, S: c },
+        'swap-subject': { ...clean, S: receiver },
+        'new-subject': { ...clean, S: c },
+      }[corruption]!;
       return {
         group: `${template.id}/${order}`,
-        clean: fill(template, { ...scene, A: first, B: second, S: subject }),
-        corrupted: fill(template, { ...scene, A: a, B: b, S: c }),
+        clean: fill(template, { ...scene, ...clean }),
+        corrupted: fill(template, { ...scene, ...changed }),
         answers: [` ${receiver}`],
         distractors: [` ${subject}`],
       };

@@ -16,6 +16,13 @@ export interface Template {
   text: string;
 }
 
+/** A way to make the corrupted prompt from the clean one. */
+export interface Corruption {
+  id: string;
+  /** One line for help texts and docs. */
+  summary: string;
+}
+
 /** What a generator is given to work with. */
 export interface TaskSetting {
   tokenizer: Tokenizer;
@@ -23,6 +30,8 @@ export interface TaskSetting {
   aligned: boolean;
   /** The templates asked for whose every word the tokenizer knows; never empty. */
   templates: readonly Template[];
+  /** One of the task's corruptions, by id. */
+  corruption: string;
   /** Where a generator records what it dropped. */
   report: TaskReport;
 }
@@ -44,6 +53,8 @@ export interface Task {
   /** The paper's split sizes. */
   counts: SplitCounts;
   templates: readonly Template[];
+  /** Ways to corrupt a prompt; the first one is the paper's. */
+  corruptions: readonly Corruption[];
   /** Every word that may fill a slot or be an answer, list by list. */
   words: Readonly<Record<string, readonly string[]>>;
   /**

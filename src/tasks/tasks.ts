@@ -22,6 +22,8 @@ export interface TaskOptions {
   aligned?: boolean;
   /** Ids of the templates to use; all where absent. */
   templates?: readonly string[];
+  /** Id of the corruption; the paper's where absent. */
+  corruption?: string;
 }
 
 export interface GeneratedTask {
@@ -36,7 +38,7 @@ export interface GeneratedTask {
  * clean prompt comes twice, within a split or in two. Where the words that fit the tokenizer make too few
  * different prompts, all splits shrink in proportion and the report says so.
  *
- * @throws InputError for an unknown task or template, wrong counts, or a tokenizer that the task cannot be set for.
+ * @throws InputError for an unknown task, template or corruption, wrong counts, or a tokenizer that the task cannot be set for.
  */
 export function generateTask(name: string, options: TaskOptions): GeneratedTask {
   const { tokenizer, seed, aligned = false } = options;
@@ -53,7 +55,8 @@ export function generateTask(name: string, options: TaskOptions): GeneratedTask 
     throw new InputError(
       `${name}: every template has a word that the tokenizer does not know; give your own prompt pairs`,
     );
-  const draw = task.prepare({ tokenizer, aligned, templates, report });
+  const corruption = chosenCorruption(task, options.corruption);
+  const draw = task.prepare({ tokenizer, aligned, templates, corruption, report });
   const splits = drawSplits(
     task.name,
     draw,
@@ -88,4 +91,11 @@ function chosenTemplates({ name, templates }: Task, ids: readonly string[] | und
   if (unknown === undefined && ids.length > 0) return templates.filter(({ id }) => ids.includes(id));
   const found = unknown === undefined ? 'no templates asked for' : `no template "${unknown}"`;
   throw new InputError(`${name}: ${found}; choose from ${templates.map(({ id }) => id).join(', ')}`);
+}
+
+function chosenCorruption({ name, corruptions }: Task, id = corruptions[0]!.id): string {
+  if (corruptions.some((corruption) => corruption.id === id)) return id;
+  throw new InputError(
+    `${name}: no corruption "${id}"; choose from ${corruptions.map((known) => known.id).join(', ')}`,
+  );
 }

@@ -40,6 +40,17 @@ it('lays components out without gaps, in order, heads of a kind side by side', (
   expect(layout.block(0, 'ov')).toBeUndefined();
 });
 
+it('marks what lies beyond a rank, component by component', () => {
+  const layout = new MaskLayout(GPT2_SMALL, ['qk', 'mlp_in']);
+  const marks = layout.beyondRank(100);
+  for (const component of layout.components) {
+    const { start, length } = layout.of(component);
+    expect([...marks.subarray(start, start + length)]).toEqual(
+      Array.from({ length }, (_, k) => Number(k >= 100)),
+    );
+  }
+});
+
 it('splits into views of the vector', () => {
   const layout = new MaskLayout(GPT2_SMALL, ['ov']);
   const values = new Float32Array(layout.size);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { BASES, type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
@@ -21,7 +22,7 @@ import { type ReferenceMasking, referenceForward } from '../support/reference-fo
 const folder = temporaryFolder();
 let models = 0;
 
-interface Setting {
+interface Setting extends Basis {
   layers: number;
   heads: number;
   dHead: number;
@@ -43,6 +44,8 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   activation: fc.constantFrom('gelu_new', 'gelu', 'relu'),
   tied: fc.boolean(),
   form: fc.constantFrom('reference', 'folded'),
+  basis: fc.constantFrom(...BASES),
+  basisSeed: fc.integer({ min: 0, max: 9 }),
   kinds: fc.subarray<Kind>(['qk', 'ov', 'mlp_in', 'mlp_out'], { minLength: 1 }),
   positions: fc.constantFrom('last', 'all'),
   replacement: fc.constantFrom(...REPLACEMENTS),
@@ -63,7 +66,7 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
   const path = join(folder, String(models++));
   await writeRandomGpt2(path, options);
   const model = await openModel(path, options.form);
-  const parts = await decomposed(model);
+  const parts = await decomposed(model, options);
   const masked = await MaskedModel.load(engine, model, parts.decomposition, options);
   const random = new Random(options.seed).fork('pairs');
   const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
@@ -178,12 +181,14 @@ describeOnEngines('masked forward', (engine) => {
         kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'],
         positions: 'last',
         replacement: 'interchange',
+        ...SVD_BASIS,
         seed: 5,
       };
       for (const change of [
         {},
         { positions: 'all', activation: 'gelu' },
         { replacement: 'zero', form: 'folded' },
+        { basis: 'random' },
       ] as const) {
         const { masked, prepared, random } = await build(engine(), { ...options, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());

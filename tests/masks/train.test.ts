@@ -130,3 +130,11 @@ it('starts every mask at the same value', () => {
   const { logits } = initialState(3, 0.99);
   for (const logit of logits) expect(1 / (1 + Math.exp(-logit))).toBeCloseTo(0.99, 6);
 });
+
+it('leaves frozen masks at 0 through both phases', async () => {
+  const frozen = Uint8Array.from({ length: DIRECTIONS }, (_, k) => Number(k === 1 || k > 2));
+  const { masks, soft, last } = await trainMasks({ ...objective, frozen }, settings, 0);
+  for (const result of [masks, soft, last])
+    expect(result.every((mask, k) => !frozen[k] || mask === 0)).toBe(true);
+  expect(Array.from(masks.subarray(0, 3))).toEqual([1, 0, 1]);
+});

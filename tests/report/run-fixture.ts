@@ -171,6 +171,8 @@ function manifest(): Manifest {
       components: null,
       seed: 7,
       engine: 'auto',
+      basis: 'svd',
+      basisSeed: 0,
       positions: 'last',
       replacement: 'interchange',
       ...PRESETS.default,

@@ -1,9 +1,11 @@
 /** Decomposes small models in memory, in this thread. */
+import { type Basis, inRandomBasis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
 import { factorsOf } from '../../src/decompose/factors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { listComponents } from '../../src/models/components.js';
 import type { LayerWeights, Model } from '../../src/models/weights.js';
+import { Random } from '../../src/random.js';
 import type { ReferenceModel } from './reference-forward.js';
 
 const kernels = await loadKernels();
@@ -14,7 +16,7 @@ export interface Decomposed {
   reference: ReferenceModel;
 }
 
-export async function decomposed(model: Model): Promise<Decomposed> {
+export async function decomposed(model: Model, { basis, basisSeed }: Basis = SVD_BASIS): Promise<Decomposed> {
   const { architecture } = model;
   const directions = new Map<string, Directions>();
   const layers: LayerWeights[] = [];
@@ -22,7 +24,13 @@ export async function decomposed(model: Model): Promise<Decomposed> {
   for (const component of listComponents(architecture)) {
     const { a, b, rows, inner, cols } = factorsOf(component, layers[component.layer]!, architecture);
     const svd = b ? kernels.svdOfProduct(a, b, rows, inner, cols) : kernels.svd(a, rows, cols);
-    directions.set(component.name, { component, ...svd });
+    const singular = { component, ...svd };
+    directions.set(
+      component.name,
+      basis === 'svd'
+        ? singular
+        : inRandomBasis(singular, new Random(basisSeed).fork(component.name), kernels),
+    );
   }
   return {
     decomposition: {

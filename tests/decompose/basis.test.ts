@@ -1,0 +1,80 @@
+/** Random bases: the same matrices, written over other directions. */
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { inBasis } from '../../src/decompose/basis.js';
+import type { Decomposition, Directions } from '../../src/decompose/directions.js';
+import { openModel } from '../../src/models/open-model.js';
+import type { Model } from '../../src/models/weights.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { decomposed } from '../support/decomposed.js';
+import { writeRandomGpt2 } from '../support/random-gpt2.js';
+
+const folder = temporaryFolder();
+process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
+let model: Model;
+let singular: Decomposition;
+
+beforeAll(async () => {
+  await writeRandomGpt2(join(folder, 'model'), { layers: 2 });
+  model = await openModel(join(folder, 'model'));
+  ({ decomposition: singular } = await decomposed(model));
+});
+
+const random = (basisSeed: number) =>
+  inBasis(singular, { basis: 'random', basisSeed }, model.architecture).then(({ layer }) => layer(1));
+
+/** Entry [r, c] of Σ_k σ_k u_k v_kᵀ. */
+function entry({ component: { rank, cols }, u, s, vt }: Directions, r: number, c: number): number {
+  let total = 0;
+  for (let k = 0; k < rank; k++) total += u[r * rank + k]! * s[k]! * vt[k * cols + c]!;
+  return total;
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Array.from(a).reduce((sum, value, i) => sum + value * b[i]!, 0);
+}
+
+it('sums to the same matrix, over orthonormal v, by descending σ', async () => {
+  const before = await singular.layer(1);
+  for (const [name, after] of await random(3)) {
+    const { rows, cols, rank } = after.component;
+    const largest = before.get(name)!.s[0]!;
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < cols; c++)
+        expect(Math.abs(entry(after, r, c) - entry(before.get(name)!, r, c))).toBeLessThan(1e-5 * largest);
+    const row = (k: number) => after.vt.subarray(k * cols, (k + 1) * cols);
+    for (let k = 0; k < rank; k++) {
+      if (k > 0) expect(after.s[k]!).toBeLessThanOrEqual(after.s[k - 1]!);
+      for (let j = 0; j <= k; j++) expect(dot(row(k), row(j))).toBeCloseTo(Number(j === k), 4);
+      const u = Array.from({ length: rows }, (_, r) => after.u[r * rank + k]!);
+      if (after.s[k]! > 1e-5 * largest) expect(dot(u, u)).toBeCloseTo(1, 4);
+    }
+  }
+});
+
+it('spreads the singular values: none is larger than the largest, their squares add up to the same', async () => {
+  const before = await singular.layer(1);
+  for (const [name, { s }] of await random(3)) {
+    const own = before.get(name)!.s;
+    expect(s[0]!).toBeLessThanOrEqual(own[0]! * (1 + 1e-5));
+    if (s.length > 1) expect(s[0]!).toBeLessThan(own[0]!);
+    expect(dot(s, s) / dot(own, own)).toBeCloseTo(1, 4);
+  }
+});
+
+it('follows its seed, component by component', async () => {
+  const [first, again, other] = [await random(3), await random(3), await random(4)];
+  for (const [name, { vt }] of first) {
+    expect(again.get(name)!.vt).toEqual(vt);
+    if (vt.length > 1 && first.get(name)!.component.rank > 1) expect(other.get(name)!.vt).not.toEqual(vt);
+  }
+});
+
+it('keeps the singular directions where they are asked for, and refuses rotary heads', async () => {
+  const svd = { basis: 'svd', basisSeed: 5 } as const;
+  expect(await inBasis(singular, svd, model.architecture)).toBe(singular);
+  const rotary = { ...model.architecture, rotary: { dims: 4, frequencies: [1, 0.1], scale: 1 } };
+  await expect(inBasis(singular, { basis: 'random', basisSeed: 0 }, rotary)).rejects.toThrow(
+    '--basis random: is not there for models with rotary positions',
+  );
+});
