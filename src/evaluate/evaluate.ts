@@ -36,6 +36,8 @@ export interface ControlMetrics {
 
 export interface SplitMetrics extends MaskMetrics {
   binarised: MaskMetrics;
+  /** The soft masks that the rounding phase began with, as learned and binarised; null where there was none. */
+  before_rounding: (MaskMetrics & { binarised: MaskMetrics }) | null;
   /** Under the same replacement rule; those of equal size are as large as the binarised circuit. */
   controls: Record<
     'random' | 'random_by_kind' | 'top_sigma' | 'inverted' | 'all_on' | 'all_off',
@@ -64,18 +66,21 @@ export const EVALUATE_DEFAULTS: EvaluateSettings = {
 /**
  * @param masks flat mask vector in the layout of the prepared pairs' model
  * @param sigma singular value of each direction, same order
+ * @param settings.beforeRounding soft masks that a rounding phase turned into `masks`, to be measured as well
  */
 export async function evaluateMasks(
   prepared: PreparedPairs,
   masks: Float32Array,
   sigma: Float32Array,
-  settings: EvaluateSettings & { seed: number },
+  settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
   { onProgress, signal }: LongCall = {},
 ): Promise<SplitMetrics> {
   const { layout } = prepared.model;
   const hard = binarised(masks, settings.threshold);
   const controls = settings.controlSeeds > 0 ? controlMasks(prepared, hard, masks, sigma, settings) : [];
-  const total = (2 + controls.reduce((sum, control) => sum + control.masks.length, 0)) * prepared.length;
+  const { beforeRounding } = settings;
+  const own = beforeRounding ? 4 : 2;
+  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * prepared.length;
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
     const scores = await scorePrompts(prepared, mask, {
@@ -94,8 +99,17 @@ export async function evaluateMasks(
       confidence: bootstrapIntervals<Score>({ ...scores }, settings),
     };
   };
-  const soft = await summarise(masks);
-  const metrics: SplitMetrics = { ...soft, binarised: await summarise(hard), controls: null };
+  const metrics: SplitMetrics = {
+    ...(await summarise(masks)),
+    binarised: await summarise(hard),
+    before_rounding: beforeRounding
+      ? {
+          ...(await summarise(beforeRounding)),
+          binarised: await summarise(binarised(beforeRounding, settings.threshold)),
+        }
+      : null,
+    controls: null,
+  };
   if (controls.length > 0) {
     const entries: [string, ControlMetrics][] = [];
     for (const control of controls) {

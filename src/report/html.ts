@@ -198,7 +198,8 @@ ${rows}</tbody>`,
 
 function readingSection(split: SplitMetrics, threshold: number): Markup {
   const terms = resultRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
-  if (isBinary(split)) terms.push(['soft masks', 'not shown: every mask is 0 or 1 already']);
+  if (isBinary(split) && !split.before_rounding)
+    terms.push(['soft masks', 'not shown: every mask is 0 or 1 already']);
   return html`<section aria-labelledby="reading">
 <h2 id="reading">How to read it</h2>
 <p>Each weight matrix of the model (query–key and output–value of every head, the matrices of every MLP) is written as a sum of singular directions.

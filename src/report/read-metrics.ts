@@ -60,6 +60,7 @@ const schema = z.looseObject({
       z.string(),
       masks.extend({
         binarised: masks,
+        before_rounding: masks.extend({ binarised: masks }).nullable(),
         controls: z
           .looseObject({
             random: control,

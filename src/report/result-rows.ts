@@ -42,10 +42,10 @@ const CONTROLS: Record<keyof NonNullable<SplitMetrics['controls']>, [name: strin
 
 /**
  * Full model, soft masks, circuit (the masks binarised), and the controls where there are any. Masks that are all 0 or 1
- * are the circuit already; then there is no row of soft masks.
+ * are the circuit already; the soft masks are then those that the rounding phase began with, if there was one.
  */
 export function resultRows(split: SplitMetrics, threshold: number): ResultRow[] {
-  const { binarised, controls } = split;
+  const { binarised, before_rounding, controls } = split;
   const rows = [fullModelRow(split)];
   if (!isBinary(split))
     rows.push({
@@ -54,6 +54,21 @@ export function resultRows(split: SplitMetrics, threshold: number): ResultRow[] 
       isCircuit: false,
       cells: maskCells(split),
     });
+  if (before_rounding)
+    rows.push(
+      {
+        name: 'soft phase',
+        meaning: 'the soft masks before the final phase, which rounds them while it trains on',
+        isCircuit: false,
+        cells: maskCells(before_rounding),
+      },
+      {
+        name: 'soft, rounded',
+        meaning: 'the same masks merely rounded: what the final phase had to mend',
+        isCircuit: false,
+        cells: maskCells(before_rounding.binarised),
+      },
+    );
   rows.push({
     name: 'circuit',
     meaning: `the directions whose mask is above ${threshold}, kept whole; all others replaced`,

@@ -56,13 +56,14 @@ export interface RunOutcome {
 export async function run(options: RunOptions, listener: Listener = {}): Promise<RunOutcome> {
   const { session, data, bench } = await begin('run', options, ['train', 'validation', 'test'], listener);
   return concluding(session, async () => {
-    const { masks } = await train(session, bench, data, options, listener);
+    const { masks, soft } = await train(session, bench, data, options, listener);
+    const beforeRounding = options.train.roundingSteps > 0 ? soft : undefined;
     const metrics = await timed(session, 'evaluate', () =>
       evaluateSplits(
         bench,
         { test: data.splits.test! },
         masks,
-        { ...options.common, ...options.evaluate },
+        { ...options.common, ...options.evaluate, beforeRounding },
         listener,
       ),
     );

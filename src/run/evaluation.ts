@@ -8,6 +8,8 @@ import type { Workbench } from './workbench.js';
 export interface EvaluationSettings extends EvaluateSettings {
   replacement: Replacement;
   seed: number;
+  /** Soft masks that a rounding phase turned into the masks. */
+  beforeRounding?: Float32Array;
 }
 
 /** @param masks flat vector in the layout of the workbench's masked kinds */

@@ -92,6 +92,21 @@ describeOnEngines('evaluateMasks', (engine) => {
     expect(controls!.top_sigma.sd).toBeUndefined();
   });
 
+  it('measures the soft masks before rounding like any other masks, if they are given', async () => {
+    const { masked, prepared, masks } = await build(true);
+    const soft = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, controlSeeds: 0 });
+    expect(soft.before_rounding).toBeNull();
+    const rounded = masks.map((mask) => Number(mask < 0.4));
+    const metrics = await evaluateMasks(prepared, rounded, masked.sigma, {
+      ...settings,
+      controlSeeds: 0,
+      beforeRounding: masks,
+    });
+    const { before_rounding: _, controls: __, ...measured } = soft;
+    expect(metrics.before_rounding).toEqual(measured);
+    expect(metrics.kl).not.toBe(soft.kl);
+  });
+
   it('leaves what answers are needed for empty where there are none', async () => {
     const { masked, prepared, masks } = await build(false);
     const metrics = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, controlSeeds: 0 });

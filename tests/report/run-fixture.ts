@@ -18,7 +18,7 @@ interface FixtureShape {
   dHead: number;
 }
 
-/** @param soft masks between 0 and 1, as a run without the rounding phase leaves them */
+/** @param soft masks between 0 and 1, as a run without the rounding phase leaves them; else that phase made them 0 or 1 */
 export function reportedRun({
   shape = { nLayers: 4, nHeads: 4, dHead: 32 },
   soft = true,
@@ -38,7 +38,11 @@ export function reportedRun({
   const masks = soft ? learned : binarised(learned, THRESHOLD);
   return {
     manifest: manifest(),
-    metrics: { schema_version: 1, threshold: THRESHOLD, splits: { test: splitMetrics(layout, masks) } },
+    metrics: {
+      schema_version: 1,
+      threshold: THRESHOLD,
+      splits: { test: splitMetrics(layout, learned, soft) },
+    },
     history: history(layout.size),
     masks: layout.split(masks),
   };
@@ -54,7 +58,9 @@ export function withoutAnswers(metrics: Metrics): Metrics {
   const test = metrics.splits.test!;
   return {
     ...metrics,
-    splits: { test: { ...blank(test), binarised: blank(test.binarised), controls: null } },
+    splits: {
+      test: { ...blank(test), binarised: blank(test.binarised), before_rounding: null, controls: null },
+    },
   };
 }
 
@@ -89,8 +95,9 @@ function architecture({ nLayers, nHeads, dHead }: FixtureShape): Architecture {
   };
 }
 
-function splitMetrics(layout: MaskLayout, masks: Float32Array): SplitMetrics {
-  const hard = maskMetrics(layout, binarised(masks, THRESHOLD), 0.0214, 0.965);
+function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean): SplitMetrics {
+  const hard = maskMetrics(layout, binarised(learned, THRESHOLD), 0.0214, 0.965);
+  const own = maskMetrics(layout, learned, 0.0179, 0.975);
   const control = (kl: number, active = hard.active): ControlMetrics => ({
     active,
     kl,
@@ -101,8 +108,11 @@ function splitMetrics(layout: MaskLayout, masks: Float32Array): SplitMetrics {
   });
   const sd = { kl: 0.213, exact_match: 0.012, accuracy: 0.011, logit_diff: 0.1, prob_diff: 0.002 };
   return {
-    ...maskMetrics(layout, masks, 0.0179, 0.975),
+    ...(soft ? own : hard),
     binarised: hard,
+    before_rounding: soft
+      ? null
+      : { ...own, binarised: maskMetrics(layout, binarised(learned, THRESHOLD), 0.231, 0.71) },
     controls: {
       random: { ...control(6.312), sd, seeds: 5 },
       random_by_kind: { ...control(5.918), sd, seeds: 5 },
