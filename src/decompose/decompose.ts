@@ -5,11 +5,8 @@ import type { Model } from '../models/weights.js';
 import type { Pool } from '../pool/pool.js';
 import type { LongCall } from '../progress.js';
 import type { Decomposition, Directions } from './directions.js';
-import { factorsOf } from './factors.js';
+import { factorsOf, ROTARY_OFFSETS } from './factors.js';
 import { type DecompositionStore, decompositionKey } from './store.js';
-
-/** Offsets that the rotary split averages over (docs/maths.md, "Rotary positions"). */
-const ROTARY_OFFSETS = 64;
 
 /** Layers in flight: while one layer's last components finish, the next one's keep every core busy. */
 const LAYERS_IN_FLIGHT = 2;

@@ -3,6 +3,10 @@ import type { Architecture } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
+import { keyMetric, metricRoot } from './key-metric.js';
+
+/** Offsets that the rotary split averages over (docs/maths.md, "Rotary positions"). */
+export const ROTARY_OFFSETS = 64;
 
 /** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major, shared memory. */
 export interface Factors {
@@ -51,16 +55,20 @@ export function augmentedHead(
   return out;
 }
 
-/** [b_Q; W_Q] · [b_K; W_K]ᵀ */
+/** [b_Q; W_Q] · [b_K; W_K]ᵀ; with rotary positions [b_Q; W_Q] times the root of the keys' metric. */
 function queryKeyFactors(
-  { rows, cols }: Component,
+  { rows, cols, layer: index }: Component,
   head: number,
   layer: LayerWeights,
   architecture: Architecture,
 ): Factors {
-  const { dHead } = architecture;
+  const { dHead, rotary } = architecture;
   const a = augmentedHead(layer.q, head, dHead);
   const key = augmentedHead(layer.k, kvHeadOf(head, architecture), dHead);
+  if (rotary) {
+    const metric = keyMetric(key, dHead, rotary[index]!, ROTARY_OFFSETS);
+    return { a, b: metricRoot(metric, dHead), rows, inner: dHead, cols };
+  }
   return { a, b: transpose(key, cols, dHead), rows, inner: dHead, cols };
 }
 

@@ -4,10 +4,10 @@ import type { Decomposition } from '../decompose/directions.js';
 import type { Engine } from '../engine/engine.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
-import { rotaryTable } from '../engine/ops/rotary.js';
+import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
 import { throwIfAborted } from '../errors.js';
-import type { Architecture } from '../models/architecture.js';
+import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import type { EndWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -167,10 +167,11 @@ export class MaskedModel {
     { masks, baseline, collect = false, trace }: RunOptions & { trace: boolean },
   ) {
     const { architecture, positions } = this;
-    const shared = {
-      attentionBias: causalBias(prompts),
-      rotary: architecture.rotary ? rotaryTable(architecture.rotary, longestOf(prompts)) : null,
-    };
+    const attentionBias = causalBias(prompts);
+    // Most models turn alike in all layers: one table for each way of turning.
+    const tables = new Map<Rotary, RotaryTable>();
+    for (const rotary of new Set(architecture.rotary))
+      tables.set(rotary, rotaryTable(rotary, longestOf(prompts)));
     const inputs = this.bases.map(
       (bases, layer): BlockInput => ({
         architecture,
@@ -181,10 +182,11 @@ export class MaskedModel {
         positions,
         trace,
         collect,
-        ...shared,
+        attentionBias,
+        rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
       }),
     );
-    return { inputs, shared };
+    return { inputs, shared: [attentionBias, ...tables.values()] };
   }
 
   private layerMasks(masks: Float32Array, layer: number): PerKind<tf.Tensor1D> {

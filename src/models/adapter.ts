@@ -33,5 +33,5 @@ export interface Adapter {
    */
   architecture(config: ModelConfig, where: string): Architecture;
   layer(source: TensorSource, architecture: Architecture, layer: number): Promise<RawLayer>;
-  ends(source: TensorSource, architecture: Architecture): Promise<RawEnds>;
+  ends(source: TensorSource, architecture: Architecture, config: ModelConfig): Promise<RawEnds>;
 }

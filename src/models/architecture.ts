@@ -33,8 +33,8 @@ export interface Architecture {
   gatedMlp: boolean;
   /** True: attention and MLP read the same stream and are added together (GPT-NeoX). */
   parallelResidual: boolean;
-  /** Absent where positions are learned and added to the embedding. */
-  rotary?: Rotary;
+  /** One a layer; absent where positions are learned and added to the embedding. */
+  rotary?: readonly Rotary[];
   /** Factor on q·k before the softmax, one a layer; usually 1/√dHead everywhere. */
   attentionScale: readonly number[];
   /** Which matrices have a bias once normalisations are folded in; a bias adds a row to the augmented matrix. */

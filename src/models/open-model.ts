@@ -6,10 +6,11 @@ import { readJson } from '../formats/json-file.js';
 import { openWeights } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig } from './adapter.js';
 import { gpt2 } from './gpt2.js';
+import { llamaFamilies } from './llama.js';
 import { endsInForm, layerInForm } from './weight-forms.js';
 import type { Model, WeightForm } from './weights.js';
 
-const ADAPTERS: readonly Adapter[] = [gpt2];
+const ADAPTERS: readonly Adapter[] = [gpt2, ...llamaFamilies];
 
 /**
  * @param folder a folder with `config.json` and safetensors weights
@@ -24,6 +25,10 @@ export async function openModel(folder: string, form: WeightForm = 'reference'):
       `${where}: "model_type" is ${JSON.stringify(config.model_type) ?? 'missing'}; ` +
         `these can be read: ${ADAPTERS.map(({ family }) => family).join(', ')}`,
     );
+  if (config.quantization_config !== undefined && config.quantization_config !== null)
+    throw new InputError(
+      `${where}: "quantization_config" says that the weights are quantised; save them as F32, F16 or BF16 first`,
+    );
   const architecture = adapter.architecture(config, where);
   const source = await openWeights(folder);
   return {
@@ -36,7 +41,7 @@ export async function openModel(folder: string, form: WeightForm = 'reference'):
         .update(JSON.stringify(architecture))
         .digest('hex'),
     layer: async (layer) => layerInForm(await adapter.layer(source, architecture, layer), architecture, form),
-    ends: async () => endsInForm(await adapter.ends(source, architecture), architecture, form),
+    ends: async () => endsInForm(await adapter.ends(source, architecture, config), architecture, form),
     close: () => source.close(),
   };
 }

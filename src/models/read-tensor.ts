@@ -1,6 +1,8 @@
-/** Reads one named weight as float32 on shared memory and holds it to the shape that the config promises. */
+/** Reads named weights as float32 on shared memory and holds them to the shape that the config promises. */
 import { InputError } from '../errors.js';
 import type { TensorSource } from '../formats/safetensors.js';
+import { transpose } from './matrix.js';
+import type { Linear } from './weights.js';
 
 /**
  * @param shape expected shape
@@ -16,4 +18,19 @@ export async function readTensor(source: TensorSource, name: string, shape: numb
       `${source.path}: tensor "${name}" has shape [${found}]; the config promises [${shape}]`,
     );
   return source.readFloat32(name, { shared: true, finite: true });
+}
+
+/**
+ * A layer as PyTorch stores it, `name.weight` [outputs, inputs] and, if promised, `name.bias` [outputs], turned.
+ * @throws InputError as {@link readTensor} does
+ */
+export async function readLinear(
+  source: TensorSource,
+  name: string,
+  rows: number,
+  cols: number,
+  biased: boolean,
+): Promise<Linear> {
+  const weight = transpose(await readTensor(source, `${name}.weight`, [cols, rows]), cols, rows);
+  return { rows, cols, weight, bias: biased ? await readTensor(source, `${name}.bias`, [cols]) : null };
 }

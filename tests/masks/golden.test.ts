@@ -10,40 +10,33 @@ import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
 import { openModel } from '../../src/models/open-model.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
+import {
+  expectLossAndGradient,
+  type GoldenPrompts,
+  goldenPairs,
+  logSoftmax,
+  type MaskPoint,
+  masksAt,
+} from '../support/golden.js';
+import { rowsOf } from '../support/next-tokens.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
-interface MaskPoint {
+interface Gpt2Point extends MaskPoint {
   masked_last_token_logits_log_softmax: number[][];
-  kl: number;
-  l1: number;
-  loss: number;
-  mask_logits: Record<string, number[]>;
-  gradient: Record<string, number[]>;
 }
 
-interface Golden {
-  clean: number[][];
-  clean_lengths: number[];
-  corrupted: number[][];
-  corrupted_lengths: number[];
+interface Golden extends GoldenPrompts {
   full_last_token_logits: number[][];
-  'at_init_0.99': MaskPoint;
-  at_random: MaskPoint;
+  'at_init_0.99': Gpt2Point;
+  at_random: Gpt2Point;
   adamw_15_steps: { steps: { kl: number; l1: number; loss: number; grad_norm: number }[] };
 }
 
 const FOLDER = 'golden/gpt2-random-2l';
-const L1_WEIGHT = 1.95e-4;
 
 describeWithShared(FOLDER, 'golden figures', () => {
   const golden = JSON.parse(readFileSync(sharedFile(`${FOLDER}/golden.json`), 'utf8')) as Golden;
-  const pairs = golden.clean.map((ids, i) => ({
-    id: String(i),
-    clean: Int32Array.from(ids.slice(0, golden.clean_lengths[i])),
-    corrupted: Int32Array.from(golden.corrupted[i]!.slice(0, golden.corrupted_lengths[i])),
-    answers: new Int32Array(0),
-    distractors: new Int32Array(0),
-  }));
+  const pairs = goldenPairs(golden);
   const all = pairs.map((_, index) => index);
 
   describeOnEngines('masked forward', (engine) => {
@@ -56,12 +49,6 @@ describeWithShared(FOLDER, 'golden figures', () => {
       prepared = await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
     });
 
-    const masksAt = (point: MaskPoint) => {
-      const masks = new Float32Array(model.layout.size);
-      for (const [name, view] of model.layout.split(masks)) view.set(point.mask_logits[name]!.map(sigmoid));
-      return masks;
-    };
-
     it('gives the full model', async () => {
       const logits = prepared.teacher(all);
       expectClose(logSoftmax(await rowsOf(logits)), logSoftmax(golden.full_last_token_logits), 2e-4);
@@ -71,7 +58,10 @@ describeWithShared(FOLDER, 'golden figures', () => {
     for (const at of ['at_init_0.99', 'at_random'] as const) {
       it(`gives the masked model ${at}`, async () => {
         const baseline = prepared.baseline(all);
-        const { state } = model.forward(prepared.prompts(all), { masks: masksAt(golden[at]), baseline });
+        const { state } = model.forward(prepared.prompts(all), {
+          masks: masksAt(prepared, golden[at]),
+          baseline,
+        });
         const logits = model.unembed.apply(state);
         const found = logSoftmax(await rowsOf(logits));
         expectClose(found, golden[at].masked_last_token_logits_log_softmax, 2e-4);
@@ -80,23 +70,8 @@ describeWithShared(FOLDER, 'golden figures', () => {
 
       // One micro-batch, and several: the batch's loss must not depend on how it is cut.
       for (const tokens of [1000, 20])
-        it(`gives loss and gradients ${at}, ${tokens} tokens at a time`, async () => {
-          const point = golden[at];
-          const masks = masksAt(point);
-          const { kl, gradient } = await objective(prepared, all, masks, 'kl', tokens);
-          const l1 = masks.reduce((sum, mask) => sum + mask, 0);
-          expect(Math.abs(kl - point.kl)).toBeLessThan(1e-3 * point.kl + 2e-6);
-          expect(Math.abs(kl + L1_WEIGHT * l1 - point.loss)).toBeLessThan(1e-3 * point.loss + 2e-6);
-          for (const [name, own] of model.layout.split(gradient)) {
-            const wanted = point.gradient[name]!;
-            const largest = Math.max(...wanted.map(Math.abs));
-            wanted.forEach((value, k) => {
-              const m = sigmoid(point.mask_logits[name]![k]!);
-              const byLogit = (own[k]! + L1_WEIGHT) * m * (1 - m);
-              expect(Math.abs(byLogit - value), `${name}.${k}`).toBeLessThan(2e-3 * largest);
-            });
-          }
-        });
+        it(`gives loss and gradients ${at}, ${tokens} tokens at a time`, () =>
+          expectLossAndGradient(prepared, golden[at], tokens));
     }
 
     it('follows the fifteen AdamW steps of the reference preset', async () => {
@@ -123,32 +98,14 @@ describeWithShared(FOLDER, 'golden figures', () => {
     });
 
     it('frees what it makes', async () => {
-      await objective(prepared, all, masksAt(golden.at_random), 'kl', 1000);
+      await objective(prepared, all, masksAt(prepared, golden.at_random), 'kl', 1000);
       const before = tf.memory().numTensors;
-      await objective(prepared, all, masksAt(golden.at_random), 'kl', 1000);
+      await objective(prepared, all, masksAt(prepared, golden.at_random), 'kl', 1000);
       await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
       expect(tf.memory().numTensors).toBe(before);
     });
   });
 });
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
-}
-
-async function rowsOf(logits: tf.Tensor2D): Promise<number[][]> {
-  const values = await logits.data();
-  const [rows, cols] = logits.shape;
-  return Array.from({ length: rows }, (_, row) => Array.from(values.slice(row * cols, (row + 1) * cols)));
-}
-
-function logSoftmax(rows: number[][]): number[][] {
-  return rows.map((row) => {
-    const top = Math.max(...row);
-    const normaliser = top + Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
-    return row.map((value) => value - normaliser);
-  });
-}
 
 function expectClose(found: number[][], wanted: number[][], tolerance: number): void {
   const worst = Math.max(

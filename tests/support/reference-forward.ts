@@ -4,7 +4,7 @@
  */
 import type { Directions } from '../../src/decompose/directions.js';
 import { kvHeadOf } from '../../src/decompose/factors.js';
-import type { Activation, Architecture } from '../../src/models/architecture.js';
+import type { Activation, Architecture, Rotary } from '../../src/models/architecture.js';
 import { componentName, type Kind } from '../../src/models/components.js';
 import type { EndWeights, LayerWeights, Linear } from '../../src/models/weights.js';
 
@@ -134,7 +134,8 @@ function scoresOf(
   const name = componentName('qk', layer, head);
   const mask = masking?.mask(name);
   const d = architecture.dModel;
-  const { dHead, rotary } = architecture;
+  const { dHead } = architecture;
+  const rotary = architecture.rotary?.[layer];
   if (rotary) {
     // x_i u_k u_kᵀ W_Q R_{i−j} W_Kᵀ x_jᵀ summed over k, by definition of the split (docs/maths.md).
     const { u, component } = directions.get(name)!;
@@ -183,11 +184,7 @@ function headColumns({ rows, cols, weight, bias }: Linear, head: number, dHead: 
   return bias ? [Array.from(bias.subarray(head * dHead, (head + 1) * dHead)), ...plain] : plain;
 }
 
-function rotated(
-  x: Vector,
-  position: number,
-  { dims, frequencies, scale }: NonNullable<Architecture['rotary']>,
-): Vector {
+function rotated(x: Vector, position: number, { dims, frequencies, scale }: Rotary): Vector {
   const half = dims / 2;
   return x.map((value, i) => {
     if (i >= dims) return value;
