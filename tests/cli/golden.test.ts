@@ -1,67 +1,64 @@
 /** The golden figures through the command line, with pairs given as token ids. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/evaluate.js';
 import { writeMasks } from '../../src/formats/masks-file.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { availableEngines } from '../support/engines.js';
+import { type GoldenPrompts, goldenPairs } from '../support/golden.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
-const MODEL = 'golden/gpt2-random-2l';
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
 
-describeWithShared(MODEL, 'golden figures on the command line', () => {
+for (const { model, file, directions } of [
+  { model: 'golden/gpt2-random-2l', file: 'golden/gpt2-random-2l/golden.json', directions: 266 },
+  {
+    model: 'data/llama-tinystories-656k',
+    file: 'golden/llama-tinystories-656k/golden.json',
+    directions: 1280,
+  },
+])
+  describeWithShared(file, `golden figures of ${model} on the command line`, () => {
+    const golden = JSON.parse(readFileSync(sharedFile(file), 'utf8'));
+    const data = pairsFile(golden, model);
+
+    for (const engine of availableEngines())
+      for (const at of ['at_init_0.99', 'at_random'])
+        it(`evaluate prints the KL ${at} [${engine}]`, async () => {
+          const masks = join(folder, `${at}.safetensors`);
+          const values = Object.entries<number[]>(golden[at].mask_logits).map(
+            ([name, logits]): [string, Float32Array] => [
+              name,
+              Float32Array.from(logits, (x) => 1 / (1 + Math.exp(-x))),
+            ],
+          );
+          await writeMasks(masks, { values: new Map(values), metadata: {} });
+          const args = ['evaluate', sharedFile(model), '--masks', masks, '--data', data];
+          const { code, stdout, stderr } = await orthoscope([...args, '--engine', engine, '--json'], {
+            cache,
+          });
+          expect(code, stderr).toBe(0);
+          const { test } = (JSON.parse(stdout) as Metrics).splits;
+          expect(test!.n).toBe(6);
+          expect(Math.abs(test!.kl! - golden[at].kl)).toBeLessThan(1e-3 * golden[at].kl + 2e-6);
+          expect(Math.abs(test!.l1 / golden[at].l1 - 1)).toBeLessThan(1e-4);
+          expect(test!.directions).toBe(directions);
+          expect(test!.accuracy).toBeNull();
+          expect(test!.logit_diff).toBeNull();
+          expect(test!.exact_match).not.toBeNull();
+        });
+  });
+
+const MODEL = 'golden/gpt2-random-2l';
+
+describeWithShared(MODEL, 'golden training on the command line', () => {
   const golden = JSON.parse(readFileSync(sharedFile(`${MODEL}/golden.json`), 'utf8'));
-  const data = join(folder, 'pairs.jsonl');
-  writeFileSync(
-    data,
-    golden.clean
-      .map((ids: number[], i: number) =>
-        JSON.stringify({
-          clean_ids: ids.slice(0, golden.clean_lengths[i]),
-          corrupted_ids: golden.corrupted[i].slice(0, golden.corrupted_lengths[i]),
-        }),
-      )
-      .join('\n'),
-  );
+  const data = pairsFile(golden, MODEL);
 
-  for (const engine of availableEngines()) {
-    for (const at of ['at_init_0.99', 'at_random'])
-      it(`evaluate prints the KL ${at} [${engine}]`, async () => {
-        const masks = join(folder, `${at}.safetensors`);
-        const values = Object.entries<number[]>(golden[at].mask_logits).map(
-          ([name, logits]): [string, Float32Array] => [
-            name,
-            Float32Array.from(logits, (x) => 1 / (1 + Math.exp(-x))),
-          ],
-        );
-        await writeMasks(masks, { values: new Map(values), metadata: {} });
-        const args = [
-          'evaluate',
-          sharedFile(MODEL),
-          '--masks',
-          masks,
-          '--data',
-          data,
-          '--engine',
-          engine,
-          '--json',
-        ];
-        const { code, stdout, stderr } = await orthoscope(args, { cache });
-        expect(code, stderr).toBe(0);
-        const { test } = (JSON.parse(stdout) as Metrics).splits;
-        expect(test!.n).toBe(6);
-        expect(Math.abs(test!.kl! - golden[at].kl)).toBeLessThan(1e-3 * golden[at].kl + 2e-6);
-        expect(Math.abs(test!.l1 / golden[at].l1 - 1)).toBeLessThan(1e-4);
-        expect(test!.directions).toBe(266);
-        expect(test!.accuracy).toBeNull();
-        expect(test!.logit_diff).toBeNull();
-        expect(test!.exact_match).not.toBeNull();
-      });
-
+  for (const engine of availableEngines())
     it(`train follows the fifteen steps [${engine}]`, async () => {
       const out = join(folder, `run-${engine}`);
       const args = ['train', sharedFile(MODEL), '--data', data, '--preset', 'reference', '--epochs', '1'];
@@ -87,5 +84,14 @@ describeWithShared(MODEL, 'golden figures on the command line', () => {
         weight_form: 'reference',
       });
     });
-  }
 });
+
+/** The golden prompts as a file of token ids. */
+function pairsFile(golden: GoldenPrompts, model: string): string {
+  const path = join(folder, `${basename(model)}.jsonl`);
+  const lines = goldenPairs(golden).map(({ clean, corrupted }) =>
+    JSON.stringify({ clean_ids: [...clean], corrupted_ids: [...corrupted!] }),
+  );
+  writeFileSync(path, lines.join('\n'));
+  return path;
+}
