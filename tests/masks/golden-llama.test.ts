@@ -16,7 +16,7 @@ import {
   type MaskPoint,
   masksAt,
 } from '../support/golden.js';
-import { logitsAfter, rowsOf } from '../support/next-tokens.js';
+import { loadPlain, logitsAfter, rowsOf } from '../support/next-tokens.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 const MODEL = 'data/llama-tinystories-656k';
@@ -47,8 +47,7 @@ describeWithShared(MODEL, 'a trained Llama', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      const opened = await openModel(sharedFile(MODEL));
-      model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
+      model = await loadPlain(engine(), await openModel(sharedFile(MODEL)));
     });
 
     for (const expected of cases)

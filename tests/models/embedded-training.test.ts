@@ -14,13 +14,13 @@ import { openEngine } from '../../src/engine/engine.js';
 import { toTensor } from '../../src/engine/tensor.js';
 import { InterruptedError } from '../../src/errors.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import { MaskedModel } from '../../src/masks/masked-model.js';
 import { openModel } from '../../src/models/open-model.js';
 import { packageFile } from '../../src/package-file.js';
 import { Random } from '../../src/random.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines, describeOnEngines } from '../support/engines.js';
+import { loadPlain } from '../support/next-tokens.js';
 
 const SHAPE: Gpt2Shape = { layers: 2, heads: 2, dModel: 8, dMlp: 12, vocabulary: 11, positions: 7 };
 
@@ -106,8 +106,7 @@ describeOnEngines('forward pass in training', (engine) => {
     disposeBatch(engine(), batch);
 
     const model = await openModel(folder);
-    const nothing = { key: '', computed: 0, layer: async () => new Map() };
-    const loaded = await MaskedModel.load(engine(), model, nothing, { kinds: [] });
+    const loaded = await loadPlain(engine(), model);
     const { state } = loaded.forward(SENTENCES.map(({ prompt }) => prompt));
     const theirs = tf.tidy(() => tf.softmax(loaded.unembed.apply(state)));
     const expected = (await theirs.data()) as Float32Array;

@@ -5,7 +5,7 @@ import { objective } from '../../src/masks/objective.js';
 import type { PreparedPairs } from '../../src/masks/prepared-pairs.js';
 
 /** Price of a mask in the files' losses. */
-export const L1_WEIGHT = 1.95e-4;
+const L1_WEIGHT = 1.95e-4;
 
 export interface GoldenPrompts {
   clean: number[][];
