@@ -57,6 +57,8 @@ export interface LayerBases {
   ov: OutputValueBasis | null;
   /** Masked MLP matrices by kind. */
   mlp: Partial<Record<Kind, MatrixBasis>>;
+  /** Weights of the mean squares in normalisations of what a matrix writes (`LayerWeights.norms`). */
+  norms: Partial<Record<keyof NonNullable<LayerWeights['norms']>, tf.Tensor1D>>;
 }
 
 /**
@@ -105,6 +107,11 @@ export function uploadLayer(
     qk: kinds.includes('qk') ? queryKeyBasis(heads('qk'), weights, architecture, frozen) : null,
     ov: kinds.includes('ov') ? outputValueBasis(heads('ov'), weights, architecture, frozen) : null,
     mlp,
+    norms: Object.fromEntries(
+      Object.entries(weights.norms ?? {}).flatMap(([name, values]) =>
+        values ? [[name, toTensor(values, [values.length])]] : [],
+      ),
+    ),
   };
 }
 
@@ -189,12 +196,12 @@ function scaleRows(matrix: Float32Array, factors: Float32Array, cols: number): F
 }
 
 export function disposeLayer(bases: LayerBases): void {
-  const { qk, ov, mlp, query, key, value, output, mlpIn, mlpGate, mlpOut } = bases;
+  const { qk, ov, mlp, norms, query, key, value, output, mlpIn, mlpGate, mlpOut } = bases;
   for (const linear of [query, key, value, output, mlpIn, mlpGate, mlpOut, qk?.read, qk?.keys, ov?.write])
     linear?.dispose();
   for (const basis of Object.values(mlp)) {
     basis.read.dispose();
     basis.write.dispose();
   }
-  for (const tensor of [qk?.back, ov?.read, ov?.readBias]) tensor?.dispose();
+  for (const tensor of [qk?.back, ov?.read, ov?.readBias, ...Object.values(norms)]) tensor?.dispose();
 }

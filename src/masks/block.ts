@@ -17,18 +17,27 @@ import {
 } from '../engine/ops/attention.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
 import { tidy } from '../engine/ops/tidy.js';
-import { keysPull, outputOfHeads, outputOfHeadsPull, queriesAndKeys, queriesPull } from './heads.js';
+import {
+  keysPull,
+  outputOfHeads,
+  outputOfHeadsPull,
+  type QueryKeyTrace,
+  queriesAndKeys,
+  queriesPull,
+} from './heads.js';
 import { type BlockInput, Mixer, type PerKind, Puller } from './masking.js';
 import { type MlpTrace, maskedMlpForward, maskedMlpPull, plainMlpForward, plainMlpPull } from './mlp.js';
+import { type OutputNormTrace, outputNorm, outputNormPull } from './output-norm.js';
 import { firstOf, joinPositions, lastOf, padPositions, rows, sliceHeads } from './positions.js';
 
 /** What a block's pullback needs. */
 export interface BlockTrace {
   attentionNorm: Normalised;
   attention: AttentionTrace;
-  /** Query coefficients before the mask, [batch·queries, directions]. */
-  query: tf.Tensor2D | null;
+  queryKey: QueryKeyTrace;
+  attentionOutput: OutputNormTrace | null;
   mlpNorm: Normalised;
+  mlpOutput: OutputNormTrace | null;
   plainMlp: MlpTrace | null;
   maskedMlp: MlpTrace;
   /** Per kind y − baseline, what the mask's gradient multiplies. */
@@ -45,20 +54,21 @@ export interface BlockResult {
 export function forwardBlock(stream: tf.Tensor3D, input: BlockInput): BlockResult {
   return tidy(() => {
     const { architecture, bases } = input;
-    const { nHeads, norm, normEpsilon, parallelResidual } = architecture;
+    const { nHeads, norm, normEpsilon, parallelResidual, scoreCap } = architecture;
     const [batch, , d] = stream.shape;
     const shape = shapeOf(stream, input);
     const mixer = new Mixer(input);
 
     const attentionNorm = normalise(rows(stream), norm, normEpsilon);
     const queryInput = lastOf(attentionNorm.y, batch, shape.queries);
-    const { q, k, query } = queriesAndKeys(attentionNorm.y, queryInput, batch, input);
+    const { q, k, trace: queryKey } = queriesAndKeys(attentionNorm.y, queryInput, batch, input);
     const v = repeatHeads(
       splitHeads(bases.value.apply(attentionNorm.y), batch, architecture.nKvHeads),
       nHeads,
     );
     const seen = tf.slice(input.attentionBias, [0, 0, shape.keys - shape.queries, 0]);
-    const { z, trace: attention } = attend(q, k, v, seen, architecture.attentionScale[input.layer]!);
+    const scale = architecture.attentionScale[input.layer]!;
+    const { z, trace: attention } = attend(q, k, v, seen, scale, scoreCap);
 
     const written = joinPositions(
       batch,
@@ -66,20 +76,24 @@ export function forwardBlock(stream: tf.Tensor3D, input: BlockInput): BlockResul
       outputOfHeads(sliceHeads(z, shape.plain, shape.masked), mixer),
     );
     const kept = tf.slice(stream, [0, shape.keys - shape.queries, 0]);
-    const middle = tf.add(kept, written) as tf.Tensor3D;
+    const attentionOutput = outputNorm(written, bases.norms.attention, normEpsilon);
+    const middle = tf.add(kept, attentionOutput.y) as tf.Tensor3D;
 
     const mlpNorm = normalise(rows(parallelResidual ? kept : middle), norm, normEpsilon);
     const plainInput = shape.plain > 0 ? firstOf(mlpNorm.y, batch, shape.plain) : null;
     const plainMlp = plainInput && plainMlpForward(plainInput, bases, architecture, input.trace);
     const maskedMlp = maskedMlpForward(lastOf(mlpNorm.y, batch, shape.masked), mixer);
     const added = joinPositions(batch, plainMlp?.output ?? null, maskedMlp.output);
+    const mlpOutput = outputNorm(added, bases.norms.mlp, normEpsilon);
     return {
-      stream: tf.reshape(tf.add(middle, added), [batch, shape.queries, d]),
+      stream: tf.reshape(tf.add(middle, mlpOutput.y), [batch, shape.queries, d]),
       trace: {
         attentionNorm,
         attention,
-        query,
+        queryKey,
+        attentionOutput: attentionOutput.trace,
         mlpNorm,
+        mlpOutput: mlpOutput.trace,
         plainMlp: plainMlp?.trace ?? null,
         maskedMlp: maskedMlp.trace,
         differences: mixer.differences,
@@ -117,8 +131,9 @@ export function pullBlock(
     const puller = new Puller(input, trace.differences);
 
     // MLP
-    const dPlain = plain > 0 ? firstOf(rows(dStream), batch, plain) : null;
-    const dMasked = lastOf(rows(dStream), batch, masked);
+    const dAdded = rows(outputNormPull(dStream, trace.mlpOutput, bases.norms.mlp));
+    const dPlain = plain > 0 ? firstOf(dAdded, batch, plain) : null;
+    const dMasked = lastOf(dAdded, batch, masked);
     const dMlpInput = joinPositions(
       batch,
       dPlain && plainMlpPull(dPlain, trace.plainMlp!, bases, architecture),
@@ -129,7 +144,9 @@ export function pullBlock(
     const dKept = tf.add(dStream, dMlp);
 
     // Attention
-    const dWritten = rows(dMiddle);
+    const dWritten = rows(
+      outputNormPull(dMiddle as tf.Tensor3D, trace.attentionOutput, bases.norms.attention),
+    );
     const dzMasked = outputOfHeadsPull(lastOf(dWritten, batch, masked), puller, batch);
     const dz =
       plain > 0
@@ -143,10 +160,10 @@ export function pullBlock(
         : dzMasked;
     const scale = architecture.attentionScale[input.layer]!;
     const { dq, dk, dv } = attendPull(dz, trace.attention, scale, wantStream);
-    const dQueryInput = queriesPull(dq, trace.query, puller, wantStream);
+    const dQueryInput = queriesPull(dq, trace.queryKey, puller, wantStream);
     if (!wantStream) return { stream: null, masks: puller.gradients };
 
-    const dKeyInput = keysPull(dk!, input);
+    const dKeyInput = keysPull(dk!, trace.queryKey, input);
     const dValueInput = bases.value.pull(mergeHeads(repeatHeadsPull(dv!, nKvHeads)));
     const dNormalised = tf.add(
       tf.add(dKeyInput, dValueInput),

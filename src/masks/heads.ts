@@ -1,13 +1,38 @@
 /** The masked parts of attention: queries and keys through QK directions, head outputs through OV directions. */
 import * as tf from '@tensorflow/tfjs-core';
 import { mergeHeads, repeatHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
+import { outputRate, outputRatePull } from '../engine/ops/norm.js';
 import { rotate } from '../engine/ops/rotary.js';
 import type { BlockInput, Mixer, Puller } from './masking.js';
 
-/** @returns q and k [heads, batch, positions, width], and the query coefficients before the mask */
-export function queriesAndKeys(x: tf.Tensor2D, queryInput: tf.Tensor2D, batch: number, input: BlockInput) {
+/** What the pullback of queries and keys needs. */
+export interface QueryKeyTrace {
+  /** Query coefficients before the mask, [batch·queries, directions]; null where QK is not masked. */
+  query: tf.Tensor2D | null;
+  /** Where queries and keys are normalised. */
+  norms: { query: RateTrace; key: RateTrace } | null;
+}
+
+/**
+ * A normalisation in which the matrix wrote `written` and its rate goes on `carried`: the same, or for masked
+ * queries what the mask leaves of it. So scores stay linear in the masks.
+ */
+interface RateTrace {
+  written: tf.Tensor4D;
+  carried: tf.Tensor4D;
+  /** [heads, batch, positions, 1]. */
+  rate: tf.Tensor4D;
+}
+
+/** @returns q and k [heads, batch, positions, width] */
+export function queriesAndKeys(
+  x: tf.Tensor2D,
+  queryInput: tf.Tensor2D,
+  batch: number,
+  input: BlockInput,
+): { q: tf.Tensor4D; k: tf.Tensor4D; trace: QueryKeyTrace } {
   const { architecture, bases, masks, rotary } = input;
-  const { nHeads, nKvHeads } = architecture;
+  const { nHeads, nKvHeads, queryKeyNorm } = architecture;
   const basis = masks.qk && bases.qk;
   const query = basis ? basis.read.apply(queryInput) : null;
   let q: tf.Tensor4D;
@@ -20,35 +45,73 @@ export function queriesAndKeys(x: tf.Tensor2D, queryInput: tf.Tensor2D, batch: n
     basis?.keys != null
       ? splitHeads(basis.keys.apply(x), batch, nHeads)
       : splitHeads(bases.key.apply(x), batch, nKvHeads);
+  const trace: QueryKeyTrace = { query, norms: null };
+  if (queryKeyNorm !== undefined) {
+    const whole = basis ? splitHeads(bases.query.apply(queryInput), batch, nHeads) : q;
+    trace.norms = {
+      query: rated(whole, q, bases.norms.query!, queryKeyNorm),
+      key: rated(k, k, bases.norms.key!, queryKeyNorm),
+    };
+    q = tf.mul(q, trace.norms.query.rate);
+    k = tf.mul(k, trace.norms.key.rate);
+  }
   if (rotary) {
     q = rotate(q, rotary, 1);
     k = rotate(k, rotary, 1);
   }
-  return { q, k: repeatHeads(k, nHeads), query };
+  return { q, k: repeatHeads(k, nHeads), trace };
 }
 
 /** Records the QK masks' gradient; returns that by the queries' input if wanted. */
 export function queriesPull(
   dq: tf.Tensor4D,
-  query: tf.Tensor2D | null,
+  { query, norms }: QueryKeyTrace,
   puller: Puller,
   want: boolean,
 ): tf.Tensor2D | null {
   const { bases, rotary } = puller.input;
-  const turned = rotary ? rotate(dq, rotary, -1) : dq;
-  if (!query) return want ? bases.query.pull(mergeHeads(turned)) : null;
-  const basis = bases.qk!;
-  const dCoefficients = mergeHeads(basis.back ? byHead(turned, basis.back, true) : turned);
-  const dOwn = puller.pull('qk', dCoefficients, query);
-  return want ? basis.read.pull(dOwn) : null;
+  let dCarried = rotary ? rotate(dq, rotary, -1) : dq;
+  let dWritten: tf.Tensor4D | null = null;
+  if (norms) [dCarried, dWritten] = ratedPull(dCarried, norms.query, bases.norms.query!);
+  const dWhole = dWritten && want ? bases.query.pull(mergeHeads(dWritten)) : null;
+  let dInput: tf.Tensor2D | null = null;
+  if (!query) dInput = want ? bases.query.pull(mergeHeads(dCarried)) : null;
+  else {
+    const basis = bases.qk!;
+    const dCoefficients = mergeHeads(basis.back ? byHead(dCarried, basis.back, true) : dCarried);
+    const dOwn = puller.pull('qk', dCoefficients, query);
+    dInput = want ? basis.read.pull(dOwn) : null;
+  }
+  return dInput && dWhole ? tf.add<tf.Tensor2D>(dInput, dWhole) : dInput;
 }
 
 /** Returns the gradient by the keys' input, [batch·positions, dModel]. */
-export function keysPull(dk: tf.Tensor4D, { architecture, bases, masks, rotary }: BlockInput): tf.Tensor2D {
+export function keysPull(
+  dk: tf.Tensor4D,
+  { norms }: QueryKeyTrace,
+  { architecture, bases, masks, rotary }: BlockInput,
+): tf.Tensor2D {
   const direct = masks.qk && bases.qk?.keys;
   if (direct) return direct.pull(mergeHeads(dk));
   const grouped = repeatHeadsPull(dk, architecture.nKvHeads);
-  return bases.key.pull(mergeHeads(rotary ? rotate(grouped, rotary, -1) : grouped));
+  const turned = rotary ? rotate(grouped, rotary, -1) : grouped;
+  if (!norms) return bases.key.pull(mergeHeads(turned));
+  const [dCarried, dWritten] = ratedPull(turned, norms.key, bases.norms.key!);
+  return bases.key.pull(mergeHeads(tf.add(dCarried, dWritten)));
+}
+
+function rated(written: tf.Tensor4D, carried: tf.Tensor4D, weights: tf.Tensor1D, epsilon: number): RateTrace {
+  return { written, carried, rate: outputRate(written, weights, epsilon) };
+}
+
+/** Gradients by what was carried and by what was written. */
+function ratedPull(
+  dy: tf.Tensor4D,
+  { written, carried, rate }: RateTrace,
+  weights: tf.Tensor1D,
+): [tf.Tensor4D, tf.Tensor4D] {
+  const dRate = tf.sum(tf.mul(dy, carried), -1, true) as tf.Tensor4D;
+  return [tf.mul(dy, rate), outputRatePull(dRate, written, rate, weights)];
 }
 
 /** [heads, batch, positions, a] times [heads, a, b] (or its transpose). */

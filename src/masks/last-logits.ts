@@ -19,7 +19,7 @@ export async function lastLogits(
   const teacher = prepared.teacher(indices);
   const baseline = prepared.baseline(indices);
   const { state } = model.forward(prepared.prompts(indices), { masks, baseline });
-  const logits = model.unembed.apply(state);
+  const logits = model.logits(state);
   const result = {
     full: (await teacher.data()) as Float32Array,
     masked: (await logits.data()) as Float32Array,

@@ -49,8 +49,8 @@ export class MaskedModel {
     readonly positions: Positions,
     private readonly ends: EndWeights,
     private readonly bases: LayerBases[],
-    /** [dModel, nVocab]: state → logits. */
-    readonly unembed: FrozenLinear,
+    /** [dModel, nVocab]. */
+    private readonly unembed: FrozenLinear,
     /** Singular value of each masked direction, in the layout's order. */
     readonly sigma: Float32Array,
   ) {}
@@ -133,7 +133,8 @@ export class MaskedModel {
     }
     const final = this.finish(stream);
     let dStream = tf.tidy(() => {
-      const dState = this.unembed.pull(logitGradient(this.unembed.apply(final.y)));
+      const logits = this.logits(final.y);
+      const dState = this.unembed.pull(this.uncap(logitGradient(logits), logits));
       return tf.reshape<tf.Rank.R3>(normalisePull(dState, final, this.architecture.norm), stream.shape);
     });
     tf.dispose([stream, final] as tf.TensorContainer);
@@ -148,9 +149,26 @@ export class MaskedModel {
     return this.gather(gradients);
   }
 
+  /** Logits of a final state, [batch, dModel] → [batch, nVocab]. */
+  logits(state: tf.Tensor2D): tf.Tensor2D {
+    const { logitCap: cap } = this.architecture;
+    const logits = this.unembed.apply(state);
+    if (cap === undefined) return logits;
+    const capped = tf.tidy(() => tf.mul<tf.Tensor2D>(tf.tanh(tf.div(logits, cap)), cap));
+    logits.dispose();
+    return capped;
+  }
+
   dispose(): void {
     this.bases.forEach(disposeLayer);
     this.unembed.dispose();
+  }
+
+  /** The gradient by uncapped logits: tanh's slope at l/cap is 1 − (capped/cap)². */
+  private uncap(dLogits: tf.Tensor2D, capped: tf.Tensor2D): tf.Tensor2D {
+    const { logitCap: cap } = this.architecture;
+    if (cap === undefined) return dLogits;
+    return tf.tidy(() => tf.mul(dLogits, tf.sub(1, tf.square(tf.div(capped, cap)))));
   }
 
   private embed(prompts: readonly Int32Array[]): tf.Tensor3D {

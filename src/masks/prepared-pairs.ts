@@ -130,7 +130,7 @@ export class PreparedPairs {
     const rows = new Float32Array(indices.length * d);
     indices.forEach((index, row) => rows.set(this.states.subarray(index * d, (index + 1) * d), row * d));
     const state = toTensor(rows, [indices.length, d]) as tf.Tensor2D;
-    const logits = this.model.unembed.apply(state);
+    const logits = this.model.logits(state);
     state.dispose();
     return logits;
   }

@@ -12,9 +12,11 @@ export interface Norm {
 }
 
 /** A block as the family stores it, only laid out canonically ([inputs, outputs], heads in column groups). */
-export interface RawLayer extends LayerWeights {
+export interface RawLayer extends Omit<LayerWeights, 'norms'> {
   attentionNorm: Norm;
   mlpNorm: Norm;
+  /** Gains of normalisations of what a matrix writes (`LayerWeights.norms`), as stored. */
+  outputGains?: LayerWeights['norms'];
 }
 
 export interface RawEnds extends EndWeights {
@@ -32,6 +34,11 @@ export interface Adapter {
    * @throws InputError if a setting cannot be represented exactly; it names the setting.
    */
   architecture(config: ModelConfig, where: string): Architecture;
-  layer(source: TensorSource, architecture: Architecture, layer: number): Promise<RawLayer>;
+  layer(
+    source: TensorSource,
+    architecture: Architecture,
+    layer: number,
+    config: ModelConfig,
+  ): Promise<RawLayer>;
   ends(source: TensorSource, architecture: Architecture, config: ModelConfig): Promise<RawEnds>;
 }

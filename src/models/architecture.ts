@@ -37,6 +37,14 @@ export interface Architecture {
   rotary?: readonly Rotary[];
   /** Factor on q·k before the softmax, one a layer; usually 1/√dHead everywhere. */
   attentionScale: readonly number[];
+  /** Scaled scores s become cap·tanh(s/cap) (Gemma 2); absent: they stay. */
+  scoreCap?: number;
+  /** The same for the logits. */
+  logitCap?: number;
+  /** ε of the RMSNorm of each head's queries and keys (Qwen 3, Gemma 3); absent: none. */
+  queryKeyNorm?: number;
+  /** True: what attention and MLP write passes an RMSNorm of its own first (Gemma 2 and 3). */
+  postNorms?: boolean;
   /** Which matrices have a bias once normalisations are folded in; a bias adds a row to the augmented matrix. */
   biases: {
     q: boolean;

@@ -7,6 +7,7 @@ import type { Activation } from './architecture.js';
 const ACTIVATIONS: Record<string, Activation> = {
   gelu: 'gelu',
   gelu_new: 'gelu_new',
+  gelu_fast: 'gelu_new',
   gelu_pytorch_tanh: 'gelu_new',
   relu: 'relu',
   silu: 'silu',

@@ -5,12 +5,13 @@ import { InputError } from '../errors.js';
 import { readJson } from '../formats/json-file.js';
 import { openWeights } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig } from './adapter.js';
+import { gptNeox } from './gpt-neox.js';
 import { gpt2 } from './gpt2.js';
-import { llamaFamilies } from './llama.js';
+import { llamaFamilies } from './llama-families.js';
 import { endsInForm, layerInForm } from './weight-forms.js';
 import type { Model, WeightForm } from './weights.js';
 
-const ADAPTERS: readonly Adapter[] = [gpt2, ...llamaFamilies];
+const ADAPTERS: readonly Adapter[] = [gpt2, gptNeox, ...llamaFamilies];
 
 /**
  * @param folder a folder with `config.json` and safetensors weights
@@ -40,7 +41,8 @@ export async function openModel(folder: string, form: WeightForm = 'reference'):
         .update(await source.contentHash())
         .update(JSON.stringify(architecture))
         .digest('hex'),
-    layer: async (layer) => layerInForm(await adapter.layer(source, architecture, layer), architecture, form),
+    layer: async (layer) =>
+      layerInForm(await adapter.layer(source, architecture, layer, config), architecture, form),
     ends: async () => endsInForm(await adapter.ends(source, architecture, config), architecture, form),
     close: () => source.close(),
   };

@@ -8,46 +8,85 @@ import { ConfigFields } from './config-fields.js';
 export interface RopeOptions {
   /** Leading dimensions of each head that turn. */
   dims: number;
-  /** Angle per position of the slowest pairs follows from it; `rope_theta` of the config, or the family's default. */
+  /** Base of the angles where the config names none. */
   base: number;
-  /** `rope_scaling` (or its successor `rope_parameters`); absent or null: none. */
-  scaling: unknown;
   /** `max_position_embeddings`. */
   positions: number;
   /** The config's path, for messages. */
   where: string;
 }
 
+/** Layers of one type may turn by settings of their own (Gemma 3). */
+export type LayerType = 'full_attention' | 'sliding_attention';
+
 /**
  * Frequencies after scaling, as `transformers` computes them for its rope types default, linear, llama3 and yarn.
  * @throws InputError for other types: dynamic and longrope change with the prompt's length, so that no single
  * family of rotations is the model's
  */
-export function ropeOf({ dims, base, scaling, positions, where }: RopeOptions): Rotary {
+export function ropeOf(
+  config: ModelConfig,
+  options: RopeOptions,
+  type: LayerType = 'full_attention',
+): Rotary {
+  const { where, base } = options;
+  const { field, settings } = ropeSettings(config, where, type);
+  const at = field === null ? where : `${where}, "${field}"`;
+  return scaled(settings, new ConfigFields({ ...config, ...settings }, at).number('rope_theta', base), {
+    ...options,
+    where: at,
+  });
+}
+
+/** The share of each head that turns: `fallback` where the config does not say. */
+export function rotaryShare(config: ModelConfig, where: string, fallback: number): number {
+  const { settings } = ropeSettings(config, where, 'full_attention');
+  return new ConfigFields({ ...config, ...settings }, where).number('partial_rotary_factor', fallback);
+}
+
+/** Whether the config gives settings for each type of layer. */
+export function ropeByLayerType({ rope_parameters: settings }: ModelConfig): boolean {
+  return isRecord(settings) && isRecord(settings.sliding_attention);
+}
+
+/** Scaling settings: `rope_scaling`, which newer configs call `rope_parameters` and keep the base in, too. */
+function ropeSettings(
+  config: ModelConfig,
+  where: string,
+  type: LayerType,
+): { field: string | null; settings: ModelConfig } {
+  const field = ['rope_scaling', 'rope_parameters'].find(
+    (name) => config[name] !== undefined && config[name] !== null,
+  );
+  if (field === undefined) return { field: null, settings: {} };
+  const settings = ropeByLayerType(config) ? (config[field] as ModelConfig)[type] : config[field];
+  if (!isRecord(settings)) throw new InputError(`${where}: "${field}" must be an object or null`);
+  return { field, settings };
+}
+
+function scaled(scaling: ModelConfig, base: number, { dims, positions, where }: RopeOptions): Rotary {
   if (dims % 2 !== 0 || dims <= 0)
     throw new InputError(`${where}: ${dims} dimensions of each head turn; it must be an even number of them`);
-  const plain = Array.from({ length: dims / 2 }, (_, i) => base ** ((-2 * i) / dims));
-  const unscaled = { dims, frequencies: plain, scale: 1 };
-  if (scaling === undefined || scaling === null) return unscaled;
-  if (!isRecord(scaling)) throw new InputError(`${where}: "rope_scaling" must be an object or null`);
-  const fields = new ConfigFields(scaling, `${where}, "rope_scaling"`);
+  const frequencies = Array.from({ length: dims / 2 }, (_, i) => base ** ((-2 * i) / dims));
+  const plain = { dims, frequencies, scale: 1 };
+  const fields = new ConfigFields(scaling, where);
   const type = scaling.rope_type ?? scaling.type ?? 'default';
   switch (type) {
     case 'default':
-      return unscaled;
+      return plain;
     case 'linear': {
       const factor = fields.number('factor');
-      return { ...unscaled, frequencies: plain.map((frequency) => frequency / factor) };
+      return { ...plain, frequencies: frequencies.map((frequency) => frequency / factor) };
     }
     case 'llama3':
-      return { ...unscaled, frequencies: llama3(plain, fields) };
+      return { ...plain, frequencies: llama3(frequencies, fields) };
     case 'yarn':
-      return yarn(unscaled, base, positions, scaling, fields);
+      return yarn(plain, base, positions, scaling, fields);
     default:
       throw new InputError(
-        `${where}: "rope_scaling" has type ${JSON.stringify(type)}; default, linear, llama3 and yarn can be read` +
+        `${where}: the type is ${JSON.stringify(type)}; default, linear, llama3 and yarn can be read` +
           (type === 'dynamic' || type === 'longrope'
-            ? ', this one turns differently with the length of a prompt'
+            ? '; this one turns differently with the length of a prompt'
             : ''),
       );
   }

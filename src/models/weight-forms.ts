@@ -6,6 +6,7 @@
  * move into the output bias. Softmax outputs are the same in both forms; singular directions are not.
  * All sums run in float64; results are stored in float32.
  */
+import { InputError } from '../errors.js';
 import type { Norm, RawEnds, RawLayer } from './adapter.js';
 import type { Architecture } from './architecture.js';
 import { sharedFloat32 } from './matrix.js';
@@ -23,15 +24,23 @@ export function layerInForm(raw: RawLayer, architecture: Architecture, form: Wei
     return centre ? { ...folded, weight: centreColumns(folded.weight, linear.rows, linear.cols) } : folded;
   };
   const writes = (linear: Linear) => (centre ? centreOutputs(linear) : linear);
+  const { query, key, attention, mlp } = raw.outputGains ?? {};
   const layer: LayerWeights = {
-    q: reads(raw.q, raw.attentionNorm),
-    k: reads(raw.k, raw.attentionNorm),
+    q: reads(scaleOutputs(raw.q, query), raw.attentionNorm),
+    k: reads(scaleOutputs(raw.k, key), raw.attentionNorm),
     v: reads(raw.v, raw.attentionNorm),
-    o: writes(raw.o),
+    o: writes(scaleOutputs(raw.o, attention)),
     mlpIn: reads(raw.mlpIn, raw.mlpNorm),
     mlpGate: raw.mlpGate && reads(raw.mlpGate, raw.mlpNorm),
-    mlpOut: writes(raw.mlpOut),
+    mlpOut: writes(scaleOutputs(raw.mlpOut, mlp)),
   };
+  if (raw.outputGains)
+    layer.norms = {
+      query: query && meanSquareWeights(query),
+      key: key && meanSquareWeights(key),
+      attention: attention && meanSquareWeights(attention),
+      mlp: mlp && meanSquareWeights(mlp),
+    };
   return centre ? foldValueBias(layer, architecture) : layer;
 }
 
@@ -60,6 +69,27 @@ function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
     }
   }
   return { rows, cols, weight: folded, bias: bias || norm.bias ? toShared(sums) : null };
+}
+
+/** Multiplies output c by gain[c]; a shorter gain repeats, head by head. */
+function scaleOutputs({ rows, cols, weight, bias }: Linear, gain: Float32Array | undefined): Linear {
+  if (!gain) return { rows, cols, weight, bias };
+  const scaled = (values: Float32Array) => {
+    const out = sharedFloat32(values.length);
+    for (let at = 0; at < values.length; at++) out[at] = values[at]! * gain[at % gain.length]!;
+    return out;
+  };
+  return { rows, cols, weight: scaled(weight), bias: bias && scaled(bias) };
+}
+
+/** w with Σ_i w_i (g_i x_i)² = mean of x²: 1/(n g²). */
+function meanSquareWeights(gain: Float32Array): Float32Array {
+  const zero = gain.indexOf(0);
+  if (zero >= 0)
+    throw new InputError(
+      `the gain of a normalisation behind a matrix is 0 in dimension ${zero}: folded into the matrix, it would lose what it normalises`,
+    );
+  return gain.map((value) => 1 / (gain.length * value * value));
 }
 
 /** Subtracts each column's mean over the inputs: no change of output where the input has mean zero. */

@@ -17,7 +17,10 @@ export interface Linear {
   bias: Float32Array | null;
 }
 
-/** One block. Its normalisations have no gain and no bias left: they are folded into what reads them. */
+/**
+ * One block. Its normalisations have no gain and no bias left: those of what a matrix reads are folded into that
+ * matrix, and those of what it writes likewise.
+ */
 export interface LayerWeights {
   /** [dModel, nHeads·dHead], head h in columns h·dHead … (h+1)·dHead. */
   q: Linear;
@@ -33,6 +36,18 @@ export interface LayerWeights {
   mlpGate: Linear | null;
   /** [dMlp, dModel]. */
   mlpOut: Linear;
+  /**
+   * Normalisations of what a matrix writes. Its gain is in the matrix, so what is left is one factor a row: the
+   * matrix wrote y, and y/√(Σ_i w_i y_i² + ε) goes on, with the w listed here. Absent: not normalised.
+   */
+  norms?: {
+    /** Of each head's queries and keys, length dHead. */
+    query?: Float32Array;
+    key?: Float32Array;
+    /** Of the attention's and the MLP's output, length dModel. */
+    attention?: Float32Array;
+    mlp?: Float32Array;
+  };
 }
 
 export interface EndWeights {

@@ -103,7 +103,7 @@ describeWithShared(PARTIAL, 'singular values of real GPT-2 small heads', () => {
       readFloat32: async (name: string, options?: object) =>
         source.has(name) ? source.readFloat32(name, options) : new Float32Array(768 * 3072),
     };
-    const raw = await gpt2.layer(withoutMlp, architecture, layer);
+    const raw = await gpt2.layer(withoutMlp, architecture, layer, {});
     const weights = layerInForm(raw, architecture, 'reference');
     await source.close();
     const { q, k, v, o } = weights;

@@ -106,7 +106,7 @@ describeWithShared(GOLDEN, 'golden figures of a Llama', () => {
         const baseline = prepared.baseline(all);
         const masks = masksAt(prepared, golden[at]);
         const { state } = model.forward(prepared.prompts(all), { masks, baseline });
-        const logits = model.unembed.apply(state);
+        const logits = model.logits(state);
         const found = logSoftmax(await rowsOf(logits));
         golden[at].masked_last_token_log_softmax.forEach((likeliest, prompt) => {
           for (const [id, value] of likeliest)

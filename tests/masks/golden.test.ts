@@ -62,7 +62,7 @@ describeWithShared(FOLDER, 'golden figures', () => {
           masks: masksAt(prepared, golden[at]),
           baseline,
         });
-        const logits = model.unembed.apply(state);
+        const logits = model.logits(state);
         const found = logSoftmax(await rowsOf(logits));
         expectClose(found, golden[at].masked_last_token_logits_log_softmax, 2e-4);
         tf.dispose([state, logits, baseline] as unknown as tf.TensorContainer);

@@ -9,13 +9,14 @@ import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
 import { PreparedPairs, REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
-import type { Kind } from '../../src/models/components.js';
+import { kindsOf } from '../../src/models/components.js';
 import { openModel } from '../../src/models/open-model.js';
 import type { WeightForm } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type Decomposed, decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
+import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
 
@@ -23,22 +24,28 @@ const folder = temporaryFolder();
 let models = 0;
 
 interface Setting extends Basis {
+  family: 'gpt2' | RotaryFamily;
   layers: number;
   heads: number;
+  /** Query heads a key head, where heads can be grouped. */
+  group: number;
   dHead: number;
   dMlp: number;
   activation: string;
   tied: boolean;
   form: WeightForm;
-  kinds: Kind[];
+  /** Which of the family's kinds are masked, in their order. */
+  masked: boolean[];
   positions: Positions;
   replacement: Replacement;
   seed: number;
 }
 
 const setting: fc.Arbitrary<Setting> = fc.record({
+  family: fc.constantFrom('gpt2', 'gpt2', ...ROTARY_FAMILIES),
   layers: fc.integer({ min: 1, max: 3 }),
   heads: fc.integer({ min: 1, max: 3 }),
+  group: fc.integer({ min: 1, max: 2 }),
   dHead: fc.integer({ min: 1, max: 7 }),
   dMlp: fc.integer({ min: 1, max: 24 }),
   activation: fc.constantFrom('gelu_new', 'gelu', 'relu'),
@@ -46,7 +53,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   form: fc.constantFrom('reference', 'folded'),
   basis: fc.constantFrom(...BASES),
   basisSeed: fc.integer({ min: 0, max: 9 }),
-  kinds: fc.subarray<Kind>(['qk', 'ov', 'mlp_in', 'mlp_out'], { minLength: 1 }),
+  masked: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   positions: fc.constantFrom('last', 'all'),
   replacement: fc.constantFrom(...REPLACEMENTS),
   seed: fc.integer({ min: 0, max: 1e6 }),
@@ -64,10 +71,23 @@ interface Case extends Decomposed {
 
 async function build(engine: Engine, options: Setting): Promise<Case> {
   const path = join(folder, String(models++));
-  await writeRandomGpt2(path, options);
+  const { family, heads, dHead, seed } = options;
+  if (family === 'gpt2') await writeRandomGpt2(path, options);
+  else
+    await writeRandomFamily(path, {
+      ...options,
+      family,
+      kvHeads: heads,
+      planes: Math.ceil(dHead / 2),
+      dModel: 3 + (seed % 9),
+      vocabulary: SMALL_GPT2.vocabulary,
+      biased: options.tied,
+    });
   const model = await openModel(path, options.form);
-  const parts = await decomposed(model, options);
-  const masked = await MaskedModel.load(engine, model, parts.decomposition, options);
+  // Random bases are refused with rotary positions.
+  const parts = await decomposed(model, family === 'gpt2' ? options : SVD_BASIS);
+  const kinds = kindsOf(model.architecture).filter((_, index) => options.masked[index]);
+  const masked = await MaskedModel.load(engine, model, parts.decomposition, { ...options, kinds });
   const random = new Random(options.seed).fork('pairs');
   const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
   const pairs = Array.from({ length: 3 }, (_, id): TokenPair => {
@@ -91,7 +111,7 @@ async function logProbabilities(
   const indices = pairs.map((_, index) => index);
   const baseline = prepared.baseline(indices);
   const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline });
-  const logits = masked.unembed.apply(state);
+  const logits = masked.logits(state);
   const result = tf.logSoftmax(logits);
   const values = await result.data();
   tf.dispose([state, logits, result, baseline] as unknown as tf.TensorContainer);
@@ -171,14 +191,16 @@ describeOnEngines('masked forward', (engine) => {
   for (const loss of ['kl', 'logit_diff', 'cross_entropy'] as const)
     it(`has the gradient of ${loss} that finite differences show`, async () => {
       const options: Setting = {
+        family: 'gpt2',
         layers: 2,
         heads: 2,
+        group: 2,
         dHead: 4,
         dMlp: 12,
         activation: 'gelu_new',
         tied: true,
         form: 'reference',
-        kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'],
+        masked: [true, true, true, true, true],
         positions: 'last',
         replacement: 'interchange',
         ...SVD_BASIS,
@@ -189,6 +211,7 @@ describeOnEngines('masked forward', (engine) => {
         { positions: 'all', activation: 'gelu' },
         { replacement: 'zero', form: 'folded' },
         { basis: 'random' },
+        ...(loss === 'kl' ? ROTARY_FAMILIES.map((family) => ({ family })) : []),
       ] as const) {
         const { masked, prepared, random } = await build(engine(), { ...options, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());

@@ -16,7 +16,7 @@ export async function logitsAfter(
   prompts: readonly ArrayLike<number>[],
 ): Promise<number[][]> {
   const { state } = model.forward(prompts.map((ids) => Int32Array.from(ids)));
-  const logits = model.unembed.apply(state);
+  const logits = model.logits(state);
   const rows = await rowsOf(logits);
   state.dispose();
   logits.dispose();

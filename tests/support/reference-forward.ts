@@ -79,7 +79,7 @@ export function referenceForward(
     for (let head = 0; head < a.nHeads; head++) {
       const scores = scoresOf(model, weights, layer, head, x, masking);
       scores.forEach((row, i) => {
-        const attention = softmax(row.map((score) => score * a.attentionScale[layer]!));
+        const attention = softmax(row.map((score) => capped(score * a.attentionScale[layer]!, a.scoreCap)));
         const context = new Array<number>(d).fill(0);
         attention.forEach((weight, j) => {
           for (let c = 0; c < d; c++) context[c]! += weight * x[j]![c]!;
@@ -88,7 +88,9 @@ export function referenceForward(
         add(outputs[i]!, through('ov', layer, head, i, rows > d ? [1, ...context] : context));
       });
     }
-    const middle = stream.map((row, i) => row.map((value, c) => value + outputs[i]![c]!));
+    const { norms } = weights;
+    const written = outputs.map((row) => outputNormalised(row, norms?.attention, a.normEpsilon));
+    const middle = stream.map((row, i) => row.map((value, c) => value + written[i]![c]!));
     const y = (a.parallelResidual ? stream : middle).map((row) => normalised(row, a));
     const augmented = (linear: Linear, row: Vector) => (linear.bias ? [1, ...row] : row);
     stream = middle.map((row, i) => {
@@ -109,13 +111,17 @@ export function referenceForward(
         i,
         augmented(weights.mlpOut, hidden),
       );
-      return row.map((value, c) => value + out[c]!);
+      const added = outputNormalised(out, norms?.mlp, a.normEpsilon);
+      return row.map((value, c) => value + added[c]!);
     });
   });
   const final = normalised(stream[stream.length - 1]!, a);
   const { weight, bias } = ends.unembed;
   const logits = Array.from({ length: a.nVocab }, (_, v) =>
-    final.reduce((total, value, i) => total + value * weight[i * a.nVocab + v]!, bias ? bias[v]! : 0),
+    capped(
+      final.reduce((total, value, i) => total + value * weight[i * a.nVocab + v]!, bias ? bias[v]! : 0),
+      a.logitCap,
+    ),
   );
   const top = Math.max(...logits);
   const normaliser = top + Math.log(logits.reduce((total, logit) => total + Math.exp(logit - top), 0));
@@ -149,14 +155,17 @@ function scoresOf(
           for (let c = 0; c < dHead; c++)
             back[c]! += (mask ? mask[k]! : 1) * y * u[r * component.rank + k]! * query[r]![c]!;
       });
-      return rotated(back, i, rotary);
+      const whole = times(component.rows > d ? [1, ...row] : row, query);
+      const rate = outputRate(whole, weights.norms?.query, architecture.queryKeyNorm);
+      return rotated(
+        back.map((value) => value * rate),
+        i,
+        rotary,
+      );
     });
     const keys = x.map((row, j) => {
-      const augmented = weights.k.bias ? [1, ...row] : row;
-      const plain = Array.from({ length: dHead }, (_, c) =>
-        augmented.reduce((total, value, r) => total + value * key[r]![c]!, 0),
-      );
-      return rotated(plain, j, rotary);
+      const plain = times(weights.k.bias ? [1, ...row] : row, key);
+      return rotated(outputNormalised(plain, weights.norms?.key, architecture.queryKeyNorm), j, rotary);
     });
     return queries.map((q, i) =>
       keys.slice(0, i + 1).map((k) => q.reduce((total, value, c) => total + value * k[c]!, 0)),
@@ -205,6 +214,26 @@ function normalised(row: Vector, { norm, normEpsilon }: Architecture): Vector {
   const mean = norm === 'layer' ? row.reduce((total, value) => total + value, 0) / row.length : 0;
   const square = row.reduce((total, value) => total + (value - mean) ** 2, 0) / row.length;
   return row.map((value) => (value - mean) / Math.sqrt(square + normEpsilon));
+}
+
+/** row · matrix. */
+function times(row: Vector, matrix: number[][]): Vector {
+  return matrix[0]!.map((_, c) => row.reduce((total, value, r) => total + value * matrix[r]![c]!, 0));
+}
+
+/** The factor of a normalisation whose gain is in y: 1/√(Σ w y² + ε); 1 where there is none. */
+function outputRate(y: Vector, weights: Float32Array | undefined, epsilon = 0): number {
+  if (!weights) return 1;
+  return 1 / Math.sqrt(y.reduce((total, value, i) => total + weights[i]! * value * value, 0) + epsilon);
+}
+
+function outputNormalised(y: Vector, weights: Float32Array | undefined, epsilon = 0): Vector {
+  const rate = outputRate(y, weights, epsilon);
+  return y.map((value) => value * rate);
+}
+
+function capped(x: number, cap: number | undefined): number {
+  return cap === undefined ? x : cap * Math.tanh(x / cap);
 }
 
 function activation(x: number, kind: Activation): number {

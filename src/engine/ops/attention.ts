@@ -1,5 +1,6 @@
 /** Causal attention over left-padded prompts, and its pullback. Heads come first in every shape. */
 import * as tf from '@tensorflow/tfjs-core';
+import { tidy } from './tidy.js';
 
 export interface AttentionTrace {
   /** [heads, batch, queries, keys]: rows sum to one. */
@@ -7,6 +8,8 @@ export interface AttentionTrace {
   q: tf.Tensor4D;
   k: tf.Tensor4D;
   v: tf.Tensor4D;
+  /** Where scores are capped, tanh(score/cap); null elsewhere. */
+  bent: tf.Tensor4D | null;
 }
 
 /**
@@ -14,6 +17,8 @@ export interface AttentionTrace {
  * @param k [heads, batch, keys, w]
  * @param v [heads, batch, keys, dHead]
  * @param bias [1, batch or 1, queries, keys]: 0 where a key may be seen, a large negative number elsewhere
+ * @param scale factor on q·k
+ * @param cap scaled scores s become cap·tanh(s/cap); absent: they stay
  * @returns z [heads, batch, queries, dHead] and what the pullback needs (it holds q, k and v: dispose with the trace)
  */
 export function attend(
@@ -22,11 +27,15 @@ export function attend(
   v: tf.Tensor4D,
   bias: tf.Tensor4D,
   scale: number,
+  cap?: number,
 ): { z: tf.Tensor4D; trace: AttentionTrace } {
-  const weights = tf.tidy(
-    () => tf.softmax(tf.add(tf.mul(tf.matMul(q, k, false, true), scale), bias)) as tf.Tensor4D,
-  );
-  return { z: tf.matMul(weights, v), trace: { weights, q, k, v } };
+  const { weights, bent } = tidy(() => {
+    const products = tf.matMul(q, k, false, true);
+    const tanh = cap === undefined ? null : (tf.tanh(tf.mul(products, scale / cap)) as tf.Tensor4D);
+    const scores = tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale);
+    return { weights: tf.softmax(tf.add(scores, bias)) as tf.Tensor4D, bent: tanh };
+  });
+  return { z: tf.matMul(weights, v), trace: { weights, q, k, v, bent } };
 }
 
 /**
@@ -35,14 +44,15 @@ export function attend(
  */
 export function attendPull(
   dz: tf.Tensor4D,
-  { weights, q, k, v }: AttentionTrace,
+  { weights, q, k, v, bent }: AttentionTrace,
   scale: number,
   wantKeys: boolean,
 ): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
   const dScores = tf.tidy(() => {
     const dWeights = tf.matMul(dz, v, false, true);
     const own = tf.sum(tf.mul(dWeights, weights), -1, true);
-    return tf.mul(tf.mul(weights, tf.sub(dWeights, own)), scale) as tf.Tensor4D;
+    const dCapped = tf.mul(tf.mul(weights, tf.sub(dWeights, own)), scale) as tf.Tensor4D;
+    return bent ? (tf.mul(dCapped, tf.sub(1, tf.square(bent))) as tf.Tensor4D) : dCapped;
   });
   const dq = tf.matMul<tf.Tensor4D>(dScores, k);
   const dk = wantKeys ? tf.matMul<tf.Tensor4D>(dScores, q, true, false) : null;

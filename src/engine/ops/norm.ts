@@ -1,4 +1,4 @@
-/** LayerNorm and RMSNorm without gain and bias (these are folded into the weights), and their pullback. */
+/** Normalisations without gain and bias (these are folded into the weights), and their pullbacks. */
 import * as tf from '@tensorflow/tfjs-core';
 
 export type Normalised = {
@@ -23,5 +23,26 @@ export function normalisePull(dy: tf.Tensor2D, { y, rate }: Normalised, kind: 'l
     const along = tf.mul(y, tf.mean(tf.mul(dy, y), 1, true));
     const across = kind === 'layer' ? tf.sub(dy, tf.mean(dy, 1, true)) : dy;
     return tf.mul(tf.sub(across, along), rate);
+  });
+}
+
+/**
+ * The factor that an RMSNorm puts on what a matrix wrote, where the norm's gain is folded into the matrix:
+ * 1/√(Σ_i w_i y_i² + ε) along the last axis (`LayerWeights.norms`).
+ * @param weights [n]
+ * @returns the shape of y, its last axis 1
+ */
+export function outputRate<T extends tf.Tensor>(y: T, weights: tf.Tensor1D, epsilon: number): T {
+  return tf.tidy(() => tf.rsqrt(tf.add(tf.sum(tf.mul(tf.square(y), weights), -1, true), epsilon)) as T);
+}
+
+/**
+ * The pullback of {@link outputRate}: dy = −rate³ w y dRate.
+ * @param dRate gradient by the rate, its shape
+ */
+export function outputRatePull<T extends tf.Tensor>(dRate: T, y: T, rate: T, weights: tf.Tensor1D): T {
+  return tf.tidy(() => {
+    const slope = tf.mul(dRate, tf.mul(tf.neg(rate), tf.square(rate)));
+    return tf.mul(tf.mul(y, weights), slope) as T;
   });
 }

@@ -1,0 +1,112 @@
+/** Every family against `transformers` on small random models (tests/golden/make-families.py), on every engine. */
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { openModel } from '../../src/models/open-model.js';
+import { WEIGHT_FORMS } from '../../src/models/weights.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { describeOnEngines } from '../support/engines.js';
+import { logSoftmax } from '../support/golden.js';
+import { loadPlain, logitsAfter } from '../support/next-tokens.js';
+
+const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
+const models = readdirSync(GOLDEN, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+
+describeOnEngines('log-probabilities of transformers', (engine) => {
+  for (const name of models)
+    for (const form of WEIGHT_FORMS)
+      it(`${name}, ${form} form`, async () => {
+        const folder = join(GOLDEN, name);
+        const cases = JSON.parse(readFileSync(join(folder, 'logits.json'), 'utf8')) as {
+          ids: number[];
+          log_softmax: number[];
+        }[];
+        const opened = await openModel(folder, form);
+        const model = await loadPlain(engine(), opened);
+        const found = logSoftmax(
+          await logitsAfter(
+            model,
+            cases.map(({ ids }) => ids),
+          ),
+        );
+        model.dispose();
+        await opened.close();
+        cases.forEach(({ log_softmax: wanted }, prompt) => {
+          wanted.forEach((value, token) => {
+            expect(Math.abs(found[prompt]![token]! - value)).toBeLessThan(2e-4);
+          });
+        });
+      });
+});
+
+describe('settings that cannot be represented exactly', () => {
+  const folder = temporaryFolder();
+  let copies = 0;
+
+  for (const [title, name, change, message] of [
+    [
+      'rope that depends on length',
+      'llama',
+      { rope_scaling: { rope_type: 'dynamic', factor: 2 } },
+      /"dynamic".*with the length of a prompt/,
+    ],
+    [
+      'an unknown rope type',
+      'qwen2',
+      { rope_scaling: { type: 'spiral' } },
+      /"spiral"; default, linear, llama3 and yarn/,
+    ],
+    [
+      'rope settings that are none',
+      'llama',
+      { rope_scaling: 'yarn' },
+      /"rope_scaling" must be an object or null/,
+    ],
+    ['a rope factor that is none', 'llama', { rope_scaling: { rope_type: 'linear' } }, /"factor" is missing/],
+    [
+      'heads that do not divide into groups',
+      'llama',
+      { num_key_value_heads: 3 },
+      /"num_key_value_heads" is 3; it must be a divisor of 4/,
+    ],
+    [
+      'heads of which only a part turns',
+      'llama',
+      { partial_rotary_factor: 0.5 },
+      /"partial_rotary_factor" is 0.5; it must be 1/,
+    ],
+    ['quantised weights', 'llama', { quantization_config: { bits: 4 } }, /weights are quantised/],
+    [
+      'attention that looks ahead',
+      'gemma3',
+      { use_bidirectional_attention: true },
+      /"use_bidirectional_attention" is true/,
+    ],
+    [
+      'layer types that are not one a layer',
+      'gemma3',
+      { layer_types: ['full_attention'] },
+      /"layer_types" is \["full_attention"\]; it must be 2 times/,
+    ],
+    ['another activation', 'llama', { hidden_act: 'snake' }, /"hidden_act" is "snake"/],
+    ['a head width that heads do not divide', 'llama', { head_dim: null, hidden_size: 18 }, /"head_dim"/],
+  ] as const)
+    it(`refuses ${title}`, async () => {
+      const copy = join(folder, String(copies++));
+      cpSync(join(GOLDEN, name), copy, { recursive: true });
+      const path = join(copy, 'config.json');
+      const config = JSON.parse(readFileSync(path, 'utf8')) as object;
+      writeFileSync(path, JSON.stringify({ ...config, ...change }));
+      await expect(openModel(copy)).rejects.toThrow(InputError);
+      await expect(openModel(copy)).rejects.toThrow(message);
+    });
+
+  it('bounds prompts by the sliding window', async () => {
+    expect((await openModel(join(GOLDEN, 'mistral'))).architecture.nPositions).toBe(48);
+    expect((await openModel(join(GOLDEN, 'qwen2'))).architecture.nPositions).toBe(64);
+  });
+});
