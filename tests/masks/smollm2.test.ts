@@ -1,0 +1,56 @@
+/** SmolLM2-135M, a real model in float16, against PyTorch (../shared/golden/smollm2-135m), on every engine. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cacheFolder } from '../../src/formats/cache-folder.js';
+import { openTokenizer } from '../../src/formats/tokenizer.js';
+import type { MaskedModel } from '../../src/masks/masked-model.js';
+import { openModel } from '../../src/models/open-model.js';
+import { describeOnEngines } from '../support/engines.js';
+import { logSoftmax } from '../support/golden.js';
+import { loadPlain, logitsAfter } from '../support/next-tokens.js';
+import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+
+const GOLDEN = 'golden/smollm2-135m/logits.json';
+/** Where `.ci/run` puts the folder that ../shared/tools/get-smollm2.py makes. */
+const MODEL = join(cacheFolder(), 'models', 'smollm2-135m');
+
+describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
+  if (!existsSync(join(MODEL, 'tokenizer_config.json'))) {
+    describe.skip(`[skipped: no ${MODEL}; ../shared/tools/get-smollm2.py makes it]`, () =>
+      it('runs', () => {}));
+    return;
+  }
+  const golden = JSON.parse(readFileSync(sharedFile(GOLDEN), 'utf8')) as {
+    prompt: string;
+    ids: number[];
+    top10_ids: number[];
+    top10_logprobs: number[];
+    mean_logprob_of_prompt: number;
+  }[];
+
+  describeOnEngines('log-probabilities', (engine) => {
+    let model: MaskedModel;
+
+    beforeAll(async () => {
+      model = await loadPlain(engine(), await openModel(MODEL));
+    });
+    afterAll(() => model?.dispose());
+
+    for (const { prompt, ids, top10_ids, top10_logprobs, mean_logprob_of_prompt } of golden)
+      it(JSON.stringify(prompt), async () => {
+        const tokenizer = await openTokenizer(MODEL);
+        expect(tokenizer.encode(prompt)).toEqual(ids);
+        const prefixes = ids.map((_, end) => ids.slice(0, end + 1));
+        const after = logSoftmax(await logitsAfter(model, prefixes));
+        const last = after.at(-1)!;
+        top10_ids.forEach((id, k) => {
+          expect(Math.abs(last[id]! - top10_logprobs[k]!)).toBeLessThan(2e-3);
+        });
+        const likeliest = [...last.keys()].sort((a, b) => last[b]! - last[a]!).slice(0, 10);
+        expect(new Set(likeliest)).toEqual(new Set(top10_ids));
+        const mean = ids.slice(1).reduce((sum, id, i) => sum + after[i]![id]! / (ids.length - 1), 0);
+        expect(Math.abs(mean - mean_logprob_of_prompt)).toBeLessThan(1e-3);
+      });
+  });
+});
