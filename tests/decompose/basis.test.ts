@@ -73,7 +73,7 @@ it('follows its seed, component by component', async () => {
 it('keeps the singular directions where they are asked for, and refuses rotary heads', async () => {
   const svd = { basis: 'svd', basisSeed: 5 } as const;
   expect(await inBasis(singular, svd, model.architecture)).toBe(singular);
-  const rotary = { ...model.architecture, rotary: { dims: 4, frequencies: [1, 0.1], scale: 1 } };
+  const rotary = { ...model.architecture, rotary: [{ dims: 4, frequencies: [1, 0.1], scale: 1 }] };
   await expect(inBasis(singular, { basis: 'random', basisSeed: 0 }, rotary)).rejects.toThrow(
     '--basis random: is not there for models with rotary positions',
   );
