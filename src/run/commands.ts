@@ -17,7 +17,7 @@ import { type DataRequest, loadData, type RunData } from './data.js';
 import { evaluateSplits } from './evaluation.js';
 import { loadMasks } from './masks.js';
 import { concluding, newManifest, timed } from './session.js';
-import { openSubject, type Subject, type SubjectOptions } from './subject.js';
+import { type Subject, type SubjectOptions, withSubject } from './subject.js';
 import { trainInto } from './training.js';
 import { checkedKinds, openWorkbench, type Workbench, type WorkbenchOptions } from './workbench.js';
 
@@ -53,38 +53,43 @@ export interface RunOutcome {
 }
 
 /** The main job: decompose, train, evaluate, report, in one run folder. */
-export async function run(options: RunOptions, listener: Listener = {}): Promise<RunOutcome> {
-  const { session, data, bench } = await begin('run', options, ['train', 'validation', 'test'], listener);
-  return concluding(session, async () => {
-    const { masks, soft } = await train(session, bench, data, options, listener);
-    const beforeRounding = options.train.roundingSteps > 0 ? soft : undefined;
-    const metrics = await timed(session, 'evaluate', () =>
-      evaluateSplits(
-        bench,
-        { test: data.splits.test! },
-        masks,
-        { ...options.common, ...options.evaluate, beforeRounding },
-        listener,
-      ),
-    );
-    await writeJson(session.file('metrics.json'), metrics);
-    return { run: session, metrics, report: await writeReport(session.path) };
+export function run(options: RunOptions, listener: Listener = {}): Promise<RunOutcome> {
+  return withSubject(options.common.model, { ...options.common, ...listener }, async (subject) => {
+    const splits = ['train', 'validation', 'test'] as const;
+    const { session, data, bench } = await begin('run', subject, options, splits, listener);
+    return concluding(session, async () => {
+      const { masks, soft } = await train(session, bench, data, options, listener);
+      const beforeRounding = options.train.roundingSteps > 0 ? soft : undefined;
+      const metrics = await timed(session, 'evaluate', () =>
+        evaluateSplits(
+          bench,
+          { test: data.splits.test! },
+          masks,
+          { ...options.common, ...options.evaluate, beforeRounding },
+          listener,
+        ),
+      );
+      await writeJson(session.file('metrics.json'), metrics);
+      return { run: session, metrics, report: await writeReport(session.path) };
+    });
   });
 }
 
 /** Training alone. */
-export async function trainOnly(
+export function trainOnly(
   options: Omit<RunOptions, 'evaluate'>,
   listener: Listener = {},
 ): Promise<{ run: RunFolder; result: TrainResult }> {
-  const validated = options.data.task !== undefined || options.data.validation !== undefined;
-  const splits = validated ? (['train', 'validation'] as const) : (['train'] as const);
-  const { session, data, bench } = await begin('train', options, splits, listener);
-  if (!validated) listener.onNote?.('no --validation file: validated on the training pairs');
-  return concluding(session, async () => ({
-    run: session,
-    result: await train(session, bench, data, options, listener),
-  }));
+  return withSubject(options.common.model, { ...options.common, ...listener }, async (subject) => {
+    const validated = options.data.task !== undefined || options.data.validation !== undefined;
+    const splits = validated ? (['train', 'validation'] as const) : (['train'] as const);
+    const { session, data, bench } = await begin('train', subject, options, splits, listener);
+    if (!validated) listener.onNote?.('no --validation file: validated on the training pairs');
+    return concluding(session, async () => ({
+      run: session,
+      result: await train(session, bench, data, options, listener),
+    }));
+  });
 }
 
 export interface EvaluateOptions {
@@ -98,9 +103,18 @@ export interface EvaluateOptions {
 }
 
 /** Evaluates a masks file on a task's test split or on all pairs of a file. */
-export async function evaluateOnly(options: EvaluateOptions, listener: Listener = {}): Promise<Metrics> {
+export function evaluateOnly(options: EvaluateOptions, listener: Listener = {}): Promise<Metrics> {
+  return withSubject(options.common.model, { ...options.common, ...listener }, (subject) =>
+    evaluateMasks(subject, options, listener),
+  );
+}
+
+async function evaluateMasks(
+  subject: Subject,
+  options: EvaluateOptions,
+  listener: Listener,
+): Promise<Metrics> {
   const { common, evaluate, out } = options;
-  const subject = await openSubject(common.model, { ...common, ...listener });
   const data = await loadData(subject, options.data, ['test']);
   const { kinds, values } = await loadMasks(options.masks, subject.model, common);
   checkPairs(data.splits.test!, { ...common, kinds, loss: 'kl' });
@@ -123,17 +137,17 @@ export async function evaluateOnly(options: EvaluateOptions, listener: Listener 
 }
 
 /**
- * Opens and checks all that can be wrong, decomposes, and only then makes the run's folder: what fails before
+ * Checks all that can be wrong, decomposes, and only then makes the run's folder: what fails before
  * training leaves nothing behind but finished layers in the store.
  */
 async function begin(
   command: string,
+  subject: Subject,
   options: Omit<RunOptions, 'evaluate'> & { evaluate?: EvaluateSettings },
   splits: readonly Split[],
   listener: Listener,
 ): Promise<{ session: RunFolder; data: RunData; bench: Workbench }> {
   const { common, out, resume } = options;
-  const subject = await openSubject(common.model, { ...common, ...listener });
   const data = await loadData(subject, options.data, splits);
   for (const line of data.notes) listener.onNote?.(line);
   const requirements = {

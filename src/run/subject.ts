@@ -21,20 +21,34 @@ export interface SubjectOptions extends LongCall {
 }
 
 /**
+ * Opens a subject for `work` and closes its files afterwards, whatever happens.
  * @param model a local folder or a hub id
  * @throws InputError if it cannot be found or read, or its tokenizer has more tokens than its vocabulary
  */
-export async function openSubject(model: string, { form, bos, ...call }: SubjectOptions): Promise<Subject> {
+export async function withSubject<T>(
+  model: string,
+  { form, bos, ...call }: SubjectOptions,
+  work: (subject: Subject) => T | Promise<T>,
+): Promise<T> {
   const source = await resolveModel(model, call);
   const opened = await openModel(source.folder, form);
-  const tokenizer = existsSync(join(source.folder, 'tokenizer.json'))
-    ? await openTokenizer(source.folder, { bos })
-    : null;
-  const { nVocab } = opened.architecture;
-  if (tokenizer && tokenizer.size > nVocab)
+  try {
+    return await work({ source, model: opened, tokenizer: await fittingTokenizer(opened, bos) });
+  } finally {
+    await opened.close();
+  }
+}
+
+async function fittingTokenizer(
+  { path, architecture: { nVocab } }: Model,
+  bos: SubjectOptions['bos'],
+): Promise<Tokenizer | null> {
+  if (!existsSync(join(path, 'tokenizer.json'))) return null;
+  const tokenizer = await openTokenizer(path, { bos });
+  if (tokenizer.size > nVocab)
     throw new InputError(
-      `${source.folder}: tokenizer.json has ${tokenizer.size} tokens, but config.json says "vocab_size": ${nVocab}; ` +
+      `${path}: tokenizer.json has ${tokenizer.size} tokens, but config.json says "vocab_size": ${nVocab}; ` +
         'they do not belong together',
     );
-  return { source, model: opened, tokenizer };
+  return tokenizer;
 }

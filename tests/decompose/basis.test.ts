@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { inBasis } from '../../src/decompose/basis.js';
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
-import { openModel } from '../../src/models/open-model.js';
 import type { Model } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const folder = temporaryFolder();
@@ -16,7 +16,7 @@ let singular: Decomposition;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), { layers: 2 });
-  model = await openModel(join(folder, 'model'));
+  model = await openForTest(join(folder, 'model'));
   ({ decomposition: singular } = await decomposed(model));
 });
 

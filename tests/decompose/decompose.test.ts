@@ -4,11 +4,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
 import { InterruptedError } from '../../src/errors.js';
-import { openModel } from '../../src/models/open-model.js';
 import type { Model } from '../../src/models/weights.js';
 import { openPool, type Pool } from '../../src/pool/pool.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const folder = temporaryFolder();
@@ -18,7 +18,7 @@ let pool: Pool;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), { layers: 3 });
-  model = await openModel(join(folder, 'model'));
+  model = await openForTest(join(folder, 'model'));
   pool = openPool({ workers: 2 });
 });
 afterAll(() => pool.close());
@@ -70,7 +70,7 @@ it('notices a damaged or cut entry and computes it anew', async () => {
 
 it('keeps entries of other forms and other components apart', async () => {
   const store = storeIn('c');
-  const folded = await openModel(join(folder, 'model'), 'folded');
+  const folded = await openForTest(join(folder, 'model'), 'folded');
   const keys = [
     (await decompose(model, { store, pool })).key,
     (await decompose(folded, { store, pool })).key,

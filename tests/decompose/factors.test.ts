@@ -8,11 +8,11 @@ import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { listComponents } from '../../src/models/components.js';
 import { gpt2 } from '../../src/models/gpt2.js';
-import { openModel } from '../../src/models/open-model.js';
 import { layerInForm } from '../../src/models/weight-forms.js';
 import type { LayerWeights, Linear } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
@@ -32,7 +32,7 @@ it('gives every component the shape and rank that are announced, and directions 
       async (options) => {
         const path = join(folder, String(models++));
         await writeRandomGpt2(path, options);
-        const { reference } = await decomposed(await openModel(path));
+        const { reference } = await decomposed(await openForTest(path));
         for (const { component, u, s, vt } of reference.directions.values()) {
           const { a, b, rows, inner, cols } = factorsOf(
             component,
@@ -66,7 +66,7 @@ describeWithShared('golden/gpt2-random-2l', 'singular values of the golden model
     const golden = JSON.parse(readFileSync(sharedFile('golden/gpt2-random-2l/golden.json'), 'utf8')) as {
       singular_values: Record<string, number[]>;
     };
-    const { reference } = await decomposed(await openModel(sharedFile('golden/gpt2-random-2l')));
+    const { reference } = await decomposed(await openForTest(sharedFile('golden/gpt2-random-2l')));
     expect(reference.directions.size).toBe(Object.keys(golden.singular_values).length);
     for (const [name, wanted] of Object.entries(golden.singular_values)) {
       const { s } = reference.directions.get(name)!;

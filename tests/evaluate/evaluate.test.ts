@@ -4,11 +4,11 @@ import { EVALUATE_DEFAULTS, evaluateMasks } from '../../src/evaluate/evaluate.js
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/masks/masked-model.js';
 import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
-import { openModel } from '../../src/models/open-model.js';
 import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { referenceForward } from '../support/reference-forward.js';
 
@@ -20,7 +20,7 @@ describeOnEngines('evaluateMasks', (engine) => {
   async function build(labelled: boolean) {
     const path = join(folder, `${engine().name}-${labelled}`);
     await writeRandomGpt2(path, {});
-    const model = await openModel(path);
+    const model = await openForTest(path);
     const { decomposition, reference } = await decomposed(model);
     const masked = await MaskedModel.load(engine(), model, decomposition);
     const random = new Random(2);

@@ -7,9 +7,9 @@ import { objective } from '../../src/masks/objective.js';
 import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
 import { PRESETS } from '../../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
-import { openModel } from '../../src/models/open-model.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import {
   expectLossAndGradient,
   type GoldenPrompts,
@@ -44,7 +44,7 @@ describeWithShared(FOLDER, 'golden figures', () => {
     let prepared: PreparedPairs;
 
     beforeAll(async () => {
-      const opened = await openModel(sharedFile(FOLDER));
+      const opened = await openForTest(sharedFile(FOLDER));
       model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
       prepared = await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
     });

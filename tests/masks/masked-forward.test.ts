@@ -10,12 +10,12 @@ import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
 import { PreparedPairs, REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
 import { kindsOf } from '../../src/models/components.js';
-import { openModel } from '../../src/models/open-model.js';
 import type { WeightForm } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type Decomposed, decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
@@ -83,7 +83,7 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
       vocabulary: SMALL_GPT2.vocabulary,
       biased: options.tied,
     });
-  const model = await openModel(path, options.form);
+  const model = await openForTest(path, options.form);
   // Random bases are refused with rotary positions.
   const parts = await decomposed(model, family === 'gpt2' ? options : SVD_BASIS);
   const kinds = kindsOf(model.architecture).filter((_, index) => options.masked[index]);

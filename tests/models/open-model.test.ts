@@ -2,8 +2,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { openModel } from '../../src/models/open-model.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
+import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const folder = temporaryFolder();
@@ -23,7 +23,7 @@ function withConfig(change: Record<string, unknown>): string {
 
 describe('openModel', () => {
   it('reads shape and weights', async () => {
-    const model = await openModel(good);
+    const model = await openForTest(good);
     const d = SMALL_GPT2.heads * SMALL_GPT2.dHead;
     expect(model.architecture).toMatchObject({
       dModel: d,
@@ -39,18 +39,18 @@ describe('openModel', () => {
   });
 
   it('has one hash a model, whatever the form, and another for another config', async () => {
-    const hash = await (await openModel(good)).hash();
-    expect(await (await openModel(good, 'folded')).hash()).toBe(hash);
-    expect(await (await openModel(withConfig({ n_head: 4 }))).hash()).not.toBe(hash);
-    expect(await (await openModel(withConfig({ transformers_version: '9' }))).hash()).toBe(hash);
+    const hash = await (await openForTest(good)).hash();
+    expect(await (await openForTest(good, 'folded')).hash()).toBe(hash);
+    expect(await (await openForTest(withConfig({ n_head: 4 }))).hash()).not.toBe(hash);
+    expect(await (await openForTest(withConfig({ transformers_version: '9' }))).hash()).toBe(hash);
   });
 
   it('reads older spellings and defaults of the config', async () => {
-    const model = await openModel(
+    const model = await openForTest(
       withConfig({ n_positions: undefined, n_ctx: 12, activation_function: 'gelu_pytorch_tanh' }),
     );
     expect(model.architecture).toMatchObject({ nPositions: 12, activation: 'gelu_new' });
-    const scaled = await openModel(withConfig({ scale_attn_by_inverse_layer_idx: true }));
+    const scaled = await openForTest(withConfig({ scale_attn_by_inverse_layer_idx: true }));
     expect(scaled.architecture.attentionScale.map((scale) => scale * Math.sqrt(SMALL_GPT2.dHead))).toEqual([
       1, 0.5,
     ]);
@@ -80,7 +80,7 @@ describe('openModel', () => {
   ] as const)
     it(`refuses ${title}`, async () => {
       const read = async () => {
-        const model = await openModel(withConfig(change));
+        const model = await openForTest(withConfig(change));
         await model.ends();
         for (let layer = 0; layer < model.architecture.nLayers; layer++) await model.layer(layer);
       };

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { openModel } from '../../src/models/open-model.js';
 import type { Model } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { referenceForward } from '../support/reference-forward.js';
 
@@ -13,8 +13,8 @@ let folded: Model;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), {});
-  reference = await openModel(join(folder, 'model'), 'reference');
-  folded = await openModel(join(folder, 'model'), 'folded');
+  reference = await openForTest(join(folder, 'model'), 'reference');
+  folded = await openForTest(join(folder, 'model'), 'folded');
 });
 
 it('gives the same output in both forms', async () => {

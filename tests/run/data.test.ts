@@ -2,9 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { resolveModel } from '../../src/formats/model-folder.js';
 import { loadData } from '../../src/run/data.js';
-import { openSubject, type Subject } from '../../src/run/subject.js';
+import type { Subject } from '../../src/run/subject.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
+import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const folder = temporaryFolder();
@@ -12,7 +14,8 @@ let subject: Subject;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), {});
-  subject = await openSubject(join(folder, 'model'), { form: 'reference', bos: 'auto' });
+  const path = join(folder, 'model');
+  subject = { source: await resolveModel(path), model: await openForTest(path), tokenizer: null };
 });
 
 function pairsFile(name: string, count: number): string {
