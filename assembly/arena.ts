@@ -19,8 +19,10 @@ export function release(height: usize): void {
 /** A block of `bytes` bytes, aligned to 64; its content is whatever was there before. Traps if memory is used up. */
 export function allocate(bytes: usize): usize {
   const start = top;
-  top = (start + bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-  const missing = <isize>(top - (<usize>memory.size()) * PAGE);
-  if (top < start || (missing > 0 && memory.grow(<i32>((<usize>missing + PAGE - 1) / PAGE)) < 0)) unreachable();
+  // In 64 bits: the whole of a 4 GiB memory does not fit into 32, neither as a size nor as a difference.
+  const end = (<u64>start + bytes + ALIGNMENT - 1) & ~(<u64>ALIGNMENT - 1);
+  const missing = <i64>((end + PAGE - 1) / PAGE) - memory.size();
+  if (end > <u64>usize.MAX_VALUE || (missing > 0 && memory.grow(<i32>missing) < 0)) unreachable();
+  top = <usize>end;
   return start;
 }

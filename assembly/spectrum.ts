@@ -22,17 +22,18 @@ const COLUMNS: i32 = 768;
 
 /**
  * Decomposes Z [n, m], n ≤ m, into X^T diag(σ) Y: Y replaces Z, X goes to x [n, n], both with orthonormal rows; σ [n]
- * is descending but for rounding. Rows whose σ is below max(n, m) · ε · σ₁ are not determined by Z: there σ = 0
- * and Y is completed to an orthonormal set. Returns false, with nothing decided, if Z has an entry that is not finite.
+ * is descending but for rounding. Rows whose σ is below `size` · ε · σ₁ are not determined by Z, where `size` is the
+ * longest side of the matrix that Z stands for: there σ = 0 and Y is completed to an orthonormal set. Returns false,
+ * with nothing decided, if Z has an entry that is not finite.
  */
-export function decompose(n: i32, m: i32, z: usize, x: usize, sigma: usize): bool {
-  // At size 1 no square of a square leaves the range of f64, whatever f32 matrix or product this is.
-  const size = largest(n * m, z);
-  if (!isFinite(size)) return false;
+export function decompose(n: i32, m: i32, size: i32, z: usize, x: usize, sigma: usize): bool {
+  // In units of its largest entry no square of a square leaves the range of f64, whatever f32 matrix or product this is.
+  const unit = largest(n * m, z);
+  if (!isFinite(unit)) return false;
   const height = mark();
   const gram = create<f64>(n * n);
   const turn = create<f64>(n * n);
-  scale(n * m, size > 0 ? 1 / size : 1, z);
+  scale(n * m, unit > 0 ? 1 / unit : 1, z);
   let floor: f64 = 0;
   let determined = true;
   let done = 0;
@@ -49,7 +50,7 @@ export function decompose(n: i32, m: i32, z: usize, x: usize, sigma: usize): boo
     turnRows(left, m, basis, rest);
     if (done > 0 && determined) turnRows(left, n, turn, at<f64>(x, done * n));
     const first = norm(m, rest);
-    if (done == 0 && determined) floor = <f64>m * EPSILON * first;
+    if (done == 0 && determined) floor = <f64>size * EPSILON * first;
     if (determined && first <= floor) {
       determined = false;
       continue;
@@ -59,7 +60,7 @@ export function decompose(n: i32, m: i32, z: usize, x: usize, sigma: usize): boo
       const length = norm(m, row);
       if (length < RANGE * first || (determined && length <= floor)) break;
       scale(m, 1 / length, row);
-      set<f64>(sigma, done, determined ? length * size : 0);
+      set<f64>(sigma, done, determined ? length * unit : 0);
     }
   }
   release(height);

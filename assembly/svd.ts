@@ -55,7 +55,7 @@ function writeDecomposition(rows: i32, cols: i32, z: usize, u: usize, s: usize, 
   const n = min(rows, cols), m = max(rows, cols);
   const x = create<f64>(n * n);
   const sigma = create<f64>(n);
-  if (!decompose(n, m, z, x, sigma)) return false;
+  if (!decompose(n, m, m, z, x, sigma)) return false;
   if (rows > cols) writeFactors(rows, cols, n, z, sigma, x, u, s, vt);
   else writeFactors(rows, cols, n, x, sigma, z, u, s, vt);
   return true;
@@ -72,7 +72,7 @@ function svdOfFactors(
   factorRows(r, cols, b, lowerB, tauB);
   // A B = (L_A Q_A)^T (L_B Q_B), so the core is L_A^T L_B.
   gemm<f64>(SET, false, r, r, r, lowerA, 1, r, lowerB, r, 1, core, r);
-  if (!decompose(r, r, core, x, sigma)) return false;
+  if (!decompose(r, r, max(rows, cols), core, x, sigma)) return false;
   const left = turned(r, rows, x, a, tauA);
   const right = turned(r, cols, core, b, tauB);
   writeFactors(rows, cols, r, left, sigma, right, u, s, vt);

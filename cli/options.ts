@@ -2,9 +2,11 @@
 import type { Options } from 'yargs';
 import type { z } from 'zod';
 import { BASES } from '../src/decompose/basis.js';
+import { STORE_DTYPES } from '../src/decompose/store.js';
 import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { EVALUATE_DEFAULTS, type EvaluateSettings, evaluateSettings } from '../src/evaluate/evaluate.js';
+import { parseByteSize } from '../src/formats/byte-size.js';
 import { REPLACEMENTS } from '../src/masks/prepared-pairs.js';
 import { PRESETS, type Preset, type TrainSettings, trainSettings } from '../src/masks/settings.js';
 import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
@@ -22,7 +24,13 @@ export const modelFlags = {
   },
   components: { type: 'string', describe: 'Kinds to mask, e.g. qk,ov (all by default)' },
   store: { type: 'string', describe: 'Folder of stored decompositions (in the cache by default)' },
+  'store-dtype': {
+    choices: STORE_DTYPES,
+    default: 'f32',
+    describe: 'Number format of stored directions; f16 takes half the disk and rounds',
+  },
   workers: { type: 'number', describe: 'Threads that decompose (one a core by default)' },
+  memory: { type: 'string', describe: 'Most memory to take, e.g. 4GB (no limit by default)' },
   seed: { type: 'number', default: 0, describe: 'Seed of every random choice' },
 } as const satisfies Record<string, Options>;
 
@@ -121,7 +129,9 @@ export function commonSettings(flags: Flags, model: string): CommonSettings {
     bos: flags.bos as CommonSettings['bos'],
     components: kinds(flags.components),
     store: (flags.store as string | undefined) ?? null,
+    storeDtype: (flags.storeDtype ?? 'f32') as CommonSettings['storeDtype'],
     workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1),
+    memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
     seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
     engine: flags.engine as EngineChoice,
     basis: (flags.basis ?? 'svd') as CommonSettings['basis'],

@@ -20,7 +20,7 @@ export class Terminal {
         ? new SingleBar(
             {
               stream,
-              format: '{stage} {bar} {percentage}% {value}/{total}  {left}  {note}',
+              format: '{stage} {bar} {percentage}% {count}  {left}  {note}',
               barsize: 24,
               hideCursor: true,
               clearOnComplete: false,
@@ -41,11 +41,12 @@ export class Terminal {
     if (this.#quiet) return;
     if (event.stage !== this.#stage) this.startStage(event);
     const seconds = (performance.now() - this.#stageStarted) / 1000;
-    const left = event.done > 0 ? duration((seconds / event.done) * (event.total - event.done)) : '…';
+    const share = event.share ?? event.done / event.total;
+    const left = share > 0 ? duration((seconds / share) * (1 - share)) : '…';
     if (this.#bar) {
-      this.#bar.setTotal(event.total);
-      this.#bar.update(event.done, {
+      this.#bar.update(share, {
         stage: event.stage.padEnd(9),
+        count: `${event.done}/${event.total}`,
         left: event.done < event.total ? `${left} left` : duration(seconds),
         note: event.note ?? '',
       });
@@ -65,11 +66,11 @@ export class Terminal {
     this.#stage = '';
   }
 
-  private startStage({ stage, total }: ProgressEvent): void {
+  private startStage({ stage }: ProgressEvent): void {
     this.endStage();
     this.#stage = stage;
     this.#stageStarted = performance.now();
     this.#lastLine = performance.now();
-    this.#bar?.start(total, 0, { stage: stage.padEnd(9), left: '', note: '' });
+    this.#bar?.start(1, 0, { stage: stage.padEnd(9), count: '', left: '', note: '' });
   }
 }

@@ -20,7 +20,6 @@ export type { Architecture } from './models/architecture.js';
 export { type Component, type Kind, listComponents } from './models/components.js';
 export { openModel } from './models/open-model.js';
 export type { Model, WeightForm } from './models/weights.js';
-export { openPool, type Pool } from './pool/pool.js';
 export type { LongCall, ProgressEvent } from './progress.js';
 export { type RunOptions, type RunOutcome, run } from './run/commands.js';
 export { generateTask, TASKS } from './tasks/tasks.js';

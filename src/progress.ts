@@ -6,6 +6,8 @@ export interface ProgressEvent {
   /** Units done so far, 0 … total. */
   done: number;
   total: number;
+  /** Share of the work that is done, 0 … 1, where units differ in cost: for bars and estimates of time. */
+  share?: number;
   /** A short live remark, e.g. `kl 0.031  Σm 812`. */
   note?: string;
 }

@@ -19,7 +19,7 @@ import {
   splitFlags,
 } from '../options.js';
 
-const { components: _components, store: _store, workers: _workers, ...subjectFlags } = modelFlags;
+const { form, bos, seed } = modelFlags;
 
 export const taskCommand: CommandModule<object, Flags> = {
   command: 'task <model>',
@@ -27,7 +27,7 @@ export const taskCommand: CommandModule<object, Flags> = {
   builder: (yargs) =>
     yargs
       .positional('model', { type: 'string', describe: 'Folder or hub id whose tokenizer is meant' })
-      .options({ ...dataFlags, ...splitFlags, ...subjectFlags, positions: maskingFlags.positions })
+      .options({ ...dataFlags, ...splitFlags, form, bos, seed, positions: maskingFlags.positions })
       .options({
         out: { type: 'string', describe: 'Folder for train.jsonl, validation.jsonl and test.jsonl' },
       }),

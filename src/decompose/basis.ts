@@ -44,8 +44,8 @@ export async function inBasis(
   return {
     key: `${decomposition.key}-${basisName({ basis, basisSeed })}`,
     computed: decomposition.computed,
-    async layer(layer) {
-      const directions = await decomposition.layer(layer);
+    async layer(layer, only) {
+      const directions = await decomposition.layer(layer, only);
       return new Map([...directions].map(([name, entry]) => [name, rotated(entry)]));
     },
   };
@@ -84,6 +84,8 @@ export function inRandomBasis(
     u: kernels.gemm(u, mix, { rows, inner: rank, cols: rank }),
     s: Float32Array.from(order, (from) => sigma[from]!),
     vt: kernels.gemm(q, vt, { rows: rank, inner: rank, cols }),
+    // The seed decides on each of them, whatever its σ'.
+    cluster: Int32Array.from({ length: rank }, (_, k) => k),
   };
 }
 

@@ -1,91 +1,123 @@
 /** Decomposes a model over all cores into the store; layers that are there already are not computed again. */
-import { InterruptedError, throwIfAborted } from '../errors.js';
-import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
-import type { Model } from '../models/weights.js';
-import type { Pool } from '../pool/pool.js';
+import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
+import { clusters } from '../kernels/thin-svd.js';
+import type { Component } from '../models/components.js';
+import type { LayerWeights, Model } from '../models/weights.js';
+import { LargestFirst } from '../pool/largest-first.js';
+import { openPool, type Pool } from '../pool/pool.js';
 import type { LongCall } from '../progress.js';
 import type { Decomposition, Directions } from './directions.js';
-import { factorsOf, ROTARY_OFFSETS } from './factors.js';
-import { type DecompositionStore, decompositionKey } from './store.js';
+import { factorsOf } from './factors.js';
+import { costOf, type DecompositionPlan, type PlanOptions, planDecomposition } from './plan.js';
+import type { DecompositionStore } from './store.js';
 
-/** Layers in flight: while one layer's last components finish, the next one's keep every core busy. */
-const LAYERS_IN_FLIGHT = 2;
-
-export interface DecomposeOptions extends LongCall {
-  /** Kinds to decompose; all by default. */
-  kinds?: readonly Kind[];
-  store: DecompositionStore;
-  pool: Pool;
-}
+export interface DecomposeOptions extends PlanOptions, LongCall {}
 
 /**
- * Computes what the store lacks and returns the decomposition, whose layers are read when asked for. A layer
+ * Computes what the store lacks and returns the decomposition, whose directions are read when asked for. A layer
  * whose file turns out to be damaged is computed anew then.
  * @throws InterruptedError if the signal fires; finished layers stay in the store
+ * @throws InputError if the memory is too little, weights are damaged, or the store cannot be written
  */
-export async function decompose(
-  model: Model,
-  { kinds = kindsOf(model.architecture), store, pool, onProgress, signal }: DecomposeOptions,
-): Promise<Decomposition> {
-  const { architecture } = model;
-  const components = listComponents(architecture, kinds);
-  const key = decompositionKey({
-    modelHash: await model.hash(),
-    form: model.form,
-    kinds: kindsOf(architecture).filter((kind) => kinds.includes(kind)),
-    rotaryOffsets: architecture.rotary ? ROTARY_OFFSETS : 0,
-  });
-  const ofLayer = (layer: number) => components.filter((component) => component.layer === layer);
-
-  const missing = Array.from({ length: architecture.nLayers }, (_, layer) => layer).filter(
-    (layer) => !store.has(key, layer),
-  );
-  const total = missing.reduce((sum, layer) => sum + ofLayer(layer).length, 0);
-  let done = 0;
-  const computeLayer = async (layer: number): Promise<Directions[]> => {
-    const weights = await model.layer(layer);
-    const directions = await Promise.all(
-      largestFirst(ofLayer(layer)).map(async (component): Promise<Directions> => {
-        const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture);
-        const svd = b
-          ? await pool.svdOfProduct(a, b, rows, inner, cols, signal)
-          : await pool.svd(a, rows, cols, signal);
-        done++;
-        onProgress?.({ stage: 'decompose', done, total, note: component.name });
-        return { component, ...svd };
-      }),
-    );
-    await store.write(key, layer, directions);
-    return directions;
-  };
-
-  if (missing.length > 0) onProgress?.({ stage: 'decompose', done, total });
-  const queue = [...missing];
-  const lane = async () => {
-    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
-      throwIfAborted(signal);
-      await computeLayer(layer);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: LAYERS_IN_FLIGHT }, lane));
-  } catch (error) {
-    throw signal?.aborted ? new InterruptedError('interrupted; finished layers are kept') : error;
-  }
-
+export async function decompose(model: Model, options: DecomposeOptions): Promise<Decomposition> {
+  const { store, onProgress, signal } = options;
+  const plan = await planDecomposition(model, options);
+  if (plan.missing.length > 0) await computeLayers(model, plan, store, { onProgress, signal });
   return {
-    key,
-    computed: missing.length,
-    async layer(layer) {
-      const stored = await store.read(key, layer, ofLayer(layer));
+    key: plan.key,
+    computed: plan.missing.length,
+    async layer(layer, only) {
+      const wanted = plan.components.filter(
+        (component) => component.layer === layer && (only?.includes(component.name) ?? true),
+      );
+      const stored = await store.read(plan.key, layer, wanted);
       if (stored) return stored;
-      const directions = await computeLayer(layer);
-      return new Map(directions.map((entry) => [entry.component.name, entry]));
+      await computeLayers(model, { ...plan, missing: [layer] }, store, { onProgress, signal });
+      const renewed = await store.read(plan.key, layer, wanted);
+      if (renewed) return renewed;
+      throw new InputError(
+        `${store.path(plan.key, layer)}: was damaged again as soon as it was written; check the disk`,
+      );
     },
   };
 }
 
-/** MLP matrices take seconds, heads milliseconds: the long jobs first, so that no core waits for one at the end. */
-function largestFirst(components: Component[]): Component[] {
-  return [...components].sort((a, b) => b.rank - a.rank || a.name.localeCompare(b.name));
+/** Computes the plan's missing layers and writes each as it is finished. */
+async function computeLayers(
+  model: Model,
+  { key, components, missing, workers, layersInFlight }: DecompositionPlan,
+  store: DecompositionStore,
+  { onProgress, signal }: LongCall,
+): Promise<void> {
+  const ofLayer = (layer: number) => components.filter((component) => component.layer === layer);
+  const progress = costProgress(missing.flatMap(ofLayer), onProgress);
+  // Whatever fails ends all the rest.
+  const failed = new AbortController();
+  const stop = AbortSignal.any(signal ? [signal, failed.signal] : [failed.signal]);
+  const pool = openPool({ workers });
+  // One job more than there are threads: none waits for the next matrix.
+  const order = new LargestFirst(workers + 1);
+  const queue = [...missing];
+
+  const lane = async () => {
+    try {
+      for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+        throwIfAborted(stop);
+        const weights = await model.layer(layer);
+        const directions = await Promise.all(
+          ofLayer(layer).map((component) =>
+            order.run(costOf(component).flops, async () => {
+              const found = await decomposeComponent(component, weights, model, pool, stop);
+              progress(component);
+              return found;
+            }),
+          ),
+        );
+        await store.write(key, layer, directions);
+      }
+    } catch (error) {
+      failed.abort();
+      throw error;
+    }
+  };
+  try {
+    const ended = await Promise.allSettled(Array.from({ length: layersInFlight }, lane));
+    if (signal?.aborted) throw new InterruptedError('interrupted; finished layers are kept');
+    // Lanes that were stopped because another failed say "interrupted": the reason is the other one's.
+    const reasons = ended.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    if (reasons.length > 0) throw reasons.find((error) => !(error instanceof InterruptedError)) ?? reasons[0];
+  } finally {
+    await pool.close();
+  }
+}
+
+async function decomposeComponent(
+  component: Component,
+  weights: LayerWeights,
+  { architecture }: Model,
+  pool: Pool,
+  signal: AbortSignal,
+): Promise<Directions> {
+  throwIfAborted(signal);
+  const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture);
+  const svd = b
+    ? await pool.svdOfProduct(a, b, rows, inner, cols, signal)
+    : await pool.svd(a, rows, cols, signal);
+  return { component, ...svd, cluster: clusters(svd.s) };
+}
+
+/** Reports finished components; time is estimated by cost, since an MLP matrix takes as long as a hundred heads. */
+function costProgress(
+  components: readonly Component[],
+  onProgress: LongCall['onProgress'],
+): (finished: Component) => void {
+  const total = components.length;
+  const cost = components.reduce((sum, component) => sum + costOf(component).flops, 0);
+  let [done, spent] = [0, 0];
+  onProgress?.({ stage: 'decompose', done, total, share: 0 });
+  return (component) => {
+    done++;
+    spent += costOf(component).flops;
+    onProgress?.({ stage: 'decompose', done, total, share: spent / cost, note: component.name });
+  };
 }

@@ -13,14 +13,22 @@ export interface Directions {
   s: Float32Array;
   /** Row-major [rank, cols]: row k is v_k. */
   vt: Float32Array;
+  /**
+   * [rank], number of the cluster of nearly equal σ that a direction belongs to (see {@link clusters}). Within a
+   * cluster of several, directions are arbitrary: read nothing from one of them alone.
+   */
+  cluster: Int32Array;
 }
 
-/** A decomposed model: directions are loaded a layer at a time. */
+/** A decomposed model: directions are loaded when asked for. */
 export interface Decomposition {
-  /** Identity: hash of weights, weight form, components and code version. */
+  /** Identity: hash of weights, weight form, components, number format and code version. */
   key: string;
   /** Layers that had to be computed; the others were in the store. */
   computed: number;
-  /** All components of a layer that were decomposed, by name. */
-  layer(layer: number): Promise<Map<string, Directions>>;
+  /**
+   * The components of a layer that were decomposed, by name.
+   * @param only names of those that are needed; the others may be left out
+   */
+  layer(layer: number, only?: readonly string[]): Promise<Map<string, Directions>>;
 }

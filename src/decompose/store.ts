@@ -1,16 +1,21 @@
-/** Decompositions on disk: one safetensors file a layer, named by content, checked on every load. */
+/** Decompositions on disk: one safetensors file a layer, named by content, checked as it is read. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { openSafetensors } from '../formats/safetensors.js';
+import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import type { Component } from '../models/components.js';
 import type { Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
-const CODE_VERSION = 1;
+const CODE_VERSION = 2;
+
+export const STORE_DTYPES = ['f32', 'f16'] as const;
+
+/** Number format of u and vt. f16 takes half the disk and rounds each entry by up to 5e-4 of itself. */
+export type StoreDtype = (typeof STORE_DTYPES)[number];
 
 /** What a decomposition depends on. */
 export interface DecompositionIdentity {
@@ -21,17 +26,20 @@ export interface DecompositionIdentity {
   rotaryOffsets: number;
 }
 
-/** 32 hex digits that name a decomposition. */
-export function decompositionKey(identity: DecompositionIdentity): string {
-  return createHash('sha256')
-    .update(JSON.stringify({ ...identity, CODE_VERSION }))
-    .digest('hex')
-    .slice(0, 32);
-}
-
 export class DecompositionStore {
   /** @param folder holds one folder a decomposition */
-  constructor(readonly folder: string) {}
+  constructor(
+    readonly folder: string,
+    readonly dtype: StoreDtype = 'f32',
+  ) {}
+
+  /** 32 hex digits that name a decomposition in this number format. */
+  key(identity: DecompositionIdentity): string {
+    return createHash('sha256')
+      .update(JSON.stringify({ ...identity, dtype: this.dtype, CODE_VERSION }))
+      .digest('hex')
+      .slice(0, 32);
+  }
 
   /** Where a layer lies, whether or not it is there. */
   path(key: string, layer: number): string {
@@ -42,33 +50,67 @@ export class DecompositionStore {
     return existsSync(this.path(key, layer));
   }
 
-  async write(key: string, layer: number, directions: readonly Directions[]): Promise<void> {
-    const tensors = new Map<string, TensorData>();
-    const hash = createHash('sha256');
-    for (const { component, u, s, vt } of directions) {
-      const { name, rows, cols, rank } = component;
-      hash.update(bytes(u)).update(bytes(s)).update(bytes(vt));
-      tensors.set(`${name}.u`, { dtype: 'F32', shape: [rows, rank], data: u });
-      tensors.set(`${name}.s`, { dtype: 'F32', shape: [rank], data: s });
-      tensors.set(`${name}.vt`, { dtype: 'F32', shape: [rank, cols], data: vt });
-    }
-    await mkdir(join(this.folder, key), { recursive: true });
-    await writeSafetensors(this.path(key, layer), tensors, {
-      format: 'orthoscope-directions',
-      sha256: hash.digest('hex'),
-    });
+  /** Bytes that components take on disk, but for the header. */
+  bytes(components: readonly Component[]): number {
+    const width = this.dtype === 'f16' ? 2 : 4;
+    return components.reduce((sum, { rows, cols, rank }) => sum + rank * (width * (rows + cols) + 8), 0);
   }
 
-  /** The layer's directions, or null if the file is missing or damaged; a damaged file is removed. */
-  async read(
+  /** @throws InputError if the file cannot be written */
+  async write(key: string, layer: number, directions: readonly Directions[]): Promise<void> {
+    const dtype = this.dtype === 'f16' ? 'F16' : 'F32';
+    const tensors = new Map<string, TensorData>();
+    for (const { component, u, s, vt, cluster } of directions) {
+      const { name, rows, cols, rank } = component;
+      tensors.set(`${name}.u`, { dtype, shape: [rows, rank], data: u });
+      tensors.set(`${name}.s`, { dtype: 'F32', shape: [rank], data: s });
+      tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
+      tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: cluster });
+    }
+    await mkdir(join(this.folder, key), { recursive: true });
+    await writeSafetensors(
+      this.path(key, layer),
+      tensors,
+      { format: 'orthoscope-directions' },
+      { checksums: true },
+    );
+  }
+
+  /** Some components of a layer, or null if the file is missing or damaged; a damaged file is removed. */
+  read(
     key: string,
     layer: number,
     components: readonly Component[],
   ): Promise<Map<string, Directions> | null> {
+    return this.readEach(key, layer, components, readDirections);
+  }
+
+  /** Only their clusters, see {@link Directions.cluster}; otherwise as {@link read}. */
+  readClusters(
+    key: string,
+    layer: number,
+    components: readonly Component[],
+  ): Promise<Map<string, Int32Array> | null> {
+    return this.readEach(key, layer, components, readCluster);
+  }
+
+  private async readEach<T>(
+    key: string,
+    layer: number,
+    components: readonly Component[],
+    readOne: (source: TensorSource, component: Component) => Promise<T>,
+  ): Promise<Map<string, T> | null> {
     const path = this.path(key, layer);
     if (!existsSync(path)) return null;
     try {
-      return await readChecked(path, components);
+      const source = await openSafetensors(path);
+      try {
+        const found = new Map<string, T>();
+        for (const component of components) found.set(component.name, await readOne(source, component));
+        return found;
+      } finally {
+        await source.close();
+      }
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       await rm(path, { force: true });
@@ -77,32 +119,29 @@ export class DecompositionStore {
   }
 }
 
-/** @throws InputError if the file breaks the format, lacks a component or fails its checksum */
-async function readChecked(path: string, components: readonly Component[]): Promise<Map<string, Directions>> {
-  const source = await openSafetensors(path);
-  try {
-    const hash = createHash('sha256');
-    const directions = new Map<string, Directions>();
-    for (const component of components) {
-      const [u, s, vt] = [
-        await source.readFloat32(`${component.name}.u`),
-        await source.readFloat32(`${component.name}.s`),
-        await source.readFloat32(`${component.name}.vt`),
-      ];
-      const { rows, cols, rank } = component;
-      if (u.length !== rows * rank || s.length !== rank || vt.length !== rank * cols)
-        throw new InputError(`${path}: "${component.name}" has another shape than the model's`);
-      hash.update(bytes(u)).update(bytes(s)).update(bytes(vt));
-      directions.set(component.name, { component, u, s, vt });
-    }
-    if (hash.digest('hex') !== source.metadata.sha256)
-      throw new InputError(`${path}: its checksum does not hold`);
-    return directions;
-  } finally {
-    await source.close();
-  }
+/** @throws InputError if the file lacks a tensor, or one has another shape or checksum than it should */
+async function readDirections(source: TensorSource, component: Component): Promise<Directions> {
+  const { name, rows, cols, rank } = component;
+  const matrix = async (part: string, shape: number[]) => {
+    checkShape(source, `${name}.${part}`, shape);
+    return source.readFloat32(`${name}.${part}`, { checked: true });
+  };
+  return {
+    component,
+    u: await matrix('u', [rows, rank]),
+    s: await matrix('s', [rank]),
+    vt: await matrix('vt', [rank, cols]),
+    cluster: await readCluster(source, component),
+  };
 }
 
-function bytes(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+async function readCluster(source: TensorSource, { name, rank }: Component): Promise<Int32Array> {
+  checkShape(source, `${name}.cluster`, [rank]);
+  return source.readInt32(`${name}.cluster`, { checked: true });
+}
+
+function checkShape(source: TensorSource, name: string, shape: readonly number[]): void {
+  const found = source.info(name).shape;
+  if (found.join() !== shape.join())
+    throw new InputError(`${source.path}: "${name}" has shape [${found}], the model's is [${shape}]`);
 }

@@ -1,9 +1,12 @@
 /** One open safetensors file: its checked header, and tensors by positioned reads, never the whole file. */
 import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { bf16ToF32, f16ToF32 } from './float-conversion.js';
+import { parseJsonObject } from './json-file.js';
 import {
+  CHECKSUMS,
   elementBytes,
   elementCount,
   type Header,
@@ -21,6 +24,8 @@ export interface ReadOptions {
   shared?: boolean;
   /** Refuses NaN and infinities. */
   finite?: boolean;
+  /** Refuses bytes that do not have the checksum in the file's metadata, or have none there. Whole tensors only. */
+  checked?: boolean;
   /** Reads rows `from` ≤ row < `to` of the first axis only. */
   rows?: [from: number, to: number];
 }
@@ -34,6 +39,8 @@ export interface FileState {
 }
 
 export class SafetensorsFile {
+  private checksums: Map<string, unknown> | undefined;
+
   private constructor(
     readonly path: string,
     readonly header: Header,
@@ -78,9 +85,13 @@ export class SafetensorsFile {
 
   /**
    * A tensor's values, row-major, as float32: F32 as stored, F16 and BF16 exactly, F64 rounded.
-   * @throws InputError if it is missing or of another dtype, or, with `finite`, holds a NaN or an infinity
+   * @throws InputError if it is missing or of another dtype, holds a NaN or an infinity (with `finite`), or does
+   *   not have its checksum (with `checked`)
    */
-  async readFloat32(name: string, { shared, finite, rows }: ReadOptions = {}): Promise<Float32Array> {
+  async readFloat32(
+    name: string,
+    { shared, finite, checked, rows }: ReadOptions = {},
+  ): Promise<Float32Array> {
     const { dtype, shape, start } = this.entry(name);
     if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16' && dtype !== 'F64')
       throw new InputError(
@@ -95,22 +106,36 @@ export class SafetensorsFile {
     const count = (to - from) * rowElements;
     const out = new Float32Array(shared ? new SharedArrayBuffer(count * 4) : new ArrayBuffer(count * 4));
     const first = start + from * rowElements * width;
-    if (dtype === 'F32') {
-      await readFully(this.handle, new Uint8Array(out.buffer), first, this.path);
-      if (finite) this.checkFinite(name, out, 0);
-      return out;
-    }
-    const chunk = new ArrayBuffer(Math.min(CHUNK_BYTES, count * width));
+    let sum = 0;
+    // F32 goes straight to its place; what must be converted, in pieces.
+    const chunk = dtype === 'F32' ? out.buffer : new ArrayBuffer(Math.min(CHUNK_BYTES, count * width));
     for (let done = 0; done < count; done += chunk.byteLength / width) {
       const length = Math.min(chunk.byteLength / width, count - done);
       const target = out.subarray(done, done + length);
-      await readFully(this.handle, new Uint8Array(chunk, 0, length * width), first + done * width, this.path);
+      const bytes = new Uint8Array(chunk, 0, length * width);
+      await readFully(this.handle, bytes, first + done * width, this.path);
+      if (checked) sum = crc32(bytes, sum);
       if (dtype === 'F16') f16ToF32(new Uint16Array(chunk, 0, length), target);
       else if (dtype === 'BF16') bf16ToF32(new Uint16Array(chunk, 0, length), target);
-      else target.set(new Float64Array(chunk, 0, length));
+      else if (dtype === 'F64') target.set(new Float64Array(chunk, 0, length));
       if (finite) this.checkFinite(name, target, done);
     }
+    if (checked) this.checkSum(name, sum);
     return out;
+  }
+
+  /**
+   * An I32 tensor's values, row-major.
+   * @throws InputError if it is missing, of another dtype, or does not have its checksum (with `checked`)
+   */
+  async readInt32(name: string, { checked }: Pick<ReadOptions, 'checked'> = {}): Promise<Int32Array> {
+    const { dtype, start, end } = this.entry(name);
+    if (dtype !== 'I32')
+      throw new InputError(`${this.path}: tensor "${name}" has dtype ${dtype}; I32 is expected`);
+    const bytes = new Uint8Array(end - start);
+    await readFully(this.handle, bytes, start, this.path);
+    if (checked) this.checkSum(name, crc32(bytes));
+    return new Int32Array(bytes.buffer);
   }
 
   /** A tensor's bytes as stored, in order; each piece is valid until the next is asked for. */
@@ -128,6 +153,12 @@ export class SafetensorsFile {
     return this.handle.close();
   }
 
+  private checkSum(name: string, sum: number): void {
+    this.checksums ??= parseChecksums(this.header.metadata[CHECKSUMS], this.path);
+    if (this.checksums.get(name) !== sum)
+      throw new InputError(`${this.path}: tensor "${name}" does not have its checksum; the file is damaged`);
+  }
+
   private checkFinite(name: string, values: Float32Array, offset: number): void {
     for (let i = 0; i < values.length; i++)
       // True for NaN and both infinities, in one subtraction.
@@ -136,6 +167,11 @@ export class SafetensorsFile {
           `${this.path}: tensor "${name}" holds ${values[i]} at index ${offset + i}; the weights are damaged or their training diverged`,
         );
   }
+}
+
+function parseChecksums(text: string | undefined, path: string): Map<string, unknown> {
+  if (text === undefined) throw new InputError(`${path}: has no checksums`);
+  return new Map(Object.entries(parseJsonObject(text, `${path}: checksums`)));
 }
 
 /** Fills `target` from byte `position` on, in pieces that one read call can take. */

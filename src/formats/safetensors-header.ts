@@ -51,6 +51,9 @@ export interface Header {
 /** Bytes in front of the header: its length, as a 64-bit integer. */
 export const LENGTH_BYTES = 8;
 
+/** Metadata entry of our own: a JSON object with the CRC-32 of each tensor's bytes, by name. */
+export const CHECKSUMS = 'crc32';
+
 /** The format's own limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
 

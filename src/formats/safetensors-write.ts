@@ -1,8 +1,9 @@
 /** Writes safetensors files: same tensors and metadata, same bytes. */
+import { crc32 } from 'node:zlib';
 import { InputError } from '../errors.js';
 import { writeAtomically } from './atomic-file.js';
 import { f32ToBf16, f32ToF16 } from './float-conversion.js';
-import { elementCount, LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors-header.js';
+import { CHECKSUMS, elementCount, LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors-header.js';
 
 interface FloatTensor {
   /** F16 and BF16 are rounded to nearest, ties to even. */
@@ -26,6 +27,11 @@ interface LongTensor {
 
 export type TensorData = FloatTensor | IntegerTensor | LongTensor;
 
+export interface WriteOptions {
+  /** Adds each tensor's CRC-32 to the metadata, for reads with `checked`. */
+  checksums?: boolean;
+}
+
 /**
  * Writes tensors, whole file or nothing. They are laid out by element size, largest first, then by name,
  * as the format's own library does, so that each lies on a multiple of its element size.
@@ -36,14 +42,18 @@ export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, TensorData>,
   metadata: Readonly<Record<string, string>> = {},
+  { checksums = false }: WriteOptions = {},
 ): Promise<void> {
   const ordered = [...tensors].sort(
     ([nameA, a], [nameB, b]) => WIDTHS[b.dtype] - WIDTHS[a.dtype] || (nameA < nameB ? -1 : 1),
   );
-  const header = encodeHeader(ordered, metadata, path);
+  const stored = ordered.map(([, tensor]) => storedBytes(tensor));
+  const sums = () => Object.fromEntries(ordered.map(([name], i) => [name, crc32(stored[i]!)]));
+  const described = checksums ? { ...metadata, [CHECKSUMS]: JSON.stringify(sums()) } : metadata;
+  const header = encodeHeader(ordered, described, path);
   await writeAtomically(path, async (handle) => {
     await handle.writeFile(header);
-    for (const [, tensor] of ordered) await handle.writeFile(storedBytes(tensor));
+    for (const bytes of stored) await handle.writeFile(bytes);
   });
 }
 

@@ -21,11 +21,10 @@ export interface TensorSource {
   has(name: string): boolean;
   /** @throws InputError if there is no such tensor */
   info(name: string): TensorInfo;
-  /**
-   * A tensor's values, row-major, as float32: F32 as stored, F16 and BF16 exactly, F64 rounded.
-   * @throws InputError if it is missing or of another dtype, or, with `finite`, holds a NaN or an infinity
-   */
+  /** See {@link SafetensorsFile.readFloat32}. */
   readFloat32(name: string, options?: ReadOptions): Promise<Float32Array>;
+  /** See {@link SafetensorsFile.readInt32}. */
+  readInt32(name: string, options?: Pick<ReadOptions, 'checked'>): Promise<Int32Array>;
   /**
    * SHA-256, hex, of names, dtypes, shapes and bytes in name order: the same however the tensors are
    * sharded. Remembered in the cache folder until a file's size, time or inode changes.
@@ -105,6 +104,7 @@ function tensorSource(
       return { dtype, shape: [...shape] };
     },
     readFloat32: async (name, options) => owner(name).readFloat32(name, options),
+    readInt32: async (name, options) => owner(name).readInt32(name, options),
     contentHash: (call) =>
       contentHash(
         tensors,

@@ -18,14 +18,14 @@ export interface Kernels {
    * Thin singular value decomposition of A [rows, cols], rank = min(rows, cols). Of each direction's two signs
    * the one is taken that makes the largest entry of u_k in magnitude (the first, if several are within 1e-6 of
    * it) positive. Singular values below max(rows, cols) · 2⁻⁵² · s₀ come out as zero.
-   * @throws InputError if A holds NaN or infinity, or needs more memory than there is
+   * @throws InputError if A holds NaN or infinity, σ₀ is beyond float32, or A needs more memory than there is
    * @throws RangeError if an array's length does not fit the shape
    */
   svd(a: Float32Array, rows: number, cols: number, out?: ThinSvd): ThinSvd;
 
   /**
    * As {@link svd}, of A [rows, inner] · B [inner, cols], rank = min(rows, inner, cols). The product is not formed
-   * where `inner` is the smallest of the three.
+   * where `inner` is the smallest of the three. Errors are relative to ‖A‖‖B‖, in double precision.
    */
   svdOfProduct(
     a: Float32Array,
@@ -40,9 +40,14 @@ export interface Kernels {
   gemm<T extends Float32Array | Float64Array>(a: T, b: T, shape: ProductShape, out?: T): T;
 
   /**
-   * Coefficients of rows on directions: ([1, X] u) diag(s) where u has a row more than X has columns (the bias
-   * row, first), (X u) diag(s) where it has not.
+   * Scores of rows on directions, what a masked forward pass calls σ_k · [1, x]·u_k: ([1, X] u) diag(s) where u has a
+   * row more than X has columns (the bias row, first), (X u) diag(s) where it has not. In f32 throughout; errors are
+   * below width · 2⁻²³ · Σ|x||u|σ. One product of [rows, width] by [width, rank], at the speed of {@link gemm} for
+   * rows in the hundreds; u and s are scaled and packed anew in every call, so give many rows at once.
    * @param x [rows, width], without the leading one
+   * @param directions.u [width + 1 or width, rank], row-major: `Directions.u` as it is; for the keys' side of QK give
+   *   vt transposed
+   * @param directions.s [rank]; ones give plain coefficients [1, x]·u_k
    * @returns [rows, rank]
    */
   project(

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { builtFile } from '../built-file.js';
 import { InputError } from '../errors.js';
 import type { Kernels, ProductShape } from './contract.js';
-import { gemmTarget, productSvdTarget, projectionTarget, svdTarget } from './shapes.js';
+import { checkSigma, gemmTarget, productSvdTarget, projectionTarget, svdTarget } from './shapes.js';
 import type { ThinSvd } from './thin-svd.js';
 
 /** `relaxed` fuses multiply and add into one rounding; `simd` runs wherever WebAssembly has SIMD. */
@@ -126,7 +126,7 @@ export class WasmKernels implements Kernels {
     const result = gemmTarget(a, b, shape, out);
     const { rows, inner, cols, transposeA = false, transposeB = false } = shape;
     return this.#scoped(`a product of ${rows} × ${inner} and ${inner} × ${cols}`, () => {
-      const c = this.#wasm.allocate(result.byteLength);
+      const c = this.#allocate(result.byteLength);
       const gemm = a instanceof Float32Array ? this.#wasm.gemmF32 : this.#wasm.gemmF64;
       gemm(transposeA, transposeB, rows, cols, inner, this.#copyIn(a), this.#copyIn(b), c);
       this.#copyOut(c, result);
@@ -142,7 +142,7 @@ export class WasmKernels implements Kernels {
   ): Float32Array {
     const { width, rank, bias, result } = projectionTarget(x, rows, directions, out);
     return this.#scoped(`projecting ${rows} rows on ${rank} directions`, () => {
-      const to = this.#wasm.allocate(result.byteLength);
+      const to = this.#allocate(result.byteLength);
       const [u, s] = [this.#copyIn(directions.u), this.#copyIn(directions.s)];
       this.#wasm.project(rows, width, rank, bias, this.#copyIn(x), u, s, to);
       this.#copyOut(to, result);
@@ -162,14 +162,15 @@ export class WasmKernels implements Kernels {
 
   #decompose(what: string, result: ThinSvd, run: (u: number, s: number, vt: number) => number): ThinSvd {
     return this.#scoped(`decomposing ${what}`, () => {
-      const u = this.#wasm.allocate(result.u.byteLength);
-      const s = this.#wasm.allocate(result.s.byteLength);
-      const vt = this.#wasm.allocate(result.vt.byteLength);
+      const u = this.#allocate(result.u.byteLength);
+      const s = this.#allocate(result.s.byteLength);
+      const vt = this.#allocate(result.vt.byteLength);
       if (!run(u, s, vt))
         throw new InputError(`${what} to decompose holds NaN or infinity; repair the weights`);
       this.#copyOut(u, result.u);
       this.#copyOut(s, result.s);
       this.#copyOut(vt, result.vt);
+      checkSigma(what, result);
       return result;
     });
   }
@@ -190,8 +191,14 @@ export class WasmKernels implements Kernels {
     }
   }
 
+  /** Addresses come back signed; those of the upper half of the memory are negative. */
+  #allocate(bytes: number): number {
+    if (bytes >= 2 ** 32) throw new WebAssembly.RuntimeError('no such address');
+    return this.#wasm.allocate(bytes) >>> 0;
+  }
+
   #copyIn(array: Float32Array | Float64Array): number {
-    const pointer = this.#wasm.allocate(array.byteLength);
+    const pointer = this.#allocate(array.byteLength);
     this.#view(pointer, array).set(array);
     return pointer;
   }

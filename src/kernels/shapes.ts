@@ -1,4 +1,5 @@
-/** Checks the arguments of each kernel, in one place for every set of kernels, and makes room for its result. */
+/** Checks arguments and results of each kernel, in one place for every set of kernels, and makes room for results. */
+import { InputError } from '../errors.js';
 import type { ProductShape } from './contract.js';
 import { allocateThinSvd, type ThinSvd } from './thin-svd.js';
 
@@ -58,6 +59,12 @@ export function projectionTarget(
   const result = out ?? new Float32Array(rows * rank);
   checkLength('the result', result, rows, rank);
   return { width, rank, bias, result };
+}
+
+/** @throws InputError if σ₀ is too large for float32: entries near its limit, or a product of large factors */
+export function checkSigma(what: string, { s }: ThinSvd): void {
+  if (!Number.isFinite(s[0]))
+    throw new InputError(`${what} to decompose has a singular value beyond 3.4e38; repair the weights`);
 }
 
 function thinSvdTarget(rows: number, cols: number, rank: number, out: Out): ThinSvd {

@@ -32,3 +32,11 @@ export function clusters(s: Float32Array, gap = 1e-4): Int32Array {
   }
   return cluster;
 }
+
+/** How many clusters have more than one direction, and how many directions those hold together. */
+export function countClustered(cluster: Int32Array): { clusters: number; directions: number } {
+  const sizes = new Map<number, number>();
+  for (const id of cluster) sizes.set(id, (sizes.get(id) ?? 0) + 1);
+  const several = [...sizes.values()].filter((size) => size > 1);
+  return { clusters: several.length, directions: several.reduce((sum, size) => sum + size, 0) };
+}

@@ -1,6 +1,4 @@
 /** Decompositions spread over worker threads. */
-import { availableParallelism } from 'node:os';
-import { InputError } from '../errors.js';
 import { productSvdTarget, svdTarget } from '../kernels/shapes.js';
 import type { ThinSvd } from '../kernels/thin-svd.js';
 import type { ProductJob, SvdJob } from './jobs.js';
@@ -26,20 +24,6 @@ export interface Pool {
   ): Promise<ThinSvd>;
   /** Waits for what runs, then ends the threads. */
   close(): Promise<void>;
-}
-
-/**
- * How many workers stay below `limit` bytes if each may have to do a job of `job` bytes (see src/kernels/cost.ts):
- * a thread keeps the memory of its largest job.
- * @throws InputError if one is too many already
- */
-export function workersWithin(limit: number, job: number, workers = availableParallelism()): number {
-  const fitting = Math.min(workers, Math.floor(limit / job));
-  if (fitting >= 1) return fitting;
-  const [needed, given] = [job, limit].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
-  throw new InputError(
-    `the largest matrix needs ${needed} to decompose, the memory limit is ${given}; raise it`,
-  );
 }
 
 /**

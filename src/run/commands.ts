@@ -14,12 +14,13 @@ import type { LongCall } from '../progress.js';
 import { writeReport } from '../report/write-report.js';
 import type { Split } from '../tasks/task.js';
 import { type DataRequest, loadData, type RunData } from './data.js';
+import { checkedKinds } from './decomposition.js';
 import { evaluateSplits } from './evaluation.js';
 import { loadMasks } from './masks.js';
 import { concluding, newManifest, timed } from './session.js';
 import { type Subject, type SubjectOptions, withSubject } from './subject.js';
 import { trainInto } from './training.js';
-import { checkedKinds, openWorkbench, type Workbench, type WorkbenchOptions } from './workbench.js';
+import { openWorkbench, type Workbench, type WorkbenchOptions } from './workbench.js';
 
 /** What every command needs to know about model and masking. */
 export interface CommonSettings
@@ -156,7 +157,7 @@ async function begin(
     kinds: checkedKinds(subject.model, common.components),
   };
   for (const pairs of Object.values(data.splits)) checkPairs(pairs, requirements);
-  const { model: _model, store: _store, workers: _workers, ...determining } = common;
+  const { model: _model, store: _store, workers: _workers, memory: _memory, ...determining } = common;
   const settings = { ...determining, ...options.train, ...options.evaluate, data: options.data };
   const manifest = await newManifest({ command, settings, seed: common.seed, subject, data });
   await findRun(out, manifest, { resume });

@@ -1,11 +1,10 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
 import { InterruptedError } from '../../src/errors.js';
 import type { Model } from '../../src/models/weights.js';
-import { openPool, type Pool } from '../../src/pool/pool.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
@@ -14,14 +13,11 @@ import { writeRandomGpt2 } from '../support/random-gpt2.js';
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
 let model: Model;
-let pool: Pool;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), { layers: 3 });
   model = await openForTest(join(folder, 'model'));
-  pool = openPool({ workers: 2 });
 });
-afterAll(() => pool.close());
 
 const storeIn = (name: string) => new DecompositionStore(join(folder, name));
 
@@ -32,10 +28,10 @@ function layerFile(store: DecompositionStore, layer: number): string {
 
 it('computes in worker threads what one thread computes, and loads it the second time', async () => {
   const store = storeIn('a');
-  const first = await decompose(model, { store, pool });
+  const first = await decompose(model, { store, workers: 2 });
   expect(first.computed).toBe(3);
   const alone = await decomposed(model);
-  const second = await decompose(model, { store, pool });
+  const second = await decompose(model, { store, workers: 2 });
   expect(second.computed).toBe(0);
   for (let layer = 0; layer < 3; layer++)
     for (const [name, { u, s, vt, component }] of await second.layer(layer)) {
@@ -49,7 +45,7 @@ it('computes in worker threads what one thread computes, and loads it the second
 
 it('notices a damaged or cut entry and computes it anew', async () => {
   const store = storeIn('b');
-  const decomposition = await decompose(model, { store, pool });
+  const decomposition = await decompose(model, { store, workers: 2 });
   const wanted = await decomposition.layer(1);
   const path = layerFile(store, 1);
   const damages: (() => void)[] = [
@@ -64,7 +60,7 @@ it('notices a damaged or cut entry and computes it anew', async () => {
   for (const damage of damages) {
     damage();
     expect(await decomposition.layer(1)).toEqual(wanted);
-    expect((await decompose(model, { store, pool })).computed).toBe(0);
+    expect((await decompose(model, { store, workers: 2 })).computed).toBe(0);
   }
 });
 
@@ -72,9 +68,9 @@ it('keeps entries of other forms and other components apart', async () => {
   const store = storeIn('c');
   const folded = await openForTest(join(folder, 'model'), 'folded');
   const keys = [
-    (await decompose(model, { store, pool })).key,
-    (await decompose(folded, { store, pool })).key,
-    (await decompose(model, { store, pool, kinds: ['qk'] })).key,
+    (await decompose(model, { store, workers: 2 })).key,
+    (await decompose(folded, { store, workers: 2 })).key,
+    (await decompose(model, { store, workers: 2, kinds: ['qk'] })).key,
   ];
   expect(new Set(keys).size).toBe(3);
 });
@@ -84,14 +80,14 @@ it('interrupted, leaves finished layers usable', async () => {
   const abort = new AbortController();
   const interrupted = decompose(model, {
     store,
-    pool,
+    workers: 2,
     signal: abort.signal,
     onProgress: ({ done }) => {
       if (done === 10) abort.abort();
     },
   });
   await expect(interrupted).rejects.toThrow(InterruptedError);
-  const { computed } = await decompose(model, { store, pool });
+  const { computed } = await decompose(model, { store, workers: 2 });
   expect(computed).toBeGreaterThan(0);
   expect(computed).toBeLessThanOrEqual(3);
   const files = readdirSync(join(store.folder, readdirSync(store.folder)[0]!));

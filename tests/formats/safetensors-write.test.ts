@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
@@ -72,4 +72,59 @@ it('refuses data that does not fill its shape, and leaves nothing behind', async
     InputError,
   );
   expect(readdirSync(folder)).toEqual(['a.safetensors']);
+});
+
+describe('checksums', () => {
+  const TENSORS = new Map<string, TensorData>([
+    ['f', { dtype: 'F32', shape: [3], data: Float32Array.of(1, -2, 3) }],
+    ['h', { dtype: 'F16', shape: [2], data: Float32Array.of(0.1, 2) }],
+    ['i', { dtype: 'I32', shape: [2], data: Int32Array.of(-1, 7) }],
+  ]);
+
+  it('are written on request and held to by checked reads', async () => {
+    await writeSafetensors(path, TENSORS, { a: '1' }, { checksums: true });
+    const source = await openSafetensors(path);
+    // By Python's zlib.crc32.
+    expect(JSON.parse(source.metadata.crc32!)).toMatchObject({ f: 0x3e82623 });
+    expect(source.metadata.a).toBe('1');
+    expect([...(await source.readFloat32('f', { checked: true }))]).toEqual([1, -2, 3]);
+    expect((await source.readFloat32('h', { checked: true }))[1]).toBe(2);
+    expect([...(await source.readInt32('i', { checked: true }))]).toEqual([-1, 7]);
+    await source.close();
+  });
+
+  it('refuse a tensor with a flipped bit, and no other', async () => {
+    await writeSafetensors(path, TENSORS, {}, { checksums: true });
+    const whole = readFileSync(path);
+    const data = 8 + Number(whole.readBigUInt64LE());
+    // F32 and I32 come first, by name, then F16: 12, 8 and 4 bytes.
+    for (const [name, first, bytes] of [
+      ['f', 0, 12],
+      ['i', 12, 8],
+      ['h', 20, 4],
+    ] as const)
+      for (let at = 0; at < bytes; at++) {
+        const damaged = Buffer.from(whole);
+        damaged[data + first + at]! ^= 1 << (at % 8);
+        writeFileSync(path, damaged);
+        const source = await openSafetensors(path);
+        for (const other of ['f', 'h', 'i']) {
+          const read = () =>
+            other === 'i'
+              ? source.readInt32(other, { checked: true })
+              : source.readFloat32(other, { checked: true });
+          if (other === name) await expect(read()).rejects.toThrow(/damaged/);
+          else await read();
+        }
+        await source.close();
+      }
+  });
+
+  it('are missed where a file has none', async () => {
+    await writeSafetensors(path, TENSORS);
+    const source = await openSafetensors(path);
+    await expect(source.readFloat32('f', { checked: true })).rejects.toThrow(/has no checksums/);
+    await expect(source.readInt32('f')).rejects.toThrow(/dtype F32; I32 is expected/);
+    await source.close();
+  });
 });

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import { openPool, workersWithin } from '../../src/pool/pool.js';
+import { openPool } from '../../src/pool/pool.js';
 import { gaussian } from '../kernels/helpers.js';
 
 // Threads run the built worker, dist/src/pool/worker.js: `npm test` builds it first.
@@ -61,17 +61,5 @@ describe('openPool', () => {
   it('refuses a number of workers that is none', () => {
     for (const workers of [0, -1, 1.5, Number.NaN])
       expect(() => openPool({ workers })).toThrow(/give a whole number from 1 up/);
-  });
-});
-
-describe('workersWithin', () => {
-  it('takes as many as fit, and no more than there are', () => {
-    expect(workersWithin(1000, 300, 8)).toBe(3);
-    expect(workersWithin(1e9, 300, 8)).toBe(8);
-  });
-
-  it('says what is missing where not even one fits', () => {
-    expect(() => workersWithin(2 ** 20, 3 * 2 ** 20, 8)).toThrow(/needs 3 MiB.*limit is 1 MiB/);
-    expect(() => workersWithin(2 ** 20, 3 * 2 ** 20, 8)).toThrow(InputError);
   });
 });

@@ -47,7 +47,13 @@ function settingsOf(command: string): Manifest['settings'] {
       throw new Error(message);
     })
     .parseSync() as Flags;
-  const { model: _model, store: _store, workers: _workers, ...common } = commonSettings(flags, model!);
+  const {
+    model: _model,
+    store: _store,
+    workers: _workers,
+    memory: _memory,
+    ...common
+  } = commonSettings(flags, model!);
   return { ...common, ...trainSettingsOf(flags), ...evaluateSettingsOf(flags), data: dataRequest(flags) };
 }
 
@@ -71,6 +77,7 @@ describe.skipIf(process.platform === 'win32')(
           patience: 3,
           rank: 16,
           basis: 'random',
+          storeDtype: 'f16',
           basisSeed: -2,
           threshold: 0.25,
           data: {

@@ -181,6 +181,7 @@ function manifest(): Manifest {
       components: null,
       seed: 7,
       engine: 'auto',
+      storeDtype: 'f32',
       basis: 'svd',
       basisSeed: 0,
       positions: 'last',

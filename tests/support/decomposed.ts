@@ -3,6 +3,7 @@ import { type Basis, inRandomBasis, SVD_BASIS } from '../../src/decompose/basis.
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
 import { factorsOf } from '../../src/decompose/factors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
+import { clusters } from '../../src/kernels/thin-svd.js';
 import { listComponents } from '../../src/models/components.js';
 import type { LayerWeights, Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
@@ -24,7 +25,7 @@ export async function decomposed(model: Model, { basis, basisSeed }: Basis = SVD
   for (const component of listComponents(architecture)) {
     const { a, b, rows, inner, cols } = factorsOf(component, layers[component.layer]!, architecture);
     const svd = b ? kernels.svdOfProduct(a, b, rows, inner, cols) : kernels.svd(a, rows, cols);
-    const singular = { component, ...svd };
+    const singular = { component, ...svd, cluster: clusters(svd.s) };
     directions.set(
       component.name,
       basis === 'svd'

@@ -1,7 +1,7 @@
 /** The plain references as a set of kernels, so that one test suite holds for them and for both builds. */
 import { InputError } from '../../errors.js';
 import type { Kernels } from '../contract.js';
-import { gemmTarget, productSvdTarget, projectionTarget, svdTarget } from '../shapes.js';
+import { checkSigma, gemmTarget, productSvdTarget, projectionTarget, svdTarget } from '../shapes.js';
 import { referenceProduct, referenceProjection } from './products.js';
 import { referenceSvd } from './svd.js';
 
@@ -9,13 +9,18 @@ export const referenceKernels: Kernels = {
   svd(a, rows, cols, out) {
     const result = svdTarget(a, rows, cols, out);
     checkFinite(a);
-    return referenceSvd(a, rows, cols, result);
+    checkSigma('the matrix', referenceSvd(a, rows, cols, result));
+    return result;
   },
 
   svdOfProduct(a, b, rows, inner, cols, out) {
     const result = productSvdTarget(a, b, rows, inner, cols, out);
     checkFinite(a, b);
-    return referenceSvd(referenceProduct(a, b, { rows, inner, cols }), rows, cols, result);
+    checkSigma(
+      'the product',
+      referenceSvd(referenceProduct(a, b, { rows, inner, cols }), rows, cols, result),
+    );
+    return result;
   },
 
   gemm(a, b, shape, out) {
