@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
-import { InterruptedError } from '../../src/errors.js';
+import { InputError, InterruptedError } from '../../src/errors.js';
+import { clusters } from '../../src/kernels/thin-svd.js';
 import type { Model } from '../../src/models/weights.js';
+import type { ProgressEvent } from '../../src/progress.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
@@ -20,6 +22,14 @@ beforeAll(async () => {
 });
 
 const storeIn = (name: string) => new DecompositionStore(join(folder, name));
+
+/** Same length, so that only the header changes. */
+function renameTensor(path: string, name: string, to: string): void {
+  writeFileSync(
+    path,
+    Buffer.from(readFileSync(path, 'latin1').replace(`"${name}":{`, `"${to}":{`), 'latin1'),
+  );
+}
 
 /** Path of the only decomposition's layer file. */
 function layerFile(store: DecompositionStore, layer: number): string {
@@ -43,6 +53,70 @@ it('computes in worker threads what one thread computes, and loads it the second
     }
 });
 
+it('reads what is stored without asking for the weights', async () => {
+  const store = storeIn('a');
+  const layer = () => Promise.reject(new Error('the weights were asked for'));
+  const decomposition = await decompose({ ...model, layer }, { store, workers: 1 });
+  expect(decomposition.computed).toBe(0);
+  expect((await decomposition.layer(2)).size).toBe(6);
+});
+
+it('reads single components and clusters when asked for', async () => {
+  const store = storeIn('a');
+  const decomposition = await decompose(model, { store, workers: 2 });
+  const whole = await decomposition.layer(1);
+  const one = await decomposition.layer(1, ['L1H1.ov']);
+  expect([...one.keys()]).toEqual(['L1H1.ov']);
+  expect(one.get('L1H1.ov')).toEqual(whole.get('L1H1.ov'));
+  const components = [...whole.values()].map(({ component }) => component);
+  const recorded = await store.readClusters(decomposition.key, 1, components);
+  for (const [name, { s, cluster }] of whole) {
+    expect(cluster).toEqual(clusters(s));
+    expect(recorded!.get(name)).toEqual(cluster);
+  }
+});
+
+it('keeps σ whole and rounds vectors where it stores f16', async () => {
+  const [single, half] = [storeIn('a'), new DecompositionStore(join(folder, 'a'), 'f16')];
+  const exact = await (await decompose(model, { store: single, workers: 2 })).layer(0);
+  const rounded = await (await decompose(model, { store: half, workers: 2 })).layer(0);
+  for (const [name, { u, s, vt, cluster }] of exact) {
+    const found = rounded.get(name)!;
+    expect(found.s).toEqual(s);
+    expect(found.cluster).toEqual(cluster);
+    for (const [a, b] of [
+      [u, found.u],
+      [vt, found.vt],
+    ] as const)
+      a.forEach((x, i) => expect(Math.abs(x - b[i]!)).toBeLessThanOrEqual(2 ** -11 * Math.abs(x) + 2 ** -25));
+  }
+});
+
+it('reports components one by one, and shares of the work that add up', async () => {
+  const events: ProgressEvent[] = [];
+  await decompose(model, {
+    store: storeIn('e'),
+    workers: 2,
+    onProgress: (event) => events.push(event),
+  });
+  expect(events.map(({ done }) => done)).toEqual(Array.from({ length: 3 * 6 + 1 }, (_, i) => i));
+  const shares = events.map(({ share }) => share!);
+  for (let i = 1; i < shares.length; i++) expect(shares[i]).toBeGreaterThan(shares[i - 1]!);
+  expect(shares[0]).toBe(0);
+  expect(shares.at(-1)).toBeCloseTo(1, 12);
+});
+
+it('stops everything when one layer fails, and says why', async () => {
+  const broken: Model = {
+    ...model,
+    layer: async (layer) => {
+      if (layer === 1) throw new InputError('layer 1 is damaged');
+      return model.layer(layer);
+    },
+  };
+  await expect(decompose(broken, { store: storeIn('f'), workers: 1 })).rejects.toThrow('layer 1 is damaged');
+});
+
 it('notices a damaged or cut entry and computes it anew', async () => {
   const store = storeIn('b');
   const decomposition = await decompose(model, { store, workers: 2 });
@@ -55,6 +129,7 @@ it('notices a damaged or cut entry and computes it anew', async () => {
       writeFileSync(path, bytes);
     },
     () => truncateSync(path, statSync(path).size - 4),
+    () => renameTensor(path, 'L1H0.qk.cluster', 'L1H0.qk.clusteR'),
     () => writeFileSync(path, 'nothing of the kind'),
   ];
   for (const damage of damages) {

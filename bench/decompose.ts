@@ -1,0 +1,206 @@
+/**
+ * How long a model of GPT-2 small's shape takes to decompose and to load: `node dist/bench/decompose.js [--json]`, after
+ * `npm run build`. Writes the model (weights by seed) and its stores to a temporary folder, 2 GB. Everything is measured in
+ * a process of its own, from the opened model to the last file on disk; times are the best of two. What was stored is
+ * checked before any time counts. With a Python that has numpy (PYTHON names it, `python3` otherwise) the same
+ * shapes are given to its LAPACK.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { decompose } from '../src/decompose/decompose.js';
+import { factorsOf } from '../src/decompose/factors.js';
+import { DecompositionStore, type StoreDtype } from '../src/decompose/store.js';
+import { loadKernels } from '../src/kernels/kernels.js';
+import { type Kind, kindsOf } from '../src/models/components.js';
+import { openModel } from '../src/models/open-model.js';
+import { orthogonality, residual } from './accuracy.js';
+import { writeGpt2Small } from './gpt2-folder.js';
+
+/** The issue's bounds on what is stored: relative residual, and largest row sum of U^T U − I. */
+const BOUND = 2e-6;
+const ATTENTION: readonly Kind[] = ['qk', 'ov'];
+
+/** What one process does. */
+interface Task {
+  model: string;
+  store: string;
+  dtype: StoreDtype;
+  workers: number;
+  kinds?: readonly Kind[];
+  memory?: number;
+  /** Reads all layers after they were found in the store. */
+  load: boolean;
+}
+
+interface Measured {
+  seconds: number;
+  /** Peak resident memory of the process. */
+  peakBytes: number;
+}
+
+interface Lapack {
+  library: string;
+  attention_factored: number;
+  whole_factored: number;
+}
+
+const task = process.argv.indexOf('--task');
+if (task !== -1) console.log(JSON.stringify(await measured(JSON.parse(process.argv[task + 1]!) as Task)));
+else await main();
+
+/** Runs in the measured process. Hashing the weights is not part of it: it is remembered from the first run on. */
+async function measured({ model: folder, store: path, dtype, load, ...options }: Task): Promise<Measured> {
+  const model = await openModel(folder);
+  await model.hash();
+  const started = performance.now();
+  const store = new DecompositionStore(path, dtype);
+  const decomposition = await decompose(model, { store, ...options });
+  if (load && decomposition.computed > 0) throw new Error('the store was not finished');
+  if (load) for (let layer = 0; layer < model.architecture.nLayers; layer++) await decomposition.layer(layer);
+  const seconds = (performance.now() - started) / 1000;
+  await model.close();
+  return { seconds, peakBytes: process.resourceUsage().maxRSS * 1024 };
+}
+
+async function main(): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
+  process.env.ORTHOSCOPE_CACHE = join(scratch, 'cache');
+  try {
+    const model = join(scratch, 'model');
+    await writeGpt2Small(model);
+    let stores = 0;
+    const best = (options: Partial<Task>): Measured & { store: string } => {
+      const runs = [0, 1].map(() => {
+        const store = options.store ?? join(scratch, `store-${stores++}`);
+        return { store, ...inProcess({ model, store, dtype: 'f32', workers: 2, load: false, ...options }) };
+      });
+      for (const { store } of runs.slice(1)) if (!options.load) rmSync(store, { recursive: true });
+      const seconds = Math.min(...runs.map((run) => run.seconds));
+      const peakBytes = Math.max(...runs.map((run) => run.peakBytes));
+      return { seconds, peakBytes, store: runs[0]!.store };
+    };
+    const two = best({});
+    const accuracy = await checkStore(model, two.store);
+    const one = best({ workers: 1 });
+    const attention = best({ kinds: ATTENTION });
+    const bounded = best({ memory: 5e8 });
+    const load = best({ store: two.store, load: true });
+    const half = best({ dtype: 'f16' });
+    const loadHalf = best({ store: half.store, dtype: 'f16', load: true });
+    report({
+      machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`,
+      accuracy,
+      two,
+      one,
+      speedup: one.seconds / two.seconds,
+      attention,
+      bounded,
+      load,
+      storeBytes: folderBytes(two.store),
+      loadHalf,
+      storeHalfBytes: folderBytes(half.store),
+      lapack: measureLapack(),
+    });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function inProcess(options: Task): Measured {
+  const script = fileURLToPath(import.meta.url);
+  return JSON.parse(
+    execFileSync(process.execPath, [script, '--task', JSON.stringify(options)], { encoding: 'utf8' }),
+  ) as Measured;
+}
+
+/** Largest residual and loss of orthogonality, by kind, of what the store holds for one layer in the middle. */
+async function checkStore(folder: string, path: string): Promise<Record<string, Record<string, number>>> {
+  const layer = 5;
+  const kernels = await loadKernels();
+  const model = await openModel(folder);
+  const { architecture } = model;
+  const weights = await model.layer(layer);
+  const decomposition = await decompose(model, { store: new DecompositionStore(path) });
+  if (decomposition.computed > 0) throw new Error('the store was not finished');
+  const found = await decomposition.layer(layer);
+  const accuracy: Record<string, Record<string, number>> = {};
+  for (const kind of kindsOf(architecture)) {
+    const worst = { residual: 0, orthogonality: 0 };
+    for (const directions of found.values()) {
+      if (directions.component.kind !== kind) continue;
+      const factors = factorsOf(directions.component, weights, architecture);
+      worst.residual = Math.max(worst.residual, residual(kernels, factors, directions));
+      worst.orthogonality = Math.max(worst.orthogonality, orthogonality(kernels, directions));
+    }
+    if (!(worst.residual <= BOUND && worst.orthogonality <= BOUND))
+      throw new Error(`${kind}: ${JSON.stringify(worst)}, bound ${BOUND}`);
+    accuracy[kind] = worst;
+  }
+  await model.close();
+  return accuracy;
+}
+
+function folderBytes(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
+/** The same shapes through numpy's LAPACK, or null where there is none. */
+function measureLapack(): Lapack | null {
+  const script = fileURLToPath(new URL('../../bench/peers/lapack.py', import.meta.url));
+  const python = process.env.PYTHON ?? 'python3';
+  try {
+    execFileSync(python, ['-c', 'import numpy'], { stdio: 'ignore' });
+  } catch {
+    return null;
+  }
+  return JSON.parse(execFileSync(python, [script], { encoding: 'utf8' })) as Lapack;
+}
+
+interface Result {
+  machine: string;
+  accuracy: Record<string, Record<string, number>>;
+  two: Measured;
+  one: Measured;
+  speedup: number;
+  attention: Measured;
+  /** With 500 MB of memory. */
+  bounded: Measured;
+  load: Measured;
+  storeBytes: number;
+  loadHalf: Measured;
+  storeHalfBytes: number;
+  lapack: Lapack | null;
+}
+
+function report(result: Result): void {
+  if (process.argv.includes('--json')) {
+    console.log(JSON.stringify(result, null, 2));
+    return;
+  }
+  const { machine, accuracy, two, one, attention, bounded, load, loadHalf, lapack } = result;
+  const seconds = (measured: Measured) => `${measured.seconds.toFixed(2)} s`;
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+  console.log(`${machine}\n`);
+  for (const [kind, { residual, orthogonality }] of Object.entries(accuracy))
+    console.log(
+      `${kind.padEnd(8)} residual ${residual!.toExponential(1)}, orthogonality ${orthogonality!.toExponential(1)}`,
+    );
+  console.log(`\nwhole, 2 workers      ${seconds(two)}, at most ${gigabytes(two.peakBytes)} resident`);
+  console.log(`whole, 1 worker       ${seconds(one)}: two are ${result.speedup.toFixed(2)} times as fast`);
+  console.log(`attention, 2 workers  ${seconds(attention)}`);
+  console.log(`whole, --memory 500MB ${seconds(bounded)}, at most ${gigabytes(bounded.peakBytes)} resident`);
+  console.log(`loading               ${seconds(load)}, ${gigabytes(result.storeBytes)} on disk`);
+  console.log(`loading f16           ${seconds(loadHalf)}, ${gigabytes(result.storeHalfBytes)} on disk`);
+  if (!lapack) console.log('\nno Python with numpy here: LAPACK not measured');
+  else
+    console.log(
+      `\n${lapack.library}: whole ${lapack.whole_factored.toFixed(2)} s by factors, ` +
+        `attention ${lapack.attention_factored.toFixed(2)} s; ours takes ` +
+        `${((100 * two.seconds) / lapack.whole_factored).toFixed(0)} % of its time, files included`,
+    );
+}
