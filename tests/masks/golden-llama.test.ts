@@ -5,7 +5,6 @@ import { beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { MaskedModel } from '../../src/masks/masked-model.js';
 import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
-import { openModel } from '../../src/models/open-model.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import {
@@ -17,6 +16,7 @@ import {
   masksAt,
 } from '../support/golden.js';
 import { loadPlain, logitsAfter, rowsOf } from '../support/next-tokens.js';
+import { openForTest } from '../support/open-model.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 const MODEL = 'data/llama-tinystories-656k';
@@ -47,7 +47,7 @@ describeWithShared(MODEL, 'a trained Llama', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      model = await loadPlain(engine(), await openModel(sharedFile(MODEL)));
+      model = await loadPlain(engine(), await openForTest(sharedFile(MODEL)));
     });
 
     for (const expected of cases)
@@ -92,7 +92,7 @@ describeWithShared(GOLDEN, 'golden figures of a Llama', () => {
     let prepared: PreparedPairs;
 
     beforeAll(async () => {
-      const opened = await openModel(sharedFile(MODEL));
+      const opened = await openForTest(sharedFile(MODEL));
       model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
       prepared = await PreparedPairs.prepare(model, goldenPairs(golden), {
         replacement: 'interchange',

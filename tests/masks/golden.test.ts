@@ -9,7 +9,6 @@ import { PRESETS } from '../../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
-import { openForTest } from '../support/open-model.js';
 import {
   expectLossAndGradient,
   type GoldenPrompts,
@@ -19,6 +18,7 @@ import {
   masksAt,
 } from '../support/golden.js';
 import { rowsOf } from '../support/next-tokens.js';
+import { openForTest } from '../support/open-model.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 interface Gpt2Point extends MaskPoint {

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cacheFolder } from '../../src/formats/cache-folder.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import type { MaskedModel } from '../../src/masks/masked-model.js';
-import { openModel } from '../../src/models/open-model.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
+import { openForTest } from '../support/open-model.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 const GOLDEN = 'golden/smollm2-135m/logits.json';
@@ -33,7 +33,7 @@ describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      model = await loadPlain(engine(), await openModel(MODEL));
+      model = await loadPlain(engine(), await openForTest(MODEL));
     });
     afterAll(() => model?.dispose());
 

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { openModel } from '../../src/models/open-model.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
+import { openForTest } from '../support/open-model.js';
 
 const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
 const models = readdirSync(GOLDEN, { withFileTypes: true })
@@ -25,7 +25,7 @@ describeOnEngines('log-probabilities of transformers', (engine) => {
           ids: number[];
           log_softmax: number[];
         }[];
-        const opened = await openModel(folder, form);
+        const opened = await openForTest(folder, form);
         const model = await loadPlain(engine(), opened);
         const found = logSoftmax(
           await logitsAfter(
@@ -34,7 +34,6 @@ describeOnEngines('log-probabilities of transformers', (engine) => {
           ),
         );
         model.dispose();
-        await opened.close();
         cases.forEach(({ log_softmax: wanted }, prompt) => {
           wanted.forEach((value, token) => {
             expect(Math.abs(found[prompt]![token]! - value)).toBeLessThan(2e-4);
@@ -101,12 +100,12 @@ describe('settings that cannot be represented exactly', () => {
       const path = join(copy, 'config.json');
       const config = JSON.parse(readFileSync(path, 'utf8')) as object;
       writeFileSync(path, JSON.stringify({ ...config, ...change }));
-      await expect(openModel(copy)).rejects.toThrow(InputError);
-      await expect(openModel(copy)).rejects.toThrow(message);
+      await expect(openForTest(copy)).rejects.toThrow(InputError);
+      await expect(openForTest(copy)).rejects.toThrow(message);
     });
 
   it('bounds prompts by the sliding window', async () => {
-    expect((await openModel(join(GOLDEN, 'mistral'))).architecture.nPositions).toBe(48);
-    expect((await openModel(join(GOLDEN, 'qwen2'))).architecture.nPositions).toBe(64);
+    expect((await openForTest(join(GOLDEN, 'mistral'))).architecture.nPositions).toBe(48);
+    expect((await openForTest(join(GOLDEN, 'qwen2'))).architecture.nPositions).toBe(64);
   });
 });
