@@ -29,7 +29,10 @@ export const modelFlags = {
     default: 'f32',
     describe: 'Number format of stored directions; f16 takes half the disk and rounds',
   },
-  workers: { type: 'number', describe: 'Threads that decompose (one a core by default)' },
+  workers: {
+    type: 'number',
+    describe: 'Threads that decompose (one a core by default) and, on the wasm engine, train (one)',
+  },
   memory: { type: 'string', describe: 'Most memory to take, e.g. 4GB (no limit by default)' },
   seed: { type: 'number', default: 0, describe: 'Seed of every random choice' },
 } as const satisfies Record<string, Options>;

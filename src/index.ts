@@ -4,7 +4,14 @@ export type { Decomposition, Directions } from './decompose/directions.js';
 export { DecompositionStore } from './decompose/store.js';
 export { type Engine, type EngineChoice, openEngine } from './engine/engine.js';
 export { InputError, InterruptedError } from './errors.js';
-export { EVALUATE_DEFAULTS, evaluateMasks, type Metrics, type SplitMetrics } from './evaluate/evaluate.js';
+export {
+  EVALUATE_DEFAULTS,
+  evaluateMasks,
+  type Metrics,
+  type PairScorer,
+  type SplitMetrics,
+  scorerOf,
+} from './evaluate/evaluate.js';
 export { resolveModel } from './formats/model-folder.js';
 export { type PromptPair, readPromptPairs, writePromptPairs } from './formats/prompt-pairs.js';
 export { encodePairs, type TokenPair } from './formats/token-pairs.js';

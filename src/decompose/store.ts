@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
-import type { Component } from '../models/components.js';
-import type { Directions } from './directions.js';
+import type { Architecture } from '../models/architecture.js';
+import { type Component, type Kind, listComponents } from '../models/components.js';
+import type { Decomposition, Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
 const CODE_VERSION = 2;
@@ -117,6 +118,28 @@ export class DecompositionStore {
       return null;
     }
   }
+}
+
+/** A decomposition that the store is known to hold. Its layers throw InputError if they are gone or damaged since. */
+export function storedDecomposition(
+  store: DecompositionStore,
+  key: string,
+  architecture: Architecture,
+  kinds: readonly Kind[],
+): Decomposition {
+  const components = listComponents(architecture, kinds);
+  return {
+    key,
+    computed: 0,
+    async layer(layer, only) {
+      const wanted = components.filter(
+        (component) => component.layer === layer && (only?.includes(component.name) ?? true),
+      );
+      const found = await store.read(key, layer, wanted);
+      if (found) return found;
+      throw new InputError(`${store.path(key, layer)}: missing or damaged; run the command again`);
+    },
+  };
 }
 
 /** @throws InputError if the file lacks a tensor, or one has another shape or checksum than it should */

@@ -1,5 +1,6 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
 import { z } from 'zod';
+import type { MaskLayout } from '../masks/layout.js';
 import type { PreparedPairs } from '../masks/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
@@ -63,37 +64,52 @@ export const EVALUATE_DEFAULTS: EvaluateSettings = {
   resamples: 1000,
 };
 
+/** Prompt pairs of a model, and what scores masks on them. */
+export interface PairScorer {
+  layout: MaskLayout;
+  /** Singular value of each direction, in the layout's order. */
+  sigma: Float32Array;
+  /** Number of pairs. */
+  length: number;
+  score(masks: Float32Array, call: LongCall): Promise<PromptScores>;
+}
+
+/** Scores in this thread. */
+export function scorerOf(prepared: PreparedPairs): PairScorer {
+  const { layout, sigma } = prepared.model;
+  const score = (masks: Float32Array, call: LongCall) => scorePrompts(prepared, masks, call);
+  return { layout, sigma, length: prepared.length, score };
+}
+
 /**
- * @param masks flat mask vector in the layout of the prepared pairs' model
- * @param sigma singular value of each direction, same order
+ * @param masks flat mask vector in the scorer's layout
  * @param settings.beforeRounding soft masks that a rounding phase turned into `masks`, to be measured as well
  */
 export async function evaluateMasks(
-  prepared: PreparedPairs,
+  scorer: PairScorer,
   masks: Float32Array,
-  sigma: Float32Array,
   settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
   { onProgress, signal }: LongCall = {},
 ): Promise<SplitMetrics> {
-  const { layout } = prepared.model;
+  const { layout } = scorer;
   const hard = binarised(masks, settings.threshold);
-  const controls = settings.controlSeeds > 0 ? controlMasks(prepared, hard, masks, sigma, settings) : [];
+  const controls = settings.controlSeeds > 0 ? controlMasks(scorer, hard, masks, settings) : [];
   const { beforeRounding } = settings;
   const own = beforeRounding ? 4 : 2;
-  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * prepared.length;
+  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * scorer.length;
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
-    const scores = await scorePrompts(prepared, mask, {
+    const scores = await scorer.score(mask, {
       signal,
       onProgress: (event) => onProgress?.({ ...event, done: done + event.done, total }),
     });
-    done += prepared.length;
+    done += scorer.length;
     return scores;
   };
   const summarise = async (mask: Float32Array): Promise<MaskMetrics> => {
     const scores = await score(mask);
     return {
-      n: prepared.length,
+      n: scorer.length,
       ...meansOf(scores),
       ...circuitSize(layout, mask, settings.threshold),
       confidence: bootstrapIntervals<Score>({ ...scores }, settings),
@@ -123,10 +139,9 @@ export async function evaluateMasks(
 }
 
 function controlMasks(
-  { model: { layout } }: PreparedPairs,
+  { layout, sigma }: PairScorer,
   hard: Float32Array,
   masks: Float32Array,
-  sigma: Float32Array,
   { controlSeeds, seed }: EvaluateSettings & { seed: number },
 ): { name: string; masks: Float32Array[] }[] {
   const active = hard.reduce((sum, mask) => sum + mask, 0);

@@ -34,6 +34,19 @@ export const SCORES = [
   'full_prob_diff',
 ] as const satisfies (keyof PromptScores)[];
 
+export function emptyScores(prompts: number): PromptScores {
+  const entries = SCORES.map((name) => [name, new Float64Array(prompts)]);
+  return Object.fromEntries(entries) as PromptScores;
+}
+
+/** Writes the scores of some prompts to their places among all. */
+export function setScores(all: PromptScores, indices: readonly number[], some: PromptScores): void {
+  for (const name of SCORES)
+    indices.forEach((index, at) => {
+      all[name][index] = some[name][at]!;
+    });
+}
+
 /** @param masks flat mask vector, [directions] */
 export async function scorePrompts(
   prepared: PreparedPairs,
@@ -41,9 +54,7 @@ export async function scorePrompts(
   { signal, onProgress }: LongCall = {},
 ): Promise<PromptScores> {
   const { model, pairs } = prepared;
-  const scores = Object.fromEntries(
-    SCORES.map((name) => [name, new Float64Array(pairs.length)]),
-  ) as unknown as PromptScores;
+  const scores = emptyScores(pairs.length);
   const nVocab = model.architecture.nVocab;
   let done = 0;
   for (const batch of batchesByLength(

@@ -33,6 +33,8 @@ const schema = z.strictObject({
   ),
   weight_form: z.string(),
   engine: z.string(),
+  /** Threads that share a batch. With engine, versions and seeds it determines the masks to the last bit. */
+  workers: z.int().positive().optional(),
   /** By program or library. */
   versions: z.record(z.string(), z.string()),
   host: z.strictObject({

@@ -1,5 +1,6 @@
 /** A decomposed model on an engine: runs it with or without masks, and pulls gradients back to the masks. */
 import * as tf from '@tensorflow/tfjs-core';
+import { collectGarbage } from '../collect-garbage.js';
 import type { Decomposition } from '../decompose/directions.js';
 import type { Engine } from '../engine/engine.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
@@ -9,14 +10,16 @@ import { tidy } from '../engine/ops/tidy.js';
 import { throwIfAborted } from '../errors.js';
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
-import type { EndWeights, Model } from '../models/weights.js';
+import { centres } from '../models/weight-forms.js';
+import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { disposeLayer, type LayerBases, uploadLayer } from './bases.js';
 import { type BlockTrace, forwardBlock, pullBlock } from './block.js';
 import { MaskLayout } from './layout.js';
 import type { BlockInput, PerKind } from './masking.js';
-import { causalBias, embedPrompts, longestOf } from './padded-prompts.js';
+import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
 
+/** Positions on which OV and MLP masks act. */
 export type Positions = 'last' | 'all';
 
 /** Per layer and kind, what replaces masked-out coefficients (see `BlockInput.baseline`). */
@@ -47,7 +50,7 @@ export class MaskedModel {
     readonly architecture: Architecture,
     readonly layout: MaskLayout,
     readonly positions: Positions,
-    private readonly ends: EndWeights,
+    private readonly embedding: Embedding,
     private readonly bases: LayerBases[],
     /** [dModel, nVocab]. */
     private readonly unembed: FrozenLinear,
@@ -70,7 +73,9 @@ export class MaskedModel {
       signal,
     }: { kinds?: readonly Kind[]; positions?: Positions } & LongCall = {},
   ): Promise<MaskedModel> {
-    const { architecture } = model;
+    // Two passes less over the stream in every normalisation.
+    const centred = centres(model.architecture, model.form);
+    const architecture: Architecture = centred ? { ...model.architecture, norm: 'rms' } : model.architecture;
     const layout = new MaskLayout(architecture, kinds);
     const bases: LayerBases[] = [];
     const sigma = new Float32Array(layout.size);
@@ -83,17 +88,17 @@ export class MaskedModel {
       for (const component of layout.components)
         if (component.layer === layer)
           sigma.set(directions.get(component.name)!.s, layout.of(component).start);
+      collectGarbage();
     }
-    const ends = await model.ends();
-    const { weight, bias, rows, cols } = ends.unembed;
+    // Taken apart, so that the unembedding's host copy is not kept with the rest.
+    const {
+      unembed: { weight, bias, rows, cols },
+      ...embedding
+    } = await model.ends();
     const unembed = new FrozenLinear(engine, weight, rows, cols, bias);
+    collectGarbage();
     onProgress?.({ stage: 'load', done: architecture.nLayers, total: architecture.nLayers });
-    return new MaskedModel(engine, architecture, layout, positions, ends, bases, unembed, sigma);
-  }
-
-  /** Number of positions, counted from the last, whose coefficients block `layer` masks in prompts of a length. */
-  maskedPositions(layer: number, length: number): number {
-    return this.positions === 'last' || layer === this.architecture.nLayers - 1 ? 1 : length;
+    return new MaskedModel(engine, architecture, layout, positions, embedding, bases, unembed, sigma);
   }
 
   /** Runs a batch to the last token's state. */
@@ -172,7 +177,7 @@ export class MaskedModel {
   }
 
   private embed(prompts: readonly Int32Array[]): tf.Tensor3D {
-    return embedPrompts(prompts, this.ends, this.architecture.dModel);
+    return embedPrompts(prompts, this.embedding, this.architecture.dModel);
   }
 
   private finish(stream: tf.Tensor3D): Normalised {

@@ -6,10 +6,12 @@ import type { EndWeights } from '../models/weights.js';
 /** Added to the scores of keys that must not be seen; far below any real score, and exp of it is exactly 0. */
 const UNSEEN = -1e9;
 
+export type Embedding = Omit<EndWeights, 'unembed'>;
+
 /** [batch, longest, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines lack a good gather. */
 export function embedPrompts(
   prompts: readonly Int32Array[],
-  { embed, positions }: EndWeights,
+  { embed, positions }: Embedding,
   d: number,
 ): tf.Tensor3D {
   const longest = longestOf(prompts);

@@ -34,11 +34,13 @@ export interface Adapter {
    * @throws InputError if a setting cannot be represented exactly; it names the setting.
    */
   architecture(config: ModelConfig, where: string): Architecture;
+  /** The arrays are the caller's, who may change them. */
   layer(
     source: TensorSource,
     architecture: Architecture,
     layer: number,
     config: ModelConfig,
   ): Promise<RawLayer>;
+  /** As `layer`. */
   ends(source: TensorSource, architecture: Architecture, config: ModelConfig): Promise<RawEnds>;
 }

@@ -4,7 +4,7 @@
  * `reference`: as TransformerLens does by default: folded, and on LayerNorm models every matrix that reads
  * or writes the stream is centred along it, the unembedding also along the vocabulary, and value biases
  * move into the output bias. Softmax outputs are the same in both forms; singular directions are not.
- * All sums run in float64; results are stored in float32.
+ * All sums run in float64; results are stored in float32, where the raw weights were: a large model fits once.
  */
 import { InputError } from '../errors.js';
 import type { Norm, RawEnds, RawLayer } from './adapter.js';
@@ -12,8 +12,11 @@ import type { Architecture } from './architecture.js';
 import { sharedFloat32 } from './matrix.js';
 import type { EndWeights, LayerWeights, Linear, WeightForm } from './weights.js';
 
-/** Whether a form centres this architecture: an RMSNorm does not subtract the mean, so centring would change the model. */
-function centres(architecture: Architecture, form: WeightForm): boolean {
+/**
+ * Whether a form centres this architecture: an RMSNorm does not subtract the mean, so centring would change the model.
+ * Where it does, nothing in the stream has a mean, and LayerNorm without gain and bias is RMSNorm.
+ */
+export function centres(architecture: Architecture, form: WeightForm): boolean {
   return form === 'reference' && architecture.norm === 'layer';
 }
 
@@ -21,9 +24,13 @@ export function layerInForm(raw: RawLayer, architecture: Architecture, form: Wei
   const centre = centres(architecture, form);
   const reads = (linear: Linear, norm: Norm) => {
     const folded = foldNorm(linear, norm);
-    return centre ? { ...folded, weight: centreColumns(folded.weight, linear.rows, linear.cols) } : folded;
+    if (centre) centreColumns(folded.weight, linear.rows, linear.cols);
+    return folded;
   };
-  const writes = (linear: Linear) => (centre ? centreOutputs(linear) : linear);
+  const writes = (linear: Linear) => {
+    if (centre) centreOutputs(linear);
+    return linear;
+  };
   const { query, key, attention, mlp } = raw.outputGains ?? {};
   const layer: LayerWeights = {
     q: reads(scaleOutputs(raw.q, query), raw.attentionNorm),
@@ -46,14 +53,14 @@ export function layerInForm(raw: RawLayer, architecture: Architecture, form: Wei
 
 export function endsInForm(raw: RawEnds, architecture: Architecture, form: WeightForm): EndWeights {
   const { dModel: d, nVocab, nPositions } = architecture;
-  let unembed = foldNorm(raw.unembed, raw.finalNorm);
-  if (!centres(architecture, form)) return { embed: raw.embed, positions: raw.positions, unembed };
-  unembed = centreOutputs({ ...unembed, weight: centreColumns(unembed.weight, d, nVocab) });
-  return {
-    embed: centreRows(raw.embed, nVocab, d),
-    positions: raw.positions && centreRows(raw.positions, nPositions, d),
-    unembed,
-  };
+  const unembed = foldNorm(raw.unembed, raw.finalNorm);
+  if (centres(architecture, form)) {
+    centreColumns(unembed.weight, d, nVocab);
+    centreOutputs(unembed);
+    centreRows(raw.embed, nVocab, d);
+    if (raw.positions) centreRows(raw.positions, nPositions, d);
+  }
+  return { embed: raw.embed, positions: raw.positions, unembed };
 }
 
 /** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W). */
@@ -92,30 +99,26 @@ function meanSquareWeights(gain: Float32Array): Float32Array {
   return gain.map((value) => 1 / (gain.length * value * value));
 }
 
-/** Subtracts each column's mean over the inputs: no change of output where the input has mean zero. */
-function centreColumns(weight: Float32Array, rows: number, cols: number): Float32Array {
+/** Subtracts each column's mean over the inputs, in place: no change of output where the input has mean zero. */
+function centreColumns(weight: Float32Array, rows: number, cols: number): void {
   const means = new Float64Array(cols);
   for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) means[c]! += weight[at]! / rows;
-  const out = sharedFloat32(rows * cols);
-  for (let r = 0, at = 0; r < rows; r++)
-    for (let c = 0; c < cols; c++, at++) out[at] = weight[at]! - means[c]!;
-  return out;
+  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) weight[at]! -= means[c]!;
 }
 
-/** Subtracts each row's mean: what is written to the stream (or to the logits) then has mean zero. */
-function centreRows(weight: Float32Array, rows: number, cols: number): Float32Array {
-  const out = sharedFloat32(rows * cols);
+/** Subtracts each row's mean, in place: what is written to the stream (or to the logits) then has mean zero. */
+function centreRows(weight: Float32Array, rows: number, cols: number): void {
   for (let r = 0; r < rows; r++) {
     let mean = 0;
     for (let at = r * cols; at < (r + 1) * cols; at++) mean += weight[at]!;
     mean /= cols;
-    for (let at = r * cols; at < (r + 1) * cols; at++) out[at] = weight[at]! - mean;
+    for (let at = r * cols; at < (r + 1) * cols; at++) weight[at]! -= mean;
   }
-  return out;
 }
 
-function centreOutputs({ rows, cols, weight, bias }: Linear): Linear {
-  return { rows, cols, weight: centreRows(weight, rows, cols), bias: bias && centreRows(bias, 1, cols) };
+function centreOutputs({ rows, cols, weight, bias }: Linear): void {
+  centreRows(weight, rows, cols);
+  if (bias) centreRows(bias, 1, cols);
 }
 
 /** Attention weights sum to one, so a value bias adds the constant b_V·W_O to the output: move it there. */

@@ -72,7 +72,7 @@ export function run(options: RunOptions, listener: Listener = {}): Promise<RunOu
       );
       await writeJson(session.file('metrics.json'), metrics);
       return { run: session, metrics, report: await writeReport(session.path) };
-    });
+    }).finally(() => bench.runner.close());
   });
 }
 
@@ -89,7 +89,7 @@ export function trainOnly(
     return concluding(session, async () => ({
       run: session,
       result: await train(session, bench, data, options, listener),
-    }));
+    })).finally(() => bench.runner.close());
   });
 }
 
@@ -129,7 +129,7 @@ async function evaluateMasks(
     values,
     { ...common, ...evaluate },
     listener,
-  );
+  ).finally(() => bench.runner.close());
   if (target !== null) {
     await mkdir(dirname(target), { recursive: true });
     await writeJson(target, metrics);
@@ -170,11 +170,15 @@ async function begin(
     {
       ...manifest,
       engine: name,
+      workers: bench.runner.workers,
       versions: { ...manifest.versions, [name]: version },
       seconds: { decompose: (performance.now() - started) / 1000 },
     },
     { resume },
-  );
+  ).catch(async (error) => {
+    await bench.runner.close();
+    throw error;
+  });
   return { session, data, bench };
 }
 

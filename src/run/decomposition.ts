@@ -20,7 +20,7 @@ export interface DecompositionOptions extends LongCall {
   store: string | null;
   /** Number format of the store. */
   storeDtype: StoreDtype;
-  /** Threads; null: one a core. */
+  /** Threads that decompose and, on the wasm engine, train and evaluate; null: one a core, and one. */
   workers: number | null;
   /** Bytes of memory to stay within; null: no limit. */
   memory: number | null;
@@ -111,15 +111,19 @@ function decomposeOptions(
   model: Model,
   { components, store, storeDtype, workers, memory, onProgress, signal }: DecompositionOptions,
 ): DecomposeOptions & { kinds: readonly Kind[] } {
-  const folder = store ?? join(cacheFolder(), 'decompositions');
   return {
     kinds: checkedKinds(model, components),
-    store: new DecompositionStore(folder, storeDtype),
+    store: new DecompositionStore(storeFolder(store), storeDtype),
     workers: workers ?? undefined,
     memory: memory ?? undefined,
     onProgress,
     signal,
   };
+}
+
+/** The store's folder; null: the one in the cache folder. */
+export function storeFolder(store: string | null): string {
+  return store ?? join(cacheFolder(), 'decompositions');
 }
 
 /**

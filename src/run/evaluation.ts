@@ -1,7 +1,7 @@
 /** Evaluates masks on one split and writes `metrics.json`. */
 import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import type { Replacement } from '../masks/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import type { Workbench } from './workbench.js';
 
@@ -14,7 +14,7 @@ export interface EvaluationSettings extends EvaluateSettings {
 
 /** @param masks flat vector in the layout of the workbench's masked kinds */
 export async function evaluateSplits(
-  { masked }: Workbench,
+  { runner }: Workbench,
   splits: Record<string, readonly TokenPair[]>,
   masks: Float32Array,
   settings: EvaluationSettings,
@@ -22,8 +22,9 @@ export async function evaluateSplits(
 ): Promise<Metrics> {
   const metrics: Metrics = { schema_version: 1, threshold: settings.threshold, splits: {} };
   for (const [split, pairs] of Object.entries(splits)) {
-    const prepared = await PreparedPairs.prepare(masked, pairs, { ...settings, ...call });
-    metrics.splits[split] = await evaluateMasks(prepared, masks, masked.sigma, settings, call);
+    const prepared = await runner.prepare(pairs, { ...settings, ...call });
+    const { layout, sigma } = runner;
+    metrics.splits[split] = await evaluateMasks({ ...prepared, layout, sigma }, masks, settings, call);
   }
   return metrics;
 }

@@ -9,10 +9,10 @@ import type { Model } from '../models/weights.js';
 import type { Workbench } from './workbench.js';
 
 export async function masksMetadata(
-  { subject: { model }, masked }: Workbench,
+  { subject: { model }, runner }: Workbench,
   { replacement, ...basis }: Basis & { replacement: Replacement },
 ): Promise<MasksMetadata> {
-  const { kinds } = masked.layout;
+  const { kinds } = runner.layout;
   return {
     weightForm: model.form,
     modelHash: await model.hash(),

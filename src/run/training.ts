@@ -1,21 +1,16 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 import type { Basis } from '../decompose/basis.js';
-import { scorePrompts } from '../evaluate/prompt-scores.js';
 import { mean } from '../evaluate/statistics.js';
 import { writeMasks } from '../formats/masks-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import { objective } from '../masks/objective.js';
-import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import type { Replacement } from '../masks/prepared-pairs.js';
 import type { TrainSettings } from '../masks/settings.js';
 import { type MaskObjective, type TrainResult, trainMasks } from '../masks/train.js';
 import type { LongCall } from '../progress.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { masksMetadata } from './masks.js';
 import type { Workbench } from './workbench.js';
-
-/** Positions (padding included) in one forward and backward pass. */
-const TRAIN_TOKENS = 2048;
 
 export interface TrainingData {
   train: readonly TokenPair[];
@@ -39,21 +34,21 @@ export async function trainInto(
   { train, basis, replacement, seed }: TrainingSettings,
   { onProgress, signal }: LongCall,
 ): Promise<TrainResult> {
-  const { masked } = bench;
+  const { runner } = bench;
+  const { layout } = runner;
   const call = { replacement, seed, onProgress, signal };
-  const prepared = await PreparedPairs.prepare(masked, data.train, call);
-  const validation =
-    data.validation === data.train ? prepared : await PreparedPairs.prepare(masked, data.validation, call);
+  const prepared = await runner.prepare(data.train, call);
+  const validation = data.validation === data.train ? prepared : await runner.prepare(data.validation, call);
   const maskObjective: MaskObjective = {
-    directions: masked.layout.size,
+    directions: layout.size,
     pairs: prepared.length,
-    frozen: train.rank === null ? undefined : masked.layout.beyondRank(train.rank),
-    evaluate: (indices, masks) => objective(prepared, indices, masks, train.loss, TRAIN_TOKENS),
-    validate: async (masks) => mean((await scorePrompts(validation, masks, { signal })).kl)!,
+    frozen: train.rank === null ? undefined : layout.beyondRank(train.rank),
+    evaluate: (indices, masks) => prepared.objective(indices, masks, train.loss),
+    validate: async (masks) => mean((await validation.score(masks, { signal })).kl)!,
   };
 
   const checkpoint = run.file('checkpoints/last.safetensors');
-  const resumed = await readCheckpoint(checkpoint, masked.layout.size);
+  const resumed = await readCheckpoint(checkpoint, layout.size);
   await run.truncateHistory(resumed?.step ?? 0);
   const result = await trainMasks(
     maskObjective,
@@ -69,7 +64,7 @@ export async function trainInto(
   );
   const metadata = await masksMetadata(bench, { replacement, ...basis });
   const write = (name: string, masks: Float32Array) =>
-    writeMasks(run.file(name), { values: masked.layout.split(masks), metadata });
+    writeMasks(run.file(name), { values: layout.split(masks), metadata });
   if (train.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
   await write('masks.safetensors', result.masks);
   return result;

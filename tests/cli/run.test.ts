@@ -80,7 +80,7 @@ it('interrupted, says so with exit code 130 and goes on to the same result', asy
   let sent = false;
   const interrupted = await run('second', [], {
     onStderr: (text, kill) => {
-      if (sent || !text.includes('prepare 32/32')) return;
+      if (sent || !text.includes('prepare 16/16')) return;
       sent = true;
       kill('SIGINT');
     },

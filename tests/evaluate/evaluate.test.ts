@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { EVALUATE_DEFAULTS, evaluateMasks } from '../../src/evaluate/evaluate.js';
+import { EVALUATE_DEFAULTS, evaluateMasks, scorerOf } from '../../src/evaluate/evaluate.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/masks/masked-model.js';
 import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
@@ -37,12 +37,12 @@ describeOnEngines('evaluateMasks', (engine) => {
     );
     const prepared = await PreparedPairs.prepare(masked, pairs, { replacement: 'interchange', seed: 0 });
     const masks = Float32Array.from({ length: masked.layout.size }, () => random.uniform());
-    return { masked, prepared, masks, reference, pairs };
+    return { prepared, masks, reference, pairs };
   }
 
   it('scores the full model as the definitions say', async () => {
-    const { masked, prepared, masks, reference, pairs } = await build(true);
-    const metrics = await evaluateMasks(prepared, masks, masked.sigma, settings);
+    const { prepared, masks, reference, pairs } = await build(true);
+    const metrics = await evaluateMasks(scorerOf(prepared), masks, settings);
     let right = 0;
     let logits = 0;
     let probability = 0;
@@ -59,8 +59,8 @@ describeOnEngines('evaluateMasks', (engine) => {
   });
 
   it('counts what is kept, soft and binarised, and bounds the mean with its interval', async () => {
-    const { masked, prepared, masks } = await build(true);
-    const metrics = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, threshold: 0.3 });
+    const { prepared, masks } = await build(true);
+    const metrics = await evaluateMasks(scorerOf(prepared), masks, { ...settings, threshold: 0.3 });
     const active = masks.filter((mask) => mask > 0.3).length;
     expect(metrics.active).toBe(active);
     expect(metrics.binarised.active).toBe(active);
@@ -80,8 +80,8 @@ describeOnEngines('evaluateMasks', (engine) => {
   });
 
   it('has controls of the size of the circuit, and the two ends', async () => {
-    const { masked, prepared, masks } = await build(true);
-    const { binarised, controls } = await evaluateMasks(prepared, masks, masked.sigma, settings);
+    const { prepared, masks } = await build(true);
+    const { binarised, controls } = await evaluateMasks(scorerOf(prepared), masks, settings);
     for (const name of ['random', 'random_by_kind', 'top_sigma'] as const)
       expect(controls![name].active).toBe(binarised.active);
     expect(controls!.random.seeds).toBe(5);
@@ -93,11 +93,11 @@ describeOnEngines('evaluateMasks', (engine) => {
   });
 
   it('measures the soft masks before rounding like any other masks, if they are given', async () => {
-    const { masked, prepared, masks } = await build(true);
-    const soft = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, controlSeeds: 0 });
+    const { prepared, masks } = await build(true);
+    const soft = await evaluateMasks(scorerOf(prepared), masks, { ...settings, controlSeeds: 0 });
     expect(soft.before_rounding).toBeNull();
     const rounded = masks.map((mask) => Number(mask < 0.4));
-    const metrics = await evaluateMasks(prepared, rounded, masked.sigma, {
+    const metrics = await evaluateMasks(scorerOf(prepared), rounded, {
       ...settings,
       controlSeeds: 0,
       beforeRounding: masks,
@@ -108,8 +108,8 @@ describeOnEngines('evaluateMasks', (engine) => {
   });
 
   it('leaves what answers are needed for empty where there are none', async () => {
-    const { masked, prepared, masks } = await build(false);
-    const metrics = await evaluateMasks(prepared, masks, masked.sigma, { ...settings, controlSeeds: 0 });
+    const { prepared, masks } = await build(false);
+    const metrics = await evaluateMasks(scorerOf(prepared), masks, { ...settings, controlSeeds: 0 });
     expect(metrics).toMatchObject({
       accuracy: null,
       full_accuracy: null,

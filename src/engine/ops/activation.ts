@@ -24,15 +24,20 @@ export function activate(x: tf.Tensor2D, kind: Activation, withSlope: boolean): 
         return { y: tf.relu(x), slope: withSlope ? tf.step(x) : null };
       case 'silu': {
         const gate = tf.sigmoid(x);
-        return { y: tf.mul(x, gate), slope: withSlope ? gatedSlope(gate, x) : null };
+        const slope = withSlope ? tf.mul(gate, tf.add(tf.mul(x, tf.sub(1, gate)), 1)) : null;
+        return { y: tf.mul(x, gate), slope: slope as tf.Tensor2D | null };
       }
       case 'gelu_new': {
-        const v = tf.mul<tf.Tensor2D>(x, tf.add(tf.mul(tf.square(x), GELU_CUBIC), GELU_LINEAR));
-        const gate = tf.sigmoid(v);
-        if (!withSlope) return { y: tf.mul(x, gate), slope: null };
-        // x·dv/dx = 3v − 2·2√(2/π)·x
-        const inner = tf.sub<tf.Tensor2D>(tf.mul(v, 3), tf.mul(x, 2 * GELU_LINEAR));
-        return { y: tf.mul(x, gate), slope: gatedSlope(gate, inner) };
+        const cubic = tf.mul(tf.square(x), GELU_CUBIC);
+        const gate = tf.tidy(() => tf.sigmoid(tf.mul<tf.Tensor2D>(x, tf.add(cubic, GELU_LINEAR))));
+        const y = tf.mul<tf.Tensor2D>(x, gate);
+        if (!withSlope) return { y, slope: null };
+        // s + x·s·(1 − s)·dv/dx
+        const slope = tf.tidy(() => {
+          const dv = tf.add(tf.mul(cubic, 3), GELU_LINEAR);
+          return tf.mul<tf.Tensor2D>(gate, tf.add(tf.mul(tf.sub(x, y), dv), 1));
+        });
+        return { y, slope };
       }
       case 'gelu': {
         const cumulative = tf.mul<tf.Tensor2D>(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
@@ -43,9 +48,4 @@ export function activate(x: tf.Tensor2D, kind: Activation, withSlope: boolean): 
       }
     }
   });
-}
-
-/** d/dx of x·s(v(x)) with s the sigmoid: s·(1 + x·v'·(1 − s)), given x·v' as `inner`. */
-function gatedSlope(gate: tf.Tensor2D, inner: tf.Tensor2D): tf.Tensor2D {
-  return tf.mul(gate, tf.add(tf.mul(inner, tf.sub(1, gate)), 1));
 }

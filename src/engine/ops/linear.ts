@@ -8,8 +8,6 @@ export class FrozenLinear {
   readonly #weight: tf.Tensor2D;
   readonly #stored: 'plain' | 'transposed';
   readonly #bias: tf.Tensor1D | null;
-  /** The other orientation, where multiplying by a transpose is slow; made at the first pullback. */
-  #turned: tf.Tensor2D | null = null;
   readonly #fastTransposedMatMul: boolean;
 
   /**
@@ -43,12 +41,11 @@ export class FrozenLinear {
   pull(dy: tf.Tensor2D): tf.Tensor2D {
     if (this.#stored === 'transposed') return tf.matMul(dy, this.#weight);
     if (this.#fastTransposedMatMul) return tf.matMul(dy, this.#weight, false, true);
-    // Outlives the scope of the pass that happens to need it first.
-    this.#turned ??= tf.keep(tf.transpose(this.#weight));
-    return tf.matMul(dy, this.#turned);
+    // (W·dyᵀ)ᵀ: turning what is small twice costs little, a second copy of the weights their size.
+    return tf.tidy(() => tf.transpose(tf.matMul<tf.Tensor2D>(this.#weight, tf.transpose(dy))));
   }
 
   dispose(): void {
-    for (const tensor of [this.#weight, this.#bias, this.#turned]) tensor?.dispose();
+    for (const tensor of [this.#weight, this.#bias]) tensor?.dispose();
   }
 }

@@ -1,0 +1,212 @@
+/**
+ * A step of mask training at GPT-2 small's size: 64 prompts of 18 tokens, all four kinds masked, the reference
+ * preset's settings. `node dist/bench/training.js [--engine native-cpu,wasm] [--workers 1,2] [--steps 4]
+ * [--folder DIR] [--json]`, after `npm run build`.
+ *
+ * Every configuration runs in a process of its own, so that its memory is its own. Before it is timed it must
+ * agree with the others, and with PyTorch where PYTHON (or `python3`) has torch, on KL and gradient at random
+ * masks. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
+ * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --steps 50`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type EngineChoice, openEngine } from '../src/engine/engine.js';
+import { InputError } from '../src/errors.js';
+import { type TensorData, writeSafetensors } from '../src/formats/safetensors-write.js';
+import type { TokenPair } from '../src/formats/token-pairs.js';
+import { MaskLayout } from '../src/masks/layout.js';
+import { MaskedModel } from '../src/masks/masked-model.js';
+import { objective } from '../src/masks/objective.js';
+import { norm } from '../src/masks/optimiser.js';
+import { PreparedPairs } from '../src/masks/prepared-pairs.js';
+import { PRESETS } from '../src/masks/settings.js';
+import { trainMasks } from '../src/masks/train.js';
+import type { Linear } from '../src/models/weights.js';
+import { Random } from '../src/random.js';
+import { type Gpt2Small, gpt2SmallIn } from './gpt2-folder.js';
+
+const { values: options } = parseArgs({
+  options: {
+    engine: { type: 'string', default: 'native-cpu,wasm' },
+    workers: { type: 'string', default: '1,2' },
+    steps: { type: 'string', default: '4' },
+    prompts: { type: 'string', default: '64' },
+    folder: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    child: { type: 'boolean', default: false },
+  },
+});
+
+const LENGTH = 18;
+
+interface Measured {
+  /** At random masks, on all prompts. */
+  check: { kl: number; gradientNorm: number };
+  /** Of each step. */
+  seconds: number[];
+  /** Largest resident size of the process. */
+  peakBytes: number;
+  /** At the end. */
+  residentBytes: number;
+}
+
+if (options.child) console.log(JSON.stringify(await measure(options.folder!)));
+else await compare();
+
+function promptPairs(count: number, vocabulary: number): TokenPair[] {
+  const random = new Random(2);
+  const prompt = () => Int32Array.from({ length: LENGTH }, () => random.integer(vocabulary));
+  return Array.from({ length: count }, (_, index) => ({
+    id: String(index),
+    clean: prompt(),
+    corrupted: prompt(),
+    answers: new Int32Array(0),
+    distractors: new Int32Array(0),
+  }));
+}
+
+function randomMasks(size: number): Float32Array {
+  const random = new Random(3);
+  return Float32Array.from({ length: size }, () => random.uniform());
+}
+
+/** One configuration, in this process. */
+async function measure(folder: string): Promise<Measured> {
+  const engine = await openEngine({ engine: options.engine as EngineChoice });
+  const { model, decomposition } = await gpt2SmallIn(folder);
+  const pairs = promptPairs(Number(options.prompts), model.architecture.nVocab);
+  const masked = await MaskedModel.load(engine, model, decomposition);
+  const prepared = await PreparedPairs.prepare(masked, pairs, { replacement: 'interchange', seed: 0 });
+  const all = pairs.map((_, index) => index);
+  const check = await objective(prepared, all, randomMasks(masked.layout.size), 'kl', 2048);
+  const seconds: number[] = [];
+  await trainMasks(
+    {
+      directions: masked.layout.size,
+      pairs: pairs.length,
+      evaluate: (indices, masks) => objective(prepared, indices, masks, 'kl', 2048),
+      validate: async () => 1,
+    },
+    { ...PRESETS.reference, batchSize: pairs.length, steps: Number(options.steps) },
+    0,
+    { onHistory: ({ validation, seconds: taken }) => void (validation || seconds.push(taken)) },
+  );
+  return {
+    check: { kl: check.kl, gradientNorm: norm(check.gradient) },
+    seconds,
+    peakBytes: process.resourceUsage().maxRSS * 1024,
+    residentBytes: process.memoryUsage.rss(),
+  };
+}
+
+async function compare(): Promise<void> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
+  mkdirSync(folder, { recursive: true });
+  try {
+    const gpt2 = await gpt2SmallIn(folder, ({ note, done, total }) =>
+      process.stderr.write(`${note ?? 'decompose'} ${done} of ${total}\r`),
+    );
+    const rows: { name: string; measured: Measured | null; note: string }[] = [];
+    for (const engine of options.engine.split(','))
+      for (const workers of engine === 'wasm' ? options.workers.split(',') : ['1'])
+        rows.push({ name: `${engine}, ${workers} worker(s)`, ...inProcess(folder, engine, workers) });
+    rows.push({ name: 'PyTorch (peer)', ...(await peer(folder, gpt2)) });
+    agree(rows.flatMap(({ measured }) => measured ?? []).map(({ check }) => check));
+    if (options.json) console.log(JSON.stringify(rows, null, 2));
+    else table(rows);
+  } finally {
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function inProcess(folder: string, engine: string, workers: string) {
+  const given = ['--steps', options.steps, '--prompts', options.prompts];
+  const args = [fileURLToPath(import.meta.url), '--child', '--folder', folder, ...given];
+  return parsed(process.execPath, [...args, '--engine', engine, '--workers', workers]);
+}
+
+function parsed(command: string, args: string[]): { measured: Measured | null; note: string } {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status === 0) return { measured: JSON.parse(stdout), note: '' };
+  const line = stderr?.split('\n').findLast((text) => /\w*Error\b/.test(text));
+  return { measured: null, note: line ?? `${command} could not be run` };
+}
+
+/** The same step by a PyTorch program, from the same weights, directions, prompts and masks. */
+async function peer(folder: string, { model, decomposition }: Gpt2Small) {
+  const { architecture } = model;
+  const path = join(folder, 'peer.safetensors');
+  const tensors = new Map<string, TensorData>();
+  const add = (name: string, data: Float32Array, shape: number[]) =>
+    tensors.set(name, { dtype: 'F32', shape, data });
+  const linear = (name: string, { weight, bias, rows, cols }: Linear) => {
+    add(`${name}.weight`, weight, [rows, cols]);
+    add(`${name}.bias`, bias!, [cols]);
+  };
+  for (let layer = 0; layer < architecture.nLayers; layer++) {
+    const { v, o, mlpIn, mlpOut } = await model.layer(layer);
+    for (const [name, part] of Object.entries({ v, o, mlpIn, mlpOut })) linear(`${layer}.${name}`, part);
+  }
+  const ends = await model.ends();
+  add('embed', ends.embed, [architecture.nVocab, architecture.dModel]);
+  add('positions', ends.positions!, [architecture.nPositions, architecture.dModel]);
+  linear('unembed', ends.unembed);
+  const pairs = promptPairs(Number(options.prompts), architecture.nVocab);
+  const ids = (name: string, prompts: Int32Array[]) =>
+    tensors.set(name, {
+      dtype: 'I32',
+      shape: [prompts.length, LENGTH],
+      data: Int32Array.from(prompts.flatMap((prompt) => [...prompt])),
+    });
+  ids(
+    'clean',
+    pairs.map(({ clean }) => clean),
+  );
+  ids(
+    'corrupted',
+    pairs.map(({ corrupted }) => corrupted!),
+  );
+  const masks = randomMasks(new MaskLayout(architecture).size);
+  add('masks', masks, [masks.length]);
+  await writeSafetensors(path, tensors);
+  await writeFile(
+    join(folder, 'peer.json'),
+    JSON.stringify({ store: join(folder, 'store', decomposition.key) }),
+  );
+  const script = fileURLToPath(new URL('../../bench/peers/torch_step.py', import.meta.url));
+  try {
+    return parsed(process.env.PYTHON ?? 'python3', [script, folder, options.steps]);
+  } finally {
+    rmSync(path);
+  }
+}
+
+function agree(checks: Measured['check'][]): void {
+  const [first] = checks;
+  for (const { kl, gradientNorm } of checks)
+    if (Math.abs(kl / first!.kl - 1) > 1e-3 || Math.abs(gradientNorm / first!.gradientNorm - 1) > 1e-3)
+      throw new InputError(`results differ: ${JSON.stringify(checks)}`);
+}
+
+function table(rows: { name: string; measured: Measured | null; note: string }[]): void {
+  console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`);
+  console.log(`${options.prompts} prompts of ${LENGTH} tokens\n`);
+  console.log('| | seconds a step | peak memory | at the end |\n|---|---|---|---|');
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+  for (const { name, measured, note } of rows) {
+    if (!measured) {
+      console.log(`| ${name} | skipped: ${note} | | |`);
+      continue;
+    }
+    const settled = measured.seconds.slice(1).sort((a, b) => a - b);
+    const median = settled[Math.floor(settled.length / 2)]!;
+    console.log(
+      `| ${name} | ${median.toFixed(2)} | ${gigabytes(measured.peakBytes)} | ${gigabytes(measured.residentBytes)} |`,
+    );
+  }
+}

@@ -1,0 +1,50 @@
+/** Runs masks on prompt pairs: all of it in this thread, or each batch shared out over several. */
+import type { LossKind } from '../engine/ops/loss.js';
+import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import type { MaskLayout } from '../masks/layout.js';
+import type { MaskedModel } from '../masks/masked-model.js';
+import { type Objective, objective } from '../masks/objective.js';
+import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
+
+export interface MaskRunner {
+  readonly layout: MaskLayout;
+  /** Singular value of each masked direction, in the layout's order. */
+  readonly sigma: Float32Array;
+  /** How many threads share a batch: results depend on it, to rounding. */
+  readonly workers: number;
+  /** Runs the unmasked model on the pairs, which are as `checkPairs` wants them. */
+  prepare(
+    pairs: readonly TokenPair[],
+    options: { replacement: Replacement; seed: number } & LongCall,
+  ): Promise<RunnablePairs>;
+  close(): Promise<void>;
+}
+
+/** Prompt pairs that masks can be run on. */
+export interface RunnablePairs {
+  readonly length: number;
+  /** See {@link objective}. */
+  objective(indices: readonly number[], masks: Float32Array, loss: LossKind): Promise<Objective>;
+  /** See {@link scorePrompts}. */
+  score(masks: Float32Array, call?: LongCall): Promise<PromptScores>;
+}
+
+/** @param maxTokens positions (padding included) in one forward and backward pass */
+export function runnerInThisThread(model: MaskedModel, maxTokens: number): MaskRunner {
+  return {
+    layout: model.layout,
+    sigma: model.sigma,
+    workers: 1,
+    async prepare(pairs, options) {
+      const prepared = await PreparedPairs.prepare(model, pairs, options);
+      return {
+        length: prepared.length,
+        objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, maxTokens),
+        score: (masks, call) => scorePrompts(prepared, masks, call),
+      };
+    },
+    close: async () => model.dispose(),
+  };
+}

@@ -1,0 +1,92 @@
+/** A thread that runs masks: its own engine with its own copy of the model; prompt pairs come with each job. */
+import { type Basis, inBasis } from '../decompose/basis.js';
+import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
+import { type EngineName, openEngine } from '../engine/engine.js';
+import type { LossKind } from '../engine/ops/loss.js';
+import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import { MaskedModel, type Positions } from '../masks/masked-model.js';
+import { type Objective, objective } from '../masks/objective.js';
+import type { PairData } from '../masks/pair-data.js';
+import { fillPairData, PreparedPairs } from '../masks/prepared-pairs.js';
+import type { Kind } from '../models/components.js';
+import { openModel } from '../models/open-model.js';
+import type { WeightForm } from '../models/weights.js';
+import { answering } from '../pool/threads.js';
+
+/** What a thread needs to load the model. */
+export interface WorkerModel {
+  engine: EngineName;
+  folder: string;
+  form: WeightForm;
+  store: string;
+  /** Of the decomposition. */
+  key: string;
+  basis: Basis;
+  /** Kinds that are decomposed and masked. */
+  kinds: readonly Kind[];
+  positions: Positions;
+}
+
+export interface Job {
+  model: WorkerModel;
+}
+
+export interface PairJob extends Job {
+  data: PairData;
+}
+
+export interface MaskJob extends PairJob {
+  masks: Float32Array;
+}
+
+export interface ObjectiveJob extends MaskJob {
+  loss: LossKind;
+  maxTokens: number;
+}
+
+/** Threads belong to one runner, hence to one model. */
+let loaded: Promise<MaskedModel> | undefined;
+
+function modelOf(job: Job): Promise<MaskedModel> {
+  loaded ??= load(job.model);
+  return loaded;
+}
+
+async function load(model: WorkerModel): Promise<MaskedModel> {
+  const { folder, form, key, basis, kinds, positions } = model;
+  const engine = await openEngine({ engine: model.engine });
+  const opened = await openModel(folder, form);
+  try {
+    const { architecture } = opened;
+    const store = new DecompositionStore(model.store);
+    const directions = await inBasis(
+      storedDecomposition(store, key, architecture, kinds),
+      basis,
+      architecture,
+    );
+    return await MaskedModel.load(engine, opened, directions, { kinds, positions });
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Loads the model, unless it is there; returns the singular values. */
+export const sigma = answering(async (job: Job): Promise<Float32Array> => (await modelOf(job)).sigma);
+
+export const fill = answering(async (job: PairJob): Promise<void> => {
+  await fillPairData(await modelOf(job), job.data);
+});
+
+export const gradient = answering(async (job: ObjectiveJob): Promise<Objective> => {
+  const prepared = new PreparedPairs(await modelOf(job), job.data);
+  return objective(prepared, allOf(job.data), job.masks, job.loss, job.maxTokens);
+});
+
+export const scores = answering(
+  async (job: MaskJob): Promise<PromptScores> =>
+    scorePrompts(new PreparedPairs(await modelOf(job), job.data), job.masks),
+);
+
+function allOf({ pairs }: PairData): number[] {
+  return pairs.map((_, index) => index);
+}

@@ -1,0 +1,144 @@
+/**
+ * Data-parallel masks: every thread holds the model, a batch is shared out over them, and only masks, gradients
+ * and scores travel. Who computes what depends on the prompts and the number of threads alone, and sums are taken
+ * in a fixed order, so that two runs agree to the last bit.
+ */
+import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import type { Objective } from '../masks/objective.js';
+import { batchesByLength } from '../masks/padded-prompts.js';
+import {
+  allocatePairData,
+  type Masking,
+  type PairData,
+  settlePairData,
+  subsetOf,
+} from '../masks/pair-data.js';
+import { FORWARD_TOKENS } from '../masks/prepared-pairs.js';
+import { openThreads, type Threads } from '../pool/threads.js';
+import type { LongCall } from '../progress.js';
+import type { MaskRunner, RunnablePairs } from './mask-runner.js';
+import type { MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
+
+export interface ThreadedOptions extends LongCall {
+  model: WorkerModel;
+  masking: Masking;
+  workers: number;
+  /** Positions (padding included) in one forward and backward pass of a thread. */
+  maxTokens: number;
+}
+
+/** Opens the threads, each of which loads the model. Close it when done. */
+export async function openThreadedRunner({
+  model,
+  masking,
+  workers,
+  maxTokens,
+  onProgress,
+  signal,
+}: ThreadedOptions): Promise<MaskRunner> {
+  const threads = openThreads({ file: 'src/run/mask-worker.js', workers });
+  onProgress?.({ stage: 'load', done: 0, total: workers });
+  // As many jobs as threads: each takes one and loads.
+  const loads = Array.from({ length: workers }, () => threads.run<Float32Array>('sigma', { model }, signal));
+  const [sigma] = await Promise.all(loads).catch(async (error) => {
+    await threads.close();
+    throw error;
+  });
+  onProgress?.({ stage: 'load', done: workers, total: workers });
+  return {
+    layout: masking.layout,
+    sigma: sigma!,
+    workers,
+    async prepare(pairs, { onProgress, signal, ...options }) {
+      const data = allocatePairData(masking, pairs, options);
+      await inBatches(pairs, workers, { onProgress, signal }, 'prepare', (batch) =>
+        threads.run('fill', { model, data: subsetOf(data, batch) } satisfies PairJob, signal),
+      );
+      return runnable(threads, model, settlePairData(masking, data), maxTokens);
+    },
+    close: () => threads.close(),
+  };
+}
+
+function runnable(threads: Threads, model: WorkerModel, data: PairData, maxTokens: number): RunnablePairs {
+  return {
+    length: data.pairs.length,
+    async objective(indices, masks, loss) {
+      const lengths = indices.map((index) => data.pairs[index]!.clean.length);
+      const shares = sharesByLength(lengths, threads.workers);
+      const parts = await Promise.all(
+        shares.map((share) => {
+          const members = share.map((at) => indices[at]!);
+          const job: ObjectiveJob = { model, data: subsetOf(data, members), masks, loss, maxTokens };
+          return threads.run<Objective>('gradient', job);
+        }),
+      );
+      return joined(
+        parts,
+        shares.map((share) => share.length / indices.length),
+      );
+    },
+    async score(masks, call = {}) {
+      const scores = emptyScores(data.pairs.length);
+      await inBatches(data.pairs, threads.workers, call, 'evaluate', async (batch) => {
+        const job: MaskJob = { model, data: subsetOf(data, batch), masks };
+        setScores(scores, batch, await threads.run<PromptScores>('scores', job, call.signal));
+      });
+      return scores;
+    },
+  };
+}
+
+/** Mean of the parts, by weight. */
+function joined(parts: readonly Objective[], weights: readonly number[]): Objective {
+  const gradient = new Float32Array(parts[0]!.gradient.length);
+  parts.forEach((part, at) => {
+    for (let i = 0; i < gradient.length; i++) gradient[i]! += weights[at]! * part.gradient[i]!;
+  });
+  const mean = (of: (part: Objective) => number) =>
+    parts.reduce((sum, part, at) => sum + weights[at]! * of(part), 0);
+  return { kl: mean(({ kl }) => kl), loss: mean(({ loss }) => loss), gradient };
+}
+
+/** All pairs in batches of similar length, at least one for each thread; threads take the next as they get free. */
+async function inBatches(
+  pairs: readonly TokenPair[],
+  workers: number,
+  { onProgress }: LongCall,
+  stage: string,
+  work: (batch: number[]) => Promise<unknown>,
+): Promise<void> {
+  const lengths = pairs.map(({ clean }) => clean.length);
+  const total = pairs.length;
+  let done = 0;
+  onProgress?.({ stage, done, total });
+  const batches = sharesByLength(lengths, workers).flatMap((share) =>
+    batchesByLength(
+      share.map((index) => lengths[index]!),
+      FORWARD_TOKENS,
+    ).map((batch) => batch.map((at) => share[at]!)),
+  );
+  await Promise.all(
+    batches.map(async (batch) => {
+      await work(batch);
+      done += batch.length;
+      onProgress?.({ stage, done, total });
+    }),
+  );
+}
+
+/** Cuts prompts into at most `count` shares of about equal work, each of prompts of similar length; none is empty. */
+export function sharesByLength(lengths: readonly number[], count: number): number[][] {
+  const order = lengths.map((_, index) => index).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const shares: number[][] = Array.from({ length: count }, () => []);
+  let before = 0;
+  for (const index of order) {
+    // By the middle of the prompt, so that a share is at most half a prompt too large or too small.
+    const share = Math.floor((count * (before + lengths[index]! / 2)) / total);
+    shares[Math.min(share, count - 1)]!.push(index);
+    before += lengths[index]!;
+  }
+  return shares.filter((share) => share.length > 0);
+}
