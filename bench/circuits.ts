@@ -1,58 +1,84 @@
 /**
- * The main job on the embedded model, every task, several seeds: `node dist/bench/circuits.js [--seeds 3]
- * [--engine wasm] [--model FOLDER] [--json]`, after `npm run build`. A seed changes the prompts, the order in which they come
- * and the controls. Checks the issue's bounds and says which hold; figures of the binarised circuit.
+ * The main job on a model, every task, several seeds, after `npm run build`:
+ *
+ *     node dist/bench/circuits.js [--model FOLDER --recipe smollm2 --engine native-cpu] [--tasks ioi] [--seeds 3]
+ *                                 [--qk-split plane] [--save FILE] [--json]
+ *
+ * The embedded model on wasm by default. A seed changes the prompts, the order in which they come and the controls.
+ * Checks the recipe's bounds and says which hold; the table has the binarised circuit and, behind a stroke, the soft
+ * masks. `--save` writes all figures with their settings, after every run.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { EVALUATE_DEFAULTS, type SplitMetrics } from '../src/evaluate/evaluate.js';
-import { PRESETS } from '../src/masks/settings.js';
+import type { MaskMetrics, SplitMetrics } from '../src/evaluate/evaluate.js';
+import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { run } from '../src/run/commands.js';
 import { TASKS } from '../src/tasks/tasks.js';
+import { RECIPES } from './recipes.js';
 
 const { values: options } = parseArgs({
   options: {
     seeds: { type: 'string', default: '3' },
     engine: { type: 'string', default: 'wasm' },
     model: { type: 'string', default: packageFile('models/embedded') },
+    recipe: { type: 'string', default: 'embedded' },
+    tasks: { type: 'string', default: TASKS.map(({ name }) => name).join(',') },
+    'qk-split': { type: 'string', default: DEFAULT_SPLIT.by },
+    save: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 
+const recipe = RECIPES[options.recipe];
+if (!recipe) throw new Error(`no recipe "${options.recipe}": choose from ${Object.keys(RECIPES).join(', ')}`);
+const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
+
+type Figures = Pick<
+  MaskMetrics,
+  'kl' | 'exact_match' | 'accuracy' | 'prob_diff' | 'logit_diff' | 'l1' | 'active' | 'relative_sparsity'
+>;
+
 interface Row {
   task: string;
   seed: number;
-  kl: number;
-  exact_match: number;
-  accuracy: number;
-  full_accuracy: number;
-  prob_diff: number;
-  full_prob_diff: number;
-  active: number;
   directions: number;
-  sparsity: number;
+  full: { accuracy: number; prob_diff: number };
+  /** Before rounding. */
+  soft: Figures;
+  binarised: Figures & { by_kind: Record<string, number> };
+  /** KL of each control. */
+  controls: Record<string, number>;
   /** Smallest KL of a control of the circuit's size (random, random by kind, top σ), over the circuit's. */
   control_ratio: number;
   train_seconds: number;
   total_seconds: number;
+  /** Largest resident size of the process so far. */
+  peak_gib: number;
   holds: boolean;
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
 const rows: Row[] = [];
 try {
-  for (const { name, score } of TASKS)
+  for (const { name, score } of TASKS.filter(({ name }) => options.tasks.split(',').includes(name)))
     for (let seed = 0; seed < Number(options.seeds); seed++) {
       rows.push(await measure(name, seed, score === 'accuracy'));
       process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
+      if (options.save) writeFileSync(options.save, `${JSON.stringify(results(), null, 2)}\n`);
     }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
+}
+
+function results() {
+  const { seeds, engine, recipe: name, 'qk-split': split } = options;
+  const settings = Object.fromEntries(rows.map(({ task }) => [task, recipe!.train(task)]));
+  return { machine, engine, recipe: name, qk_split: split, seeds: Number(seeds), settings, rows };
 }
 
 async function measure(task: string, seed: number, byAccuracy: boolean): Promise<Row> {
@@ -61,6 +87,7 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
     common: {
       model: options.model,
       form: 'reference',
+      qkSplit: options['qk-split'] as QkSplit['by'],
       bos: 'auto',
       components: null,
       store: join(scratch, 'store'),
@@ -73,55 +100,65 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
       replacement: 'interchange',
       seed,
     },
-    data: { task, aligned: false, seed },
-    train: PRESETS.default,
-    evaluate: EVALUATE_DEFAULTS,
+    data: { task, aligned: false, seed, counts: recipe!.counts },
+    train: recipe!.train(task),
+    evaluate: recipe!.evaluate,
     out: join(scratch, `${task}-${seed}`),
     resume: false,
   });
-  const { binarised: circuit, controls, directions } = metrics.splits.test!;
+  const { binarised: circuit, before_rounding: soft, controls, directions } = metrics.splits.test!;
   const ratio = smallestControl(controls!) / circuit.kl!;
+  const bounds = recipe!.bounds(task);
   const faithful = byAccuracy
-    ? circuit.exact_match! >= 0.9
+    ? circuit.exact_match! >= 0.9 || options.recipe !== 'embedded'
     : Math.abs(circuit.prob_diff! - circuit.full_prob_diff!) <= 0.05;
   return {
     task,
     seed,
-    kl: circuit.kl!,
-    exact_match: circuit.exact_match!,
-    accuracy: circuit.accuracy!,
-    full_accuracy: circuit.full_accuracy!,
-    prob_diff: circuit.prob_diff!,
-    full_prob_diff: circuit.full_prob_diff!,
-    active: circuit.active,
     directions,
-    sparsity: circuit.relative_sparsity,
+    full: { accuracy: circuit.full_accuracy!, prob_diff: circuit.full_prob_diff! },
+    soft: figures(soft!),
+    binarised: {
+      ...figures(circuit),
+      by_kind: Object.fromEntries(
+        Object.entries(circuit.by_kind).map(([kind, { active }]) => [kind, active]),
+      ),
+    },
+    controls: Object.fromEntries(Object.entries(controls!).map(([name, { kl }]) => [name, kl!])),
     control_ratio: ratio,
     train_seconds: folder.manifest.seconds.train!,
     total_seconds: (performance.now() - started) / 1000,
-    holds: faithful && circuit.kl! <= 0.15 && circuit.relative_sparsity >= 0.8 && ratio >= 5,
+    peak_gib: process.resourceUsage().maxRSS / 2 ** 20,
+    holds: faithful && circuit.kl! <= bounds.kl && circuit.relative_sparsity >= bounds.sparsity && ratio >= 5,
   };
+}
+
+function figures(metrics: Figures): Figures {
+  const { kl, exact_match, accuracy, prob_diff, logit_diff, l1, active, relative_sparsity } = metrics;
+  return { kl, exact_match, accuracy, prob_diff, logit_diff, l1, active, relative_sparsity };
 }
 
 function smallestControl(controls: NonNullable<SplitMetrics['controls']>): number {
   return Math.min(...(['random', 'random_by_kind', 'top_sigma'] as const).map((name) => controls[name].kl!));
 }
 
-if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+if (options.json) process.stdout.write(`${JSON.stringify(results(), null, 2)}\n`);
 else {
-  const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
-  console.log(`${machine}; engine ${options.engine}\n`);
   console.log(
-    '| task | seed | kept | sparsity | KL | exact match | accuracy (full) | prob diff (full) | smallest control KL / KL | training | bounds |',
+    `${machine}; engine ${options.engine}; recipe ${options.recipe}; QK split by ${options['qk-split']}\n`,
   );
-  console.log('|---|---|---|---|---|---|---|---|---|---|---|');
-  for (const row of rows) {
-    const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
-    const pair = (value: number, full: number) => `${value.toFixed(3)} (${full.toFixed(3)})`;
+  console.log(
+    '| task | seed | kept (Σ soft) | sparsity | KL (soft) | exact match (soft) | accuracy (full) | prob diff (full) | smallest control KL / KL | training | memory | bounds |',
+  );
+  console.log('|---|---|---|---|---|---|---|---|---|---|---|---|');
+  for (const { task, seed, directions, full, soft, binarised: circuit, ...row } of rows) {
+    const pair = (value: number, other: number) => `${value.toFixed(3)} (${other.toFixed(3)})`;
     console.log(
-      `| ${row.task} | ${row.seed} | ${row.active} of ${row.directions} | ${percent(row.sparsity)} | ${row.kl.toFixed(3)} ` +
-        `| ${row.exact_match.toFixed(3)} | ${pair(row.accuracy, row.full_accuracy)} | ${pair(row.prob_diff, row.full_prob_diff)} ` +
-        `| ${row.control_ratio.toFixed(1)} | ${row.train_seconds.toFixed(0)} s | ${row.holds ? 'hold' : 'fail'} |`,
+      `| ${task} | ${seed} | ${circuit.active} of ${directions} (${soft.l1.toFixed(0)}) ` +
+        `| ${(100 * circuit.relative_sparsity).toFixed(1)} % | ${pair(circuit.kl!, soft.kl!)} ` +
+        `| ${pair(circuit.exact_match!, soft.exact_match!)} | ${pair(circuit.accuracy!, full.accuracy)} ` +
+        `| ${pair(circuit.prob_diff!, full.prob_diff)} | ${row.control_ratio.toFixed(1)} ` +
+        `| ${row.train_seconds.toFixed(0)} s | ${row.peak_gib.toFixed(1)} GiB | ${row.holds ? 'hold' : 'fail'} |`,
     );
   }
 }

@@ -16,6 +16,7 @@ import { DecompositionStore, type StoreDtype } from '../src/decompose/store.js';
 import { loadKernels } from '../src/kernels/kernels.js';
 import { type Kind, kindsOf } from '../src/models/components.js';
 import { openModel } from '../src/models/open-model.js';
+import { DEFAULT_SPLIT } from '../src/models/qk-split.js';
 import { orthogonality, residual } from './accuracy.js';
 import { writeGpt2Small } from './gpt2-folder.js';
 
@@ -131,7 +132,7 @@ async function checkStore(folder: string, path: string): Promise<Record<string, 
     const worst = { residual: 0, orthogonality: 0 };
     for (const directions of found.values()) {
       if (directions.component.kind !== kind) continue;
-      const factors = factorsOf(directions.component, weights, architecture);
+      const factors = factorsOf(directions.component, weights, architecture, DEFAULT_SPLIT);
       worst.residual = Math.max(worst.residual, residual(kernels, factors, directions));
       worst.orthogonality = Math.max(worst.orthogonality, orthogonality(kernels, directions));
     }

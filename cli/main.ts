@@ -9,6 +9,7 @@ import { packageVersion } from '../src/run/session.js';
 import { decomposeCommand } from './commands/decompose.js';
 import { engineCommand } from './commands/engine.js';
 import { evaluateCommand } from './commands/evaluate.js';
+import { modelCommand } from './commands/model.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
 import { taskCommand } from './commands/task.js';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
     .command(decomposeCommand)
     .command(trainCommand)
     .command(evaluateCommand)
+    .command(modelCommand)
     .command(reportCommand)
     .command(taskCommand)
     .command(engineCommand)

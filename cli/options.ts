@@ -10,6 +10,7 @@ import { parseByteSize } from '../src/formats/byte-size.js';
 import { REPLACEMENTS } from '../src/masks/prepared-pairs.js';
 import { PRESETS, type Preset, type TrainSettings, trainSettings } from '../src/masks/settings.js';
 import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
+import { DEFAULT_SPLIT, QK_SPLITS, type QkSplit } from '../src/models/qk-split.js';
 import { WEIGHT_FORMS } from '../src/models/weights.js';
 import type { CommonSettings } from '../src/run/commands.js';
 import type { DataRequest } from '../src/run/data.js';
@@ -17,6 +18,16 @@ import { TASKS } from '../src/tasks/tasks.js';
 
 export const modelFlags = {
   form: { choices: WEIGHT_FORMS, default: 'reference', describe: 'Weight form that is decomposed' },
+  'qk-split': {
+    choices: QK_SPLITS,
+    default: DEFAULT_SPLIT.by,
+    describe: 'Split of QK where positions are rotary: rank-one directions, planes, or the SVD at one offset',
+  },
+  'rotary-offsets': {
+    type: 'number',
+    default: DEFAULT_SPLIT.offsets,
+    describe: 'Offsets that the rotary split averages over; with --qk-split offset, the one offset',
+  },
   bos: {
     choices: ['auto', 'always', 'never'],
     default: 'auto',
@@ -103,6 +114,7 @@ export const trainFlags = {
   },
   'rounding-steps': { type: 'string', describe: 'Steps of the final phase with rounded masks (0: none)' },
   'rounding-lr': { type: 'string', describe: 'Learning rate of the final phase' },
+  'rounding-decay': { type: 'string', describe: 'Share of that rate which its last step has (1: it stays)' },
   'rounding-l1': { type: 'string', describe: 'λ of the final phase, or auto' },
   'rounding-clamp': { type: 'string', describe: 'Largest mask logit at its start' },
   betas: { type: 'string', describe: "AdamW's two decay rates, e.g. 0.9,0.999" },
@@ -129,6 +141,8 @@ export function commonSettings(flags: Flags, model: string): CommonSettings {
   return {
     model,
     form: flags.form as CommonSettings['form'],
+    qkSplit: flags.qkSplit as QkSplit['by'],
+    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0),
     bos: flags.bos as CommonSettings['bos'],
     components: kinds(flags.components),
     store: (flags.store as string | undefined) ?? null,

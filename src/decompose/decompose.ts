@@ -30,6 +30,7 @@ export async function decompose(model: Model, options: DecomposeOptions): Promis
       const wanted = plan.components.filter(
         (component) => component.layer === layer && (only?.includes(component.name) ?? true),
       );
+      if (wanted.length === 0) return new Map();
       const stored = await store.read(plan.key, layer, wanted);
       if (stored) return stored;
       await computeLayers(model, { ...plan, missing: [layer] }, store, { onProgress, signal });
@@ -94,12 +95,12 @@ async function computeLayers(
 async function decomposeComponent(
   component: Component,
   weights: LayerWeights,
-  { architecture }: Model,
+  { architecture, qkSplit }: Model,
   pool: Pool,
   signal: AbortSignal,
 ): Promise<Directions> {
   throwIfAborted(signal);
-  const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture);
+  const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture, qkSplit);
   const svd = b
     ? await pool.svdOfProduct(a, b, rows, inner, cols, signal)
     : await pool.svd(a, rows, cols, signal);

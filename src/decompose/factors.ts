@@ -1,12 +1,10 @@
 /** The augmented matrix of each component, as factors: heads are never multiplied out (docs/maths.md, "Components"). */
-import type { Architecture } from '../models/architecture.js';
+import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
+import type { QkSplit } from '../models/qk-split.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
-import { keyMetric, metricRoot } from './key-metric.js';
-
-/** Offsets that the rotary split averages over (docs/maths.md, "Rotary positions"). */
-export const ROTARY_OFFSETS = 64;
+import { keyMetric, metricRoot, planeSizes } from './key-metric.js';
 
 /** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major, shared memory. */
 export interface Factors {
@@ -17,11 +15,16 @@ export interface Factors {
   cols: number;
 }
 
-export function factorsOf(component: Component, layer: LayerWeights, architecture: Architecture): Factors {
+export function factorsOf(
+  component: Component,
+  layer: LayerWeights,
+  architecture: Architecture,
+  split: QkSplit,
+): Factors {
   const { kind, head } = component;
   switch (kind) {
     case 'qk':
-      return queryKeyFactors(component, head!, layer, architecture);
+      return queryKeyFactors(component, head!, layer, architecture, split);
     case 'ov':
       return outputValueFactors(component, head!, layer, architecture);
     case 'mlp_in':
@@ -55,21 +58,50 @@ export function augmentedHead(
   return out;
 }
 
-/** [b_Q; W_Q] · [b_K; W_K]ᵀ; with rotary positions [b_Q; W_Q] times the root of the keys' metric. */
+/** [b_Q; W_Q] · [b_K; W_K]ᵀ; with rotary positions [b_Q; W_Q] times the root of the keys' metric, or R_Δ between. */
 function queryKeyFactors(
   { rows, cols, layer: index }: Component,
   head: number,
   layer: LayerWeights,
   architecture: Architecture,
+  split: QkSplit,
 ): Factors {
   const { dHead, rotary } = architecture;
   const a = augmentedHead(layer.q, head, dHead);
   const key = augmentedHead(layer.k, kvHeadOf(head, architecture), dHead);
-  if (rotary) {
-    const metric = keyMetric(key, dHead, rotary[index]!, ROTARY_OFFSETS);
+  if (rotary && split.by === 'rotary') {
+    const metric = keyMetric(key, dHead, rotary[index]!, split.offsets);
     return { a, b: metricRoot(metric, dHead), rows, inner: dHead, cols };
   }
+  if (rotary) turnRows(a, dHead, rotary[index]!, split.offsets);
   return { a, b: transpose(key, cols, dHead), rows, inner: dHead, cols };
+}
+
+/** Sizes of a head's planes, fastest first (see `planeSizes`). */
+export function planeSizesOf(
+  { head, layer: index }: Component,
+  layer: LayerWeights,
+  architecture: Architecture,
+  offsets: number,
+): number[] {
+  const { dHead } = architecture;
+  const rotary = architecture.rotary![index]!;
+  const key = augmentedHead(layer.k, kvHeadOf(head!, architecture), dHead);
+  const metric = keyMetric(key, dHead, rotary, offsets);
+  return planeSizes(augmentedHead(layer.q, head!, dHead), metric, dHead, rotary.dims);
+}
+
+/** Rows times R_Δ, in place: x W_Q R_Δ W_Kᵀ x'ᵀ is the score of a query Δ positions behind its key. */
+function turnRows(rows: Float32Array, dHead: number, rotary: Rotary, offset: number): void {
+  const { dims, frequencies, scale } = rotary;
+  for (let row = 0; row < rows.length; row += dHead)
+    frequencies.forEach((frequency, plane) => {
+      const [a, b] = [row + plane, row + plane + dims / 2];
+      const [cos, sin] = [Math.cos(offset * frequency), Math.sin(offset * frequency)];
+      const [x, y] = [rows[a]!, rows[b]!];
+      rows[a] = scale * scale * (x * cos - y * sin);
+      rows[b] = scale * scale * (x * sin + y * cos);
+    });
 }
 
 /** [[b_V, 1], [W_V, 0]] · [W_O; b_O/H]; the last column and row are there only if the output has a bias. */

@@ -1,5 +1,6 @@
 /** What a head's keys look like from its queries, averaged over offsets (docs/maths.md, "Rotary positions"). */
 import type { Rotary } from '../models/architecture.js';
+import { planesOf } from '../models/qk-split.js';
 
 /**
  * G = mean over offsets Δ = 0 … offsets − 1 of R_Δ Kᵀ K R_Δᵀ, where R_Δ turns a plane's coordinates as a column:
@@ -54,6 +55,30 @@ export function metricRoot(metric: Float64Array, n: number): Float32Array {
   const out = new Float32Array(new SharedArrayBuffer(4 * n * n));
   out.set(l);
   return out;
+}
+
+/**
+ * How large each plane's share of the scores can be: √tr(A_p G_p), with A_p and G_p the blocks of QᵀQ and of G that
+ * belong to plane p. It is the root mean square over offsets of the Frobenius norm of Q_p R_Δ K_pᵀ.
+ * @param query [rows, dHead], the augmented query matrix of one head
+ * @returns one a plane, in the order of {@link planesOf}
+ */
+export function planeSizes(
+  query: Float32Array,
+  metric: Float64Array,
+  dHead: number,
+  turning: number,
+): number[] {
+  const gram = gramOf(query, dHead);
+  return planesOf(dHead, turning).map(([a, b]) => {
+    const block = [a * dHead + a, a * dHead + b, b * dHead + a, b * dHead + b];
+    return Math.sqrt(
+      Math.max(
+        0,
+        block.reduce((sum, at) => sum + gram[at]! * metric[at]!, 0),
+      ),
+    );
+  });
 }
 
 /** KᵀK in float64. */

@@ -3,9 +3,16 @@ import { availableParallelism } from 'node:os';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { type Cost, productSvdCost, svdCost } from '../kernels/cost.js';
-import { type Component, HEAD_KINDS, type Kind, kindsOf, listComponents } from '../models/components.js';
+import {
+  type Component,
+  decomposedKinds,
+  HEAD_KINDS,
+  type Kind,
+  kindsOf,
+  listComponents,
+} from '../models/components.js';
+import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
-import { ROTARY_OFFSETS } from './factors.js';
 import type { DecompositionStore } from './store.js';
 
 /** Bytes of the process by itself, and of a thread before its first matrix (measured; docs/kernels.md). */
@@ -45,16 +52,17 @@ export async function planDecomposition(
   model: Model,
   { kinds = kindsOf(model.architecture), store, workers = availableParallelism(), memory }: PlanOptions,
 ): Promise<DecompositionPlan> {
-  const { architecture } = model;
-  const components = listComponents(architecture, kinds);
+  const { architecture, qkSplit } = model;
+  const decomposed = decomposedKinds(model, kinds);
+  const components = listComponents(architecture, decomposed, qkSplit);
   const key = store.key({
     modelHash: await model.hash(),
     form: model.form,
-    kinds: kindsOf(architecture).filter((kind) => kinds.includes(kind)),
-    rotaryOffsets: architecture.rotary ? ROTARY_OFFSETS : 0,
+    kinds: decomposed,
+    qkSplit: decomposed.includes('qk') ? splitName(qkSplit, architecture) : '',
   });
   const missing = Array.from({ length: architecture.nLayers }, (_, layer) => layer).filter(
-    (layer) => !store.has(key, layer),
+    (layer) => components.length > 0 && !store.has(key, layer),
   );
   const isMissing = new Set(missing);
   const absent = components.filter(({ layer }) => isMissing.has(layer));
@@ -86,6 +94,7 @@ function spread(
   wantedWorkers: number,
   memory: number | undefined,
 ): Pick<DecompositionPlan, 'workers' | 'layersInFlight' | 'memoryBytes'> {
+  if (layer.length === 0) return { workers: 1, layersInFlight: 1, memoryBytes: PROCESS_BYTES };
   const costs = layer.map(costOf);
   const thread = THREAD_BYTES + Math.max(...costs.map(({ bytes }) => bytes));
   const held = bytesInFlight(layer);

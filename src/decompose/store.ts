@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
-import type { Architecture } from '../models/architecture.js';
-import { type Component, type Kind, listComponents } from '../models/components.js';
+import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
+import type { Model } from '../models/weights.js';
 import type { Decomposition, Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
@@ -23,8 +23,8 @@ export interface DecompositionIdentity {
   modelHash: string;
   form: string;
   kinds: readonly string[];
-  /** Offsets that the rotary split averages over; 0 without rotary positions. */
-  rotaryOffsets: number;
+  /** `splitName` of the QK components; empty where none are decomposed. */
+  qkSplit: string;
 }
 
 export class DecompositionStore {
@@ -124,10 +124,10 @@ export class DecompositionStore {
 export function storedDecomposition(
   store: DecompositionStore,
   key: string,
-  architecture: Architecture,
+  model: Pick<Model, 'architecture' | 'qkSplit'>,
   kinds: readonly Kind[],
 ): Decomposition {
-  const components = listComponents(architecture, kinds);
+  const components = listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit);
   return {
     key,
     computed: 0,

@@ -16,6 +16,8 @@ export interface MasksMetadata {
   modelHash?: string;
   /** Basis that the masked directions are of: `svd`, or `random:` and its seed. */
   basis?: string;
+  /** How QK was split: `svd`, or with rotary positions `rotary 64` or `plane`. */
+  qkSplit?: string;
   /** Kinds of component that were masked, e.g. `qk`. */
   components?: string[];
   /** Replacement rule by kind. */
@@ -39,12 +41,13 @@ export async function writeMasks(path: string, { values, metadata }: Masks): Pro
     if (fault) throw new RangeError(fault);
     tensors.set(name, { dtype: 'F32', shape: [data.length], data });
   }
-  const { weightForm, modelHash, basis, components, rules } = metadata;
+  const { weightForm, modelHash, basis, qkSplit, components, rules } = metadata;
   await writeSafetensors(path, tensors, {
     schema_version: SCHEMA_VERSION,
     ...(weightForm !== undefined && { weight_form: weightForm }),
     ...(modelHash !== undefined && { model_hash: modelHash }),
     ...(basis !== undefined && { basis }),
+    ...(qkSplit !== undefined && { qk_split: qkSplit }),
     ...(components && { components: components.join(',') }),
     ...(rules && { rules: JSON.stringify(rules) }),
   });
@@ -95,6 +98,7 @@ function parseMetadata(stored: Readonly<Record<string, string>>, path: string): 
     weightForm: stored.weight_form,
     modelHash: stored.model_hash,
     basis: stored.basis,
+    qkSplit: stored.qk_split,
     components: stored.components?.split(','),
     rules: stored.rules === undefined ? undefined : parseRules(stored.rules, path),
   };

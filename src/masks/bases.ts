@@ -28,10 +28,11 @@ export interface QueryKeyBasis {
   read: FrozenLinear;
   /**
    * Without rotary positions: [dModel, heads·rank], x → σ_k [1,x]·v_k, used in place of the keys.
-   * With them: null, and `back` returns the masked coefficients to head space before the rotation.
+   * With them: null, and `back` returns the masked coefficients to head space before the rotation; by plane, they
+   * are there already.
    */
   keys: FrozenLinear | null;
-  /** [heads, rank, dHead]: U^T [b_Q; W_Q] of each head; null without rotary positions. */
+  /** [heads, rank, dHead]: U^T [b_Q; W_Q] of each head; null without rotary positions, and by plane. */
   back: tf.Tensor3D | null;
 }
 
@@ -64,6 +65,7 @@ export interface LayerBases {
 /**
  * Uploads a layer.
  * @param kinds the kinds that are masked; directions of others are not needed
+ * @param qkByPlane QK is masked in the head's own coordinates, without directions
  */
 export function uploadLayer(
   engine: Engine,
@@ -72,6 +74,7 @@ export function uploadLayer(
   weights: LayerWeights,
   directions: Map<string, Directions>,
   kinds: readonly Kind[],
+  qkByPlane = false,
 ): LayerBases {
   const frozen: Freeze = (weight, rows, cols, bias) => new FrozenLinear(engine, weight, rows, cols, bias);
   const plain = (linear: Linear) => frozen(linear.weight, linear.rows, linear.cols, linear.bias);
@@ -96,15 +99,20 @@ export function uploadLayer(
       { length: architecture.nHeads },
       (_, head) => directions.get(componentName(kind, layer, head))!,
     );
+  const query = plain(weights.q);
+  const queryKey = () =>
+    qkByPlane
+      ? { read: query, keys: null, back: null }
+      : queryKeyBasis(heads('qk'), weights, architecture, frozen);
   return {
-    query: plain(weights.q),
+    query,
     key: plain(weights.k),
     value: plain(weights.v),
     output: plain(weights.o),
     mlpIn: plain(weights.mlpIn),
     mlpGate: weights.mlpGate && plain(weights.mlpGate),
     mlpOut: plain(weights.mlpOut),
-    qk: kinds.includes('qk') ? queryKeyBasis(heads('qk'), weights, architecture, frozen) : null,
+    qk: kinds.includes('qk') ? queryKey() : null,
     ov: kinds.includes('ov') ? outputValueBasis(heads('ov'), weights, architecture, frozen) : null,
     mlp,
     norms: Object.fromEntries(

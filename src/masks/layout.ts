@@ -1,6 +1,7 @@
 /** Where each component's masks lie in the flat mask vector that is trained. */
 import type { Architecture } from '../models/architecture.js';
 import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import { DEFAULT_SPLIT, type QkSplit } from '../models/qk-split.js';
 
 export interface Block {
   start: number;
@@ -17,9 +18,13 @@ export class MaskLayout {
   readonly #byName = new Map<string, Block>();
   readonly #byLayerKind = new Map<string, Block>();
 
-  constructor(architecture: Architecture, kinds: readonly Kind[] = kindsOf(architecture)) {
+  constructor(
+    architecture: Architecture,
+    kinds: readonly Kind[] = kindsOf(architecture),
+    split: QkSplit = DEFAULT_SPLIT,
+  ) {
     this.kinds = kindsOf(architecture).filter((kind) => kinds.includes(kind));
-    this.components = listComponents(architecture, this.kinds);
+    this.components = listComponents(architecture, this.kinds, split);
     let start = 0;
     for (const { name, layer, kind, rank } of this.components) {
       this.#byName.set(name, { start, length: rank });

@@ -2,14 +2,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { collectGarbage } from '../collect-garbage.js';
 import type { Decomposition } from '../decompose/directions.js';
+import { planeSizesOf } from '../decompose/factors.js';
 import type { Engine } from '../engine/engine.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
 import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
-import { throwIfAborted } from '../errors.js';
+import { InputError, throwIfAborted } from '../errors.js';
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
+import { planesOf } from '../models/qk-split.js';
 import { centres } from '../models/weight-forms.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -18,6 +20,7 @@ import { type BlockTrace, forwardBlock, pullBlock } from './block.js';
 import { MaskLayout } from './layout.js';
 import type { BlockInput, PerKind } from './masking.js';
 import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
+import { foldOverPlanes, spreadOverPlanes } from './planes.js';
 
 /** Positions on which OV and MLP masks act. */
 export type Positions = 'last' | 'all';
@@ -56,6 +59,8 @@ export class MaskedModel {
     private readonly unembed: FrozenLinear,
     /** Singular value of each masked direction, in the layout's order. */
     readonly sigma: Float32Array,
+    /** Of each layer, where QK is masked by rotary plane. */
+    private readonly planes: [number, number][][] | null,
   ) {}
 
   /**
@@ -76,7 +81,14 @@ export class MaskedModel {
     // Two passes less over the stream in every normalisation.
     const centred = centres(model.architecture, model.form);
     const architecture: Architecture = centred ? { ...model.architecture, norm: 'rms' } : model.architecture;
-    const layout = new MaskLayout(architecture, kinds);
+    const { qkSplit } = model;
+    const layout = new MaskLayout(architecture, kinds, qkSplit);
+    const { rotary } = architecture;
+    if (rotary && qkSplit.by === 'offset' && layout.kinds.includes('qk'))
+      throw new InputError(
+        '--qk-split offset: the directions of one offset are not those of the others; they can be read, not masked',
+      );
+    const byPlane = rotary !== undefined && qkSplit.by === 'plane';
     const bases: LayerBases[] = [];
     const sigma = new Float32Array(layout.size);
     for (let layer = 0; layer < architecture.nLayers; layer++) {
@@ -84,10 +96,14 @@ export class MaskedModel {
       onProgress?.({ stage: 'load', done: layer, total: architecture.nLayers });
       const weights = await model.layer(layer);
       const directions = await decomposition.layer(layer);
-      bases.push(uploadLayer(engine, architecture, layer, weights, directions, layout.kinds));
-      for (const component of layout.components)
-        if (component.layer === layer)
-          sigma.set(directions.get(component.name)!.s, layout.of(component).start);
+      bases.push(uploadLayer(engine, architecture, layer, weights, directions, layout.kinds, byPlane));
+      for (const component of layout.components) {
+        if (component.layer !== layer) continue;
+        const { start } = layout.of(component);
+        if (byPlane && component.kind === 'qk')
+          sigma.set(planeSizesOf(component, weights, architecture, qkSplit.offsets), start);
+        else sigma.set(directions.get(component.name)!.s, start);
+      }
       collectGarbage();
     }
     // Taken apart, so that the unembedding's host copy is not kept with the rest.
@@ -98,7 +114,8 @@ export class MaskedModel {
     const unembed = new FrozenLinear(engine, weight, rows, cols, bias);
     collectGarbage();
     onProgress?.({ stage: 'load', done: architecture.nLayers, total: architecture.nLayers });
-    return new MaskedModel(engine, architecture, layout, positions, embedding, bases, unembed, sigma);
+    const planes = byPlane ? rotary.map(({ dims }) => planesOf(architecture.dHead, dims)) : null;
+    return new MaskedModel(engine, architecture, layout, positions, embedding, bases, unembed, sigma, planes);
   }
 
   /** Runs a batch to the last token's state. */
@@ -216,7 +233,9 @@ export class MaskedModel {
     const byKind: PerKind<tf.Tensor1D> = {};
     for (const kind of this.layout.kinds) {
       const { start, length } = this.layout.block(layer, kind)!;
-      byKind[kind] = tf.tensor1d(masks.slice(start, start + length));
+      const own = masks.slice(start, start + length);
+      const byPlane = kind === 'qk' && this.planes;
+      byKind[kind] = tf.tensor1d(byPlane ? spreadOverPlanes(own, byPlane[layer]!) : own);
     }
     return byKind;
   }
@@ -228,6 +247,22 @@ export class MaskedModel {
     tf.dispose(parts);
     const values = (await all.data()) as Float32Array;
     all.dispose();
-    return values;
+    return this.planes ? this.folded(values, this.planes) : values;
+  }
+
+  /** The gradient by planes from that by their coordinates. */
+  private folded(values: Float32Array, planes: [number, number][][]): Float32Array {
+    const gradient = new Float32Array(this.layout.size);
+    let from = 0;
+    planes.forEach((pairs, layer) => {
+      for (const kind of this.layout.kinds) {
+        const { start, length } = this.layout.block(layer, kind)!;
+        const width = kind === 'qk' ? 2 * length : length;
+        const own = values.subarray(from, from + width);
+        gradient.set(kind === 'qk' ? foldOverPlanes(own, pairs) : own, start);
+        from += width;
+      }
+    });
+    return gradient;
   }
 }

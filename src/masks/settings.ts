@@ -40,6 +40,8 @@ export const trainSettings = z.strictObject({
   /** Steps of the final phase: masks are rounded in the forward pass, the gradient goes through the sigmoid. 0: none. */
   roundingSteps: z.number().int().min(0),
   roundingLr: positive,
+  /** Share of that rate which the last step has; it falls in equal steps. 1: it stays. */
+  roundingDecay: z.number().min(0).max(1),
   /** λ of the final phase, `auto` as above. */
   roundingL1: price,
   /** Mask logits are first limited to ± this, so that settled masks can still change their mind. */
@@ -75,6 +77,7 @@ const reference: TrainSettings = {
   patience: null,
   roundingSteps: 0,
   roundingLr: 0.1,
+  roundingDecay: 1,
   roundingL1: 'auto',
   roundingClamp: 3,
 };

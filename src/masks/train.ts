@@ -256,8 +256,11 @@ class Schedule {
     return phase === 'soft' ? logits.map(sigmoid) : logits.map((logit) => Number(logit > 0));
   }
 
-  rate({ phase }: TrainState): number {
-    return phase === 'soft' ? this.settings.lr : this.settings.roundingLr;
+  rate({ phase, phaseStep }: TrainState): number {
+    const { lr, roundingLr, roundingDecay } = this.settings;
+    if (phase === 'soft') return lr;
+    const done = phaseStep / Math.max(1, this.length('rounding') - 1);
+    return roundingLr * (1 - (1 - roundingDecay) * done);
   }
 
   price({ phase, phaseStep }: TrainState): number {

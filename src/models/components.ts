@@ -1,5 +1,6 @@
 /** The parts of a transformer that are decomposed: their names, shapes and ranks (paper.md, "Notation"). */
 import type { Architecture } from './architecture.js';
+import { DEFAULT_SPLIT, type QkSplit } from './qk-split.js';
 
 export const HEAD_KINDS = ['qk', 'ov'] as const;
 export const MLP_KINDS = ['mlp_gate', 'mlp_in', 'mlp_up', 'mlp_out', 'mlp_down'] as const;
@@ -15,7 +16,7 @@ export interface Component {
   /** Rows of the augmented matrix: input width, plus one where there is a bias row. */
   rows: number;
   cols: number;
-  /** Number of directions. */
+  /** Number of directions; of QK by plane, of planes. */
   rank: number;
   /** Directions counted for this component when heads are counted at full width (full sparsity). */
   fullWidth: number;
@@ -33,6 +34,15 @@ export function kindsOf(architecture: Architecture): Kind[] {
     : ['qk', 'ov', 'mlp_in', 'mlp_out'];
 }
 
+/** The kinds that have something to decompose, in order: planes are the head's own coordinates (`QkSplit`). */
+export function decomposedKinds(
+  { architecture, qkSplit }: { architecture: Architecture; qkSplit: QkSplit },
+  kinds: readonly Kind[],
+): Kind[] {
+  const byPlane = architecture.rotary !== undefined && qkSplit.by === 'plane';
+  return kindsOf(architecture).filter((kind) => kinds.includes(kind) && !(byPlane && kind === 'qk'));
+}
+
 /**
  * Every component of a model, layer by layer, kind by kind, head by head: 37,020 directions for GPT-2 small.
  * This order is the order of the flat mask vector.
@@ -40,13 +50,14 @@ export function kindsOf(architecture: Architecture): Kind[] {
 export function listComponents(
   architecture: Architecture,
   kinds: readonly Kind[] = kindsOf(architecture),
+  split: QkSplit = DEFAULT_SPLIT,
 ): Component[] {
   const components: Component[] = [];
   for (let layer = 0; layer < architecture.nLayers; layer++) {
     for (const kind of kindsOf(architecture)) {
       if (!kinds.includes(kind)) continue;
       const heads = kind === 'qk' || kind === 'ov' ? architecture.nHeads : undefined;
-      const shape = componentShape(architecture, kind);
+      const shape = componentShape(architecture, kind, split);
       if (heads === undefined) components.push({ name: componentName(kind, layer), kind, layer, ...shape });
       else
         for (let head = 0; head < heads; head++)
@@ -59,12 +70,14 @@ export function listComponents(
 function componentShape(
   { dModel: d, dHead: h, dMlp: m, biases, rotary }: Architecture,
   kind: Kind,
+  split: QkSplit,
 ): Pick<Component, 'rows' | 'cols' | 'rank' | 'fullWidth'> {
   switch (kind) {
     case 'qk': {
       const rows = d + Number(biases.q);
+      if (rotary && split.by === 'plane') return { rows, cols: h, rank: h / 2, fullWidth: rows };
       // Rotary heads are split in head space (docs/maths.md, "Rotary positions"); others on the key's stream.
-      const cols = rotary ? h : d + Number(biases.k);
+      const cols = rotary && split.by === 'rotary' ? h : d + Number(biases.k);
       return { rows, cols, rank: Math.min(h, rows, cols), fullWidth: rows };
     }
     case 'ov': {

@@ -8,6 +8,7 @@ import type { Adapter, ModelConfig } from './adapter.js';
 import { gptNeox } from './gpt-neox.js';
 import { gpt2 } from './gpt2.js';
 import { llamaFamilies } from './llama-families.js';
+import { checkSplit, DEFAULT_SPLIT, type QkSplit } from './qk-split.js';
 import { endsInForm, layerInForm } from './weight-forms.js';
 import type { Model, WeightForm } from './weights.js';
 
@@ -15,9 +16,13 @@ const ADAPTERS: readonly Adapter[] = [gpt2, gptNeox, ...llamaFamilies];
 
 /**
  * @param folder a folder with `config.json` and safetensors weights
- * @throws InputError if a file is missing or damaged, or the family is not known
+ * @throws InputError if a file is missing or damaged, the family is not known, or it cannot be split so
  */
-export async function openModel(folder: string, form: WeightForm = 'reference'): Promise<Model> {
+export async function openModel(
+  folder: string,
+  form: WeightForm = 'reference',
+  qkSplit: QkSplit = DEFAULT_SPLIT,
+): Promise<Model> {
   const where = join(folder, 'config.json');
   const config = (await readJson(where)) as ModelConfig;
   const adapter = ADAPTERS.find(({ family }) => family === config.model_type);
@@ -31,11 +36,13 @@ export async function openModel(folder: string, form: WeightForm = 'reference'):
       `${where}: "quantization_config" says that the weights are quantised; save them as F32, F16 or BF16 first`,
     );
   const architecture = adapter.architecture(config, where);
+  checkSplit(qkSplit, architecture);
   const source = await openWeights(folder);
   return {
     path: folder,
     architecture,
     form,
+    qkSplit,
     hash: async () =>
       createHash('sha256')
         .update(await source.contentHash())

@@ -1,5 +1,6 @@
 /** Canonical weights: every family and weight form ends in this one layout, and nothing later sees another. */
 import type { Architecture } from './architecture.js';
+import type { QkSplit } from './qk-split.js';
 
 /** How weights are written; part of every stored decomposition's identity (docs/maths.md, "Weight forms"). */
 export type WeightForm = 'reference' | 'folded';
@@ -68,6 +69,7 @@ export interface Model {
   path: string;
   architecture: Architecture;
   form: WeightForm;
+  qkSplit: QkSplit;
   /** SHA-256 of the weights' content and the architecture, hex. Independent of the weight form. */
   hash(): Promise<string>;
   /** Reads, converts to the weight form and returns block `layer`. */

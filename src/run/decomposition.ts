@@ -8,7 +8,7 @@ import { DecompositionStore, type StoreDtype } from '../decompose/store.js';
 import { InputError } from '../errors.js';
 import { cacheFolder } from '../formats/cache-folder.js';
 import { countClustered } from '../kernels/thin-svd.js';
-import { type Kind, kindsOf, listComponents } from '../models/components.js';
+import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { type Subject, type SubjectOptions, withSubject } from './subject.js';
@@ -63,7 +63,8 @@ export function decomposeOnly(options: CommandOptions): Promise<DecompositionSum
     const settings = decomposeOptions(model, options);
     const decomposition = await decompose(model, settings);
     const { nLayers } = model.architecture;
-    const components = listComponents(model.architecture, settings.kinds);
+    const kinds = decomposedKinds(model, settings.kinds);
+    const components = listComponents(model.architecture, kinds, model.qkSplit);
     const summary: DecompositionSummary = {
       key: decomposition.key,
       folder: join(settings.store.folder, decomposition.key),

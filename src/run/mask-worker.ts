@@ -10,6 +10,7 @@ import type { PairData } from '../masks/pair-data.js';
 import { fillPairData, PreparedPairs } from '../masks/prepared-pairs.js';
 import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
+import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
 import { answering } from '../pool/threads.js';
 
@@ -18,6 +19,7 @@ export interface WorkerModel {
   engine: EngineName;
   folder: string;
   form: WeightForm;
+  qkSplit: QkSplit;
   store: string;
   /** Of the decomposition. */
   key: string;
@@ -53,16 +55,15 @@ function modelOf(job: Job): Promise<MaskedModel> {
 }
 
 async function load(model: WorkerModel): Promise<MaskedModel> {
-  const { folder, form, key, basis, kinds, positions } = model;
+  const { folder, form, qkSplit, key, basis, kinds, positions } = model;
   const engine = await openEngine({ engine: model.engine });
-  const opened = await openModel(folder, form);
+  const opened = await openModel(folder, form, qkSplit);
   try {
-    const { architecture } = opened;
     const store = new DecompositionStore(model.store);
     const directions = await inBasis(
-      storedDecomposition(store, key, architecture, kinds),
+      storedDecomposition(store, key, opened, kinds),
       basis,
-      architecture,
+      opened.architecture,
     );
     return await MaskedModel.load(engine, opened, directions, { kinds, positions });
   } finally {

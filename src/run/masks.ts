@@ -5,6 +5,7 @@ import { type MasksMetadata, readMasks } from '../formats/masks-file.js';
 import { MaskLayout } from '../masks/layout.js';
 import type { Replacement } from '../masks/prepared-pairs.js';
 import { type Kind, kindsOf, listComponents } from '../models/components.js';
+import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
 import type { Workbench } from './workbench.js';
 
@@ -17,6 +18,7 @@ export async function masksMetadata(
     weightForm: model.form,
     modelHash: await model.hash(),
     basis: basisName(basis),
+    qkSplit: splitName(model.qkSplit, model.architecture),
     components: kinds,
     rules: Object.fromEntries(kinds.map((kind) => [kind, kind === 'qk' ? 'scale' : replacement])),
   };
@@ -31,7 +33,7 @@ export interface LoadedMasks {
 
 /**
  * Reads a masks file for a model.
- * @throws InputError if it was made for another model, weight form or basis, or its components are not the model's
+ * @throws InputError if it was made for another model, weight form, basis or split, or its components are not the model's
  */
 export async function loadMasks(path: string, model: Model, basis: Basis = SVD_BASIS): Promise<LoadedMasks> {
   const { values, metadata } = await readMasks(path);
@@ -46,11 +48,16 @@ export async function loadMasks(path: string, model: Model, basis: Basis = SVD_B
         `give --basis ${name}${seed === undefined ? '' : ` --basis-seed ${seed}`}`,
     );
   }
+  const split = splitName(model.qkSplit, model.architecture);
+  if (metadata.qkSplit !== undefined && metadata.qkSplit !== split)
+    throw new InputError(
+      `${path}: masks over QK split by ${metadata.qkSplit}, but ${split} is asked for; see --qk-split and --rotary-offsets`,
+    );
   if (metadata.modelHash !== undefined && metadata.modelHash !== (await model.hash()))
     throw new InputError(
       `${path}: these masks were learned on another model than ${model.path}; give that one`,
     );
-  const components = listComponents(model.architecture);
+  const components = listComponents(model.architecture, undefined, model.qkSplit);
   for (const [name, masks] of values) {
     const component = components.find((candidate) => candidate.name === name);
     if (!component) throw new InputError(`${path}: "${name}" is no component of ${model.path}`);
@@ -62,7 +69,7 @@ export async function loadMasks(path: string, model: Model, basis: Basis = SVD_B
   const kinds = kindsOf(model.architecture).filter((kind) =>
     components.some((component) => component.kind === kind && values.has(component.name)),
   );
-  const layout = new MaskLayout(model.architecture, kinds);
+  const layout = new MaskLayout(model.architecture, kinds, model.qkSplit);
   // A kind may be masked in some components only: the others keep all their directions.
   const flat = new Float32Array(layout.size).fill(1);
   for (const [name, view] of layout.split(flat)) {

@@ -5,6 +5,7 @@ import { InputError } from '../errors.js';
 import { type ModelFolder, resolveModel } from '../formats/model-folder.js';
 import { openTokenizer, type Tokenizer, type TokenizerOptions } from '../formats/tokenizer.js';
 import { openModel } from '../models/open-model.js';
+import { DEFAULT_SPLIT, type QkSplit } from '../models/qk-split.js';
 import type { Model, WeightForm } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 
@@ -17,6 +18,9 @@ export interface Subject {
 
 export interface SubjectOptions extends LongCall {
   form: WeightForm;
+  /** `QkSplit`, in two settings; rotary over 64 offsets unless given. */
+  qkSplit?: QkSplit['by'];
+  rotaryOffsets?: number;
   bos: NonNullable<TokenizerOptions['bos']>;
 }
 
@@ -27,11 +31,14 @@ export interface SubjectOptions extends LongCall {
  */
 export async function withSubject<T>(
   model: string,
-  { form, bos, ...call }: SubjectOptions,
+  { form, qkSplit, rotaryOffsets, bos, ...call }: SubjectOptions,
   work: (subject: Subject) => T | Promise<T>,
 ): Promise<T> {
   const source = await resolveModel(model, call);
-  const opened = await openModel(source.folder, form);
+  const opened = await openModel(source.folder, form, {
+    by: qkSplit ?? DEFAULT_SPLIT.by,
+    offsets: rotaryOffsets ?? DEFAULT_SPLIT.offsets,
+  });
   try {
     return await work({ source, model: opened, tokenizer: await fittingTokenizer(opened, bos) });
   } finally {

@@ -44,19 +44,20 @@ async function openRunner(
   decomposition: Decomposition,
   { components, positions, workers, store, onProgress, signal, ...options }: WorkbenchOptions,
 ): Promise<MaskRunner> {
-  const { architecture, form, path } = model;
+  const { architecture, form, qkSplit, path } = model;
   const kinds = checkedKinds(model, components);
   if (engine.name !== 'wasm' || workers === null || workers === 1) {
     const directions = await inBasis(decomposition, options, architecture);
     const masking = { kinds, positions, onProgress, signal };
     return runnerInThisThread(await MaskedModel.load(engine, model, directions, masking), TRAIN_TOKENS);
   }
-  const layout = new MaskLayout(architecture, kinds);
+  const layout = new MaskLayout(architecture, kinds, qkSplit);
   return openThreadedRunner({
     model: {
       engine: engine.name,
       folder: path,
       form,
+      qkSplit,
       store: storeFolder(store),
       key: decomposition.key,
       basis: { basis: options.basis, basisSeed: options.basisSeed },

@@ -8,6 +8,7 @@ import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { listComponents } from '../../src/models/components.js';
 import { gpt2 } from '../../src/models/gpt2.js';
+import { DEFAULT_SPLIT } from '../../src/models/qk-split.js';
 import { layerInForm } from '../../src/models/weight-forms.js';
 import type { LayerWeights, Linear } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
@@ -38,6 +39,7 @@ it('gives every component the shape and rank that are announced, and directions 
             component,
             reference.layers[0]!,
             reference.architecture,
+            DEFAULT_SPLIT,
           );
           expect([rows, cols]).toEqual([component.rows, component.cols]);
           expect([u.length, s.length, vt.length]).toEqual([
@@ -61,21 +63,25 @@ it('gives every component the shape and rank that are announced, and directions 
   );
 });
 
-describeWithShared('golden/gpt2-random-2l', 'singular values of the golden model', () => {
-  it('agree to 1e-4 above a thousandth of the largest', async () => {
-    const golden = JSON.parse(readFileSync(sharedFile('golden/gpt2-random-2l/golden.json'), 'utf8')) as {
-      singular_values: Record<string, number[]>;
-    };
-    const { reference } = await decomposed(await openForTest(sharedFile('golden/gpt2-random-2l')));
-    expect(reference.directions.size).toBe(Object.keys(golden.singular_values).length);
-    for (const [name, wanted] of Object.entries(golden.singular_values)) {
-      const { s } = reference.directions.get(name)!;
-      for (let k = 0; k < s.length; k++)
-        if (wanted[k]! > 1e-3 * wanted[0]!)
-          expect(Math.abs(s[k]! / wanted[k]! - 1), `${name}.${k}`).toBeLessThan(1e-4);
-    }
+for (const [file, model] of [
+  ['golden/gpt2-random-2l/golden.json', 'golden/gpt2-random-2l'],
+  ['golden/llama-tinystories-656k/golden.json', 'data/llama-tinystories-656k'],
+] as const)
+  describeWithShared(file, `singular values of ${model}`, () => {
+    it('agree to 1e-4 above a thousandth of the largest', async () => {
+      const golden = JSON.parse(readFileSync(sharedFile(file), 'utf8')) as {
+        singular_values: Record<string, number[]>;
+      };
+      const { reference } = await decomposed(await openForTest(sharedFile(model)));
+      expect(reference.directions.size).toBe(Object.keys(golden.singular_values).length);
+      for (const [name, wanted] of Object.entries(golden.singular_values)) {
+        const { s } = reference.directions.get(name)!;
+        for (let k = 0; k < s.length; k++)
+          if (wanted[k]! > 1e-3 * wanted[0]!)
+            expect(Math.abs(s[k]! / wanted[k]! - 1), `${name}.${k}`).toBeLessThan(1e-4);
+      }
+    });
   });
-});
 
 const PARTIAL = 'data/gpt2-small-partial';
 
@@ -128,7 +134,7 @@ describeWithShared(PARTIAL, 'singular values of real GPT-2 small heads', () => {
       const { weights, architecture } = await attentionLayer(layer);
       for (const component of listComponents(architecture, ['qk', 'ov'])) {
         if (component.layer !== layer) continue;
-        const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture);
+        const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture, DEFAULT_SPLIT);
         const { s } = kernels.svdOfProduct(a, b!, rows, inner, cols);
         const from = (layer * 12 + component.head!) * 64;
         const golden = wanted[component.kind as 'qk' | 'ov'].subarray(from, from + 64);

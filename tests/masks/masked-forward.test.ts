@@ -10,6 +10,7 @@ import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
 import { PreparedPairs, REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
 import { kindsOf } from '../../src/models/components.js';
+import { DEFAULT_SPLIT, type QkSplit } from '../../src/models/qk-split.js';
 import type { WeightForm } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
@@ -34,6 +35,7 @@ interface Setting extends Basis {
   activation: string;
   tied: boolean;
   form: WeightForm;
+  split: QkSplit;
   /** Which of the family's kinds are masked, in their order. */
   masked: boolean[];
   positions: Positions;
@@ -51,6 +53,11 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   activation: fc.constantFrom('gelu_new', 'gelu', 'relu'),
   tied: fc.boolean(),
   form: fc.constantFrom('reference', 'folded'),
+  split: fc.constantFrom<QkSplit>(
+    { by: 'rotary', offsets: 1 },
+    { by: 'rotary', offsets: 64 },
+    { by: 'plane', offsets: 64 },
+  ),
   basis: fc.constantFrom(...BASES),
   basisSeed: fc.integer({ min: 0, max: 9 }),
   masked: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
@@ -83,7 +90,7 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
       vocabulary: SMALL_GPT2.vocabulary,
       biased: options.tied,
     });
-  const model = await openForTest(path, options.form);
+  const model = await openForTest(path, options.form, family === 'gpt2' ? DEFAULT_SPLIT : options.split);
   // Random bases are refused with rotary positions.
   const parts = await decomposed(model, family === 'gpt2' ? options : SVD_BASIS);
   const kinds = kindsOf(model.architecture).filter((_, index) => options.masked[index]);
@@ -200,6 +207,7 @@ describeOnEngines('masked forward', (engine) => {
         activation: 'gelu_new',
         tied: true,
         form: 'reference',
+        split: DEFAULT_SPLIT,
         masked: [true, true, true, true, true],
         positions: 'last',
         replacement: 'interchange',
@@ -212,6 +220,7 @@ describeOnEngines('masked forward', (engine) => {
         { replacement: 'zero', form: 'folded' },
         { basis: 'random' },
         ...(loss === 'kl' ? ROTARY_FAMILIES.map((family) => ({ family })) : []),
+        { family: 'gpt_neox', split: { by: 'plane', offsets: 64 } },
       ] as const) {
         const { masked, prepared, random } = await build(engine(), { ...options, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());

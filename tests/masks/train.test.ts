@@ -138,3 +138,12 @@ it('leaves frozen masks at 0 through both phases', async () => {
     expect(result.every((mask, k) => !frozen[k] || mask === 0)).toBe(true);
   expect(Array.from(masks.subarray(0, 3))).toEqual([1, 0, 1]);
 });
+
+it('lets the rate of the rounding phase fall to the share that is asked for', async () => {
+  const { states } = await record({ roundingDecay: 0, roundingSteps: 11, validateEvery: 1 });
+  const logits = states.filter(({ phase }) => phase === 'rounding').map((state) => state.logits[0]!);
+  const moves = logits.slice(1, 12).map((logit, i) => Math.abs(logit - logits[i]!));
+  expect(moves[0]).toBeGreaterThan(0.05);
+  expect(moves.at(-1)).toBe(0);
+  expect(moves[5]).toBeLessThan(moves[0]!);
+});

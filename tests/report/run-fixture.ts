@@ -177,6 +177,8 @@ function manifest(): Manifest {
     status: 'complete',
     settings: {
       form: 'reference',
+      qkSplit: 'rotary',
+      rotaryOffsets: 64,
       bos: 'auto',
       components: null,
       seed: 7,

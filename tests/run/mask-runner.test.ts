@@ -41,7 +41,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
     const path = join(folder, positions);
     await writeRandomGpt2(path);
     const model = await openModel(path);
-    const { architecture, form } = model;
+    const { architecture, form, qkSplit } = model;
     const store = new DecompositionStore(join(folder, 'store'));
     const decomposition = await decompose(model, { store, workers: 1 });
     const engine = await openEngine({ engine: 'wasm' });
@@ -54,6 +54,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
         engine: 'wasm',
         folder: path,
         form,
+        qkSplit,
         store: store.folder,
         key,
         basis: SVD_BASIS,
@@ -112,6 +113,7 @@ it('refuses a decomposition that is gone', async () => {
       engine: 'wasm',
       folder: path,
       form: model.form,
+      qkSplit: model.qkSplit,
       store: join(folder, 'nothing'),
       key: 'none',
       basis: SVD_BASIS,

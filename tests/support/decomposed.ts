@@ -4,7 +4,7 @@ import type { Decomposition, Directions } from '../../src/decompose/directions.j
 import { factorsOf } from '../../src/decompose/factors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { clusters } from '../../src/kernels/thin-svd.js';
-import { listComponents } from '../../src/models/components.js';
+import { decomposedKinds, kindsOf, listComponents } from '../../src/models/components.js';
 import type { LayerWeights, Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import type { ReferenceModel } from './reference-forward.js';
@@ -18,12 +18,13 @@ export interface Decomposed {
 }
 
 export async function decomposed(model: Model, { basis, basisSeed }: Basis = SVD_BASIS): Promise<Decomposed> {
-  const { architecture } = model;
+  const { architecture, qkSplit } = model;
   const directions = new Map<string, Directions>();
   const layers: LayerWeights[] = [];
   for (let layer = 0; layer < architecture.nLayers; layer++) layers.push(await model.layer(layer));
-  for (const component of listComponents(architecture)) {
-    const { a, b, rows, inner, cols } = factorsOf(component, layers[component.layer]!, architecture);
+  const kinds = decomposedKinds(model, kindsOf(architecture));
+  for (const component of listComponents(architecture, kinds, qkSplit)) {
+    const { a, b, rows, inner, cols } = factorsOf(component, layers[component.layer]!, architecture, qkSplit);
     const svd = b ? kernels.svdOfProduct(a, b, rows, inner, cols) : kernels.svd(a, rows, cols);
     const singular = { component, ...svd, cluster: clusters(svd.s) };
     directions.set(

@@ -6,6 +6,7 @@ import type { Directions } from '../../src/decompose/directions.js';
 import { kvHeadOf } from '../../src/decompose/factors.js';
 import type { Activation, Architecture, Rotary } from '../../src/models/architecture.js';
 import { componentName, type Kind } from '../../src/models/components.js';
+import { planesOf } from '../../src/models/qk-split.js';
 import type { EndWeights, LayerWeights, Linear } from '../../src/models/weights.js';
 
 export interface ReferenceModel {
@@ -144,18 +145,26 @@ function scoresOf(
   const rotary = architecture.rotary?.[layer];
   if (rotary) {
     // x_i u_k u_kᵀ W_Q R_{i−j} W_Kᵀ x_jᵀ summed over k, by definition of the split (docs/maths.md).
-    const { u, component } = directions.get(name)!;
+    const entry = directions.get(name);
+    const planes = planesOf(dHead, rotary.dims);
+    const biased = weights.q.bias !== null;
     const query = headColumns(weights.q, head, dHead);
     const key = headColumns(weights.k, kvHeadOf(head, architecture), dHead);
     const queries = x.map((row, i) => {
-      const coefficients = project(component.rows > d ? [1, ...row] : row, u, component.rank);
-      const back = new Array<number>(dHead).fill(0);
-      coefficients.forEach((y, k) => {
-        for (let r = 0; r < component.rows; r++)
-          for (let c = 0; c < dHead; c++)
-            back[c]! += (mask ? mask[k]! : 1) * y * u[r * component.rank + k]! * query[r]![c]!;
-      });
-      const whole = times(component.rows > d ? [1, ...row] : row, query);
+      const augmented = biased ? [1, ...row] : row;
+      const whole = times(augmented, query);
+      let back = new Array<number>(dHead).fill(0);
+      if (!entry)
+        // By plane: both coordinates of a plane times its mask.
+        back = whole.map((value, c) => value * (mask?.[planes.findIndex((pair) => pair.includes(c))] ?? 1));
+      else {
+        const { u, component } = entry;
+        project(augmented, u, component.rank).forEach((y, k) => {
+          for (let r = 0; r < component.rows; r++)
+            for (let c = 0; c < dHead; c++)
+              back[c]! += (mask ? mask[k]! : 1) * y * u[r * component.rank + k]! * query[r]![c]!;
+        });
+      }
       const rate = outputRate(whole, weights.norms?.query, architecture.queryKeyNorm);
       return rotated(
         back.map((value) => value * rate),

@@ -1,0 +1,84 @@
+/** What a model folder holds, and what the model says: a look before anything long. */
+import { type EngineChoice, openEngine } from '../engine/engine.js';
+import { InputError } from '../errors.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
+import { nextTokens } from '../masks/next-tokens.js';
+import type { Architecture } from '../models/architecture.js';
+import { listComponents } from '../models/components.js';
+import type { Model } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
+import { type SubjectOptions, withSubject } from './subject.js';
+
+/** Tokens that are listed after a prompt. */
+const LISTED = 10;
+
+export interface ModelDescription {
+  family: string;
+  /** Sizes, and settings that change the forward pass. */
+  shape: Omit<Architecture, 'family' | 'rotary' | 'attentionScale'>;
+  /** Of the first layer: dimensions that turn, and factor on cos and sin; null where positions are learned. */
+  rotary: { dims: number; scale: number } | null;
+  components: number;
+  directions: number;
+  hash: string;
+  /** Whether prompts begin with a beginning-of-text token; null without a tokenizer. */
+  bos: boolean | null;
+  prompt: {
+    ids: number[];
+    tokens: string[];
+    mean_log_probability: number | null;
+    next: { id: number; token: string; log_probability: number }[];
+  } | null;
+}
+
+/**
+ * @param prompt text to continue; null: the model is not run
+ * @throws InputError if the model cannot be read, or a prompt is given and there is no tokenizer
+ */
+export function describeModel(
+  folder: string,
+  { engine, ...options }: Omit<SubjectOptions, keyof LongCall> & { engine: EngineChoice },
+  prompt: string | null,
+  call: LongCall = {},
+): Promise<ModelDescription> {
+  return withSubject(folder, { ...options, ...call }, async ({ model, tokenizer }) => {
+    const { family, rotary, attentionScale: _scale, ...shape } = model.architecture;
+    const components = listComponents(model.architecture, undefined, model.qkSplit);
+    return {
+      family,
+      shape,
+      rotary: rotary ? { dims: rotary[0]!.dims, scale: rotary[0]!.scale } : null,
+      components: components.length,
+      directions: components.reduce((sum, { rank }) => sum + rank, 0),
+      hash: await model.hash(),
+      bos: tokenizer?.addsBos ?? null,
+      prompt: prompt === null ? null : await continued(model, tokenizer, prompt, engine, call),
+    };
+  });
+}
+
+async function continued(
+  model: Model,
+  tokenizer: Tokenizer | null,
+  prompt: string,
+  engine: EngineChoice,
+  call: LongCall,
+): Promise<ModelDescription['prompt']> {
+  if (!tokenizer) throw new InputError(`${model.path}: no tokenizer.json, which --prompt needs`);
+  const { nPositions } = model.architecture;
+  const ids = tokenizer.encode(prompt);
+  if (ids.length === 0) throw new InputError('--prompt: has no tokens; give some text');
+  if (ids.length > nPositions)
+    throw new InputError(`--prompt: has ${ids.length} tokens, the model takes ${nPositions}`);
+  const said = await nextTokens(await openEngine({ engine }), model, Int32Array.from(ids), LISTED, call);
+  return {
+    ids,
+    tokens: ids.map((id) => tokenizer.token(id)),
+    mean_log_probability: said.promptLogProbability,
+    next: said.likeliest.map(({ id, logProbability }) => ({
+      id,
+      token: tokenizer.token(id),
+      log_probability: logProbability,
+    })),
+  };
+}
