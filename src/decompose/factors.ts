@@ -1,12 +1,12 @@
 /** The augmented matrix of each component, as factors: heads are never multiplied out (docs/maths.md, "Components"). */
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
-import { sharedFloat32, transpose } from '../models/matrix.js';
+import { transpose } from '../models/matrix.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
 import { keyMetric, metricRoot, planeSizes } from './key-metric.js';
 
-/** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major, shared memory. */
+/** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major. */
 export interface Factors {
   a: Float32Array;
   b: Float32Array | null;
@@ -51,7 +51,7 @@ export function augmentedHead(
 ): Float32Array {
   const shift = bias ? 1 : 0;
   const from = head * dHead;
-  const out = sharedFloat32((rows + shift) * dHead);
+  const out = new Float32Array((rows + shift) * dHead);
   if (bias) out.set(bias.subarray(from, from + dHead));
   for (let r = 0; r < rows; r++)
     out.set(weight.subarray(r * cols + from, r * cols + from + dHead), (r + shift) * dHead);
@@ -115,7 +115,7 @@ function outputValueFactors(
   const { v, o } = layer;
   const kvHead = kvHeadOf(head, architecture);
   const inner = dHead + (o.bias ? 1 : 0);
-  const a = sharedFloat32(rows * inner);
+  const a = new Float32Array(rows * inner);
   const shift = rows - d;
   if (v.bias) a.set(v.bias.subarray(kvHead * dHead, (kvHead + 1) * dHead));
   if (o.bias) a[dHead] = 1;
@@ -123,7 +123,7 @@ function outputValueFactors(
     const from = r * v.cols + kvHead * dHead;
     a.set(v.weight.subarray(from, from + dHead), (r + shift) * inner);
   }
-  const b = sharedFloat32(inner * d);
+  const b = new Float32Array(inner * d);
   b.set(o.weight.subarray(head * dHead * d, (head + 1) * dHead * d));
   if (o.bias) for (let c = 0; c < d; c++) b[dHead * d + c] = o.bias[c]! / nHeads;
   return { a, b, rows, inner, cols: d };
@@ -132,7 +132,7 @@ function outputValueFactors(
 /** [b; W], or W alone. */
 function whole({ rows, cols, weight, bias }: Linear): Factors {
   if (!bias) return { a: weight, b: null, rows, inner: cols, cols };
-  const a = sharedFloat32((rows + 1) * cols);
+  const a = new Float32Array((rows + 1) * cols);
   a.set(bias);
   a.set(weight, cols);
   return { a, b: null, rows: rows + 1, inner: cols, cols };

@@ -38,7 +38,7 @@ export function keyMetric(
 /**
  * L with L Lᵀ = G, lower triangular (Cholesky), for positive semidefinite G. Any root of G gives the same u and σ
  * of W_Q·root; this one needs no eigenvectors. Where G has no more rank, columns are zero.
- * @returns [n, n] in float32, on shared memory
+ * @returns [n, n] in float32
  */
 export function metricRoot(metric: Float64Array, n: number): Float32Array {
   const l = new Float64Array(n * n);
@@ -52,7 +52,7 @@ export function metricRoot(metric: Float64Array, n: number): Float32Array {
     for (let i = j + 1; i < n; i++)
       l[i * n + j] = (metric[i * n + j]! - partialDot(l, i * n, j * n, j)) / root;
   }
-  const out = new Float32Array(new SharedArrayBuffer(4 * n * n));
+  const out = new Float32Array(n * n);
   out.set(l);
   return out;
 }

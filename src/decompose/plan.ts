@@ -78,10 +78,9 @@ export async function planDecomposition(
 }
 
 /** Heads are decomposed from their factors, whose inner dimension is the rank. */
-export function costOf({ kind, rows, cols, rank }: Component): Cost {
-  return (HEAD_KINDS as readonly Kind[]).includes(kind)
-    ? productSvdCost(rows, rank, cols)
-    : svdCost(rows, cols);
+export function costOf(component: Component): Cost {
+  const { rows, cols, rank } = component;
+  return isHead(component) ? productSvdCost(rows, rank, cols) : svdCost(rows, cols);
 }
 
 /**
@@ -96,9 +95,11 @@ function spread(
 ): Pick<DecompositionPlan, 'workers' | 'layersInFlight' | 'memoryBytes'> {
   if (layer.length === 0) return { workers: 1, layersInFlight: 1, memoryBytes: PROCESS_BYTES };
   const costs = layer.map(costOf);
-  const thread = THREAD_BYTES + Math.max(...costs.map(({ bytes }) => bytes));
+  // One more matrix than there are threads is on its way, see `computeLayers`.
+  const shared = 4 * Math.max(...layer.map((component) => inputLength(component) + resultLength(component)));
+  const thread = THREAD_BYTES + shared + Math.max(...costs.map(({ bytes }) => bytes));
   const held = bytesInFlight(layer);
-  const bytes = (workers: number, count: number) => PROCESS_BYTES + workers * thread + count * held;
+  const bytes = (workers: number, count: number) => PROCESS_BYTES + shared + workers * thread + count * held;
 
   const limit = memory ?? Number.POSITIVE_INFINITY;
   if (bytes(1, 1) > limit)
@@ -113,13 +114,21 @@ function spread(
   return { workers, layersInFlight, memoryBytes: bytes(workers, layersInFlight) };
 }
 
-/** A layer's weights as they are read and brought into form, its factors, and its directions until they are written. */
+/** A layer's weights while they are read and brought into form, its factors, and its directions until they are written. */
 function bytesInFlight(layer: readonly Component[]): number {
-  const floats = ({ rows, cols, rank, kind }: Component) =>
-    (HEAD_KINDS as readonly Kind[]).includes(kind) ? rank * (rows + cols) : rows * cols;
-  return layer.reduce(
-    (sum, component) =>
-      sum + 4 * (4 * floats(component) + component.rank * (component.rows + component.cols)),
-    0,
-  );
+  return 4 * layer.reduce((sum, component) => sum + 4 * inputLength(component) + resultLength(component), 0);
+}
+
+/** Numbers in a component's matrix, or in its factors. */
+function inputLength(component: Component): number {
+  const { rows, cols, rank } = component;
+  return isHead(component) ? rank * (rows + cols) : rows * cols;
+}
+
+function resultLength({ rows, cols, rank }: Component): number {
+  return rank * (rows + cols + 1);
+}
+
+function isHead({ kind }: Component): boolean {
+  return (HEAD_KINDS as readonly Kind[]).includes(kind);
 }

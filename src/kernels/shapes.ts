@@ -3,11 +3,8 @@ import { InputError } from '../errors.js';
 import type { ProductShape } from './contract.js';
 import { allocateThinSvd, type ThinSvd } from './thin-svd.js';
 
-/** The caller's own room for a decomposition, or where to make it. */
-type Out = ThinSvd | 'shared' | undefined;
-
-/** @returns where the result of `Kernels.svd` goes: `out`, or a new one, on shared memory if that is asked for */
-export function svdTarget(a: Float32Array, rows: number, cols: number, out: Out): ThinSvd {
+/** @returns where the result of `Kernels.svd` goes: `out`, or a new one */
+export function svdTarget(a: Float32Array, rows: number, cols: number, out?: ThinSvd): ThinSvd {
   checkDimensions(rows, cols);
   checkLength('the matrix', a, rows, cols);
   return thinSvdTarget(rows, cols, Math.min(rows, cols), out);
@@ -20,7 +17,7 @@ export function productSvdTarget(
   rows: number,
   inner: number,
   cols: number,
-  out: Out,
+  out?: ThinSvd,
 ): ThinSvd {
   checkDimensions(rows, inner, cols);
   checkLength('the left factor', a, rows, inner);
@@ -67,12 +64,16 @@ export function checkSigma(what: string, { s }: ThinSvd): void {
     throw new InputError(`${what} to decompose has a singular value beyond 3.4e38; repair the weights`);
 }
 
-function thinSvdTarget(rows: number, cols: number, rank: number, out: Out): ThinSvd {
-  const result = typeof out === 'object' ? out : allocateThinSvd(rows, cols, rank, out === 'shared');
-  checkLength('u', result.u, rows, rank);
-  checkLength('s', result.s, rank, 1);
-  checkLength('vt', result.vt, rank, cols);
-  return result;
+function thinSvdTarget(
+  rows: number,
+  cols: number,
+  rank: number,
+  out = allocateThinSvd(rows, cols, rank),
+): ThinSvd {
+  checkLength('u', out.u, rows, rank);
+  checkLength('s', out.s, rank, 1);
+  checkLength('vt', out.vt, rank, cols);
+  return out;
 }
 
 /** @throws RangeError unless every dimension is a positive integer */

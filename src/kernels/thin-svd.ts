@@ -10,11 +10,13 @@ export interface ThinSvd {
   vt: Float32Array;
 }
 
-/** Room for the thin decomposition of a [rows, cols] matrix; with `shared`, on memory that other threads can write. */
-export function allocateThinSvd(rows: number, cols: number, rank: number, shared = false): ThinSvd {
-  const array = (length: number) =>
-    shared ? new Float32Array(new SharedArrayBuffer(4 * length)) : new Float32Array(length);
-  return { u: array(rows * rank), s: array(rank), vt: array(rank * cols) };
+/** Room for the thin decomposition of a [rows, cols] matrix. */
+export function allocateThinSvd(rows: number, cols: number, rank: number): ThinSvd {
+  return {
+    u: new Float32Array(rows * rank),
+    s: new Float32Array(rank),
+    vt: new Float32Array(rank * cols),
+  };
 }
 
 /**

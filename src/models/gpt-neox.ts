@@ -2,7 +2,7 @@
 import type { TensorSource } from '../formats/safetensors.js';
 import type { Adapter, Norm } from './adapter.js';
 import { ConfigFields } from './config-fields.js';
-import { sharedFloat32, transpose } from './matrix.js';
+import { transpose } from './matrix.js';
 import { readLinear, readTensor } from './read-tensor.js';
 import { ropeOf, rotaryShare } from './rope.js';
 import type { Linear } from './weights.js';
@@ -59,7 +59,7 @@ export const gptNeox: Adapter = {
       q: part(0),
       k: part(1),
       v: part(2),
-      o: { ...output, bias: output.bias ?? sharedFloat32(d) },
+      o: { ...output, bias: output.bias ?? new Float32Array(d) },
       mlpIn: await readLinear(source, `${at}mlp.dense_h_to_4h`, d, dMlp, true),
       mlpGate: null,
       mlpOut: await readLinear(source, `${at}mlp.dense_4h_to_h`, dMlp, d, true),
@@ -84,7 +84,7 @@ export const gptNeox: Adapter = {
 function partOf({ rows, cols, weight, bias }: Linear, part: number, heads: number, dHead: number): Linear {
   const width = heads * dHead;
   const pick = (values: Float32Array, count: number) => {
-    const out = sharedFloat32(count * width);
+    const out = new Float32Array(count * width);
     for (let row = 0; row < count; row++)
       for (let head = 0; head < heads; head++) {
         const from = row * cols + (3 * head + part) * dHead;

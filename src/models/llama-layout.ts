@@ -6,7 +6,7 @@ import type { TensorSource } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig, Norm, RawEnds, RawLayer } from './adapter.js';
 import type { Architecture } from './architecture.js';
 import { ConfigFields } from './config-fields.js';
-import { sharedFloat32, transpose } from './matrix.js';
+import { transpose } from './matrix.js';
 import { readLinear, readTensor } from './read-tensor.js';
 import { ropeOf, rotaryShare } from './rope.js';
 
@@ -153,7 +153,7 @@ function rms(gain: Float32Array): Norm {
 }
 
 function scaled(values: Float32Array, factor: number): Float32Array {
-  const out = sharedFloat32(values.length);
+  const out = new Float32Array(values.length);
   for (let i = 0; i < values.length; i++) out[i] = values[i]! * factor;
   return out;
 }

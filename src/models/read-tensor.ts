@@ -1,4 +1,4 @@
-/** Reads named weights as float32 on shared memory and holds them to the shape that the config promises. */
+/** Reads named weights as float32 and holds them to the shape that the config promises. */
 import { InputError } from '../errors.js';
 import type { TensorSource } from '../formats/safetensors.js';
 import { transpose } from './matrix.js';
@@ -6,7 +6,7 @@ import type { Linear } from './weights.js';
 
 /**
  * @param shape expected shape
- * @returns row-major values on a SharedArrayBuffer
+ * @returns row-major values
  * @throws InputError if the tensor is missing, has another shape, or holds a NaN or an infinity
  */
 export async function readTensor(source: TensorSource, name: string, shape: number[]): Promise<Float32Array> {
@@ -17,7 +17,7 @@ export async function readTensor(source: TensorSource, name: string, shape: numb
     throw new InputError(
       `${source.path}: tensor "${name}" has shape [${found}]; the config promises [${shape}]`,
     );
-  return source.readFloat32(name, { shared: true, finite: true });
+  return source.readFloat32(name, { finite: true });
 }
 
 /**

@@ -9,7 +9,6 @@
 import { InputError } from '../errors.js';
 import type { Norm, RawEnds, RawLayer } from './adapter.js';
 import type { Architecture } from './architecture.js';
-import { sharedFloat32 } from './matrix.js';
 import type { EndWeights, LayerWeights, Linear, WeightForm } from './weights.js';
 
 /**
@@ -65,7 +64,7 @@ export function endsInForm(raw: RawEnds, architecture: Architecture, form: Weigh
 
 /** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W). */
 function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
-  const folded = sharedFloat32(rows * cols);
+  const folded = new Float32Array(rows * cols);
   const sums = bias ? Float64Array.from(bias) : new Float64Array(cols);
   for (let r = 0; r < rows; r++) {
     const gain = norm.gain[r]!;
@@ -75,14 +74,14 @@ function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
       sums[c]! += shift * weight[at]!;
     }
   }
-  return { rows, cols, weight: folded, bias: bias || norm.bias ? toShared(sums) : null };
+  return { rows, cols, weight: folded, bias: bias || norm.bias ? Float32Array.from(sums) : null };
 }
 
 /** Multiplies output c by gain[c]; a shorter gain repeats, head by head. */
 function scaleOutputs({ rows, cols, weight, bias }: Linear, gain: Float32Array | undefined): Linear {
   if (!gain) return { rows, cols, weight, bias };
   const scaled = (values: Float32Array) => {
-    const out = sharedFloat32(values.length);
+    const out = new Float32Array(values.length);
     for (let at = 0; at < values.length; at++) out[at] = values[at]! * gain[at % gain.length]!;
     return out;
   };
@@ -134,11 +133,9 @@ function foldValueBias(layer: LayerWeights, { nHeads, nKvHeads, dHead }: Archite
       for (let c = 0; c < o.cols; c++) sums[c]! += value * o.weight[row + c]!;
     }
   }
-  return { ...layer, v: { ...v, bias: sharedFloat32(v.cols) }, o: { ...o, bias: toShared(sums) } };
-}
-
-function toShared(values: Float64Array): Float32Array {
-  const out = sharedFloat32(values.length);
-  out.set(values);
-  return out;
+  return {
+    ...layer,
+    v: { ...v, bias: new Float32Array(v.cols) },
+    o: { ...o, bias: Float32Array.from(sums) },
+  };
 }

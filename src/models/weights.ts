@@ -12,7 +12,7 @@ export interface Linear {
   rows: number;
   /** Output width. */
   cols: number;
-  /** Row-major [rows, cols]; on shared memory, so that worker threads read it without a copy. */
+  /** Row-major [rows, cols]. */
   weight: Float32Array;
   /** Length cols; null where the family has none and folding gives none. */
   bias: Float32Array | null;

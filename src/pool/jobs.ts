@@ -1,4 +1,4 @@
-/** What travels between the pool and its threads: arrays on shared memory, so nothing is copied. */
+/** What travels between the pool and its threads: views on one block of shared memory. */
 import type { ThinSvd } from '../kernels/thin-svd.js';
 
 export interface SvdJob {

@@ -5,9 +5,12 @@ import type { ProductJob, SvdJob } from './jobs.js';
 import { openThreads } from './threads.js';
 
 /**
- * Threads that decompose matrices. Inputs on shared memory are read where they lie, others are copied there once;
- * results lie on shared memory. A call whose signal fires rejects with InterruptedError and its thread is ended;
+ * Threads that decompose matrices. A call whose signal fires rejects with InterruptedError and its thread is ended;
  * the other calls go on.
+ *
+ * Each call borrows a block of shared memory for its input and its result; blocks are used again, so that there are
+ * as many as calls at a time, and threads never hold another copy outside their kernels. Blocks made for each call
+ * would pile up instead: V8 does not count shared memory when it decides to collect garbage.
  */
 export interface Pool {
   readonly workers: number;
@@ -33,30 +36,52 @@ export interface Pool {
  */
 export function openPool({ workers }: { workers?: number } = {}): Pool {
   const threads = openThreads({ file: 'src/pool/worker.js', workers });
+  const idle: SharedArrayBuffer[] = [];
 
-  async function run(name: string, job: SvdJob | ProductJob, signal?: AbortSignal): Promise<ThinSvd> {
-    await threads.run(name, job, signal);
-    return job.out;
+  async function run(
+    name: string,
+    inputs: readonly Float32Array[],
+    result: ThinSvd,
+    job: (inputs: Float32Array[], out: ThinSvd) => SvdJob | ProductJob,
+    signal: AbortSignal | undefined,
+  ): Promise<ThinSvd> {
+    const parts = [...inputs, result.u, result.s, result.vt];
+    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const last = idle.pop();
+    const block = last && last.byteLength >= bytes ? last : new SharedArrayBuffer(bytes);
+    const views = viewsOn(block, parts);
+    const [u, s, vt] = views.slice(inputs.length) as [Float32Array, Float32Array, Float32Array];
+    inputs.forEach((input, i) => views[i]!.set(input));
+    await threads.run(name, job(views.slice(0, inputs.length), { u, s, vt }), signal);
+    result.u.set(u);
+    result.s.set(s);
+    result.vt.set(vt);
+    // Only now: a thread that was stopped may still be writing to its block.
+    idle.push(block);
+    return result;
   }
 
   return {
     workers: threads.workers,
     async svd(a, rows, cols, signal) {
-      const out = svdTarget(a, rows, cols, 'shared');
-      return run('svd', { a: onSharedMemory(a), rows, cols, out }, signal);
+      const result = svdTarget(a, rows, cols);
+      return run('svd', [a], result, ([a], out) => ({ a: a!, rows, cols, out }), signal);
     },
     async svdOfProduct(a, b, rows, inner, cols, signal) {
-      const out = productSvdTarget(a, b, rows, inner, cols, 'shared');
-      const job = { a: onSharedMemory(a), b: onSharedMemory(b), rows, inner, cols, out };
-      return run('svdOfProduct', job, signal);
+      const result = productSvdTarget(a, b, rows, inner, cols);
+      const job = ([a, b]: Float32Array[], out: ThinSvd) => ({ a: a!, b: b!, rows, inner, cols, out });
+      return run('svdOfProduct', [a, b], result, job, signal);
     },
     close: () => threads.close(),
   };
 }
 
-function onSharedMemory(array: Float32Array): Float32Array {
-  if (array.buffer instanceof SharedArrayBuffer) return array;
-  const shared = new Float32Array(new SharedArrayBuffer(array.byteLength));
-  shared.set(array);
-  return shared;
+/** Views of the given lengths, one behind the other. */
+function viewsOn(block: SharedArrayBuffer, parts: readonly Float32Array[]): Float32Array[] {
+  let start = 0;
+  return parts.map(({ length, byteLength }) => {
+    const view = new Float32Array(block, start, length);
+    start += byteLength;
+    return view;
+  });
 }

@@ -10,22 +10,23 @@ const kernels = await loadKernels();
 afterAll(() => pool.close());
 
 describe('openPool', () => {
-  it('computes what the kernels compute, on shared memory', async () => {
+  it('computes what the kernels compute', async () => {
     const a = gaussian(30, 20, 1);
     const svd = await pool.svd(a, 30, 20);
     expect(svd).toEqual(kernels.svd(a, 30, 20));
-    for (const { buffer } of [svd.u, svd.s, svd.vt]) expect(buffer).toBeInstanceOf(SharedArrayBuffer);
 
     const b = gaussian(20, 40, 2);
     const product = await pool.svdOfProduct(a, b, 30, 20, 40);
     expect(product).toEqual(kernels.svdOfProduct(a, b, 30, 20, 40));
   });
 
-  it('reads inputs on shared memory where they lie, views included', async () => {
+  it('takes views, on shared memory too, and leaves them alone', async () => {
     const all = new Float32Array(new SharedArrayBuffer(4 * 1000));
     all.set(gaussian(1, 1000, 3));
     const view = all.subarray(100, 700);
+    const before = all.slice();
     expect(await pool.svd(view, 30, 20)).toEqual(kernels.svd(view.slice(), 30, 20));
+    expect([...all]).toEqual([...before]);
   });
 
   it('keeps many calls apart', async () => {
