@@ -33,7 +33,8 @@ export async function decompose(model: Model, options: DecomposeOptions): Promis
       if (wanted.length === 0) return new Map();
       const stored = await store.read(plan.key, layer, wanted);
       if (stored) return stored;
-      await computeLayers(model, { ...plan, missing: [layer] }, store, { onProgress, signal });
+      const again = await planDecomposition(model, options);
+      await computeLayers(model, { ...again, missing: [layer] }, store, { onProgress, signal });
       const renewed = await store.read(plan.key, layer, wanted);
       if (renewed) return renewed;
       throw new InputError(

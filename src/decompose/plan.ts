@@ -94,6 +94,7 @@ function spread(
   memory: number | undefined,
 ): Pick<DecompositionPlan, 'workers' | 'layersInFlight' | 'memoryBytes'> {
   if (layer.length === 0) return { workers: 1, layersInFlight: 1, memoryBytes: PROCESS_BYTES };
+  if (layers === 0) return { workers: wantedWorkers, layersInFlight: 0, memoryBytes: 0 };
   const costs = layer.map(costOf);
   // One more matrix than there are threads is on its way, see `computeLayers`.
   const shared = 4 * Math.max(...layer.map((component) => inputLength(component) + resultLength(component)));

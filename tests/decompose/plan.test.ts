@@ -85,7 +85,13 @@ describe('a plan', () => {
   it('leaves out what the store has', async () => {
     const full = await plan(small);
     await decompose(small, { store, workers: 1 });
-    expect(await plan(small)).toMatchObject({ missing: [], flops: 0, diskBytes: 0, key: full.key });
+    // Then no limit is too low either.
+    expect(await plan(small, { memory: 1 })).toMatchObject({
+      missing: [],
+      flops: 0,
+      diskBytes: 0,
+      key: full.key,
+    });
     expect(full.missing).toEqual([0, 1, 2]);
     expect(full.flops).toBeGreaterThan(0);
   });
