@@ -11,6 +11,7 @@ const LAYERS = [
   '^src/evaluate/',
   '^src/report/',
   '^src/run/',
+  '^src/sweep/',
   '^cli/',
 ];
 
@@ -24,7 +25,9 @@ const OWNERS = {
   'pure-rand': '^src/random[.]ts$',
   'cli-progress': '^cli/',
   yargs: '^cli/',
-  yaml: '^cli/',
+  yaml: '^(cli|src/sweep)/',
+  bullmq: '^src/sweep/queue/',
+  ioredis: '^src/sweep/queue/',
 };
 
 module.exports = {

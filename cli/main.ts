@@ -12,8 +12,10 @@ import { evaluateCommand } from './commands/evaluate.js';
 import { modelCommand } from './commands/model.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
+import { sweepCommand } from './commands/sweep.js';
 import { taskCommand } from './commands/task.js';
 import { trainCommand } from './commands/train.js';
+import { workerCommand } from './commands/worker.js';
 
 async function main(): Promise<void> {
   await yargs(hideBin(process.argv))
@@ -24,6 +26,8 @@ async function main(): Promise<void> {
     .command(trainCommand)
     .command(evaluateCommand)
     .command(modelCommand)
+    .command(sweepCommand)
+    .command(workerCommand)
     .command(reportCommand)
     .command(taskCommand)
     .command(engineCommand)

@@ -1,6 +1,7 @@
 /** The flags, by theme, and how they become settings. A config file has the same keys. */
 import type { Options } from 'yargs';
 import type { z } from 'zod';
+import { kebabCase } from '../src/case.js';
 import { BASES } from '../src/decompose/basis.js';
 import { STORE_DTYPES } from '../src/decompose/store.js';
 import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
@@ -134,8 +135,20 @@ export const runFlags = {
   resume: { type: 'boolean', default: false, describe: 'Go on with the run in --out' },
 } as const satisfies Record<string, Options>;
 
+export const redisFlag = {
+  redis: {
+    type: 'string',
+    describe: 'Redis URL, redis:// or rediss:// (ORTHOSCOPE_REDIS keeps it out of sight)',
+  },
+} as const satisfies Record<string, Options>;
+
 /** Parsed flags, by their camel-case names. */
 export type Flags = Record<string, unknown>;
+
+/** A password in a flag is seen by everyone who lists processes, so the environment will do as well. */
+export function redisUrl(flags: Flags): string | null {
+  return (flags.redis as string | undefined) ?? process.env.ORTHOSCOPE_REDIS ?? null;
+}
 
 export function commonSettings(flags: Flags, model: string): CommonSettings {
   return {
@@ -198,7 +211,7 @@ function merged<Settings extends object>(
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0]!;
   const key = String(path[0]);
-  throw new InputError(`--${kebab(key)} ${String(flags[key])}: ${message}`);
+  throw new InputError(`--${kebabCase(key)} ${String(flags[key])}: ${message}`);
 }
 
 function parsed(value: unknown): unknown {
@@ -225,14 +238,10 @@ function list(value: unknown): string[] {
   return items.map((item) => item.trim());
 }
 
-function whole(value: unknown, flag: string, least: number): number {
+export function whole(value: unknown, flag: string, least: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
     throw new InputError(
       `--${flag} ${String(value)}: give a whole number${least >= 0 ? ` from ${least} up` : ''}`,
     );
   return value;
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

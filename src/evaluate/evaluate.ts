@@ -81,6 +81,11 @@ export function scorerOf(prepared: PreparedPairs): PairScorer {
   return { layout, sigma, length: prepared.length, score };
 }
 
+export interface EvaluateCall extends LongCall {
+  /** Called once, with what the circuit (the masks binarised) does on each prompt. */
+  onCircuitScores?: (scores: PromptScores) => Promise<void> | void;
+}
+
 /**
  * @param masks flat mask vector in the scorer's layout
  * @param settings.beforeRounding soft masks that a rounding phase turned into `masks`, to be measured as well
@@ -89,7 +94,7 @@ export async function evaluateMasks(
   scorer: PairScorer,
   masks: Float32Array,
   settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
-  { onProgress, signal }: LongCall = {},
+  { onProgress, signal, onCircuitScores }: EvaluateCall = {},
 ): Promise<SplitMetrics> {
   const { layout } = scorer;
   const hard = binarised(masks, settings.threshold);
@@ -106,8 +111,12 @@ export async function evaluateMasks(
     done += scorer.length;
     return scores;
   };
-  const summarise = async (mask: Float32Array): Promise<MaskMetrics> => {
+  const summarise = async (
+    mask: Float32Array,
+    onScores?: EvaluateCall['onCircuitScores'],
+  ): Promise<MaskMetrics> => {
     const scores = await score(mask);
+    await onScores?.(scores);
     return {
       n: scorer.length,
       ...meansOf(scores),
@@ -117,7 +126,7 @@ export async function evaluateMasks(
   };
   const metrics: SplitMetrics = {
     ...(await summarise(masks)),
-    binarised: await summarise(hard),
+    binarised: await summarise(hard, onCircuitScores),
     before_rounding: beforeRounding
       ? {
           ...(await summarise(beforeRounding)),

@@ -33,14 +33,19 @@ export interface Threads {
 export function openThreads({ file, workers = availableParallelism() }: ThreadsOptions): Threads {
   if (!Number.isSafeInteger(workers) || workers < 1)
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
-  const threads = new Piscina<unknown, Answer<unknown>>({
-    filename: builtFile(file),
-    minThreads: workers,
-    maxThreads: workers,
-  });
-  // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
-  // thread was ended on request; without a listener they would end the process.
-  threads.on('error', () => {});
+  // Started with the first job: where all is in the store there is none.
+  let threads: Piscina<unknown, Answer<unknown>> | undefined;
+  const start = () => {
+    const started = new Piscina<unknown, Answer<unknown>>({
+      filename: builtFile(file),
+      minThreads: workers,
+      maxThreads: workers,
+    });
+    // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
+    // thread was ended on request; without a listener they would end the process.
+    started.on('error', () => {});
+    return started;
+  };
 
   return {
     workers,
@@ -49,6 +54,7 @@ export function openThreads({ file, workers = availableParallelism() }: ThreadsO
       let answer: Answer<unknown>;
       try {
         // A signal of its own for each call: hundreds of listeners on one look like a leak to Node, which warns.
+        threads ??= start();
         answer = await threads.run(job, { name, signal: signal && AbortSignal.any([signal]) });
       } catch (error) {
         throw signal?.aborted ? new InterruptedError('interrupted') : error;
@@ -56,7 +62,7 @@ export function openThreads({ file, workers = availableParallelism() }: ThreadsO
       if ('refused' in answer) throw new InputError(answer.refused);
       return answer.value as Result;
     },
-    close: () => threads.close(),
+    close: async () => threads?.close(),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The command line that repeats a run, from its manifest. */
+import { kebabCase } from '../case.js';
 import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 
@@ -23,16 +24,12 @@ export function repeatCommand({ command, model, settings }: Manifest): string {
   };
   const words = ['orthoscope', command, quoted(model.revision === null ? model.path : model.id)];
   for (const [key, value] of Object.entries(flags))
-    if (value !== undefined && !WITHOUT_FLAG.has(key)) words.push(`--${kebab(key)}`, quoted(text(value)));
+    if (value !== undefined && !WITHOUT_FLAG.has(key)) words.push(`--${kebabCase(key)}`, quoted(text(value)));
   return words.join(' ');
 }
 
 function text(value: unknown): string {
   return value === null ? 'none' : String(value);
-}
-
-function kebab(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** Safe in a POSIX shell. */

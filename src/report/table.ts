@@ -24,17 +24,11 @@ function splitTable(name: string, split: SplitMetrics, threshold: number): strin
       return column === 'kl' ? withSpreads(COLUMNS[column], cells) : withoutSpreads(COLUMNS[column], cells);
     }),
   ];
-  const lines = columns[0]!.map((_, line) =>
-    columns
-      .map((column) => column[line])
-      .join(GAP)
-      .trimEnd(),
-  );
   return [
     `${name}, ${count(split.n)} prompts; ${count(active)} of ${count(directions)} directions; ` +
       `sparsity ${percent(relative_sparsity)}, full ${percent(full_sparsity)}`,
     '',
-    ...lines,
+    besides(columns),
     '',
     spreadNote(split),
   ].join('\n');
@@ -57,11 +51,19 @@ function withoutSpreads(heading: string, cells: Cell[]): string[] {
   return alignRight([heading, ...cells.map((cell) => cell.value)]);
 }
 
-function alignLeft(texts: string[]): string[] {
+/** Columns of lines, side by side. */
+export function besides(columns: readonly string[][]): string {
+  const line = (at: number) => columns.map((column) => column[at]).join(GAP);
+  return columns[0]!.map((_, at) => line(at).trimEnd()).join('\n');
+}
+
+/** As wide as the widest, flush left. */
+export function alignLeft(texts: string[]): string[] {
   return texts.map((text) => text.padEnd(widest(texts)));
 }
 
-function alignRight(texts: string[]): string[] {
+/** As wide as the widest, flush right. */
+export function alignRight(texts: string[]): string[] {
   return texts.map((text) => text.padStart(widest(texts)));
 }
 

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
 import type { EvaluateSettings, Metrics } from '../evaluate/evaluate.js';
+import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { checkPairs } from '../masks/pair-requirements.js';
@@ -67,7 +68,11 @@ export function run(options: RunOptions, listener: Listener = {}): Promise<RunOu
           { test: data.splits.test! },
           masks,
           { ...options.common, ...options.evaluate, beforeRounding },
-          listener,
+          {
+            ...listener,
+            onCircuitScores: (pairs, scores) =>
+              writePromptScores(session.file('prompts.jsonl'), pairs, scores),
+          },
         ),
       );
       await writeJson(session.file('metrics.json'), metrics);

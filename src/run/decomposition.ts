@@ -131,7 +131,10 @@ export function storeFolder(store: string | null): string {
  * The kinds to mask; all for null.
  * @throws InputError if the architecture lacks one of them
  */
-export function checkedKinds({ architecture }: Model, kinds: readonly Kind[] | null): readonly Kind[] {
+export function checkedKinds(
+  { architecture }: Pick<Model, 'architecture'>,
+  kinds: readonly Kind[] | null,
+): readonly Kind[] {
   const known = kindsOf(architecture);
   const unknown = kinds?.find((kind) => !known.includes(kind));
   if (unknown !== undefined)

@@ -1,5 +1,6 @@
-/** Evaluates masks on one split and writes `metrics.json`. */
+/** Evaluates masks on splits. */
 import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
+import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../masks/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
@@ -12,19 +13,27 @@ export interface EvaluationSettings extends EvaluateSettings {
   beforeRounding?: Float32Array;
 }
 
+export interface EvaluationCall extends LongCall {
+  /** Called for each split with what the circuit does on each of its pairs. */
+  onCircuitScores?: (pairs: readonly TokenPair[], scores: PromptScores) => Promise<void> | void;
+}
+
 /** @param masks flat vector in the layout of the workbench's masked kinds */
 export async function evaluateSplits(
   { runner }: Workbench,
   splits: Record<string, readonly TokenPair[]>,
   masks: Float32Array,
   settings: EvaluationSettings,
-  call: LongCall,
+  { onCircuitScores, ...call }: EvaluationCall,
 ): Promise<Metrics> {
   const metrics: Metrics = { schema_version: 1, threshold: settings.threshold, splits: {} };
   for (const [split, pairs] of Object.entries(splits)) {
     const prepared = await runner.prepare(pairs, { ...settings, ...call });
     const { layout, sigma } = runner;
-    metrics.splits[split] = await evaluateMasks({ ...prepared, layout, sigma }, masks, settings, call);
+    metrics.splits[split] = await evaluateMasks({ ...prepared, layout, sigma }, masks, settings, {
+      ...call,
+      onCircuitScores: (scores) => onCircuitScores?.(pairs, scores),
+    });
   }
   return metrics;
 }

@@ -1,0 +1,65 @@
+/** A live view of a sweep on stderr: the whole and each run on a terminal, a line now and then elsewhere. */
+import { clearScreenDown, moveCursor } from 'node:readline';
+import { duration } from '../src/report/figures.js';
+import type { SweepProgress } from '../src/sweep/progress.js';
+
+/** Seconds between two lines where there is no terminal. */
+const LINE_INTERVAL = 15;
+/** Milliseconds between two drawings. */
+const DRAW_INTERVAL = 200;
+
+export class SweepView {
+  #drawn = 0;
+  #last = 0;
+  #counted = -1;
+
+  constructor(
+    private readonly quiet: boolean,
+    private readonly stream: NodeJS.WriteStream = process.stderr,
+  ) {}
+
+  note = (line: string): void => {
+    if (this.quiet) return;
+    this.clear();
+    this.stream.write(`${line}\n`);
+  };
+
+  show = (state: SweepProgress): void => {
+    if (this.quiet) return;
+    const now = performance.now();
+    const counted = state.complete + state.failed;
+    const due = now - this.#last > (this.stream.isTTY ? DRAW_INTERVAL : LINE_INTERVAL * 1000);
+    if (!due && counted === this.#counted) return;
+    this.#last = now;
+    this.#counted = counted;
+    if (!this.stream.isTTY) {
+      this.stream.write(`${headline(state)}\n`);
+      return;
+    }
+    this.clear();
+    const width = this.stream.columns || 80;
+    const lines = [headline(state), ...state.running.map(runLine)].map((line) => line.slice(0, width - 1));
+    this.stream.write(`${lines.join('\n')}\n`);
+    this.#drawn = lines.length;
+  };
+
+  /** Takes back what was drawn last. */
+  clear(): void {
+    if (this.#drawn === 0) return;
+    moveCursor(this.stream, 0, -this.#drawn);
+    clearScreenDown(this.stream);
+    this.#drawn = 0;
+  }
+}
+
+export function headline({ total, complete, failed, running, seconds_left }: SweepProgress): string {
+  const parts = [`${complete}/${total} runs complete`, `${running.length} running`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (seconds_left !== null && complete + failed < total) parts.push(`${duration(seconds_left)} left`);
+  return parts.join(', ');
+}
+
+export function runLine({ label, worker, stage, done, total, note, seconds }: SweepProgress['running'][0]) {
+  const share = total > 0 ? `${Math.round((100 * done) / total)} %` : '';
+  return `  ${label}  ${stage} ${share}  ${note}  ${duration(seconds)}  ${worker}`;
+}

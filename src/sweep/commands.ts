@@ -1,0 +1,98 @@
+/** What the sweep commands do, from settings to results. */
+import { existsSync } from 'node:fs';
+import { openEngine } from '../engine/engine.js';
+import { measureMatMul } from '../engine/measure.js';
+import { InputError } from '../errors.js';
+import { readJson } from '../formats/json-file.js';
+import type { LongCall } from '../progress.js';
+import { type Prediction, predict } from './cost.js';
+import { localExecutor } from './local.js';
+import { labelsOf, type SweepProgress } from './progress.js';
+import { redisExecutor } from './queue/coordinator.js';
+import { readResults } from './results.js';
+import type { Shard } from './shard.js';
+import { thisMachine } from './shares.js';
+import { type SettingSummary, summarise } from './summary.js';
+import { planSweep, type SweepListener, type SweepOutcome, sweep } from './sweep.js';
+import { type Failure, SweepFolder } from './sweep-folder.js';
+
+export interface SweepSettings {
+  plan: string;
+  /** Folder of the sweep. */
+  out: string;
+  shard: Shard | null;
+  /** URL of the queue whose workers do the runs; null: this machine does. */
+  redis: string | null;
+  /** Most runs at once; null: one a core. */
+  jobs: number | null;
+  /** Bytes that all runs together may use; null: most of what is free. */
+  memory: number | null;
+  /** Folder of stored decompositions; null: in the cache folder. */
+  store: string | null;
+}
+
+/** Does what is left of a plan and summarises what is there. */
+export async function sweepCommand(
+  settings: SweepSettings,
+  listener: SweepListener = {},
+): Promise<{ outcome: SweepOutcome; summaries: SettingSummary[] }> {
+  const { plan, out, shard, store, redis } = settings;
+  const folder = new SweepFolder(out);
+  const executor =
+    redis === null
+      ? localExecutor({ folder, machine: machineOf(settings), store })
+      : redisExecutor({ url: redis, folder });
+  const outcome = await sweep({ plan, folder, shard, executor }, listener);
+  return { outcome, summaries: await summarise(await readResults([folder])) };
+}
+
+function machineOf({ jobs, memory }: SweepSettings) {
+  return thisMachine({ jobs, ...(memory !== null && { memory }) });
+}
+
+export interface DryRun {
+  runs: { id: string; label: string; complete: boolean }[];
+  prediction: Prediction;
+}
+
+/** What {@link sweepCommand} would do. */
+export async function dryRun(settings: SweepSettings, call: LongCall = {}): Promise<DryRun> {
+  const folder = new SweepFolder(settings.out);
+  const { runs, complete } = await planSweep(settings.plan, folder, settings.shard, call);
+  const labels = labelsOf(runs.map(({ job }) => job));
+  const results = new Map((await readResults([folder])).map((row) => [row.id, row]));
+  const finished = runs.flatMap((run) => {
+    const result = results.get(run.job.id);
+    return result ? [{ run, result }] : [];
+  });
+  const pending = runs.filter(({ job }) => !complete.has(job.id));
+  // Speed is only asked for where no finished run tells more.
+  let gflops = 1;
+  if (finished.length === 0) {
+    await openEngine({ engine: runs[0]!.job.settings.engine });
+    gflops = await measureMatMul();
+  }
+  return {
+    runs: runs.map(({ job: { id } }) => ({ id, label: labels.get(id)!, complete: complete.has(id) })),
+    prediction: predict(pending, finished, machineOf(settings), gflops),
+  };
+}
+
+export interface SweepStatus {
+  /** Run folders that are complete. */
+  complete: number;
+  failures: Failure[];
+  /** As the last sitting left it, or is keeping it; null if there was none. */
+  progress: SweepProgress | null;
+}
+
+export async function sweepStatus(folder: SweepFolder): Promise<SweepStatus> {
+  if (!existsSync(folder.file('runs'))) throw new InputError(`${folder.root}: holds no sweep`);
+  const statuses = await Promise.all((await folder.ids()).map((id) => folder.status(id)));
+  const progress = folder.file('progress.json');
+  return {
+    complete: statuses.filter((status) => status === 'complete').length,
+    failures: await folder.failures(),
+    progress: existsSync(progress) ? ((await readJson(progress)) as unknown as SweepProgress) : null,
+  };
+}

@@ -1,0 +1,81 @@
+/** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
+import { TASKS } from '../tasks/tasks.js';
+import type { PlannedRun } from './expand.js';
+import type { RunJob } from './job.js';
+import type { ResultRow } from './results.js';
+import { Footprints, type Machine, share } from './shares.js';
+
+/** Tokens of a prompt, where nothing is known. */
+const TOKENS = 16;
+/** A gradient step costs about as much as three forward passes. */
+const STEP = 3;
+/** Share of an engine's speed in one large product that a run reaches. */
+const EFFICIENCY = 0.15;
+/** Seconds to start a process, open the model and write the report. */
+const START = 3;
+
+/** Arithmetic of a run, in floating-point operations. */
+function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
+  const { train, evaluate } = job.settings;
+  const { trainPairs, validationPairs, testPairs } = sizes(job);
+  const batches = Math.ceil(trainPairs / train.batchSize);
+  const soft = Math.min(
+    train.epochs * batches * train.stepsPerBatch,
+    train.steps ?? Number.POSITIVE_INFINITY,
+  );
+  const steps = soft + train.roundingSteps;
+  const forwardPasses =
+    2 * (trainPairs + validationPairs + testPairs) +
+    STEP * steps * train.batchSize +
+    Math.ceil(steps / train.validateEvery) * validationPairs +
+    (2 + (evaluate.controlSeeds > 0 ? 4 + 2 * evaluate.controlSeeds : 0)) * testPairs;
+  return forwardPasses * TOKENS * 2 * (weightBytes / 4);
+}
+
+function sizes({ settings: { prompts } }: RunJob) {
+  const own = 'task' in prompts ? TASKS.find(({ name }) => name === prompts.task)?.counts : undefined;
+  const counts = 'task' in prompts ? prompts.counts : {};
+  return {
+    trainPairs: counts.train ?? own?.train ?? 1000,
+    validationPairs: counts.validation ?? own?.validation ?? 200,
+    testPairs: counts.test ?? own?.test ?? 200,
+  };
+}
+
+export interface Prediction {
+  /** Wall-clock seconds. */
+  seconds: number;
+  /** Bytes in use at once. */
+  memory: number;
+  /** Runs at once, at the start. */
+  at_once: number;
+  /** Whether finished runs of this sweep were measured; else it is a guess. */
+  measured: boolean;
+}
+
+/**
+ * @param pending runs to do
+ * @param finished pairs of a run and its result, from this sweep
+ * @param gflops speed of the engine in a large product, for guesses
+ */
+export function predict(
+  pending: readonly PlannedRun[],
+  finished: readonly { run: PlannedRun; result: ResultRow }[],
+  machine: Machine,
+  gflops: number,
+): Prediction {
+  const sum = <Item>(items: readonly Item[], of: (item: Item) => number) =>
+    items.reduce((total, item) => total + of(item), 0);
+  const bytes = Math.max(0, ...pending.map((run) => new Footprints().bytes('', run.weightBytes)));
+  const { atOnce } = share(
+    machine,
+    { bytes, threads: pending[0]?.job.settings.workers ?? 1 },
+    Math.max(1, pending.length),
+  );
+  const measured = finished.length > 0;
+  const rate = measured
+    ? sum(finished, ({ run }) => workOf(run)) / sum(finished, ({ result }) => result.seconds)
+    : gflops * 1e9 * EFFICIENCY;
+  const alone = sum(pending, workOf) / rate + (measured ? 0 : START * pending.length);
+  return { seconds: alone / atOnce, memory: atOnce * bytes, at_once: atOnce, measured };
+}

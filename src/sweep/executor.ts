@@ -1,0 +1,19 @@
+/** Who does the runs: processes of this machine, or workers behind a queue. */
+import type { ProgressEvent } from '../progress.js';
+import type { PlannedRun } from './expand.js';
+
+export type RunEvent =
+  | { type: 'started'; id: string; worker: string }
+  | { type: 'progress'; id: string; event: ProgressEvent }
+  /** Its folder is whole and in its place. */
+  | { type: 'complete'; id: string }
+  | { type: 'failed'; id: string; error: string; attempts: number }
+  | { type: 'note'; text: string };
+
+export interface ExecuteOptions {
+  onEvent: (event: RunEvent) => void | Promise<void>;
+  signal?: AbortSignal;
+}
+
+/** Does all runs, in order as far as it can, and reports each as complete or failed exactly once. */
+export type Executor = (runs: readonly PlannedRun[], options: ExecuteOptions) => Promise<void>;

@@ -1,0 +1,153 @@
+/** From a plan's entries to jobs: models and data files are opened, hashed and checked once each. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { InputError } from '../errors.js';
+import { fileError } from '../formats/file-error.js';
+import type { Architecture } from '../models/architecture.js';
+import { kindsOf } from '../models/components.js';
+import { packageFile } from '../package-file.js';
+import type { LongCall } from '../progress.js';
+import { checkedKinds } from '../run/decomposition.js';
+import { withSubject } from '../run/subject.js';
+import { taskNamed } from '../tasks/tasks.js';
+import { type RunJob, runId } from './job.js';
+import type { PlanEntry } from './plan.js';
+import { completed, type DataFile, type PlanSettings, type RunSettings } from './settings.js';
+
+/** A run of a sweep: the job, and where its parts lie on this machine. */
+export interface PlannedRun {
+  job: RunJob;
+  /** Local path or hub id. */
+  model: string;
+  /** Bytes of the model's weights as float32, for guesses at memory. */
+  weightBytes: number;
+  /** The data files that the job names by hash. */
+  files: { file: DataFile; path: string }[];
+}
+
+/**
+ * Each run once, in the plan's order.
+ * @throws InputError naming the plan's line for whatever could not work: a model or file that is missing, an unknown task
+ */
+export async function expandPlan(entries: readonly PlanEntry[], call: LongCall = {}): Promise<PlannedRun[]> {
+  const models = new Map<string, Promise<KnownModel>>();
+  const files = new Map<string, Promise<DataFile>>();
+  const once = <Value>(known: Map<string, Promise<Value>>, key: string, make: () => Promise<Value>) => {
+    if (!known.has(key)) known.set(key, make());
+    return known.get(key)!;
+  };
+  const runs = new Map<string, PlannedRun>();
+  for (const { settings, where } of entries) {
+    try {
+      const path = settings.model ?? packageFile('models/embedded');
+      const model = await once(models, path, () => inspectModel(path, call));
+      const run = await planned(settings, model, path, (file) => once(files, file, () => hashedFile(file)));
+      if (!runs.has(run.job.id)) runs.set(run.job.id, run);
+    } catch (error) {
+      throw error instanceof InputError ? new InputError(`${where}: ${error.message}`) : error;
+    }
+  }
+  return [...runs.values()];
+}
+
+async function planned(
+  settings: PlanSettings,
+  model: KnownModel,
+  path: string,
+  hashed: (path: string) => Promise<DataFile>,
+): Promise<PlannedRun> {
+  const files: PlannedRun['files'] = [];
+  const file = async (from: string): Promise<DataFile> => {
+    const found = await hashed(from);
+    files.push({ file: found, path: from });
+    return found;
+  };
+  const whole = completed(settings, await promptsOf(settings, file));
+  const kinds = checkedKinds(model, whole.components);
+  const all = kindsOf(model.architecture);
+  // Kinds in their own order, and all of them as null: the same choice has one identity.
+  whole.components = kinds.length === all.length ? null : all.filter((kind) => kinds.includes(kind));
+  const job = { model: model.identity, settings: whole };
+  return { job: { id: runId(job), ...job }, model: path, weightBytes: model.weightBytes, files };
+}
+
+async function promptsOf(
+  settings: PlanSettings,
+  file: (path: string) => Promise<DataFile>,
+): Promise<RunSettings['prompts']> {
+  const { task, data, validation, test, corruption, templates } = settings;
+  if ((task === undefined) === (data === undefined)) throw new InputError('give either "task" or "data"');
+  if (task !== undefined) {
+    const { corruptions, templates: known } = taskNamed(task);
+    const chosen = corruption ?? corruptions[0]!.id;
+    refuseUnknown(`corruption`, [chosen], corruptions);
+    refuseUnknown(`template`, templates ?? [], known);
+    const { trainPairs, validationPairs, testPairs } = settings;
+    const counts = Object.fromEntries(
+      Object.entries({ train: trainPairs, validation: validationPairs, test: testPairs }).filter(
+        ([, pairs]) => pairs !== undefined,
+      ),
+    );
+    return { task, corruption: chosen, ...(templates && { templates }), counts };
+  }
+  return {
+    data: await file(data!),
+    ...(validation !== undefined && { validation: await file(validation) }),
+    ...(test !== undefined && { test: await file(test) }),
+  };
+}
+
+function refuseUnknown(what: string, asked: readonly string[], known: readonly { id: string }[]): void {
+  const unknown = asked.find((id) => !known.some((entry) => entry.id === id));
+  if (unknown !== undefined)
+    throw new InputError(`no ${what} "${unknown}"; choose from ${known.map(({ id }) => id).join(', ')}`);
+}
+
+export interface KnownModel {
+  architecture: Architecture;
+  identity: RunJob['model'];
+  weightBytes: number;
+}
+
+/** Opens a model, hashes what a run reads of it, and closes it again. */
+export function inspectModel(path: string, call: LongCall = {}): Promise<KnownModel> {
+  return withSubject(path, { form: 'reference', bos: 'auto', ...call }, async ({ source, model }) => {
+    const { architecture } = model;
+    const { nLayers, dModel: d, dMlp, nVocab, gatedMlp } = architecture;
+    const perLayer = 4 * d * d + (gatedMlp ? 3 : 2) * d * dMlp;
+    return {
+      architecture,
+      identity: { name: source.id, hash: await model.hash(), tokenizer: await tokenizerHash(source.folder) },
+      weightBytes: 4 * (nLayers * perLayer + d * nVocab),
+    };
+  });
+}
+
+/** The files that decide how text becomes tokens. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'];
+
+async function tokenizerHash(folder: string): Promise<string | null> {
+  const present = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)));
+  if (!present.includes('tokenizer.json')) return null;
+  const hash = createHash('sha256');
+  for (const name of present) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
+  return hash.digest('hex');
+}
+
+async function hashedFile(path: string): Promise<DataFile> {
+  try {
+    const hash = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+    // Its ending says how it is read; of the rest, what is safe in any file system.
+    const name = basename(path)
+      .replace(/[^\w.-]/g, '_')
+      .replace(/^\./, '_')
+      .slice(-100);
+    return { name, hash };
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}

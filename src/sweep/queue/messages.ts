@@ -1,0 +1,73 @@
+/**
+ * What travels through Redis, and its checks. Whatever comes from there is taken for text and numbers: nothing is run,
+ * no path is made of it but one below the receiver's own folder, and what is shown is stripped of control characters.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { type RunJob, runId, runJob } from '../job.js';
+
+/** Before every key of ours in Redis. */
+export const PREFIX = 'orthoscope';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Control characters could steer a terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** Text for the eye: one line without control characters. */
+export function shownText(value: unknown, longest = 300): string {
+  return String(value).replace(CONTROL, ' ').slice(0, longest);
+}
+
+const text = z.string().transform((value) => shownText(value));
+
+/** Seen by whoever follows a run. */
+export const runProgress = z.object({
+  worker: text,
+  event: z.object({
+    stage: text,
+    done: z.number(),
+    total: z.number(),
+    note: text.optional(),
+  }),
+});
+
+/** How a finished run comes back: its bundle lies in Redis, or its folder in a shared one. */
+export const runResult = z.strictObject({
+  worker: text,
+  delivered: z.enum(['redis', 'shared']),
+  /** Of the bundle. */
+  hash: sha256,
+});
+export type RunResult = z.infer<typeof runResult>;
+
+/**
+ * A job, from a queue.
+ * @throws Error if it is none that this version knows, or its id is not that of its contents
+ */
+export function parseJob(data: unknown): RunJob {
+  const result = runJob.safeParse(data);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new Error(
+      `the job is not one that this version does: ${shownText(issue.path.join('.'))}: ${shownText(issue.message)}`,
+    );
+  }
+  if (runId(result.data) !== result.data.id) throw new Error("the job's id is not that of its settings");
+  return result.data;
+}
+
+/** A queue for each model, so that a worker is only handed runs of models that it holds. */
+export function queueName({ hash, tokenizer }: RunJob['model']): string {
+  return createHash('sha256')
+    .update(`${hash}/${tokenizer ?? 'no tokenizer'}`)
+    .digest('hex')
+    .slice(0, 16);
+}
+
+export const dataKey = (hash: string): string => `${PREFIX}:data:${hash}`;
+export const resultKey = (id: string, hash: string): string => `${PREFIX}:result:${id}:${hash}`;
+
+/** Seconds that data, results and finished jobs stay in Redis: time enough to come back after a long weekend. */
+export const KEPT = 7 * 24 * 3600;

@@ -1,0 +1,151 @@
+/** The results of a sweep, a row a run, read from its run folders and nothing else: `sweep.json`. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { readPromptScores } from '../evaluate/prompts-file.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { isRecord } from '../formats/json-file.js';
+import type { Manifest } from '../formats/manifest.js';
+import { openRun } from '../formats/run-folder.js';
+import { readMetrics } from '../report/read-metrics.js';
+import type { Failure, SweepFolder } from './sweep-folder.js';
+
+export type Cell = string | number | boolean | null;
+
+/** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
+export const FIGURES = [
+  'kl',
+  'exact_match',
+  'accuracy',
+  'full_accuracy',
+  'logit_diff',
+  'full_logit_diff',
+  'prob_diff',
+  'full_prob_diff',
+  'active',
+  'directions',
+  'relative_sparsity',
+  'full_sparsity',
+  'soft_kl',
+  'soft_l1',
+  'random_kl',
+  'random_by_kind_kl',
+  'top_sigma_kl',
+  'inverted_kl',
+] as const;
+export type Figure = (typeof FIGURES)[number];
+
+export interface ResultRow {
+  id: string;
+  /** The run's folder. */
+  path: string;
+  /** Folder name or hub id, and content hash. */
+  model: string;
+  model_hash: string;
+  seed: number;
+  /** All other settings, in snake case; lists as text with commas. */
+  settings: Record<string, Cell>;
+  figures: Record<Figure, number | null>;
+  /** Prompts of the test split. */
+  n: number;
+  /** What computed it. */
+  engine: string;
+  /** Wall-clock time of decomposition, training and evaluation. */
+  seconds: number;
+}
+
+/** Rows of all complete runs in the folders, each id once, by id. */
+export async function readResults(folders: readonly SweepFolder[]): Promise<ResultRow[]> {
+  const rows = new Map<string, ResultRow>();
+  for (const folder of folders)
+    for (const id of await folder.ids()) {
+      if (rows.has(id) || (await folder.status(id)) !== 'complete') continue;
+      rows.set(id, await readRow(id, folder.run(id)));
+    }
+  return [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+async function readRow(id: string, path: string): Promise<ResultRow> {
+  const { manifest } = await openRun(path);
+  const { splits } = await readMetrics(join(path, 'metrics.json'));
+  const { binarised, controls, before_rounding, ...masks } = splits.test!;
+  const soft = before_rounding ?? masks;
+  const { kl, exact_match, accuracy, full_accuracy, logit_diff, full_logit_diff } = binarised;
+  const { prob_diff, full_prob_diff, active, directions, relative_sparsity, full_sparsity } = binarised;
+  return {
+    id,
+    path,
+    model: manifest.model.id,
+    model_hash: manifest.model.hash,
+    seed: manifest.seeds.run!,
+    settings: flatSettings(manifest),
+    figures: {
+      kl,
+      exact_match,
+      accuracy,
+      full_accuracy,
+      logit_diff,
+      full_logit_diff,
+      prob_diff,
+      full_prob_diff,
+      active,
+      directions,
+      relative_sparsity,
+      full_sparsity,
+      soft_kl: soft.kl,
+      soft_l1: soft.l1,
+      random_kl: controls?.random.kl ?? null,
+      random_by_kind_kl: controls?.random_by_kind.kl ?? null,
+      top_sigma_kl: controls?.top_sigma.kl ?? null,
+      inverted_kl: controls?.inverted.kl ?? null,
+    },
+    n: binarised.n,
+    engine: manifest.engine,
+    seconds: Object.values(manifest.seconds).reduce((sum, seconds) => sum + seconds, 0),
+  };
+}
+
+function flatSettings({ settings, data }: Manifest): Record<string, Cell> {
+  const { data: request, seed: _seed, ...own } = settings;
+  const {
+    counts: _counts,
+    seed: _dataSeed,
+    aligned: _aligned,
+    ...prompts
+  } = isRecord(request) ? request : {};
+  const sizes = Object.entries(data).map(([split, { pairs }]) => [`${split}_pairs`, pairs]);
+  const all: [string, unknown][] = [
+    ...Object.entries({ ...prompts, ...own }),
+    ...(sizes as [string, number][]),
+  ];
+  return Object.fromEntries(
+    all
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [snakeCase(key), Array.isArray(value) ? value.join(',') : (value as Cell)]),
+  );
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** A row as one flat object, as files hold it. */
+function flatRow(row: ResultRow): Record<string, Cell> {
+  const { id, model, model_hash, seed, settings, figures, n, engine, seconds } = row;
+  const { engine: engine_setting = null, ...others } = settings;
+  return { id, model, model_hash, seed, ...others, n, ...figures, engine, engine_setting, seconds };
+}
+
+/** Writes `sweep.json` anew from what the run folders hold. */
+export async function writeResults(folder: SweepFolder): Promise<{ rows: ResultRow[]; failures: Failure[] }> {
+  const rows = await readResults([folder]);
+  const failures = await folder.failures();
+  await writeJson(folder.file('sweep.json'), { schema_version: 1, runs: rows.map(flatRow), failures });
+  return { rows, failures };
+}
+
+/** Scores a prompt of a run; null if its folder holds none. */
+export async function promptScores({ path }: ResultRow): Promise<PromptScores | null> {
+  const file = join(path, 'prompts.jsonl');
+  return existsSync(file) ? readPromptScores(file) : null;
+}

@@ -1,0 +1,57 @@
+/** Shares cores and memory out: how many runs go on at once, and what each may use. */
+import { availableParallelism } from 'node:os';
+
+export interface Machine {
+  cores: number;
+  /** Bytes that all runs together may use. */
+  memory: number;
+  /** Most runs at once; null: as many as there are cores. */
+  jobs: number | null;
+}
+
+/** This machine; a container's limits count. Leaves a tenth of the free memory alone. */
+export function thisMachine({
+  jobs = null,
+  memory = 0.9 * process.availableMemory(),
+}: Partial<Pick<Machine, 'jobs' | 'memory'>> = {}): Machine {
+  return { cores: availableParallelism(), memory, jobs };
+}
+
+/** A process with TensorFlow in it, before it has read anything. */
+const PROCESS_BYTES = 350 * 2 ** 20;
+
+/** Weights in both orientations, bases that are as large, and what one batch leaves behind: a guess until one was measured. */
+const COPIES_OF_WEIGHTS = 8;
+
+/**
+ * What runs need, learned from those that have run. Runs are of one size if they share a key; the guess for a key
+ * that was never measured comes from the weights.
+ */
+export class Footprints {
+  readonly #measured = new Map<string, number>();
+
+  bytes(key: string, weightBytes: number): number {
+    return this.#measured.get(key) ?? PROCESS_BYTES + COPIES_OF_WEIGHTS * weightBytes;
+  }
+
+  /** Keeps the largest. */
+  measured(key: string, bytes: number): void {
+    this.#measured.set(key, Math.max(bytes, this.#measured.get(key) ?? 0));
+  }
+}
+
+/**
+ * @param need of one run: bytes, and the threads that its settings ask for
+ * @returns how many runs of a size go on at once, and the cores of each: many small runs side by side beat one on all cores,
+ * so runs are only given more than one core each where memory, or their number, leaves some over.
+ */
+export function share(
+  { cores, memory, jobs }: Machine,
+  { bytes, threads }: { bytes: number; threads: number },
+  runs: number,
+): { atOnce: number; coresEach: number } {
+  const fitting = Math.floor(memory / bytes);
+  const abreast = Math.floor(cores / threads);
+  const atOnce = Math.max(1, Math.min(jobs ?? abreast, abreast, fitting, runs));
+  return { atOnce, coresEach: Math.max(1, Math.floor(cores / atOnce)) };
+}

@@ -1,0 +1,111 @@
+/** A sweep's folder: a run folder for each run, named by its id, and what did not become one. */
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { z } from 'zod';
+import { InputError } from '../errors.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { fileError } from '../formats/file-error.js';
+import { readJson } from '../formats/json-file.js';
+import type { Manifest } from '../formats/manifest.js';
+import { openRun } from '../formats/run-folder.js';
+import { dataPath, type RunJob, runPath } from './job.js';
+import type { DataFile } from './settings.js';
+
+const ID = /^[0-9a-f]{16}$/;
+
+/** Why a run could not be done. */
+export interface Failure {
+  id: string;
+  error: string;
+  attempts: number;
+}
+
+const failure = z.object({ id: z.string(), error: z.string(), attempts: z.int() });
+
+export type RunStatus = Manifest['status'] | 'missing';
+
+export class SweepFolder {
+  constructor(readonly root: string) {}
+
+  /** Path of a file or folder of this sweep. */
+  file(name: string): string {
+    return join(this.root, name);
+  }
+
+  run(id: string): string {
+    return this.file(runPath(id));
+  }
+
+  /** A model's path for a process that works in this folder; a hub id stays as it is. */
+  seenFrom(model: string): string {
+    return existsSync(model) ? relative(this.root, resolve(model)) : model;
+  }
+
+  /** @throws InputError if the folder cannot be made */
+  async create(): Promise<void> {
+    try {
+      for (const name of ['runs', 'data', 'failed']) await mkdir(this.file(name), { recursive: true });
+    } catch (error) {
+      throw fileError(error, this.root);
+    }
+  }
+
+  /** Copies a data file to where jobs look for it; its name holds its hash, so one that is there is the same. */
+  async addData(file: DataFile, path: string): Promise<void> {
+    const target = this.file(dataPath(file));
+    const temporary = `${target}.${process.pid}.tmp`;
+    try {
+      await copyFile(path, temporary);
+      await rename(temporary, target);
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  }
+
+  /** What a run's manifest says; `missing` without one, or if it cannot be read. */
+  async status(id: string): Promise<RunStatus> {
+    try {
+      return (await openRun(this.run(id))).manifest.status;
+    } catch (error) {
+      if (error instanceof InputError) return 'missing';
+      throw error;
+    }
+  }
+
+  /** Ids of those of the jobs that are complete. */
+  async complete(jobs: readonly RunJob[]): Promise<Set<string>> {
+    const done = new Set<string>();
+    for (const { id } of jobs) if ((await this.status(id)) === 'complete') done.add(id);
+    return done;
+  }
+
+  /** Ids of all run folders, in alphabetical order. */
+  async ids(): Promise<string[]> {
+    return (await namesIn(this.file('runs'))).filter((name) => ID.test(name)).sort();
+  }
+
+  async setFailure(entry: Failure): Promise<void> {
+    await writeJson(this.file(`failed/${entry.id}.json`), entry);
+  }
+
+  async clearFailure(id: string): Promise<void> {
+    await rm(this.file(`failed/${id}.json`), { force: true });
+  }
+
+  async failures(): Promise<Failure[]> {
+    const names = (await namesIn(this.file('failed'))).filter((name) => ID.test(name.replace(/\.json$/, '')));
+    return Promise.all(
+      names.sort().map(async (name) => failure.parse(await readJson(this.file(`failed/${name}`)))),
+    );
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(error, folder);
+  }
+}

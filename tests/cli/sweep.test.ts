@@ -1,0 +1,56 @@
+/** The sweep commands: what they print, refuse and leave behind. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { orthoscope } from '../support/command.js';
+import { tinyPlan } from '../support/tiny-sweep.js';
+
+const folder = temporaryFolder();
+const cache = join(folder, 'cache');
+const plan = tinyPlan(folder, 'two', 'task: ioi\nmatrix: {seed: 0..1}');
+const out = join(folder, 'sweep');
+const command = (...args: string[]) => orthoscope(['sweep', ...args], { cache });
+
+it('says what it would do without doing it', async () => {
+  const { code, stdout, stderr } = await command(plan, '--out', out, '--dry-run', '--json');
+  expect(code, stderr).toBe(0);
+  const { runs, prediction } = JSON.parse(stdout);
+  expect(runs).toMatchObject([
+    { label: 'seed=0', complete: false },
+    { label: 'seed=1', complete: false },
+  ]);
+  expect(prediction).toMatchObject({ measured: false });
+  expect(prediction.seconds).toBeGreaterThan(0);
+  expect(existsSync(out)).toBe(false);
+});
+
+it('runs a plan, and tells its table and how far it is', async () => {
+  const { code, stdout, stderr } = await command(plan, '--out', out, '--json');
+  expect(code, stderr).toBe(0);
+  const printed = JSON.parse(stdout);
+  expect(printed).toMatchObject({ total: 2, complete: 2, computed: 2, failures: [] });
+  expect(stderr).toContain('2/2 runs complete');
+  const table = await command('table', out, '--json');
+  expect(JSON.parse(table.stdout).settings).toEqual(printed.settings);
+  expect((await command('table', out)).stdout).toMatch(/^task\s+seeds\s+kept/);
+  const status = await command('status', out, '--json');
+  expect(JSON.parse(status.stdout)).toMatchObject({ complete: 2, progress: { total: 2, complete: 2 } });
+  const again = await command('resume', out, '--quiet', '--json');
+  expect(JSON.parse(again.stdout)).toMatchObject({ total: 2, complete: 2, computed: 0 });
+  expect(again.stderr).toBe('');
+});
+
+it.each([
+  [[], 'no plan: give a YAML file'],
+  [['nowhere.yaml'], 'nowhere.yaml: no such file'],
+  [[plan, '--shard', '3/2'], '--shard 3/2: give part and number of parts'],
+  [[plan, '--memory', '4'], '--memory 4: give an amount with its unit'],
+  [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 up'],
+  [['status', 'nowhere'], 'nowhere: holds no sweep'],
+])('refuses %j with one line', async (args, message) => {
+  const { code, stdout, stderr } = await command(...args);
+  expect(code).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr.trim().split('\n').at(-1)).toContain(message);
+});

@@ -1,0 +1,72 @@
+/** Plans: what they expand to, and what is wrong with them, by line. */
+import { describe, expect, it } from 'vitest';
+import { parsePlan } from '../../src/sweep/plan.js';
+
+const settingsOf = (text: string) => parsePlan(text, 'plan.yaml').map(({ settings }) => settings);
+
+it('makes every combination of the matrix, its last key fastest', () => {
+  const runs = settingsOf('task: ioi\nmatrix:\n  l1: [auto, 1e-3]\n  seed: 0..2\n');
+  expect(runs).toEqual(['auto', 0.001].flatMap((l1) => [0, 1, 2].map((seed) => ({ task: 'ioi', l1, seed }))));
+});
+
+it('is one run without a matrix', () => {
+  expect(settingsOf('task: ioi\nsteps: none\nbatch-size: 8\n')).toEqual([
+    { task: 'ioi', steps: null, batchSize: 8 },
+  ]);
+});
+
+it('takes lists as one value, written either way', () => {
+  const wanted = [['qk', 'ov'], ['mlp_in']].map((components) => ({ task: 'ioi', components }));
+  expect(settingsOf('task: ioi\nmatrix: {components: [[qk, ov], mlp_in]}')).toEqual(wanted);
+  expect(settingsOf('task: ioi\nmatrix:\n  components: ["qk,ov", [mlp_in]]')).toEqual(wanted);
+});
+
+it('adds what is included, on top of the fixed settings, and takes away what is excluded', () => {
+  const plan = `
+steps: 5
+matrix:
+  task: [ioi, greater-than]
+  seed: [1, 2]
+include:
+  - task: ioi
+    basis: random
+    steps: 9
+    matrix: {seed: 3..4}
+exclude:
+  - {task: greater-than, seed: 2}
+`;
+  expect(settingsOf(plan)).toEqual([
+    { steps: 5, task: 'ioi', seed: 1 },
+    { steps: 5, task: 'ioi', seed: 2 },
+    { steps: 5, task: 'greater-than', seed: 1 },
+    { steps: 9, task: 'ioi', basis: 'random', seed: 3 },
+    { steps: 9, task: 'ioi', basis: 'random', seed: 4 },
+  ]);
+});
+
+it('is only what is included where there is no matrix', () => {
+  expect(settingsOf('steps: 5\ninclude:\n  - task: ioi')).toEqual([{ steps: 5, task: 'ioi' }]);
+});
+
+describe('says in which line a mistake is', () => {
+  it.each([
+    ['task: ioi\nstep: 5\n', 'plan.yaml:2:1: "step" is no setting of a run; see orthoscope run --help'],
+    ['task: ioi\nbatchSize: 5\n', 'plan.yaml:2:1: "batchSize" is no setting of a run'],
+    ['task: ioi\n\nsteps: many\n', 'plan.yaml:3:8: steps "many": Invalid input: expected number'],
+    ['matrix:\n  seed: [0, 1.5]\n', 'plan.yaml:2:13: seed 1.5: Invalid input: expected int'],
+    ['matrix:\n  components: [[qk, mlp]]\n', 'plan.yaml:2:16: components ["qk","mlp"]: Invalid option'],
+    ['matrix:\n  seed: 3\n', 'plan.yaml:2:3: "seed" in the matrix needs a list of values, or a range'],
+    ['matrix:\n  seed: 3..1\n', 'plan.yaml:2:3: the range 3..1 is empty or too long'],
+    ['matrix: [seed]\n', 'plan.yaml:1:1: "matrix" is a mapping of settings to lists of values'],
+    ['task: ioi\nexclude:\n  - seed: 7\n', 'plan.yaml:3:5: excludes no run of the plan'],
+    ['include: ioi\n', 'plan.yaml:1:10: "include" is a list of mappings'],
+    ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: Map keys must be unique'],
+    ['task: [ioi\nsteps: 1\n', 'plan.yaml:2:'],
+    ['- task: ioi\n', 'plan.yaml:1: a plan is a mapping of settings'],
+    ['task:\n', 'plan.yaml:1:'],
+    ['matrix:\n  seed: [1]\nexclude:\n  - seed: 1\n', 'plan.yaml: no run is left'],
+    ['matrix:\n  seed: 0..999\n  batch-size: 1..999\n', 'plan.yaml:1:1: more than 100000 runs'],
+  ])('%j', (text, message) => {
+    expect(() => parsePlan(text, 'plan.yaml')).toThrow(message);
+  });
+});
