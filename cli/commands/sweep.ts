@@ -12,9 +12,10 @@ import {
 } from '../../src/sweep/commands.js';
 import { readResults } from '../../src/sweep/results.js';
 import { parseShard } from '../../src/sweep/shard.js';
-import { summarise } from '../../src/sweep/summary.js';
+import { stability } from '../../src/sweep/stability.js';
+import { SUMMARY_DEFAULTS, summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
-import { summaryTable } from '../../src/sweep/table.js';
+import { componentTable, settingName, stabilityTable, summaryTable } from '../../src/sweep/table.js';
 import { type Context, inContext } from '../context.js';
 import { type Flags, redisFlag, redisUrl, whole } from '../options.js';
 import { headline, runLine, SweepView } from '../sweep-view.js';
@@ -74,6 +75,21 @@ const table: CommandModule<object, Flags> = {
     }),
 };
 
+const stable: CommandModule<object, Flags> = {
+  command: 'stability <folders..>',
+  describe: 'Whether seeds find the same directions: overlap between masks, against chance',
+  builder: (yargs) => withFolders(yargs),
+  handler: (flags) =>
+    inContext(flags, async (context) => {
+      const found = await stability(await readResults(foldersOf(flags)), SUMMARY_DEFAULTS);
+      const parts = found.map((entry) => `${settingName(entry, found)}\n${componentTable(entry)}`);
+      context.result(
+        { schema_version: 1, settings: found },
+        [stabilityTable(found), ...(found.length > 0 ? ['By component:', ...parts] : [])].join('\n\n'),
+      );
+    }),
+};
+
 export const sweepCommand: CommandModule<object, Flags> = {
   command: 'sweep [plan]',
   describe: 'Many runs from one plan: seeds, tasks, ablations',
@@ -82,6 +98,7 @@ export const sweepCommand: CommandModule<object, Flags> = {
       .command(status)
       .command(resume)
       .command(table)
+      .command(stable)
       .positional('plan', { type: 'string', describe: 'YAML file (docs/sweeps.md)' })
       .options({ out: { type: 'string', describe: "Folder of the sweep (sweeps/ and the plan's name)" } })
       .options(sweepFlags),

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
+import { binarised } from '../evaluate/circuit-size.js';
 import type { EvaluateSettings, Metrics } from '../evaluate/evaluate.js';
 import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
@@ -14,6 +15,7 @@ import type { TrainResult } from '../masks/train.js';
 import type { LongCall } from '../progress.js';
 import { writeReport } from '../report/write-report.js';
 import type { Split } from '../tasks/task.js';
+import { writeClusters } from './clusters.js';
 import { type DataRequest, loadData, type RunData } from './data.js';
 import { checkedKinds } from './decomposition.js';
 import { evaluateSplits } from './evaluation.js';
@@ -75,6 +77,14 @@ export function run(options: RunOptions, listener: Listener = {}): Promise<RunOu
           },
         ),
       );
+      // A random basis is drawn, not found: it has no directions that could be rotated.
+      if (options.common.basis === 'svd')
+        await writeClusters(
+          session.file('clusters.safetensors'),
+          bench.runner,
+          binarised(masks, options.evaluate.threshold),
+          bench.decomposition,
+        );
       await writeJson(session.file('metrics.json'), metrics);
       return { run: session, metrics, report: await writeReport(session.path) };
     }).finally(() => bench.runner.close());

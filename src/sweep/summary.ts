@@ -31,7 +31,7 @@ export interface SummaryOptions {
   level: number;
   resamples: number;
 }
-const SUMMARY_DEFAULTS: SummaryOptions = { level: 0.95, resamples: 1000 };
+export const SUMMARY_DEFAULTS: SummaryOptions = { level: 0.95, resamples: 1000 };
 
 /** Runs that differ in nothing but the seed, by seed; settings in the order of their first run. */
 export function bySetting(rows: readonly ResultRow[]): ResultRow[][] {

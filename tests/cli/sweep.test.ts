@@ -34,6 +34,10 @@ it('runs a plan, and tells its table and how far it is', async () => {
   const table = await command('table', out, '--json');
   expect(JSON.parse(table.stdout).settings).toEqual(printed.settings);
   expect((await command('table', out)).stdout).toMatch(/^task\s+seeds\s+kept/);
+  const stable = JSON.parse((await command('stability', out, '--json')).stdout);
+  expect(stable.settings).toMatchObject([{ seeds: [0, 1], directions: 780 }]);
+  expect(stable.settings[0].jaccard).toBeGreaterThan(0);
+  expect((await command('stability', out)).stdout).toMatch(/^task\s+seeds\s+Jaccard\s+chance/);
   const status = await command('status', out, '--json');
   expect(JSON.parse(status.stdout)).toMatchObject({ complete: 2, progress: { total: 2, complete: 2 } });
   const again = await command('resume', out, '--quiet', '--json');

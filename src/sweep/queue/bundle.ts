@@ -18,6 +18,7 @@ const NAMES = [
   'metrics.json',
   'prompts.jsonl',
   'masks.safetensors',
+  'clusters.safetensors',
   'checkpoints/soft.safetensors',
   'history.jsonl',
   'report.html',
