@@ -5,7 +5,7 @@
  *
  * Every configuration runs in a process of its own, so that its memory is its own. Before it is timed it must
  * agree with the others, and with PyTorch where PYTHON (or `python3`) has torch, on KL and gradient at random
- * masks. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
+ * masks; and no step may leave a tensor behind. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
  * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --steps 50`.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,19 +15,22 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type EngineChoice, openEngine } from '../src/engine/engine.js';
+import * as tf from '@tensorflow/tfjs-core';
+import { SVD_BASIS } from '../src/decompose/basis.js';
+import { type Engine, type EngineChoice, openEngine } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { type TensorData, writeSafetensors } from '../src/formats/safetensors-write.js';
 import type { TokenPair } from '../src/formats/token-pairs.js';
+import { FULL_PASSES } from '../src/masks/cost.js';
 import { MaskLayout } from '../src/masks/layout.js';
 import { MaskedModel } from '../src/masks/masked-model.js';
-import { objective } from '../src/masks/objective.js';
 import { norm } from '../src/masks/optimiser.js';
-import { PreparedPairs } from '../src/masks/prepared-pairs.js';
 import { PRESETS } from '../src/masks/settings.js';
 import { trainMasks } from '../src/masks/train.js';
 import type { Linear } from '../src/models/weights.js';
 import { Random } from '../src/random.js';
+import { type MaskRunner, runnerInThisThread } from '../src/run/mask-runner.js';
+import { openThreadedRunner } from '../src/run/threaded-runner.js';
 import { type Gpt2Small, gpt2SmallIn } from './gpt2-folder.js';
 
 const { values: options } = parseArgs({
@@ -78,30 +81,61 @@ function randomMasks(size: number): Float32Array {
 /** One configuration, in this process. */
 async function measure(folder: string): Promise<Measured> {
   const engine = await openEngine({ engine: options.engine as EngineChoice });
-  const { model, decomposition } = await gpt2SmallIn(folder);
-  const pairs = promptPairs(Number(options.prompts), model.architecture.nVocab);
-  const masked = await MaskedModel.load(engine, model, decomposition);
-  const prepared = await PreparedPairs.prepare(masked, pairs, { replacement: 'interchange', seed: 0 });
+  const gpt2 = await gpt2SmallIn(folder);
+  const runner = await openRunner(engine, gpt2, folder);
+  const { size } = runner.layout;
+  const pairs = promptPairs(Number(options.prompts), gpt2.model.architecture.nVocab);
+  const prepared = await runner.prepare(pairs, { replacement: 'interchange', seed: 0 });
   const all = pairs.map((_, index) => index);
-  const check = await objective(prepared, all, randomMasks(masked.layout.size), 'kl', 2048);
+  const check = await prepared.objective(all, randomMasks(size), 'kl');
+  const before = tf.memory().numTensors;
   const seconds: number[] = [];
   await trainMasks(
     {
-      directions: masked.layout.size,
+      directions: size,
       pairs: pairs.length,
-      evaluate: (indices, masks) => objective(prepared, indices, masks, 'kl', 2048),
+      evaluate: (indices, masks) => prepared.objective(indices, masks, 'kl'),
       validate: async () => 1,
     },
     { ...PRESETS.reference, batchSize: pairs.length, steps: Number(options.steps) },
     0,
     { onHistory: ({ validation, seconds: taken }) => void (validation || seconds.push(taken)) },
   );
-  return {
-    check: { kl: check.kl, gradientNorm: norm(check.gradient) },
-    seconds,
+  const leaked = tf.memory().numTensors - before;
+  if (leaked !== 0) throw new Error(`${leaked} tensors more after ${options.steps} steps`);
+  const memory = {
     peakBytes: process.resourceUsage().maxRSS * 1024,
     residentBytes: process.memoryUsage.rss(),
   };
+  await runner.close();
+  return { check: { kl: check.kl, gradientNorm: norm(check.gradient) }, seconds, ...memory };
+}
+
+async function openRunner(
+  engine: Engine,
+  { model, decomposition }: Gpt2Small,
+  folder: string,
+): Promise<MaskRunner> {
+  const workers = Number(options.workers);
+  const { architecture, form, path } = model;
+  if (workers === 1)
+    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition), FULL_PASSES);
+  const layout = new MaskLayout(architecture);
+  return openThreadedRunner({
+    model: {
+      engine: engine.name,
+      folder: path,
+      form,
+      store: join(folder, 'store'),
+      key: decomposition.key,
+      basis: SVD_BASIS,
+      kinds: layout.kinds,
+      positions: 'last',
+    },
+    masking: { architecture, layout, positions: 'last' },
+    workers,
+    passes: FULL_PASSES,
+  });
 }
 
 async function compare(): Promise<void> {

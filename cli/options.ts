@@ -142,6 +142,10 @@ export const redisFlag = {
   },
 } as const satisfies Record<string, Options>;
 
+export const dryRunFlag = {
+  'dry-run': { type: 'boolean', default: false, describe: 'Only say what it would take' },
+} as const satisfies Record<string, Options>;
+
 /** Parsed flags, by their camel-case names. */
 export type Flags = Record<string, unknown>;
 

@@ -9,7 +9,7 @@ import {
   estimateDecomposition,
 } from '../../src/run/decomposition.js';
 import { inContext } from '../context.js';
-import { commonSettings, type Flags, modelFlags } from '../options.js';
+import { commonSettings, dryRunFlag, type Flags, modelFlags } from '../options.js';
 
 export const decomposeCommand: CommandModule<object, Flags> = {
   command: 'decompose <model>',
@@ -17,10 +17,7 @@ export const decomposeCommand: CommandModule<object, Flags> = {
   builder: (yargs) =>
     yargs
       .positional('model', { type: 'string', describe: 'Folder or hub id' })
-      .options(modelFlags)
-      .options({
-        'dry-run': { type: 'boolean', default: false, describe: 'Only say what it would take' },
-      }),
+      .options({ ...modelFlags, ...dryRunFlag }),
   handler: (flags) =>
     inContext(flags, async (context) => {
       const options = { ...commonSettings(flags, flags.model as string), ...context };

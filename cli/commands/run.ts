@@ -4,11 +4,14 @@ import type { CommandModule } from 'yargs';
 import { packageFile } from '../../src/package-file.js';
 import { resultTable } from '../../src/report/table.js';
 import { run } from '../../src/run/commands.js';
+import { estimateRun } from '../../src/run/estimate.js';
 import { inContext } from '../context.js';
+import { runEstimateText } from '../estimate-text.js';
 import {
   commonSettings,
   dataFlags,
   dataRequest,
+  dryRunFlag,
   evaluateFlags,
   evaluateSettingsOf,
   type Flags,
@@ -30,6 +33,7 @@ export const runCommand: CommandModule<object, Flags> = {
         ...dataFlags,
         ...splitFlags,
         ...runFlags,
+        ...dryRunFlag,
         ...maskingFlags,
         ...modelFlags,
         ...trainFlags,
@@ -42,16 +46,24 @@ export const runCommand: CommandModule<object, Flags> = {
       const model = (flags.model as string | undefined) ?? embedded;
       const data = dataRequest(flags);
       if (data.task === undefined && data.data === undefined && model === embedded) data.task = 'ioi';
+      const settings = {
+        common: commonSettings(flags, model),
+        data,
+        train: trainSettingsOf(flags),
+        evaluate: evaluateSettingsOf(flags),
+      };
+      if (flags.dryRun === true) {
+        const estimate = await estimateRun(settings, context);
+        context.result(estimate, runEstimateText(estimate));
+        return;
+      }
       const {
         metrics,
         report,
         run: folder,
       } = await run(
         {
-          common: commonSettings(flags, model),
-          data,
-          train: trainSettingsOf(flags),
-          evaluate: evaluateSettingsOf(flags),
+          ...settings,
           out: (flags.out as string | undefined) ?? defaultOut(data.task ?? 'run'),
           resume: flags.resume === true,
         },

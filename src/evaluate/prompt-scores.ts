@@ -3,7 +3,7 @@ import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { lastLogits } from '../masks/last-logits.js';
 import { batchesByLength } from '../masks/padded-prompts.js';
-import { FORWARD_TOKENS, type PreparedPairs } from '../masks/prepared-pairs.js';
+import type { PreparedPairs } from '../masks/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
 /** NaN where a prompt has no answer (or no distractor) to score. */
@@ -59,7 +59,7 @@ export async function scorePrompts(
   let done = 0;
   for (const batch of batchesByLength(
     pairs.map(({ clean }) => clean.length),
-    FORWARD_TOKENS,
+    prepared.forwardTokens,
   )) {
     throwIfAborted(signal);
     const { full, masked } = await lastLogits(prepared, batch, masks);

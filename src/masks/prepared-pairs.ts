@@ -7,6 +7,7 @@ import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
+import { FULL_PASSES } from './cost.js';
 import type { Baseline, MaskedModel } from './masked-model.js';
 import type { PerKind } from './masking.js';
 import { batchesByLength, longestOf } from './padded-prompts.js';
@@ -29,9 +30,6 @@ import {
 export type Replacement = 'interchange' | 'mean' | 'zero' | 'resample';
 export const REPLACEMENTS: readonly Replacement[] = ['interchange', 'mean', 'zero', 'resample'];
 
-/** Positions (padding included) in one forward pass without gradients. */
-export const FORWARD_TOKENS = 2048;
-
 export class PreparedPairs {
   readonly #slots: Slot[];
 
@@ -39,6 +37,8 @@ export class PreparedPairs {
   constructor(
     readonly model: MaskedModel,
     readonly data: PairData,
+    /** Positions (padding included) in one forward pass. */
+    readonly forwardTokens = FULL_PASSES.forward,
   ) {
     this.#slots = slotsOf(model);
   }
@@ -47,19 +47,25 @@ export class PreparedPairs {
   static async prepare(
     model: MaskedModel,
     pairs: readonly TokenPair[],
-    { replacement, seed, onProgress, signal }: { replacement: Replacement; seed: number } & LongCall,
+    {
+      replacement,
+      seed,
+      forwardTokens = FULL_PASSES.forward,
+      onProgress,
+      signal,
+    }: { replacement: Replacement; seed: number; forwardTokens?: number } & LongCall,
   ): Promise<PreparedPairs> {
     const data = allocatePairData(model, pairs, { replacement, seed });
     const lengths = pairs.map(({ clean }) => clean.length);
     let done = 0;
-    for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
+    for (const batch of batchesByLength(lengths, forwardTokens)) {
       throwIfAborted(signal);
       onProgress?.({ stage: 'prepare', done, total: pairs.length });
-      await fillPairData(model, subsetOf(data, batch));
+      await fillPairData(model, subsetOf(data, batch), forwardTokens);
       done += batch.length;
     }
     onProgress?.({ stage: 'prepare', done, total: pairs.length });
-    return new PreparedPairs(model, settlePairData(model, data));
+    return new PreparedPairs(model, settlePairData(model, data), forwardTokens);
   }
 
   get pairs(): readonly TokenPair[] {
@@ -118,12 +124,12 @@ export class PreparedPairs {
 }
 
 /** Runs the unmasked model on all pairs of `data`, in few passes, and writes what it does into its arrays. */
-export async function fillPairData(model: MaskedModel, data: PairData): Promise<void> {
+export async function fillPairData(model: MaskedModel, data: PairData, forwardTokens: number): Promise<void> {
   const { pairs, states, rows, own, replacement } = data;
   const d = model.architecture.dModel;
   const readsClean = replacement !== 'interchange' && own.length > 0;
   const clean = pairs.map((pair) => pair.clean);
-  await runUnmasked(model, clean, readsClean ? data : null, (index, state) =>
+  await runUnmasked(model, clean, readsClean ? data : null, forwardTokens, (index, state) =>
     states.set(state, rows[index]! * d),
   );
   if (replacement === 'interchange' && own.length > 0)
@@ -131,6 +137,7 @@ export async function fillPairData(model: MaskedModel, data: PairData): Promise<
       model,
       pairs.map((pair) => pair.corrupted!),
       data,
+      forwardTokens,
       () => {},
     );
 }
@@ -140,12 +147,13 @@ async function runUnmasked(
   model: MaskedModel,
   prompts: Int32Array[],
   target: PairData | null,
+  forwardTokens: number,
   useState: (index: number, state: Float32Array) => void,
 ): Promise<void> {
   const d = model.architecture.dModel;
   const slots = slotsOf(model);
   const lengths = prompts.map((ids) => ids.length);
-  for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
+  for (const batch of batchesByLength(lengths, forwardTokens)) {
     const run = model.forward(
       batch.map((index) => prompts[index]!),
       { collect: target !== null },

@@ -50,8 +50,8 @@ export const trainSettings = z.strictObject({
 
 export type TrainSettings = z.infer<typeof trainSettings>;
 
-/** What all directions together cost, in nats, where λ is `auto`: λ = AUTO_PRICE / directions. */
-const AUTO_PRICE = 7.2;
+/** What all directions together cost, in nats, where λ is `auto`: λ = AUTO_PRICE / directions (bench/RESULTS.md). */
+const AUTO_PRICE = 0.8;
 
 export type Preset = 'default' | 'reference';
 
@@ -87,18 +87,19 @@ export const PRESETS: Record<Preset, TrainSettings> = {
   reference,
   default: {
     ...reference,
-    lr: 5e-2,
+    lr: 0.2,
     l1: 'auto',
-    l1Warmup: 0.3,
+    l1Warmup: 0,
     batchSize: 32,
     stepsPerBatch: 1,
     freshOptimiser: false,
     epochs: 1000,
-    steps: 160,
+    steps: 80,
     validateEvery: 20,
     stopKl: null,
     stopL1: null,
-    roundingSteps: 100,
+    roundingSteps: 60,
+    roundingLr: 0.02,
   },
 };
 

@@ -215,6 +215,22 @@ function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule
   state.waited = 0;
 }
 
+function batchesPerEpoch({ batchSize }: TrainSettings, pairs: number): number {
+  return Math.ceil(pairs / batchSize);
+}
+
+function phaseSteps(settings: TrainSettings, pairs: number): Record<Phase, number> {
+  const { epochs, stepsPerBatch, steps, roundingSteps } = settings;
+  const all = epochs * batchesPerEpoch(settings, pairs) * stepsPerBatch;
+  return { soft: Math.min(all, steps ?? Number.POSITIVE_INFINITY), rounding: roundingSteps };
+}
+
+/** Most steps over both phases, on so many training pairs. */
+export function trainingSteps(settings: TrainSettings, pairs: number): number {
+  const { soft, rounding } = phaseSteps(settings, pairs);
+  return soft + rounding;
+}
+
 /** Which pairs, λ, rate and masks belong to a step: all of it follows from settings, seed and state. */
 class Schedule {
   readonly #order = new Map<number, number[]>();
@@ -226,13 +242,11 @@ class Schedule {
   ) {}
 
   private get batchesPerEpoch(): number {
-    return Math.ceil(this.objective.pairs / this.settings.batchSize);
+    return batchesPerEpoch(this.settings, this.objective.pairs);
   }
 
   length(phase: Phase): number {
-    if (phase === 'rounding') return this.settings.roundingSteps;
-    const { epochs, stepsPerBatch, steps } = this.settings;
-    return Math.min(epochs * this.batchesPerEpoch * stepsPerBatch, steps ?? Number.POSITIVE_INFINITY);
+    return phaseSteps(this.settings, this.objective.pairs)[phase];
   }
 
   finished(state: TrainState): boolean {

@@ -23,7 +23,13 @@ import { loadMasks } from './masks.js';
 import { concluding, newManifest, timed } from './session.js';
 import { type Subject, type SubjectOptions, withSubject } from './subject.js';
 import { trainInto } from './training.js';
-import { openWorkbench, type Workbench, type WorkbenchOptions } from './workbench.js';
+import {
+  openWorkbench,
+  type Workbench,
+  type WorkbenchOptions,
+  type Workload,
+  workload,
+} from './workbench.js';
 
 /** What every command needs to know about model and masking. */
 export interface CommonSettings
@@ -137,7 +143,8 @@ async function evaluateMasks(
   const target = out === null ? null : join(out, 'metrics.json');
   if (target !== null && existsSync(target))
     throw new InputError(`${target}: is there already; name another --out`);
-  const bench = await openBench(subject, { ...common, components: kinds }, listener);
+  const work = workload(data, 0);
+  const bench = await openBench(subject, work, { ...common, components: kinds }, listener);
   const metrics = await evaluateSplits(
     bench,
     { test: data.splits.test! },
@@ -164,21 +171,15 @@ async function begin(
   listener: Listener,
 ): Promise<{ session: RunFolder; data: RunData; bench: Workbench }> {
   const { common, out, resume } = options;
-  const data = await loadData(subject, options.data, splits);
-  for (const line of data.notes) listener.onNote?.(line);
-  const requirements = {
-    ...common,
-    loss: options.train.loss,
-    kinds: checkedKinds(subject.model, common.components),
-  };
-  for (const pairs of Object.values(data.splits)) checkPairs(pairs, requirements);
+  const data = await checkedRequest(subject, options, splits, listener);
   const { model: _model, store: _store, workers: _workers, memory: _memory, ...determining } = common;
   const settings = { ...determining, ...options.train, ...options.evaluate, data: options.data };
   const manifest = await newManifest({ command, settings, seed: common.seed, subject, data });
   await findRun(out, manifest, { resume });
 
   const started = performance.now();
-  const bench = await openBench(subject, common, listener);
+  const work = workload(data, options.train.batchSize);
+  const bench = await openBench(subject, work, common, listener);
   const { name, version } = bench.engine;
   const session = await createRun(
     out,
@@ -197,12 +198,27 @@ async function begin(
   return { session, data, bench };
 }
 
+/** The data of a run, checked against what its settings ask of pairs. */
+export async function checkedRequest(
+  subject: Subject,
+  { common, data: request, train }: Pick<RunOptions, 'common' | 'data' | 'train'>,
+  splits: readonly Split[],
+  { onNote }: Listener,
+): Promise<RunData> {
+  const data = await loadData(subject, request, splits);
+  for (const line of data.notes) onNote?.(line);
+  const kinds = checkedKinds(subject.model, common.components);
+  for (const pairs of Object.values(data.splits)) checkPairs(pairs, { ...common, loss: train.loss, kinds });
+  return data;
+}
+
 async function openBench(
   subject: Subject,
+  work: Workload,
   options: Omit<WorkbenchOptions, keyof LongCall>,
   listener: Listener,
 ): Promise<Workbench> {
-  const bench = await openWorkbench(subject, { ...options, ...listener });
+  const bench = await openWorkbench(subject, work, { ...options, ...listener });
   listener.onNote?.(`engine ${bench.engine.name} (${bench.engine.version}): ${bench.engine.reason}`);
   return bench;
 }

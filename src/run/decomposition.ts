@@ -93,19 +93,25 @@ export function decomposeOnly(options: CommandOptions): Promise<DecompositionSum
 
 /** What {@link decomposeOnly} would do and take; computes for a moment, to see how fast this machine is. */
 export function estimateDecomposition(options: CommandOptions): Promise<DecompositionEstimate> {
-  return withSubject(options.model, options, async ({ model }) => {
-    const plan = await planDecomposition(model, decomposeOptions(model, options));
-    return {
-      layers: model.architecture.nLayers,
-      missing_layers: plan.missing.length,
-      workers: plan.workers,
-      layers_in_flight: plan.layersInFlight,
-      flops: plan.flops,
-      seconds: await expectedSeconds(plan),
-      memory_bytes: plan.memoryBytes,
-      disk_bytes: plan.diskBytes,
-    };
-  });
+  return withSubject(options.model, options, ({ model }) => estimateDirections(model, options));
+}
+
+/** The same for a model that is open. */
+export async function estimateDirections(
+  model: Model,
+  options: DecompositionOptions,
+): Promise<DecompositionEstimate> {
+  const plan = await planDecomposition(model, decomposeOptions(model, options));
+  return {
+    layers: model.architecture.nLayers,
+    missing_layers: plan.missing.length,
+    workers: plan.workers,
+    layers_in_flight: plan.layersInFlight,
+    flops: plan.flops,
+    seconds: await expectedSeconds(plan),
+    memory_bytes: plan.memoryBytes,
+    disk_bytes: plan.diskBytes,
+  };
 }
 
 function decomposeOptions(

@@ -4,6 +4,7 @@ import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
 import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import type { PassSizes } from '../masks/cost.js';
 import { MaskedModel, type Positions } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
 import type { PairData } from '../masks/pair-data.js';
@@ -31,6 +32,7 @@ export interface WorkerModel {
 
 export interface Job {
   model: WorkerModel;
+  passes: PassSizes;
 }
 
 export interface PairJob extends Job {
@@ -43,7 +45,6 @@ export interface MaskJob extends PairJob {
 
 export interface ObjectiveJob extends MaskJob {
   loss: LossKind;
-  maxTokens: number;
 }
 
 /** Threads belong to one runner, hence to one model. */
@@ -75,17 +76,17 @@ async function load(model: WorkerModel): Promise<MaskedModel> {
 export const sigma = answering(async (job: Job): Promise<Float32Array> => (await modelOf(job)).sigma);
 
 export const fill = answering(async (job: PairJob): Promise<void> => {
-  await fillPairData(await modelOf(job), job.data);
+  await fillPairData(await modelOf(job), job.data, job.passes.forward);
 });
 
 export const gradient = answering(async (job: ObjectiveJob): Promise<Objective> => {
   const prepared = new PreparedPairs(await modelOf(job), job.data);
-  return objective(prepared, allOf(job.data), job.masks, job.loss, job.maxTokens);
+  return objective(prepared, allOf(job.data), job.masks, job.loss, job.passes.train);
 });
 
 export const scores = answering(
   async (job: MaskJob): Promise<PromptScores> =>
-    scorePrompts(new PreparedPairs(await modelOf(job), job.data), job.masks),
+    scorePrompts(new PreparedPairs(await modelOf(job), job.data, job.passes.forward), job.masks),
 );
 
 function allOf({ pairs }: PairData): number[] {

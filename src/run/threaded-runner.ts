@@ -5,6 +5,7 @@
  */
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import type { PassSizes } from '../masks/cost.js';
 import type { Objective } from '../masks/objective.js';
 import { batchesByLength } from '../masks/padded-prompts.js';
 import {
@@ -14,18 +15,16 @@ import {
   settlePairData,
   subsetOf,
 } from '../masks/pair-data.js';
-import { FORWARD_TOKENS } from '../masks/prepared-pairs.js';
 import { openThreads, type Threads } from '../pool/threads.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-import type { MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
+import type { Job, MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
 
 export interface ThreadedOptions extends LongCall {
   model: WorkerModel;
   masking: Masking;
   workers: number;
-  /** Positions (padding included) in one forward and backward pass of a thread. */
-  maxTokens: number;
+  passes: PassSizes;
 }
 
 /** Opens the threads, each of which loads the model. Close it when done. */
@@ -33,14 +32,16 @@ export async function openThreadedRunner({
   model,
   masking,
   workers,
-  maxTokens,
+  passes,
   onProgress,
   signal,
 }: ThreadedOptions): Promise<MaskRunner> {
   const threads = openThreads({ file: 'src/run/mask-worker.js', workers });
   onProgress?.({ stage: 'load', done: 0, total: workers });
   // As many jobs as threads: each takes one and loads.
-  const loads = Array.from({ length: workers }, () => threads.run<Float32Array>('sigma', { model }, signal));
+  const loads = Array.from({ length: workers }, () =>
+    threads.run<Float32Array>('sigma', { model, passes } satisfies Job, signal),
+  );
   const [sigma] = await Promise.all(loads).catch(async (error) => {
     await threads.close();
     throw error;
@@ -52,16 +53,17 @@ export async function openThreadedRunner({
     workers,
     async prepare(pairs, { onProgress, signal, ...options }) {
       const data = allocatePairData(masking, pairs, options);
-      await inBatches(pairs, workers, { onProgress, signal }, 'prepare', (batch) =>
-        threads.run('fill', { model, data: subsetOf(data, batch) } satisfies PairJob, signal),
-      );
-      return runnable(threads, model, settlePairData(masking, data), maxTokens);
+      await inBatches(pairs, threads, passes, { onProgress, signal }, 'prepare', (batch) => {
+        const job: PairJob = { model, passes, data: subsetOf(data, batch) };
+        return threads.run('fill', job, signal);
+      });
+      return runnable(threads, { model, passes }, settlePairData(masking, data));
     },
     close: () => threads.close(),
   };
 }
 
-function runnable(threads: Threads, model: WorkerModel, data: PairData, maxTokens: number): RunnablePairs {
+function runnable(threads: Threads, base: Job, data: PairData): RunnablePairs {
   return {
     length: data.pairs.length,
     async objective(indices, masks, loss) {
@@ -70,7 +72,7 @@ function runnable(threads: Threads, model: WorkerModel, data: PairData, maxToken
       const parts = await Promise.all(
         shares.map((share) => {
           const members = share.map((at) => indices[at]!);
-          const job: ObjectiveJob = { model, data: subsetOf(data, members), masks, loss, maxTokens };
+          const job: ObjectiveJob = { ...base, data: subsetOf(data, members), masks, loss };
           return threads.run<Objective>('gradient', job);
         }),
       );
@@ -81,8 +83,8 @@ function runnable(threads: Threads, model: WorkerModel, data: PairData, maxToken
     },
     async score(masks, call = {}) {
       const scores = emptyScores(data.pairs.length);
-      await inBatches(data.pairs, threads.workers, call, 'evaluate', async (batch) => {
-        const job: MaskJob = { model, data: subsetOf(data, batch), masks };
+      await inBatches(data.pairs, threads, base.passes, call, 'evaluate', async (batch) => {
+        const job: MaskJob = { ...base, data: subsetOf(data, batch), masks };
         setScores(scores, batch, await threads.run<PromptScores>('scores', job, call.signal));
       });
       return scores;
@@ -104,7 +106,8 @@ function joined(parts: readonly Objective[], weights: readonly number[]): Object
 /** All pairs in batches of similar length, at least one for each thread; threads take the next as they get free. */
 async function inBatches(
   pairs: readonly TokenPair[],
-  workers: number,
+  { workers }: Threads,
+  { forward }: PassSizes,
   { onProgress }: LongCall,
   stage: string,
   work: (batch: number[]) => Promise<unknown>,
@@ -116,7 +119,7 @@ async function inBatches(
   const batches = sharesByLength(lengths, workers).flatMap((share) =>
     batchesByLength(
       share.map((index) => lengths[index]!),
-      FORWARD_TOKENS,
+      forward,
     ).map((batch) => batch.map((at) => share[at]!)),
   );
   await Promise.all(

@@ -18,6 +18,7 @@ import { temporaryFolder } from '../formats/temporary-folder.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const WORKERS = 2;
+const passes = { train: 12, forward: 20 };
 const folder = temporaryFolder();
 const random = new Random(5);
 const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
@@ -45,7 +46,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
     const store = new DecompositionStore(join(folder, 'store'));
     const decomposition = await decompose(model, { store, workers: 1 });
     const engine = await openEngine({ engine: 'wasm' });
-    alone = runnerInThisThread(await MaskedModel.load(engine, model, decomposition, { positions }), 12);
+    alone = runnerInThisThread(await MaskedModel.load(engine, model, decomposition, { positions }), passes);
     const layout = new MaskLayout(architecture);
     const { key } = decomposition;
     const { kinds } = layout;
@@ -63,7 +64,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
       },
       masking: { architecture, layout, positions },
       workers: WORKERS,
-      maxTokens: 12,
+      passes,
     });
     await model.close();
     masks = Float32Array.from({ length: layout.size }, () => random.uniform());
@@ -122,7 +123,7 @@ it('refuses a decomposition that is gone', async () => {
     },
     masking: { architecture: model.architecture, layout, positions: 'last' },
     workers: 1,
-    maxTokens: 12,
+    passes,
   });
   await expect(opening).rejects.toThrow(/layer-000.safetensors: missing or damaged/);
   await model.close();

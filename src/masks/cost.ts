@@ -1,0 +1,149 @@
+/** What mask training takes, by shapes alone, before anything is loaded: for limits of memory and estimates of time. */
+import { InputError } from '../errors.js';
+import { formatByteSize } from '../formats/byte-size.js';
+import type { Masking } from './pair-data.js';
+
+/** Positions (padding included) in one pass of a thread. */
+export interface PassSizes {
+  /** Forward and backward. */
+  train: number;
+  /** Forward only. */
+  forward: number;
+}
+
+/** Where memory is no limit: more at a time are no faster. */
+export const FULL_PASSES: PassSizes = { train: 2048, forward: 2048 };
+
+/** What an engine is as far as memory goes. */
+export interface EngineMemory {
+  /** Bytes without any model, of the process and of each further thread. */
+  process: number;
+  thread: number;
+  /** How often it keeps a weight matrix: wasm's product keeps a packed copy of what it multiplied by. */
+  copies: number;
+  /** Most that it can address in one thread. */
+  most: number;
+}
+
+export function engineMemory(engine: string): EngineMemory {
+  if (engine === 'wasm') return { process: 150e6, thread: 100e6, copies: 2, most: 2 ** 32 };
+  return { process: 500e6, thread: 0, copies: 1, most: Number.POSITIVE_INFINITY };
+}
+
+/** Share of memory that allocators lose between blocks; measured on GPT-2 small's shapes (bench/training.ts). */
+const SLACK = 1.25;
+
+/** Numbers in the frozen matrices of a layer: those that every position passes, and those that masks read. */
+function layerNumbers({ architecture, layout }: Masking): { plain: number; bases: number } {
+  const { dModel: d, dMlp, dHead, nHeads, nKvHeads, gatedMlp } = architecture;
+  const attention = d * dHead * (2 * nHeads + 2 * nKvHeads);
+  const plain = attention + d * dMlp * (gatedMlp ? 3 : 2);
+  let bases = 0;
+  for (const { layer, rows, cols, rank } of layout.components) if (layer === 0) bases += rank * (rows + cols);
+  return { plain, bases };
+}
+
+export interface TrainingMemory {
+  /** Of the weights on one engine, and of the embedding beside it. */
+  weights: number;
+  /** For each position of a forward and backward pass. */
+  token: number;
+  /** For each position of a forward pass alone. */
+  passing: number;
+}
+
+/** @param length tokens of a prompt; the shortest is on the safe side, since each prompt has its own logits */
+export function trainingMemory(masking: Masking, engine: EngineMemory, length: number): TrainingMemory {
+  const { architecture, layout, positions } = masking;
+  const { nLayers, dModel: d, dMlp, dHead, nHeads, nVocab, nPositions, gatedMlp } = architecture;
+  const { plain, bases } = layerNumbers(masking);
+  const frozen = nLayers * (plain + bases) + d * nVocab;
+  const embedding = d * (nVocab + (architecture.rotary ? 0 : nPositions));
+  // Kept for the pullback: both normalised streams, queries twice, keys, values, attention, the MLP's slopes.
+  const masked = positions === 'all' ? layout.size / nLayers : 0;
+  const kept = 2 * d + 4 * nHeads * dHead + nHeads * length + (gatedMlp ? 3 : 1) * dMlp + 2 * masked;
+  // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
+  const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
+  return {
+    weights: 4 * (engine.copies * frozen * SLACK + embedding),
+    token: 4 * SLACK * (nLayers * kept + passing),
+    passing: 4 * SLACK * (passing + nLayers * masked),
+  };
+}
+
+/** Bytes of what is kept about prompt pairs. */
+export function pairMemory(
+  { architecture, layout, positions }: Masking,
+  tokens: number,
+  pairs: number,
+): number {
+  const replaced = layout.components.reduce((sum, { kind, rank }) => sum + (kind === 'qk' ? 0 : rank), 0);
+  return 4 * (pairs * architecture.dModel + (positions === 'all' ? tokens : pairs) * replaced);
+}
+
+export interface TrainingPlan {
+  /** Threads that share a batch. */
+  workers: number;
+  passes: PassSizes;
+  /** Bytes expected at most, all together. */
+  memory: number;
+}
+
+export interface PlanRequest {
+  masking: Masking;
+  engine: EngineMemory;
+  /** Bytes to stay within; null: no limit. */
+  limit: number | null;
+  /** Most threads. */
+  workers: number;
+  /** Tokens of each prompt. */
+  lengths: readonly number[];
+  /** Pairs in a step. */
+  batchSize: number;
+}
+
+/**
+ * As many threads as were asked for and fit, then as many positions in a pass.
+ * @throws InputError if not even one thread with one prompt fits
+ */
+export function planTraining({
+  masking,
+  engine,
+  limit,
+  workers,
+  lengths,
+  batchSize,
+}: PlanRequest): TrainingPlan {
+  const longest = Math.max(1, ...lengths);
+  const shortest = Math.min(longest, ...lengths);
+  const { weights, token, passing } = trainingMemory(masking, engine, shortest);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const fixed = engine.process + pairMemory(masking, tokens, lengths.length);
+  const most = limit ?? Number.POSITIVE_INFINITY;
+  const least = fixed + engine.thread + weights + longest * token;
+  if (least > most)
+    throw new InputError(
+      `--memory ${formatByteSize(most)}: one prompt of ${longest} tokens needs ${formatByteSize(least)} with this model; raise it`,
+    );
+  let threads = workers;
+  const room = () => Math.min((most - fixed) / threads - engine.thread, engine.most) - weights;
+  while (threads > 1 && room() < longest * token) threads--;
+  const size = (each: number, wanted: number) =>
+    Math.max(longest, Math.min(Math.floor(room() / each), wanted));
+  const inBatch = Math.ceil(batchSize / threads) * longest;
+  const passes = {
+    train: size(token, Math.min(FULL_PASSES.train, inBatch)),
+    forward: size(passing, FULL_PASSES.forward),
+  };
+  const working = Math.max(passes.train * token, passes.forward * passing);
+  return { workers: threads, passes, memory: fixed + threads * (engine.thread + weights + working) };
+}
+
+/** Floating-point operations of one step: the forward pass and as much again backwards. */
+export function stepFlops(masking: Masking, tokens: number, prompts: number): number {
+  const { architecture, positions } = masking;
+  const { plain, bases } = layerNumbers(masking);
+  const masked = positions === 'all' ? tokens : prompts;
+  const { nLayers, dModel, nVocab } = architecture;
+  return 4 * (nLayers * (tokens * plain + masked * bases) + 1.5 * prompts * dModel * nVocab);
+}

@@ -1,0 +1,87 @@
+/** What a training run would take: memory, time and disk, before any of it is spent. */
+import { type EngineName, openEngine } from '../engine/engine.js';
+import { measureMatMul } from '../engine/measure.js';
+import { stepFlops } from '../masks/cost.js';
+import { MaskLayout } from '../masks/layout.js';
+import { trainingSteps } from '../masks/train.js';
+import { checkedRequest, type Listener, type RunOptions } from './commands.js';
+import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
+import { withSubject } from './subject.js';
+import { planFor, workload } from './workbench.js';
+
+/** Share of the speed of one matrix product that whole steps reach (bench/training.ts). */
+const SHARE = 0.7;
+
+/** Mask vectors that are scored in an evaluation: soft and binarised, before and after rounding, and controls. */
+const OWN_MASKS = 4;
+const FIXED_CONTROLS = 4;
+const RANDOM_CONTROLS = 2;
+
+export interface RunEstimate {
+  engine: EngineName;
+  /** Threads that share a batch. */
+  workers: number;
+  /** Positions, padding included, in one forward and backward pass. */
+  micro_batch_tokens: number;
+  /** At most; training may end earlier. */
+  steps: number;
+  decomposition: DecompositionEstimate;
+  seconds: { decompose: number; train: number; evaluate: number };
+  /** The larger of decomposition and training: one follows the other. */
+  memory_bytes: number;
+  disk_bytes: number;
+}
+
+/**
+ * What `run` would do and take, or `train` without `evaluate`. Measures for a moment how fast this machine is;
+ * times are good to about a half.
+ */
+export function estimateRun(
+  options: Omit<RunOptions, 'evaluate' | 'out' | 'resume'> & Partial<Pick<RunOptions, 'evaluate'>>,
+  listener: Listener = {},
+): Promise<RunEstimate> {
+  const { common, train, evaluate } = options;
+  return withSubject(common.model, { ...common, ...listener }, async (subject) => {
+    const splits = evaluate ? (['train', 'validation', 'test'] as const) : (['train', 'validation'] as const);
+    const data = await checkedRequest(subject, options, splits, listener);
+    const engine = await openEngine(common);
+    const plan = planFor(subject, workload(data, train.batchSize), engine, common);
+    const decomposition = await estimateDirections(subject.model, common);
+
+    const { architecture } = subject.model;
+    const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components));
+    const masking = { architecture, layout, positions: common.positions };
+    const flops = (split: keyof typeof data.splits, share = 1) => {
+      const pairs = data.splits[split] ?? [];
+      const tokens = pairs.reduce((sum, { clean }) => sum + clean.length, 0);
+      return share * stepFlops(masking, tokens, pairs.length);
+    };
+    const trained = data.splits.train!.length;
+    const steps = trainingSteps(train, trained);
+    const perSecond = SHARE * plan.workers * (await measureMatMul()) * 1e9;
+    // A forward pass is half a step; each pair is prepared by two.
+    const prepared = flops('train') + flops('validation');
+    const stepping = steps * flops('train', Math.min(1, train.batchSize / trained));
+    const validating = (steps / train.validateEvery) * flops('validation', 0.5);
+    const scored = evaluate ? OWN_MASKS + FIXED_CONTROLS + RANDOM_CONTROLS * evaluate.controlSeeds : 0;
+    return {
+      engine: engine.name,
+      workers: plan.workers,
+      micro_batch_tokens: plan.passes.train,
+      steps,
+      decomposition,
+      seconds: {
+        decompose: decomposition.seconds,
+        train: (prepared + stepping + validating) / perSecond,
+        evaluate: (1 + scored / 2) * (flops('test') / perSecond),
+      },
+      memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
+      disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),
+    };
+  });
+}
+
+/** Masks twice, a checkpoint of five vectors, a line of history a step; the page and the figures are small. */
+function runFolderBytes(directions: number, steps: number): number {
+  return 4 * directions * 7 + 250 * steps + 300_000;
+}

@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
+import { engineMemory, FULL_PASSES, planTraining, stepFlops, trainingMemory } from '../../src/masks/cost.js';
+import { MaskLayout } from '../../src/masks/layout.js';
+import type { Masking } from '../../src/masks/pair-data.js';
+import type { Architecture } from '../../src/models/architecture.js';
+
+const GPT2_SMALL: Architecture = {
+  family: 'gpt2',
+  nLayers: 12,
+  dModel: 768,
+  nHeads: 12,
+  nKvHeads: 12,
+  dHead: 64,
+  dMlp: 3072,
+  nVocab: 50257,
+  nPositions: 1024,
+  norm: 'layer',
+  normEpsilon: 1e-5,
+  activation: 'gelu_new',
+  gatedMlp: false,
+  parallelResidual: false,
+  attentionScale: new Array(12).fill(0.125),
+  biases: { q: true, k: true, v: true, o: true, mlpIn: true, mlpGate: false, mlpOut: true },
+};
+const masking: Masking = {
+  architecture: GPT2_SMALL,
+  layout: new MaskLayout(GPT2_SMALL),
+  positions: 'last',
+};
+const request = { masking, lengths: new Array<number>(1000).fill(18), batchSize: 64 };
+
+it('counts the operations of the published step as the paper of the method needs them', () => {
+  expect(stepFlops(masking, 64 * 18, 64) / 1e12).toBeCloseTo(0.39, 1);
+});
+
+it('without a limit takes a batch at once, in as many threads as were asked for', () => {
+  const plan = planTraining({ ...request, engine: engineMemory('wasm'), limit: null, workers: 2 });
+  expect(plan.workers).toBe(2);
+  expect(plan.passes).toEqual({ train: 32 * 18, forward: FULL_PASSES.forward });
+});
+
+it('stays within any limit that it accepts, and asks for less as the limit falls', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1e8, max: 2e10 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom('wasm', 'native-cpu'),
+      (limit, workers, name) => {
+        const engine = engineMemory(name);
+        const plan = (bytes: number) => planTraining({ ...request, engine, limit: bytes, workers });
+        try {
+          const { memory, passes, workers: used } = plan(limit);
+          expect(memory).toBeLessThanOrEqual(limit);
+          expect(passes.train).toBeGreaterThanOrEqual(18);
+          const more = plan(2 * limit);
+          expect(more.workers).toBeGreaterThanOrEqual(used);
+          if (more.workers === used) expect(more.passes.train).toBeGreaterThanOrEqual(passes.train);
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          expect(error.message).toMatch(/^--memory .* one prompt of 18 tokens needs .*; raise it$/);
+          const { weights } = trainingMemory(masking, engine, 18);
+          expect(limit).toBeLessThan(weights + 2e9);
+        }
+      },
+    ),
+  );
+});
+
+it('gives up threads before it gives up', () => {
+  const engine = engineMemory('wasm');
+  const alone = planTraining({ ...request, engine, limit: null, workers: 1 });
+  const plan = planTraining({ ...request, engine, limit: alone.memory, workers: 4 });
+  expect(plan.workers).toBe(1);
+});
+
+it('counts more where every position is masked', () => {
+  const all: Masking = { ...masking, positions: 'all' };
+  const engine = engineMemory('native-cpu');
+  expect(trainingMemory(all, engine, 18).token).toBeGreaterThan(trainingMemory(masking, engine, 18).token);
+  expect(stepFlops(all, 1152, 64)).toBeGreaterThan(stepFlops(masking, 1152, 64));
+});
