@@ -72,11 +72,7 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
 }
 
 /** Bytes of what is kept about prompt pairs. */
-export function pairMemory(
-  { architecture, layout, positions }: Masking,
-  tokens: number,
-  pairs: number,
-): number {
+function pairMemory({ architecture, layout, positions }: Masking, tokens: number, pairs: number): number {
   const replaced = layout.components.reduce((sum, { kind, rank }) => sum + (kind === 'qk' ? 0 : rank), 0);
   return 4 * (pairs * architecture.dModel + (positions === 'all' ? tokens : pairs) * replaced);
 }
