@@ -117,7 +117,7 @@ async function openRunner(
   folder: string,
 ): Promise<MaskRunner> {
   const workers = Number(options.workers);
-  const { architecture, form, path } = model;
+  const { architecture, form, qkSplit, path } = model;
   if (workers === 1)
     return runnerInThisThread(await MaskedModel.load(engine, model, decomposition), FULL_PASSES);
   const layout = new MaskLayout(architecture);
@@ -126,6 +126,7 @@ async function openRunner(
       engine: engine.name,
       folder: path,
       form,
+      qkSplit,
       store: join(folder, 'store'),
       key: decomposition.key,
       basis: SVD_BASIS,

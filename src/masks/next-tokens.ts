@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine/engine.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import { FULL_PASSES } from './cost.js';
 import { MaskedModel } from './masked-model.js';
 import { batchesByLength } from './padded-prompts.js';
-import { FORWARD_TOKENS } from './prepared-pairs.js';
 
 export interface NextTokens {
   /** The likeliest tokens after the prompt with their log-probabilities, descending. */
@@ -33,7 +33,7 @@ export async function nextTokens(
   let last = new Float32Array(0);
   for (const batch of batchesByLength(
     beginnings.map(({ length }) => length),
-    FORWARD_TOKENS,
+    FULL_PASSES.forward,
   )) {
     const { state } = plain.forward(batch.map((index) => beginnings[index]!));
     const logs = tf.tidy(() => tf.logSoftmax(plain.logits(state)));

@@ -48,8 +48,8 @@ export function estimateRun(
     const plan = planFor(subject, workload(data, train.batchSize), engine, common);
     const decomposition = await estimateDirections(subject.model, common);
 
-    const { architecture } = subject.model;
-    const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components));
+    const { architecture, qkSplit } = subject.model;
+    const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components), qkSplit);
     const masking = { architecture, layout, positions: common.positions };
     const flops = (split: keyof typeof data.splits, share = 1) => {
       const pairs = data.splits[split] ?? [];

@@ -60,8 +60,8 @@ export function planFor(
   { name }: Engine,
   { components, positions, workers, memory }: WorkbenchOptions,
 ): TrainingPlan {
-  const { architecture } = model;
-  const layout = new MaskLayout(architecture, checkedKinds(model, components));
+  const { architecture, qkSplit } = model;
+  const layout = new MaskLayout(architecture, checkedKinds(model, components), qkSplit);
   return planTraining({
     masking: { architecture, layout, positions },
     engine: engineMemory(name),
