@@ -52,6 +52,8 @@ interface Measured {
   check: { kl: number; gradientNorm: number };
   /** Of each step. */
   seconds: number[];
+  /** Of all threads, a step: on a busy machine the better measure. */
+  cpuSeconds: number;
   /** Largest resident size of the process. */
   peakBytes: number;
   /** At the end. */
@@ -90,6 +92,7 @@ async function measure(folder: string): Promise<Measured> {
   const check = await prepared.objective(all, randomMasks(size), 'kl');
   const before = tf.memory().numTensors;
   const seconds: number[] = [];
+  const cpu = process.cpuUsage();
   await trainMasks(
     {
       directions: size,
@@ -101,6 +104,7 @@ async function measure(folder: string): Promise<Measured> {
     0,
     { onHistory: ({ validation, seconds: taken }) => void (validation || seconds.push(taken)) },
   );
+  const { user, system } = process.cpuUsage(cpu);
   const leaked = tf.memory().numTensors - before;
   if (leaked !== 0) throw new Error(`${leaked} tensors more after ${options.steps} steps`);
   const memory = {
@@ -108,7 +112,12 @@ async function measure(folder: string): Promise<Measured> {
     residentBytes: process.memoryUsage.rss(),
   };
   await runner.close();
-  return { check: { kl: check.kl, gradientNorm: norm(check.gradient) }, seconds, ...memory };
+  return {
+    check: { kl: check.kl, gradientNorm: norm(check.gradient) },
+    seconds,
+    cpuSeconds: (user + system) / 1e6 / seconds.length,
+    ...memory,
+  };
 }
 
 async function openRunner(
@@ -231,17 +240,17 @@ function agree(checks: Measured['check'][]): void {
 function table(rows: { name: string; measured: Measured | null; note: string }[]): void {
   console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`);
   console.log(`${options.prompts} prompts of ${LENGTH} tokens\n`);
-  console.log('| | seconds a step | peak memory | at the end |\n|---|---|---|---|');
+  console.log('| | seconds a step | CPU seconds a step | peak memory | at the end |\n|---|---|---|---|---|');
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   for (const { name, measured, note } of rows) {
     if (!measured) {
-      console.log(`| ${name} | skipped: ${note} | | |`);
+      console.log(`| ${name} | skipped: ${note} | | | |`);
       continue;
     }
     const settled = measured.seconds.slice(1).sort((a, b) => a - b);
     const median = settled[Math.floor(settled.length / 2)]!;
     console.log(
-      `| ${name} | ${median.toFixed(2)} | ${gigabytes(measured.peakBytes)} | ${gigabytes(measured.residentBytes)} |`,
+      `| ${name} | ${median.toFixed(2)} | ${measured.cpuSeconds.toFixed(2)} | ${gigabytes(measured.peakBytes)} | ${gigabytes(measured.residentBytes)} |`,
     );
   }
 }

@@ -143,6 +143,7 @@ check = {"kl": step(flat), "gradientNorm": flat.grad.double().norm().item()}
 logit = torch.full_like(flat, np.log(0.99 / 0.01)).requires_grad_()
 optimiser = torch.optim.AdamW([logit], lr=2e-2, eps=1e-7, weight_decay=0)
 seconds = []
+cpu = time.process_time()
 for _ in range(steps):
     started = time.perf_counter()
     optimiser.zero_grad()
@@ -150,7 +151,8 @@ for _ in range(steps):
     step(masks)
     optimiser.step()
     seconds.append(time.perf_counter() - started)
+cpu = (time.process_time() - cpu) / steps
 with open("/proc/self/statm") as file:
     resident = int(file.read().split()[1]) * resource.getpagesize()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"check": check, "seconds": seconds, "peakBytes": peak, "residentBytes": resident}))
+print(json.dumps({"check": check, "seconds": seconds, "cpuSeconds": cpu, "peakBytes": peak, "residentBytes": resident}))

@@ -3,18 +3,25 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SVD_BASIS } from '../../src/decompose/basis.js';
 import { decompose } from '../../src/decompose/decompose.js';
+import type { Decomposition } from '../../src/decompose/directions.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
-import { openEngine } from '../../src/engine/engine.js';
+import { type EngineName, openEngine } from '../../src/engine/engine.js';
 import { SCORES } from '../../src/evaluate/prompt-scores.js';
+import { mean } from '../../src/evaluate/statistics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
+import { FULL_PASSES } from '../../src/masks/cost.js';
 import { MaskLayout } from '../../src/masks/layout.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
+import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
+import { trainMasks } from '../../src/masks/train.js';
 import { openModel } from '../../src/models/open-model.js';
+import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openThreadedRunner, sharesByLength } from '../../src/run/threaded-runner.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
+import { availableEngines } from '../support/engines.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const WORKERS = 2;
@@ -102,6 +109,94 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
       expect(second).toEqual(first);
     });
   }
+});
+
+describe('training', () => {
+  const settings: TrainSettings = {
+    ...PRESETS.default,
+    batchSize: 5,
+    steps: 20,
+    roundingSteps: 10,
+    validateEvery: 5,
+  };
+  let model: Model;
+  let decomposition: Decomposition;
+  const store = new DecompositionStore(join(folder, 'store'));
+
+  beforeAll(async () => {
+    const path = join(folder, 'trained');
+    await writeRandomGpt2(path);
+    model = await openModel(path);
+    decomposition = await decompose(model, { store, workers: 1 });
+  });
+  afterAll(() => model.close());
+
+  async function learn(runner: MaskRunner) {
+    const prepared = await runner.prepare(pairs, { replacement: 'interchange', seed: 1 });
+    const kl: number[] = [];
+    const { masks, soft } = await trainMasks(
+      {
+        directions: runner.layout.size,
+        pairs: pairs.length,
+        evaluate: (indices, masks) => prepared.objective(indices, masks, 'kl'),
+        validate: async (masks) => mean((await prepared.score(masks)).kl)!,
+      },
+      settings,
+      3,
+      { onHistory: (line) => void kl.push(line.kl) },
+    );
+    await runner.close();
+    return { masks, soft, kl };
+  }
+  const alone = async (engine: EngineName) =>
+    learn(
+      runnerInThisThread(
+        await MaskedModel.load(await openEngine({ engine }), model, decomposition),
+        FULL_PASSES,
+      ),
+    );
+  const threaded = async () => {
+    const { architecture, form, qkSplit, path } = model;
+    const layout = new MaskLayout(architecture);
+    const { key } = decomposition;
+    const { kinds } = layout;
+    return learn(
+      await openThreadedRunner({
+        model: {
+          engine: 'wasm',
+          folder: path,
+          form,
+          qkSplit,
+          store: store.folder,
+          key,
+          basis: SVD_BASIS,
+          kinds,
+          positions: 'last',
+        },
+        masking: { architecture, layout, positions: 'last' },
+        workers: WORKERS,
+        passes: FULL_PASSES,
+      }),
+    );
+  };
+
+  for (const engine of availableEngines())
+    it(`gives the same masks to the last bit in two runs [${engine}]`, async () => {
+      expect(await alone(engine)).toEqual(await alone(engine));
+    });
+
+  it(`gives the same masks to the last bit in two runs [wasm, ${WORKERS} threads]`, async () => {
+    expect(await threaded()).toEqual(await threaded());
+  });
+
+  it('follows one curve on every engine and in any number of threads', async () => {
+    const curves = [await threaded()];
+    for (const engine of availableEngines()) curves.push(await alone(engine));
+    for (const { kl } of curves.slice(1))
+      kl.forEach((value, step) => {
+        expect(Math.abs(value - curves[0]!.kl[step]!)).toBeLessThan(1e-3);
+      });
+  });
 });
 
 it('refuses a decomposition that is gone', async () => {
