@@ -1,4 +1,5 @@
 /** Shares cores and memory out: how many runs go on at once, and what each may use. */
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 export interface Machine {
@@ -14,7 +15,18 @@ export function thisMachine({
   jobs = null,
   memory = 0.9 * process.availableMemory(),
 }: Partial<Pick<Machine, 'jobs' | 'memory'>> = {}): Machine {
-  return { cores: availableParallelism(), memory, jobs };
+  return { cores: Math.min(availableParallelism(), containerCores()), memory, jobs };
+}
+
+/** Whole cores within a container's quota (cgroup v2); Node itself only looks at which cores may be used. */
+function containerCores(): number {
+  try {
+    const [quota, period] = readFileSync('/sys/fs/cgroup/cpu.max', 'utf8').split(' ').map(Number);
+    // No quota is written as "max".
+    return quota! > 0 ? Math.max(1, Math.floor(quota! / period!)) : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** A process with TensorFlow in it, before it has read anything. */
