@@ -31,6 +31,8 @@ const schema = z.strictObject({
     z.string(),
     z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: SHA256 }),
   ),
+  /** What is to be known of the prompts: how they begin, what was left out, what changes the meaning of a score. */
+  notes: z.array(z.string()).optional(),
   weight_form: z.string(),
   engine: z.string(),
   /** Threads that share a batch. With engine, versions and seeds it determines the masks to the last bit. */

@@ -138,6 +138,7 @@ async function evaluateMasks(
 ): Promise<Metrics> {
   const { common, evaluate, out } = options;
   const data = await loadData(subject, options.data, ['test']);
+  for (const line of data.notes) listener.onNote?.(line);
   const { kinds, values } = await loadMasks(options.masks, subject.model, common);
   checkPairs(data.splits.test!, { ...common, kinds, loss: 'kl' });
   const target = out === null ? null : join(out, 'metrics.json');

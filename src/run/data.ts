@@ -3,6 +3,7 @@ import { InputError } from '../errors.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
 import { encodePairs, hashPairs, type TokenPair } from '../formats/token-pairs.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
 import { Random } from '../random.js';
 import { reportLines } from '../tasks/report.js';
 import { SPLITS, type Split, type SplitCounts } from '../tasks/task.js';
@@ -69,7 +70,8 @@ function taskData(subject: Subject, name: string, request: DataRequest, wanted: 
   const generated = generateTask(name, { tokenizer, seed, counts, aligned, templates, corruption });
   const splits: RunData['splits'] = {};
   for (const split of wanted) splits[split] = encode(subject, generated.splits[split]);
-  return finish(name, splits, () => `task ${name}, seed ${seed}`, reportLines(generated.report));
+  const notes = [...reportLines(generated.report), bosNote(tokenizer)];
+  return finish(name, splits, () => `task ${name}, seed ${seed}`, notes);
 }
 
 async function fileData(
@@ -78,7 +80,12 @@ async function fileData(
   request: DataRequest,
   wanted: readonly Split[],
 ): Promise<RunData> {
-  const read = async (file: string) => encode(subject, await readPromptPairs(file));
+  let text = false;
+  const read = async (file: string) => {
+    const pairs = await readPromptPairs(file);
+    text ||= pairs.some(({ clean }) => typeof clean === 'string');
+    return encode(subject, pairs);
+  };
   const own = await read(path);
   const { validation, test, seed } = request;
   const splits: RunData['splits'] = {};
@@ -95,6 +102,7 @@ async function fileData(
       `${path} cut by seed ${seed}: ${missing.map((split) => `${split} ${splits[split]!.length}`).join(', ')}`,
     );
   }
+  if (text && subject.tokenizer) notes.push(bosNote(subject.tokenizer));
   return finish(path, splits, (split) => sources[split] ?? path, notes);
 }
 
@@ -121,6 +129,11 @@ function cut(
     from = to;
   });
   return result;
+}
+
+/** Whether a beginning-of-text token is there decides what the model sees, so it is said. */
+function bosNote({ addsBos }: Tokenizer): string {
+  return `prompts begin ${addsBos ? 'with' : 'without'} a beginning-of-text token`;
 }
 
 function encode({ model, tokenizer }: Subject, pairs: Parameters<typeof encodePairs>[0]): TokenPair[] {

@@ -33,6 +33,7 @@ export async function newManifest({
     seeds: { run: seed },
     model: { id: source.id, path: source.folder, revision: source.revision, hash: await model.hash() },
     data: data.described,
+    notes: data.notes,
     weight_form: model.form,
     engine: '',
     versions: { orthoscope: packageVersion(), node: process.versions.node },

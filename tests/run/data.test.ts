@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { resolveModel } from '../../src/formats/model-folder.js';
+import { openTokenizer } from '../../src/formats/tokenizer.js';
+import { packageFile } from '../../src/package-file.js';
 import { loadData } from '../../src/run/data.js';
 import type { Subject } from '../../src/run/subject.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
@@ -63,6 +65,18 @@ it('gives every split a pair even where there are few', async () => {
     ALL,
   );
   expect(ALL.map((split) => splits[split]!.length)).toEqual([1, 1, 1]);
+});
+
+it('says how prompts begin', async () => {
+  const path = packageFile('models/embedded');
+  const embedded: Subject = {
+    source: await resolveModel(path),
+    model: await openForTest(path),
+    tokenizer: await openTokenizer(path),
+  };
+  const request = { task: 'ioi', counts: { train: 2, validation: 1, test: 1 }, aligned: false, seed: 0 };
+  const { notes } = await loadData(embedded, request, ALL);
+  expect(notes).toContain('prompts begin without a beginning-of-text token');
 });
 
 it('refuses too few pairs, two sources, none, and a task without a tokenizer', async () => {
