@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/float-conversion.js';
+import { openSafetensors } from '../../src/formats/safetensors.js';
+import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
@@ -103,6 +106,34 @@ describe('settings that cannot be represented exactly', () => {
       await expect(openForTest(copy)).rejects.toThrow(InputError);
       await expect(openForTest(copy)).rejects.toThrow(message);
     });
+
+  it.each(['F16', 'BF16'] as const)('reads %s shards as the numbers that they hold', async (dtype) => {
+    const source = await openSafetensors(join(GOLDEN, 'llama', 'model.safetensors'));
+    const whole = new Map<string, TensorData>();
+    const shards = [0, 1, 2].map(() => new Map<string, TensorData>());
+    const index: Record<string, string> = {};
+    for (const [at, name] of source.names().entries()) {
+      const { shape } = source.info(name);
+      const data = await source.readFloat32(name);
+      const rounded = new Float32Array(data.length);
+      if (dtype === 'F16') f16ToF32(f32ToF16(data), rounded);
+      else bf16ToF32(f32ToBf16(data), rounded);
+      shards[at % 3]!.set(name, { dtype, shape, data });
+      whole.set(name, { dtype: 'F32', shape, data: rounded });
+      index[name] = `part-${at % 3}.safetensors`;
+    }
+    await source.close();
+    const [sharded, plain] = [join(folder, dtype), join(folder, `${dtype}-plain`)];
+    for (const path of [sharded, plain])
+      cpSync(join(GOLDEN, 'llama', 'config.json'), join(path, 'config.json'));
+    for (const [at, tensors] of shards.entries())
+      await writeSafetensors(join(sharded, `part-${at}.safetensors`), tensors);
+    writeFileSync(join(sharded, 'model.safetensors.index.json'), JSON.stringify({ weight_map: index }));
+    await writeSafetensors(join(plain, 'model.safetensors'), whole);
+    const [found, wanted] = [await openForTest(sharded), await openForTest(plain)];
+    expect(await found.layer(1)).toEqual(await wanted.layer(1));
+    expect(await found.ends()).toEqual(await wanted.ends());
+  });
 
   it('bounds prompts by the sliding window', async () => {
     expect((await openForTest(join(GOLDEN, 'mistral'))).architecture.nPositions).toBe(48);
