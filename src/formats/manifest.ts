@@ -31,7 +31,7 @@ const schema = z.strictObject({
     z.string(),
     z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: SHA256 }),
   ),
-  /** What is to be known of the prompts: how they begin, what was left out, what changes the meaning of a score. */
+  /** What is to be known: how prompts begin, what was left out, what changes the meaning of a score or a name. */
   notes: z.array(z.string()).optional(),
   weight_form: z.string(),
   engine: z.string(),

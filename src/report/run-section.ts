@@ -17,7 +17,7 @@ export function runSection(manifest: Manifest): Markup {
       `Pairs, ${split}`,
       `${count(pairs)} from ${source}, SHA-256 ${hash.slice(0, HASH_SHOWN)}…`,
     ]),
-    ...(manifest.notes ?? []).map((note): [string, string] => ['Prompts', note]),
+    ...(manifest.notes ?? []).map((note): [string, string] => ['Note', note]),
     ['Seeds', listed(seeds, (seed) => String(seed))],
     ['Engine', manifest.engine || NONE],
     ['Versions', listed(versions, String)],

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { InterruptedError } from '../errors.js';
 import { describeHost, type Manifest } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';
+import type { Architecture } from '../models/architecture.js';
 import { packageFile } from '../package-file.js';
 import type { RunData } from './data.js';
 import type { Subject } from './subject.js';
@@ -33,7 +34,7 @@ export async function newManifest({
     seeds: { run: seed },
     model: { id: source.id, path: source.folder, revision: source.revision, hash: await model.hash() },
     data: data.described,
-    notes: data.notes,
+    notes: [...data.notes, ...headNotes(model.architecture)],
     weight_form: model.form,
     engine: '',
     versions: { orthoscope: packageVersion(), node: process.versions.node },
@@ -41,6 +42,15 @@ export async function newManifest({
     started_at: new Date().toISOString(),
     seconds: {},
   };
+}
+
+/** How components' head numbers are to be read where key/value heads are shared. */
+function headNotes({ nHeads, nKvHeads }: Architecture): string[] {
+  if (nKvHeads === nHeads) return [];
+  const group = nHeads / nKvHeads;
+  return [
+    `components are named by query head: ${nHeads} of them read ${nKvHeads} key/value heads, ${group} in a row each`,
+  ];
 }
 
 /** Runs a stage and adds its time to the manifest. */
