@@ -12,7 +12,7 @@ import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { EVALUATE_DEFAULTS } from '../src/evaluate/evaluate.js';
 import { type PromptPair, writePromptPairs } from '../src/formats/prompt-pairs.js';
-import { PRESETS } from '../src/masks/settings.js';
+import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import type { QkSplit } from '../src/models/qk-split.js';
 import { Random } from '../src/random.js';
 import { run } from '../src/run/commands.js';
@@ -31,6 +31,15 @@ const SPLITS: readonly QkSplit[] = [
   { by: 'rotary', offsets: 1 },
   { by: 'plane', offsets: 64 },
 ];
+const SCHEDULE: TrainSettings = {
+  ...PRESETS.default,
+  lr: 0.05,
+  l1Warmup: 0.3,
+  steps: 160,
+  roundingSteps: 100,
+  roundingLr: 0.1,
+  roundingDecay: 0.1,
+};
 /** λ of one direction, in nats. */
 const PRICES = [3e-3, 1e-2, 3e-2];
 
@@ -93,7 +102,7 @@ async function measure(data: string, { by, offsets }: QkSplit, price: number, se
       seed,
     },
     data: { data, aligned: false, seed },
-    train: { ...PRESETS.default, l1: rank * price, roundingL1: rank * price, roundingDecay: 0.1 },
+    train: { ...SCHEDULE, l1: rank * price, roundingL1: rank * price },
     evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 0 },
     out: join(scratch, `${by}-${offsets}-${price}-${seed}`),
     resume: false,

@@ -38,7 +38,11 @@ const SMOLLM2_PRICES: Record<string, { l1: number; roundingSteps: number; roundi
 const smollm2: Recipe = {
   train: (task) => ({
     ...PRESETS.default,
+    lr: 0.05,
+    l1Warmup: 0.3,
+    steps: 160,
     validateEvery: 40,
+    roundingLr: 0.1,
     roundingDecay: 0.1,
     ...SMOLLM2_PRICES[task],
   }),
