@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/models/',
   '^src/(tasks|decompose|engine)/',
   '^src/masks/',
-  '^src/evaluate/',
+  '^src/(evaluate|score)/',
   '^src/report/',
   '^src/run/',
   '^src/sweep/',
@@ -17,11 +17,12 @@ const LAYERS = [
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|masks)|bench)/',
+  '@tensorflow/': '^(src/(engine|masks|score)|bench)/',
   piscina: '^src/pool/',
   '@huggingface/tokenizers': '^src/formats/tokenizer[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',
   'csv-parse': '^src/formats/',
+  hyparquet: '^src/formats/parquet-file[.]ts$',
   'pure-rand': '^src/random[.]ts$',
   'cli-progress': '^cli/',
   yargs: '^cli/',

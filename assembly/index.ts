@@ -3,7 +3,9 @@ import { SET, gemm } from './gemm';
 import { multiplyAddInRegisters } from './peak';
 
 export { allocate, mark, release } from './arena';
-export { project } from './project';
+export { resetKeys, scanKeys, settleKeys } from './keys';
+export { project, read } from './project';
+export { accumulate } from './statistics';
 export { svd, svdOfProduct } from './svd';
 
 /** C [m, n] ← op(A) op(B): A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or [n, k] with `transposeB`. */

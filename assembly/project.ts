@@ -23,3 +23,14 @@ export function project(
   gemm<f32>(bias ? ADD : SET, false, n, rank, width, x, width, 1, body, rank, 1, out, rank);
   release(height);
 }
+
+/**
+ * As `project`, for directions that are read many times: U diag(s) is given as `matrix` [width, rank] and its bias
+ * row as `bias` (or zero); rows of X lie `xRow` floats apart.
+ */
+export function read(
+  n: i32, width: i32, rank: i32, x: usize, xRow: i32, matrix: usize, bias: usize, out: usize,
+): void {
+  if (bias != 0) for (let i = 0; i < n; i++) copy<f32>(bias, at<f32>(out, i * rank), rank);
+  gemm<f32>(bias != 0 ? ADD : SET, false, n, rank, width, x, xRow, 1, matrix, rank, 1, out, rank);
+}

@@ -13,6 +13,7 @@ import { modelCommand } from './commands/model.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
 import { sweepCommand } from './commands/sweep.js';
+import { scoreCommand } from './commands/score.js';
 import { taskCommand } from './commands/task.js';
 import { trainCommand } from './commands/train.js';
 import { workerCommand } from './commands/worker.js';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     .command(modelCommand)
     .command(sweepCommand)
     .command(workerCommand)
+    .command(scoreCommand)
     .command(reportCommand)
     .command(taskCommand)
     .command(engineCommand)

@@ -158,8 +158,9 @@ export function commonSettings(flags: Flags, model: string): CommonSettings {
   return {
     model,
     form: flags.form as CommonSettings['form'],
-    qkSplit: flags.qkSplit as QkSplit['by'],
-    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0),
+    // Commands that decompose nothing do not have these two flags.
+    qkSplit: (flags.qkSplit ?? DEFAULT_SPLIT.by) as QkSplit['by'],
+    rotaryOffsets: whole(flags.rotaryOffsets ?? DEFAULT_SPLIT.offsets, 'rotary-offsets', 0),
     bos: flags.bos as CommonSettings['bos'],
     components: kinds(flags.components),
     store: (flags.store as string | undefined) ?? null,
@@ -237,7 +238,7 @@ function kinds(value: unknown): Kind[] | null {
 }
 
 /** A list on the command line has commas; in a config file it may be a real one. */
-function list(value: unknown): string[] {
+export function list(value: unknown): string[] {
   const items = Array.isArray(value) ? value.map(String) : String(value).split(',');
   return items.map((item) => item.trim());
 }
@@ -248,4 +249,11 @@ export function whole(value: unknown, flag: string, least: number): number {
       `--${flag} ${String(value)}: give a whole number${least >= 0 ? ` from ${least} up` : ''}`,
     );
   return value;
+}
+
+/** A number that came as text. */
+export function number(value: unknown, flag: string): number {
+  const found = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(found)) throw new InputError(`--${flag} ${String(value)}: give a number`);
+  return found;
 }

@@ -31,4 +31,6 @@ export { DEFAULT_SPLIT, type QkSplit } from './models/qk-split.js';
 export type { Model, WeightForm } from './models/weights.js';
 export type { LongCall, ProgressEvent } from './progress.js';
 export { type RunOptions, type RunOutcome, run } from './run/commands.js';
+export type { ScoreRequest } from './run/score-plan.js';
+export { type ScoreOutcome, score } from './run/scoring.js';
 export { generateTask, TASKS } from './tasks/tasks.js';

@@ -59,6 +59,29 @@ export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   return pairs;
 }
 
+/** Other names for a prompt that stands alone, as large data sets have them. */
+const ALIASES: Record<string, string> = { text: 'clean', ids: 'clean_ids' };
+
+/**
+ * The pair in one record of a data set that may have any other columns, too; `text` and `ids` stand for `clean` and
+ * `clean_ids`.
+ * @param untyped whether cells are strings, and lists in them must be parsed
+ * @throws InputError saying what is wrong, without naming a place
+ */
+export function parseRecord(fields: Record<string, unknown>, untyped: boolean): PromptPair {
+  const known: Record<string, unknown> = {};
+  for (const [column, value] of Object.entries(fields)) {
+    const name = Object.hasOwn(ALIASES, column) ? ALIASES[column]! : column;
+    if (Object.hasOwn(COLUMNS, name)) known[name] ??= value;
+  }
+  try {
+    return parsePair(untyped ? typed(known, '') : known, '', '');
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(error.message.replace(/^: /, ''));
+    throw error;
+  }
+}
+
 /**
  * Writes JSONL that {@link readPromptPairs} reads back as the same pairs.
  * @throws InputError if the file cannot be written

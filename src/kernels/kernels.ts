@@ -11,7 +11,7 @@ import type { ThinSvd } from './thin-svd.js';
 export type KernelVariant = 'relaxed' | 'simd';
 
 /** What assembly/index.ts exports. Pointers are byte addresses in `memory`. */
-interface Exports {
+export interface Exports {
   memory: WebAssembly.Memory;
   mark(): number;
   release(height: number): void;
@@ -39,6 +39,62 @@ interface Exports {
     s: number,
     out: number,
   ): void;
+  read(
+    rows: number,
+    width: number,
+    rank: number,
+    x: number,
+    xRow: number,
+    matrix: number,
+    bias: number,
+    out: number,
+  ): void;
+  accumulate(
+    rows: number,
+    cols: number,
+    x: number,
+    units: number,
+    states: number,
+    stateBytes: number,
+    examples: number,
+    context: number,
+    descriptions: number,
+    tokens: number,
+    keys: number,
+    logits: number,
+  ): number;
+  resetKeys(batch: number, cols: number, prompts: number, best: number, bestKey: number): void;
+  scanKeys(
+    from: number,
+    to: number,
+    batch: number,
+    cols: number,
+    factors: number,
+    prompts: number,
+    best: number,
+    bestKey: number,
+  ): void;
+  settleKeys(
+    column: number,
+    batch: number,
+    cols: number,
+    scale: number,
+    rates: number,
+    rateRow: number,
+    x: number,
+    best: number,
+    bestKey: number,
+    prompts: number,
+    width: number,
+    q: number,
+    qRow: number,
+    k: number,
+    kRow: number,
+    keys: number,
+    logits: number,
+    memo: number,
+    seen: number,
+  ): void;
   peakF32(rounds: number): number;
   peakF64(rounds: number): number;
 }
@@ -59,11 +115,21 @@ type Gemm = (
  * @throws InputError if the build is missing, or the wished variant cannot run here
  */
 export async function loadKernels(variant?: KernelVariant): Promise<WasmKernels> {
+  const build = await chooseBuild(variant);
+  return WasmKernels.compile(build.variant, build.bytes);
+}
+
+/** An instance of its own for what keeps data in the kernels' memory; see {@link loadKernels}. */
+export async function instantiateKernels(variant?: KernelVariant): Promise<Exports> {
+  return instantiate(await WebAssembly.compile((await chooseBuild(variant)).bytes));
+}
+
+async function chooseBuild(variant?: KernelVariant): Promise<{ variant: KernelVariant; bytes: Uint8Array }> {
   const relaxed = variant === 'simd' ? undefined : await readBuild('relaxed');
-  if (relaxed && enableRelaxedSimd(relaxed)) return WasmKernels.compile('relaxed', relaxed);
+  if (relaxed && enableRelaxedSimd(relaxed)) return { variant: 'relaxed', bytes: relaxed };
   if (variant === 'relaxed')
     throw new InputError('relaxed SIMD is not available in this Node; use the plain SIMD kernels');
-  return WasmKernels.compile('simd', await readBuild('simd'));
+  return { variant: 'simd', bytes: await readBuild('simd') };
 }
 
 async function readBuild(variant: KernelVariant): Promise<Uint8Array> {

@@ -12,6 +12,11 @@ export interface ThreadsOptions {
   file: string;
   /** Threads, as many as the machine runs at once unless given. */
   workers?: number;
+  /**
+   * Jobs that are handed to a thread before it is free, 1 unless given. A thread that has the next job already goes
+   * on while the main thread is busy; with one thread, one function and fewer jobs than this, jobs run in order.
+   */
+  jobsAhead?: number;
 }
 
 export interface Threads {
@@ -30,7 +35,11 @@ export interface Threads {
  * Opens threads; close them when done, since they keep the process alive.
  * @throws InputError unless workers is a positive integer
  */
-export function openThreads({ file, workers = availableParallelism() }: ThreadsOptions): Threads {
+export function openThreads({
+  file,
+  workers = availableParallelism(),
+  jobsAhead = 1,
+}: ThreadsOptions): Threads {
   if (!Number.isSafeInteger(workers) || workers < 1)
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
   // Started with the first job: where all is in the store there is none.
@@ -40,6 +49,7 @@ export function openThreads({ file, workers = availableParallelism() }: ThreadsO
       filename: builtFile(file),
       minThreads: workers,
       maxThreads: workers,
+      concurrentTasksPerWorker: jobsAhead,
     });
     // A failing job rejects its call. The events only repeat that, or tell of an answer that came in just as its
     // thread was ended on request; without a listener they would end the process.

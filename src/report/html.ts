@@ -4,11 +4,11 @@ import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
+import { htmlDocument } from './document.js';
 import { count, decimal, percent } from './figures.js';
-import { html, Markup } from './markup.js';
+import { html, type Markup } from './markup.js';
 import { COLUMNS, type Column, isBinary, type ResultRow, resultRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
-import { STYLE } from './style.js';
 import { spreadNote } from './table.js';
 import { trainingCurves } from './training-curves.js';
 
@@ -31,25 +31,11 @@ export function reportPage({ manifest, metrics, history, masks }: ReportedRun): 
   const [name, headline] =
     Object.entries(splits).find(([split]) => split === 'test') ?? Object.entries(splits)[0]!;
   const title = `Circuit of ${manifest.model.id}`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="generator" content="orthoscope">
-<title>${title}</title>
-<style>${new Markup(STYLE)}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
-<p class="dim">${subject(manifest, name)}</p>
-${notice(manifest)}
-</header>
-<main>
-${summary(headline, name)}
+  return htmlDocument(
+    title,
+    html`<p class="dim">${subject(manifest, name)}</p>
+${notice(manifest)}`,
+    html`${summary(headline, name)}
 ${resultSection(splits, threshold)}
 ${circuitSection(parts, threshold)}
 ${trainingSection(history)}
@@ -62,12 +48,8 @@ ${runSection(manifest)}
 <summary>metrics.json</summary>
 <pre><code>${JSON.stringify(metrics, null, 2)}</code></pre>
 </details>
-</section>
-</main>
-</body>
-</html>
-`;
-  return page.text;
+</section>`,
+  );
 }
 
 /** What the circuit was found for: where the prompts of the split came from. */

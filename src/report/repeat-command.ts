@@ -10,7 +10,9 @@ const WITHOUT_FLAG = new Set(['betas', 'eps', 'freshOptimiser', 'roundingClamp',
  * Every other setting is spelt out, so that the command means the same should a default change: `stopKl: 0.1`
  * becomes `--stop-kl 0.1`. A hub model is named by its id, another by the path it was given as.
  */
-export function repeatCommand({ command, model, settings }: Manifest): string {
+export function repeatCommand(manifest: Manifest): string {
+  const { command, model, settings } = manifest;
+  if (command === 'score') return repeatScoring(manifest);
   const { data, components, ...others } = settings;
   const { counts, ...prompts } = isRecord(data) ? data : {};
   const flags: Record<string, unknown> = {
@@ -22,10 +24,24 @@ export function repeatCommand({ command, model, settings }: Manifest): string {
     preset: settings.freshOptimiser === true ? 'reference' : 'default',
     ...others,
   };
-  const words = ['orthoscope', command, quoted(model.revision === null ? model.path : model.id)];
+  const words = ['orthoscope', command, quoted(named(model))];
   for (const [key, value] of Object.entries(flags))
     if (value !== undefined && !WITHOUT_FLAG.has(key)) words.push(`--${kebabCase(key)}`, quoted(text(value)));
   return words.join(' ');
+}
+
+/** Where data sets lay is not noted, only what their files were called. */
+function repeatScoring({ model, settings, data, weight_form }: Manifest): string {
+  const { data: _data, ...flags } = settings;
+  const words = ['orthoscope', 'score', quoted(named(model)), '--form', weight_form];
+  for (const [name, { source }] of Object.entries(data)) words.push('--data', quoted(`${name}=${source}`));
+  for (const [key, value] of Object.entries(flags))
+    if (value !== null) words.push(`--${key.replaceAll('_', '-')}`, quoted(String(value)));
+  return words.join(' ');
+}
+
+function named({ id, path, revision }: Manifest['model']): string {
+  return revision === null ? path : id;
 }
 
 function text(value: unknown): string {

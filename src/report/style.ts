@@ -68,5 +68,12 @@ dd { margin: 0; overflow-wrap: anywhere; max-width: 46rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
 }
+article { border-top: 1px solid var(--rule); padding: .5rem 0 1rem; }
+h3 { font-size: 1rem; margin: .75rem 0 .25rem; }
+h4 { font-size: .9rem; margin: .75rem 0 .25rem; color: var(--dim); }
+.examples { margin: 0; padding-left: 1.5rem; }
+.examples .value { font-variant-numeric: tabular-nums; display: inline-block; min-width: 5em; }
+.token { white-space: pre-wrap; border-radius: .15rem; }
+.token.key { text-decoration: underline; text-underline-offset: .2em; }
 @media print { .scroll, pre { overflow: visible; max-height: none; } }
 `;

@@ -29,6 +29,8 @@ export interface ReferenceRun {
   logProbabilities: number[];
   /** Own coefficients y_k = input·u_k by component, a row a position. */
   coefficients: Map<string, number[][]>;
+  /** Per layer, the rows that attention reads, without their leading one. */
+  inputs: number[][][];
 }
 
 type Vector = number[];
@@ -41,6 +43,7 @@ export function referenceForward(
   const { architecture: a, ends } = model;
   const d = a.dModel;
   const coefficients = new Map<string, number[][]>();
+  const inputs: number[][][] = [];
   let stream: Vector[] = Array.from(ids, (id, position) =>
     Array.from(
       { length: d },
@@ -76,6 +79,7 @@ export function referenceForward(
 
   model.layers.forEach((weights, layer) => {
     const x = stream.map((row) => normalised(row, a));
+    inputs.push(x);
     const outputs = stream.map(() => new Array<number>(d).fill(0));
     for (let head = 0; head < a.nHeads; head++) {
       const scores = scoresOf(model, weights, layer, head, x, masking);
@@ -126,7 +130,22 @@ export function referenceForward(
   );
   const top = Math.max(...logits);
   const normaliser = top + Math.log(logits.reduce((total, logit) => total + Math.exp(logit - top), 0));
-  return { logProbabilities: logits.map((logit) => logit - normaliser), coefficients };
+  return { logProbabilities: logits.map((logit) => logit - normaliser), coefficients, inputs };
+}
+
+/** Scores by QK directions alone, before the attention scale: Σ_k m_k ([1,x_i]u_k) σ_k ([1,x_j]v_k) for j ≤ i. */
+export function referenceScores(
+  model: ReferenceModel,
+  layer: number,
+  head: number,
+  x: Vector[],
+  mask: Float32Array,
+): number[][] {
+  return scoresOf(model, model.layers[layer]!, layer, head, x, {
+    positions: 'all',
+    mask: () => mask,
+    replacement: () => 0,
+  });
 }
 
 /** score_ij = Σ_k m_k ([1,x_i]u_k) σ_k ([1,x_j]v_k) for j ≤ i. */

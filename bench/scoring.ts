@@ -1,0 +1,283 @@
+/**
+ * How fast directions are scored: `node dist/bench/scoring.js [--json] [--prompts N]`, after `npm run build`.
+ * A model of GPT-2 small's shape, weights by seed, all 37,020 directions, last token and all tokens; the kernels by
+ * themselves; one thread and two. With a Python that has torch (PYTHON names it, `python3` otherwise), a program that
+ * does the same in memory is timed on the same model and prompts. Answers are checked before anything is timed.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { decompose } from '../src/decompose/decompose.js';
+import { DecompositionStore } from '../src/decompose/store.js';
+import { openEngine } from '../src/engine/engine.js';
+import { instantiateKernels, loadKernels } from '../src/kernels/kernels.js';
+import { DirectionReader, type LayerRows, type ReadingBasis } from '../src/kernels/reader.js';
+import { NO_EXAMPLES, stateBytes, unitOf } from '../src/kernels/statistics-state.js';
+import { listComponents } from '../src/models/components.js';
+import { openModel } from '../src/models/open-model.js';
+import { Random } from '../src/random.js';
+import { readBases } from '../src/score/bases.js';
+import { chooseDirections } from '../src/score/directions.js';
+import { PlainModel } from '../src/score/forward.js';
+import { Lanes } from '../src/score/lanes.js';
+import type { Passage, ScoredPositions } from '../src/score/passages.js';
+import { Scorer } from '../src/score/scorer.js';
+import { momentsOf } from '../src/score/summary.js';
+import { writeRandomGpt2Small } from './random-gpt2-small.js';
+
+const SEED = 1;
+const SIZES = { examples: 5, context: 16 };
+const TOKENS = 18;
+const flag = process.argv.indexOf('--prompts');
+const PROMPTS = flag < 0 ? 512 : Number(process.argv[flag + 1]);
+
+interface Throughput {
+  positions: ScoredPositions;
+  tokens_per_second: number;
+  /** Shares of the wall-clock time: the forward pass, and waiting for the lanes. */
+  forward: number;
+  waiting: number;
+  /** Threads' working time over what they had. */
+  lanes: number;
+}
+
+interface Peer {
+  library: string;
+  last: { tokens_per_second: number; mean: number[] };
+  all: { tokens_per_second: number; mean: number[] };
+}
+
+const folder = join(tmpdir(), `orthoscope-bench-gpt2-small-${SEED}`);
+if (!existsSync(join(folder, 'config.json'))) await writeRandomGpt2Small(folder, SEED);
+
+const projection = await measureProjection();
+const model = await openModel(folder);
+const components = listComponents(model.architecture);
+const decomposition = await decompose(model, { store: new DecompositionStore(join(folder, 'store'), 'f32') });
+const { bases, directions } = await readBases(model, decomposition, chooseDirections('all', components));
+const scaling = await measureScaling();
+const engine = await openEngine();
+const plain = await PlainModel.load(engine, model, model.architecture.nLayers);
+const prompts = randomPrompts();
+const [last, lastMeans] = await measureThroughput('last');
+const [all, allMeans] = await measureThroughput('all');
+const peer = await measurePeer();
+
+const result = {
+  machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`,
+  engine: `${engine.name} (${engine.version})`,
+  directions: directions.length,
+  prompts: PROMPTS,
+  tokens_a_prompt: TOKENS,
+  projection,
+  scaling,
+  throughput: [last, all],
+  peer: peer && { library: peer.library, last: peer.last.tokens_per_second, all: peer.all.tokens_per_second },
+  peak_resident_bytes: process.resourceUsage().maxRSS * 1024,
+};
+if (process.argv.includes('--json')) console.log(JSON.stringify(result, null, 2));
+else print();
+
+/** GFLOP/s of a projection of 512 rows on 769 directions, alone and with its statistics, against a 768³ product. */
+async function measureProjection() {
+  const [n, d, cols] = [512, 768, 772];
+  const random = new Random(SEED);
+  const values = (length: number) => Float32Array.from({ length }, () => random.uniform() - 0.5);
+  const kernels = await loadKernels();
+  const [a, b, out] = [values(d * d), values(d * d), new Float32Array(d * d)];
+  const wasm = await instantiateKernels();
+  const place = (array: Float32Array) => {
+    const pointer = wasm.allocate(array.byteLength);
+    new Float32Array(wasm.memory.buffer, pointer, array.length).set(array);
+    return pointer;
+  };
+  const [x, matrix, bias] = [values(n * d), values(d * cols), values(cols)];
+  const [xAt, matrixAt, biasAt] = [place(x), place(matrix), place(bias)];
+  const to = wasm.allocate(4 * n * cols);
+  const project = () => wasm.read(n, d, cols, xAt, d, matrixAt, biasAt, to);
+  project();
+  const found = new Float32Array(wasm.memory.buffer, to, n * cols);
+  for (let at = 0; at < n * cols; at += 997) {
+    const [row, c] = [Math.floor(at / cols), at % cols];
+    let sum = bias[c]!;
+    for (let k = 0; k < d; k++) sum += x[row * d + k]! * matrix[k * cols + c]!;
+    if (!(Math.abs(sum - found[at]!) < 1e-3)) throw new Error(`projection is wrong at ${row}, ${c}`);
+  }
+  const basis: ReadingBasis = {
+    ...{ name: 'L0.mlp_in', layer: 0, source: 'mlpInput', from: 0, width: d, matrix, bias, keys: null },
+    units: new Float64Array(cols).fill(unitOf(1)),
+  };
+  const reader = new DirectionReader(await instantiateKernels(), [basis], NO_EXAMPLES);
+  const rows = syntheticRows(0, n, { mlpInput: x });
+  let [gemm, alone, whole] = [0, 0, 0];
+  for (let turn = 0; turn < 20; turn++) {
+    gemm = Math.max(
+      gemm,
+      speed(2 * d ** 3, () => kernels.gemm(a, b, { rows: d, inner: d, cols: d }, out)),
+    );
+    alone = Math.max(alone, speed(2 * n * d * cols, project));
+    whole = Math.max(
+      whole,
+      speed(2 * n * d * cols, () => reader.read(rows, false)),
+    );
+  }
+  return {
+    gemm,
+    projection: alone,
+    with_statistics: whole,
+    ratio: alone / gemm,
+    ratio_with_statistics: whole / gemm,
+  };
+}
+
+function speed(operations: number, work: () => void): number {
+  const started = performance.now();
+  work();
+  return operations / (performance.now() - started) / 1e6;
+}
+
+function syntheticRows(layer: number, n: number, sources: LayerRows['sources']): LayerRows {
+  const shared = (length: number) => new Int32Array(new SharedArrayBuffer(4 * length));
+  const [descriptions, tokens, prompts] = [shared(5 * n), shared(n), shared(4 * n)];
+  for (let row = 0; row < n; row++) {
+    descriptions.set([row, 0, row, 0, 0], 5 * row);
+    prompts.set([0, 0, row, 0], 4 * row);
+  }
+  const described = { descriptions, tokens, prompts };
+  return { layer, side: 'clean', rows: n, batch: n, columns: 1, lastOnly: true, sources, ...described };
+}
+
+/** Layers a second that the lanes take in without any forward pass, on one thread and on two. */
+async function measureScaling() {
+  const n = 512;
+  const random = new Random(SEED);
+  const source = () => {
+    const array = new Float32Array(new SharedArrayBuffer(4 * n * 768));
+    for (let i = 0; i < array.length; i++) array[i] = 2 * (random.uniform() - 0.5);
+    return array;
+  };
+  const sources = Object.fromEntries(
+    ['attentionInput', 'context', 'mlpInput', 'mlpOutput', 'queries', 'keys'].map((name) => [name, source()]),
+  );
+  const seconds: number[] = [];
+  for (const workers of [1, 2]) {
+    const lanes = await Lanes.open(bases, SIZES, workers);
+    let best = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < 3; run++) {
+      const started = performance.now();
+      await Promise.all(
+        Array.from({ length: 12 }, (_, layer) => lanes.read(syntheticRows(layer, n, sources), false)),
+      );
+      best = Math.min(best, (performance.now() - started) / 1000);
+    }
+    seconds.push(best);
+    await lanes.close();
+  }
+  return { rows_per_second: seconds.map((time) => n / time), speedup: seconds[0]! / seconds[1]! };
+}
+
+function randomPrompts(): Int32Array[] {
+  const random = new Random(SEED).fork('prompts');
+  return Array.from({ length: PROMPTS }, () =>
+    Int32Array.from({ length: TOKENS }, () => random.integer(50257)),
+  );
+}
+
+async function measureThroughput(positions: ScoredPositions): Promise<[Throughput, number[]]> {
+  const lanes = await Lanes.open(bases, SIZES, availableParallelism());
+  const scorer = new Scorer(plain, lanes, bases, positions);
+  const passages = prompts.map(
+    (ids, i): Passage => ({ prompt: i, ids, from: positions === 'all' ? 0 : TOKENS - 1, shift: 0 }),
+  );
+  const pass = async (some: readonly Passage[]) => {
+    for await (const _ of scorer.score('clean', some, false));
+    await scorer.drain();
+  };
+  await pass(passages.slice(0, 128));
+  await lanes.clear();
+  const before = { ...scorer.times };
+  const started = performance.now();
+  await pass(passages);
+  const seconds = (performance.now() - started) / 1000;
+  const { clean } = await lanes.save();
+  await lanes.close();
+  const each = stateBytes(SIZES);
+  const means = directions.map(
+    ({ sigma }, at) => momentsOf(new DataView(clean.buffer, at * each, each), unitOf(sigma)).mean,
+  );
+  const { times } = scorer;
+  return [
+    {
+      positions,
+      tokens_per_second: (PROMPTS * TOKENS) / seconds,
+      forward: (times.forward - before.forward) / seconds,
+      waiting: (times.waiting - before.waiting) / seconds,
+      lanes: (times.lanes - before.lanes) / (seconds * lanes.workers),
+    },
+    means,
+  ];
+}
+
+/** The same in PyTorch, all values in memory; its mean magnitudes by component must be ours. */
+async function measurePeer(): Promise<Peer | null> {
+  const script = fileURLToPath(new URL('../../bench/peers/scoring.py', import.meta.url));
+  const python = process.env.PYTHON ?? 'python3';
+  try {
+    execFileSync(python, ['-c', 'import torch, safetensors'], { stdio: 'ignore' });
+  } catch {
+    return null;
+  }
+  const file = join(folder, 'prompts.json');
+  await writeFile(file, JSON.stringify(prompts.map((ids) => [...ids])));
+  const found = JSON.parse(
+    execFileSync(python, [script, folder, file], { encoding: 'utf8', maxBuffer: 2 ** 28 }),
+  ) as Peer;
+  // Singular vectors have free signs, and sums over a component's directions do not have them.
+  check(found.last.mean, lastMeans);
+  check(found.all.mean, allMeans);
+  return found;
+}
+
+/** Compares Σ mean² over the OV and MLP directions of each component, which knows no signs. */
+function check(theirs: readonly number[], means: readonly number[]): void {
+  const sums = new Map<string, number>();
+  directions.forEach(({ component }, at) => {
+    if (component.kind !== 'qk') sums.set(component.name, (sums.get(component.name) ?? 0) + means[at]! ** 2);
+  });
+  [...sums].forEach(([name, sum], i) => {
+    if (!(Math.abs(sum - theirs[i]!) <= 1e-3 * sum + 1e-9))
+      throw new Error(`${name}: the peer's Σ mean² is ${theirs[i]}, ours ${sum}`);
+  });
+}
+
+function print(): void {
+  const { machine } = result;
+  console.log(`${machine}; engine ${result.engine}; ${result.directions} directions\n`);
+  const { gemm, projection: alone, with_statistics, ratio, ratio_with_statistics } = projection;
+  console.log(
+    `gemm 768³ ${gemm.toFixed(1)} GFLOP/s; projection of 512 rows ${alone.toFixed(1)} (${percent(ratio)}),`,
+  );
+  console.log(`  with its statistics ${with_statistics.toFixed(1)} (${percent(ratio_with_statistics)})`);
+  const [one, two] = scaling.rows_per_second;
+  console.log(
+    `lanes alone: ${one!.toFixed(0)} rows/s on one thread, ${two!.toFixed(0)} on two: ${scaling.speedup.toFixed(2)} times`,
+  );
+  for (const { positions, tokens_per_second, forward, waiting, lanes } of result.throughput)
+    console.log(
+      `${positions.padEnd(4)} ${tokens_per_second.toFixed(0)} tokens/s; forward ${percent(forward)} of the time, waiting for lanes ${percent(waiting)}; lanes busy ${percent(lanes)}`,
+    );
+  console.log(`peak resident memory ${(result.peak_resident_bytes / 2 ** 30).toFixed(2)} GiB`);
+  if (!peer) console.log('no Python with torch and safetensors here: the peer was not measured');
+  else
+    console.log(
+      `${peer.library}: last ${peer.last.tokens_per_second.toFixed(0)} tokens/s, all ${peer.all.tokens_per_second.toFixed(0)}; ` +
+        `ours ${(last.tokens_per_second / peer.last.tokens_per_second).toFixed(2)} and ${(all.tokens_per_second / peer.all.tokens_per_second).toFixed(2)} times that`,
+    );
+}
+
+function percent(x: number): string {
+  return `${(100 * x).toFixed(0)} %`;
+}

@@ -1,0 +1,159 @@
+/** What `score` is asked for, opened and checked before anything long begins. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { type Manifest, readManifest } from '../formats/manifest.js';
+import { readMasks } from '../formats/masks-file.js';
+import type { RecordFormat } from '../formats/record-stream.js';
+import { decomposedKinds, kindsOf, listComponents } from '../models/components.js';
+import type { QkSplit } from '../models/qk-split.js';
+import type { WeightForm } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
+import { type DataSet, dataSetsOf, type Shard } from '../score/data-sets.js';
+import { activeDirections, chooseDirections, type ScoredComponent } from '../score/directions.js';
+import type { LongPrompts, PassageSettings, ScoredPositions } from '../score/passages.js';
+import type { ValueType } from '../score/values-file.js';
+import { newManifest } from './session.js';
+import { type Subject, type SubjectOptions, withSubject } from './subject.js';
+import type { WorkbenchOptions } from './workbench.js';
+
+export interface ScoreRequest
+  extends Omit<SubjectOptions, keyof LongCall | 'form'>,
+    Pick<WorkbenchOptions, 'store' | 'storeDtype' | 'workers' | 'memory' | 'engine'> {
+  /** A model (folder or hub id), or the folder of a run. */
+  model: string;
+  /** Null: the run's, or `reference`. */
+  form: WeightForm | null;
+  /** `FILE` or `NAME=FILE`. */
+  data: string[];
+  format: RecordFormat | null;
+  /** `all`, `active` or a list. */
+  directions: string;
+  /** Masks above it are active. */
+  threshold: number;
+  positions: ScoredPositions;
+  long: LongPrompts;
+  /** Most tokens of a passage; null: the model's context. */
+  maxTokens: number | null;
+  /** Examples at each end. */
+  examples: number;
+  /** Tokens of an example's context. */
+  context: number;
+  /** Also write every value; null: no. */
+  values: ValueType | null;
+  shard: Shard;
+  maxRejected: number;
+  checkpointSeconds: number;
+}
+
+export interface ScorePlan {
+  subject: Subject;
+  dataSets: DataSet[];
+  scored: ScoredComponent[];
+  passages: PassageSettings;
+  /** By component name; null where no run is scored. */
+  masks: Map<string, Float32Array> | null;
+  manifest: Manifest;
+  /** Hash of all that states must share to be joined. */
+  identity: string;
+}
+
+/**
+ * Opens what is asked for, for `work`, and closes the model's files afterwards.
+ * @throws InputError if a file is missing, or a direction is not the model's
+ */
+export async function withPlan<T>(
+  request: ScoreRequest,
+  call: LongCall,
+  work: (plan: ScorePlan) => Promise<T>,
+): Promise<T> {
+  const dataSets = await dataSetsOf(request.data, request.format);
+  const run = await runOf(request.model);
+  const { bos, qkSplit, rotaryOffsets } = request;
+  const form = request.form ?? run?.form ?? 'reference';
+  const options = { bos, form, qkSplit, rotaryOffsets, ...run?.split, ...call };
+  return withSubject(run?.model ?? request.model, options, async (subject) =>
+    work(await planOf(request, subject, dataSets, run?.masks ?? null)),
+  );
+}
+
+async function planOf(
+  request: ScoreRequest,
+  subject: Subject,
+  dataSets: DataSet[],
+  masks: Map<string, Float32Array> | null,
+): Promise<ScorePlan> {
+  const scored = directionsOf(request, subject, masks);
+  const { bos, directions, threshold, positions, long, maxTokens, examples, context, values, shard } =
+    request;
+  const settings = {
+    ...{ bos, directions, positions, long, max_tokens: maxTokens, examples, context },
+    ...(directions === 'active' && { threshold }),
+    qk_split: subject.model.qkSplit.by,
+    rotary_offsets: subject.model.qkSplit.offsets,
+  };
+  const manifest = await newManifest({
+    command: 'score',
+    settings: {
+      ...settings,
+      data: dataSets.map(({ name, format }) => `${name} (${format})`),
+      values,
+      shard: `${shard.index}/${shard.of}`,
+    },
+    seed: 0,
+    subject,
+    data: { name: 'score', splits: {}, described: {}, notes: [] },
+  });
+  const names = scored.map(({ component, indices }) => `${component.name} ${indices.join(' ')}`);
+  const identity = createHash('sha256')
+    .update(JSON.stringify([manifest.model.hash, subject.model.form, settings, names]))
+    .digest('hex');
+  const { nVocab, nPositions } = subject.model.architecture;
+  const passages = {
+    positions,
+    long,
+    maxTokens: Math.min(maxTokens ?? nPositions, nPositions),
+    nVocab,
+    tokenizer: subject.tokenizer,
+  };
+  return { subject, dataSets, scored, passages, masks, manifest, identity };
+}
+
+function directionsOf(
+  { model, directions, threshold }: ScoreRequest,
+  subject: Subject,
+  masks: Map<string, Float32Array> | null,
+): ScoredComponent[] {
+  const { model: opened } = subject;
+  // Planes are the heads' own coordinates and no directions.
+  const kinds = decomposedKinds(opened, kindsOf(opened.architecture));
+  const components = listComponents(opened.architecture, kinds, opened.qkSplit);
+  if (directions !== 'active') return chooseDirections(directions, components);
+  if (!masks) throw new InputError(`--directions active: ${model} is a model, not a run; give all or a list`);
+  return activeDirections(masks, threshold, components);
+}
+
+/** What is scored when a run is named: its model, written as it was there, and its masks. */
+interface ScoredRun {
+  model: string;
+  form: WeightForm;
+  split: { qkSplit?: QkSplit['by']; rotaryOffsets?: number };
+  masks: Map<string, Float32Array>;
+}
+
+async function runOf(folder: string): Promise<ScoredRun | null> {
+  const path = join(folder, 'manifest.json');
+  if (!existsSync(path)) return null;
+  const { model, weight_form, settings } = await readManifest(path);
+  if (settings.basis === 'random')
+    throw new InputError(`${folder}: its masks belong to a random basis; singular directions are scored`);
+  const { values } = await readMasks(join(folder, 'masks.safetensors'));
+  const { qkSplit, rotaryOffsets } = settings as ScoredRun['split'];
+  return {
+    model: existsSync(model.path) ? model.path : model.id,
+    form: weight_form as WeightForm,
+    split: { ...(qkSplit && { qkSplit }), ...(rotaryOffsets !== undefined && { rotaryOffsets }) },
+    masks: values,
+  };
+}

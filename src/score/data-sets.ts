@@ -1,0 +1,150 @@
+/** The data sets that are scored, read in blocks: what is done at once, and what shards are dealt out by. */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import { InputError } from '../errors.js';
+import { fileError } from '../formats/file-error.js';
+import { formatOf, type RecordFormat, type RecordSource, readRecords } from '../formats/record-stream.js';
+import { type Passage, type PassageSettings, passagesOf } from './passages.js';
+
+export interface DataSet extends RecordSource {
+  name: string;
+}
+
+/** Records in a block. It settles which prompts are batched together, so a change of it changes last digits. */
+const BLOCK_RECORDS = 512;
+
+/** One of `of` equal parts, from 1. */
+export interface Shard {
+  index: number;
+  of: number;
+}
+
+export interface Rejected {
+  data_set: string;
+  line: number;
+  /** Bytes before the line; null where that is not known. */
+  offset: number | null;
+  reason: string;
+}
+
+export interface Block {
+  /** From 0, those of other shards included. */
+  number: number;
+  /** Records of the data set up to the end of this block. */
+  records: number;
+  /** Whether it belongs to this shard; if not, there are no passages. */
+  own: boolean;
+  clean: Passage[];
+  corrupted: Passage[];
+  windows: number;
+  rejected: Rejected[];
+  /** Length of its records as text, to compare with the size of the file. */
+  bytes: number;
+  /** SHA-256, hex, chained over the contents of all records up to here. */
+  hash: string;
+}
+
+/** The chained hash of no records. */
+export const FIRST_HASH = createHash('sha256').digest('hex');
+
+/**
+ * Data sets as the command line names them: `FILE` or `NAME=FILE`; `-` is the standard input.
+ * @throws InputError if a name comes twice, a format cannot be told, or a file is missing
+ */
+export async function dataSetsOf(items: readonly string[], format: RecordFormat | null): Promise<DataSet[]> {
+  if (items.length === 0) throw new InputError('no data: give --data FILE, or --data NAME=FILE');
+  const sets: DataSet[] = [];
+  for (const item of items) {
+    const named = /^([\w.-]+)=(.+)$/.exec(item);
+    const path = named ? named[2]! : item;
+    const name = named ? named[1]! : path === '-' ? 'stdin' : basename(path, extname(path));
+    if (sets.some((other) => other.name === name))
+      throw new InputError(`--data ${item}: a data set is called "${name}" already; give NAME=FILE`);
+    if (!/^[\w.-]+$/.test(name))
+      throw new InputError(
+        `--data ${item}: "${name}" is no name for files; give NAME=FILE with letters and digits`,
+      );
+    await sizeOf(path);
+    sets.push({ name, path, format: format ?? formatOf(path) });
+  }
+  if (sets.filter(({ path }) => path === '-').length > 1)
+    throw new InputError('--data -: the standard input can be read once only');
+  return sets;
+}
+
+/** Bytes of a file; null for the standard input and what else has no size. */
+export async function sizeOf(path: string): Promise<number | null> {
+  if (path === '-') return null;
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) throw new InputError(`${path}: is a folder, not a file`);
+    return found.isFile() ? found.size : null;
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/**
+ * Streams the blocks of a data set.
+ * @param options.skip blocks that were done before: they are read and hashed, and come without passages
+ */
+export async function* readBlocks(
+  dataSet: DataSet,
+  settings: PassageSettings,
+  { shard, skip, onBytes }: { shard: Shard; skip: number; onBytes: (bytes: number) => void },
+): AsyncGenerator<Block> {
+  let hash = FIRST_HASH;
+  let records = 0;
+  const next = (number: number): Block & { contents: string[] } => ({
+    number,
+    records,
+    own: number >= skip && number % shard.of === shard.index - 1,
+    clean: [],
+    corrupted: [],
+    windows: 0,
+    rejected: [],
+    bytes: 0,
+    hash: '',
+    contents: [],
+  });
+  const finished = ({ contents, ...block }: ReturnType<typeof next>): Block => {
+    hash = createHash('sha256').update(hash).update(contents.join('\n')).digest('hex');
+    return { ...block, records, hash };
+  };
+  let block = next(0);
+  for await (const record of readRecords(dataSet, onBytes)) {
+    records++;
+    block.bytes += record.bytes;
+    block.contents.push(`${record.line} ${JSON.stringify(record.fields ?? record.fault)}`);
+    if (block.own) addRecord(block, record, dataSet.name, settings);
+    if (block.contents.length === BLOCK_RECORDS) {
+      yield finished(block);
+      block = next(block.number + 1);
+    }
+  }
+  if (block.contents.length > 0) yield finished(block);
+}
+
+function addRecord(
+  block: Block,
+  record: Parameters<typeof passagesOf>[0],
+  name: string,
+  settings: PassageSettings,
+): void {
+  const { line, offset, fields, fault } = record;
+  const reject = (reason: string) => block.rejected.push({ data_set: name, line, offset, reason });
+  if (!fields) {
+    reject(fault!);
+    return;
+  }
+  try {
+    const { clean, corrupted, windows } = passagesOf(record, settings);
+    block.clean.push(...clean);
+    block.corrupted.push(...corrupted);
+    block.windows += windows;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    reject(error.message);
+  }
+}

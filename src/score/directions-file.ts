@@ -1,0 +1,50 @@
+/** `directions.json` of a shard: what its states belong to, so that shards can be joined without the model. */
+import { z } from 'zod';
+import { InputError } from '../errors.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { readJson } from '../formats/json-file.js';
+import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
+import type { ScoredDirection } from './bases.js';
+
+const schema = z.strictObject({
+  schema_version: z.literal(1),
+  examples: z.int().nonnegative(),
+  context: z.int().positive(),
+  directions: z.array(
+    z.strictObject({
+      component: z.strictObject({
+        name: z.string(),
+        kind: z.enum([...HEAD_KINDS, ...MLP_KINDS]),
+        layer: z.int().nonnegative(),
+        head: z.int().nonnegative().optional(),
+      }),
+      index: z.int().nonnegative(),
+      sigma: z.number().nonnegative(),
+      clustered: z.boolean(),
+    }),
+  ),
+  /** One a direction; null where no run gave any. */
+  masks: z.array(z.number().min(0).max(1)).nullable(),
+});
+
+/** What the tables need besides the states. */
+export interface ScoredWith {
+  directions: ScoredDirection[];
+  masks: Float32Array | null;
+  sizes: { examples: number; context: number };
+}
+
+export function writeScoredWith(path: string, { directions, masks, sizes }: ScoredWith): Promise<void> {
+  return writeJson(path, { schema_version: 1, ...sizes, directions, masks: masks && [...masks] });
+}
+
+/** @throws InputError if the file is missing or is not what {@link writeScoredWith} writes */
+export async function readScoredWith(path: string): Promise<ScoredWith> {
+  const result = schema.safeParse(await readJson(path));
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new InputError(`${path}: ${issue.path.join('.')}: ${issue.message}`);
+  }
+  const { directions, masks, examples, context } = result.data;
+  return { directions, masks: masks && Float32Array.from(masks), sizes: { examples, context } };
+}

@@ -1,0 +1,105 @@
+/** Joins the statistics of two parts of a data set to exactly what one pass over both leaves behind. */
+import {
+  type ExampleSizes,
+  MAGNITUDES,
+  NOBODY,
+  SLOT,
+  STATE,
+  slotBytes,
+  stateBytes,
+} from '../kernels/statistics-state.js';
+
+/** Sums whose parts add up without rounding. */
+const SUMS = [
+  STATE.count,
+  STATE.sum,
+  STATE.sum + 8,
+  STATE.squares,
+  STATE.squares + 8,
+  STATE.squares + 16,
+  STATE.squares + 24,
+  STATE.distance,
+  STATE.share,
+  STATE.share + 8,
+  STATE.logit,
+  STATE.logit + 8,
+];
+
+/** Brings the states of `other` into `into`, direction by direction; both have the same sizes. */
+export function mergeStates(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes): void {
+  const each = stateBytes(sizes);
+  for (let state = 0; state < into.length; state += each)
+    mergeState(into.subarray(state, state + each), other.subarray(state, state + each), sizes);
+}
+
+function mergeState(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes): void {
+  const [a, b] = [viewOf(into), viewOf(other)];
+  for (const at of SUMS) a.setFloat64(at, a.getFloat64(at, true) + b.getFloat64(at, true), true);
+  a.setFloat32(STATE.min, Math.min(a.getFloat32(STATE.min, true), b.getFloat32(STATE.min, true)), true);
+  a.setFloat32(STATE.max, Math.max(a.getFloat32(STATE.max, true), b.getFloat32(STATE.max, true)), true);
+  mergeHistograms(a, b);
+  const list = sizes.examples * slotBytes(sizes);
+  const lists = STATE.examples;
+  mergeExamples(into.subarray(lists, lists + list), other.subarray(lists, lists + list), sizes, false);
+  mergeExamples(
+    into.subarray(lists + list, lists + 2 * list),
+    other.subarray(lists + list, lists + 2 * list),
+    sizes,
+    true,
+  );
+}
+
+function mergeHistograms(a: DataView, b: DataView): void {
+  const [topA, topB] = [a.getInt32(STATE.top, true), b.getInt32(STATE.top, true)];
+  const top = Math.max(topA, topB);
+  let near = a.getUint32(STATE.nearZero, true) + b.getUint32(STATE.nearZero, true);
+  for (const side of [STATE.negative, STATE.positive]) {
+    const counts = new Uint32Array(MAGNITUDES);
+    for (const [view, shift] of [
+      [a, top - topA],
+      [b, top - topB],
+    ] as const)
+      for (let i = 0; i < MAGNITUDES; i++) {
+        const found = view.getUint32(side + 4 * i, true);
+        if (i < shift) near += found;
+        else counts[i - shift]! += found;
+      }
+    counts.forEach((found, i) => {
+      a.setUint32(side + 4 * i, found, true);
+    });
+  }
+  a.setUint32(STATE.nearZero, near, true);
+  a.setInt32(STATE.top, top, true);
+}
+
+function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes, lowest: boolean): void {
+  const bytes = slotBytes(sizes);
+  const slots = [into, other].flatMap((list) =>
+    Array.from({ length: list.length / bytes }, (_, i) => list.slice(i * bytes, (i + 1) * bytes)),
+  );
+  const ranked = slots
+    .map((slot) => ({ slot, ...orderOf(slot) }))
+    .filter(({ prompt }) => prompt !== NOBODY)
+    .sort(
+      (x, y) =>
+        (lowest ? x.value - y.value : y.value - x.value) || x.prompt - y.prompt || x.position - y.position,
+    );
+  // A prompt is in one part only, but two passages of the same data could be joined by mistake: it is kept once.
+  const kept = ranked.filter(({ prompt }, i) => ranked.findIndex((other) => other.prompt === prompt) === i);
+  kept.slice(0, into.length / bytes).forEach(({ slot }, i) => {
+    into.set(slot, i * bytes);
+  });
+}
+
+function orderOf(slot: Uint8Array): { value: number; prompt: number; position: number } {
+  const view = viewOf(slot);
+  return {
+    value: view.getFloat32(SLOT.value, true),
+    prompt: view.getUint32(SLOT.prompt, true),
+    position: view.getInt32(SLOT.position, true),
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

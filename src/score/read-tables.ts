@@ -1,0 +1,70 @@
+/** Reads the tables of a scoring folder back, and ranks directions. */
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { readParquetRows } from '../formats/parquet-file.js';
+import type { DirectionRow, ExampleRow } from './tables.js';
+
+export const RANKINGS = ['cohens_d', 'auroc', 'mean_difference', 'mean', 'variance'] as const;
+export type Ranking = (typeof RANKINGS)[number];
+
+/** What directions are ranked by: how far the figure lies from saying nothing. */
+const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
+  cohens_d: ({ cohens_d }) => Math.abs(cohens_d ?? Number.NaN),
+  auroc: ({ auroc }) => Math.abs((auroc ?? Number.NaN) - 0.5),
+  mean_difference: ({ mean_difference }) => Math.abs(mean_difference ?? Number.NaN),
+  mean: ({ mean }) => Math.abs(mean ?? Number.NaN),
+  variance: ({ variance }) => variance ?? Number.NaN,
+};
+
+export interface RankedDataSet {
+  dataSet: string;
+  by: Ranking;
+  /** Strongest first. */
+  rows: DirectionRow[];
+}
+
+/**
+ * The strongest directions of each data set.
+ * @param by null: by Cohen's d, or by variance where there were no corrupted prompts
+ * @throws InputError if the folder holds no tables, or the ranking needs corrupted prompts that are not there
+ */
+export async function rankDirections(
+  folder: string,
+  by: Ranking | null,
+  top: number,
+): Promise<RankedDataSet[]> {
+  const found = new Map<string, DirectionRow[]>();
+  for await (const row of directionRows(folder)) {
+    const own = found.get(row.data_set) ?? [];
+    own.push(row);
+    found.set(row.data_set, own);
+  }
+  return [...found].map(([dataSet, rows]) => {
+    const paired = rows.some(({ cohens_d }) => cohens_d !== null);
+    const ranking = by ?? (paired ? 'cohens_d' : 'variance');
+    const strength = STRENGTH[ranking];
+    const ranked = rows.filter((row) => Number.isFinite(strength(row)));
+    if (ranked.length === 0)
+      throw new InputError(
+        `--by ${ranking}: the data set "${dataSet}" has no corrupted prompts; give --by variance`,
+      );
+    // Sorting is stable: equals stay in the model's order.
+    return { dataSet, by: ranking, rows: ranked.sort((a, b) => strength(b) - strength(a)).slice(0, top) };
+  });
+}
+
+/** Examples of some directions of a data set, in the table's order. */
+export async function readExamples(
+  folder: string,
+  wanted: (dataSet: string, direction: string) => boolean,
+): Promise<ExampleRow[]> {
+  const rows: ExampleRow[] = [];
+  for await (const row of readParquetRows(join(folder, 'examples.parquet')))
+    if (wanted(row.data_set as string, row.direction as string)) rows.push(row as unknown as ExampleRow);
+  return rows;
+}
+
+async function* directionRows(folder: string): AsyncGenerator<DirectionRow> {
+  for await (const row of readParquetRows(join(folder, 'directions.parquet')))
+    yield row as unknown as DirectionRow;
+}

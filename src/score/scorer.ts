@@ -1,0 +1,179 @@
+/** Runs passages through the model and hands what directions read to the lanes, while the next block is computed. */
+import type * as tf from '@tensorflow/tfjs-core';
+import {
+  type LayerRows,
+  type ReadingBasis,
+  type ReadValues,
+  type Source,
+  sourcesOf,
+} from '../kernels/reader.js';
+import { batchesByLength, longestOf } from '../masks/padded-prompts.js';
+import type { LayerRun, PlainModel } from './forward.js';
+import type { Lanes } from './lanes.js';
+import type { Passage, ScoredPositions } from './passages.js';
+import { Slab } from './slab.js';
+
+/** Positions (padding included) in one forward pass. */
+export const FORWARD_TOKENS = 4096;
+
+/** Layers that wait for the lanes or are worked on; when there are more, the forward pass waits. */
+export const LAYERS_IN_FLIGHT = 4;
+
+/** Values of one layer, with the rows that they belong to. */
+export interface LayerValues {
+  rows: LayerRows;
+  /** By basis; null for those of other layers. */
+  values: (ReadValues | null)[];
+}
+
+/** Where the time went, in seconds. */
+export interface ScoringTimes {
+  /** The forward pass, downloads included. */
+  forward: number;
+  /** The main thread waiting for the lanes. */
+  waiting: number;
+  /** Working time of all lanes together. */
+  lanes: number;
+}
+
+interface InFlight {
+  rows: LayerRows;
+  slab: Slab;
+  done: Promise<{ values: (ReadValues | null)[]; seconds: number }>;
+}
+
+export class Scorer {
+  readonly times: ScoringTimes = { forward: 0, waiting: 0, lanes: 0 };
+  readonly #free: Slab[] = Array.from({ length: LAYERS_IN_FLIGHT + 1 }, () => new Slab());
+  readonly #inFlight: InFlight[] = [];
+  readonly #wanted = new Map<number, Set<Source>>();
+
+  constructor(
+    private readonly model: PlainModel,
+    private readonly lanes: Lanes,
+    bases: readonly ReadingBasis[],
+    private readonly positions: ScoredPositions,
+  ) {
+    for (const basis of bases) {
+      const own = this.#wanted.get(basis.layer) ?? new Set();
+      for (const source of sourcesOf(basis)) own.add(source);
+      this.#wanted.set(basis.layer, own);
+    }
+  }
+
+  /**
+   * Scores passages; with `keep` it returns the values, layer by layer, once every lane has them. Otherwise what is
+   * left at the end is still being worked on: see {@link drain}.
+   */
+  async *score(
+    side: LayerRows['side'],
+    passages: readonly Passage[],
+    keep: boolean,
+  ): AsyncGenerator<LayerValues> {
+    const lengths = passages.map(({ ids }) => ids.length);
+    for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
+      const inBatch = batch.map((at) => passages[at]!);
+      const described = describe(inBatch, this.positions === 'last');
+      const run = this.model.run(
+        inBatch.map(({ ids }) => ids),
+        this.positions === 'last',
+        (layer) => this.#wanted.get(layer) ?? new Set(),
+      );
+      try {
+        for (;;) {
+          const started = performance.now();
+          const next = run.next();
+          const slab = next.done ? null : this.#free.pop()!;
+          const rows = slab && (await this.#layerRows(side, next.value as LayerRun, described, slab));
+          this.times.forward += (performance.now() - started) / 1000;
+          if (!rows) break;
+          const done = this.lanes.read(rows, keep);
+          // Failures are met where the layer is awaited; until then they must not count as unhandled.
+          done.catch(() => {});
+          this.#inFlight.push({ rows, slab: slab!, done });
+          if (this.#inFlight.length > LAYERS_IN_FLIGHT) {
+            const values = await this.#settle();
+            if (keep) yield values;
+          }
+        }
+      } finally {
+        run.return(undefined);
+      }
+    }
+    while (keep && this.#inFlight.length > 0) yield await this.#settle();
+  }
+
+  /** Waits until the lanes have taken in everything. */
+  async drain(): Promise<void> {
+    while (this.#inFlight.length > 0) await this.#settle();
+  }
+
+  async #settle(): Promise<LayerValues> {
+    const { rows, slab, done } = this.#inFlight.shift()!;
+    const started = performance.now();
+    try {
+      const { values, seconds } = await done;
+      this.times.lanes += seconds;
+      return { rows, values };
+    } finally {
+      this.times.waiting += (performance.now() - started) / 1000;
+      this.#free.push(slab);
+    }
+  }
+
+  /** Copies a layer's tensors to shared memory, without the rows of padding. */
+  async #layerRows(
+    side: LayerRows['side'],
+    { layer, sources: tensors }: LayerRun,
+    { counts, ...described }: Described,
+    slab: Slab,
+  ): Promise<LayerRows> {
+    slab.clear();
+    const sources: LayerRows['sources'] = {};
+    for (const [name, tensor] of Object.entries(tensors) as [Source, tf.Tensor2D][]) {
+      const values = (await tensor.data()) as Float32Array;
+      const width = tensor.shape[1];
+      tensor.dispose();
+      const kept = name === 'keys' ? tensor.shape[0] : described.rows;
+      const target = slab.take(kept * width);
+      if (kept === tensor.shape[0]) target.set(values);
+      else {
+        let at = 0;
+        counts.forEach((count, prompt) => {
+          const end = (prompt + 1) * described.columns * width;
+          target.set(values.subarray(end - count * width, end), at);
+          at += count * width;
+        });
+      }
+      sources[name] = target;
+    }
+    return { layer, side, sources, ...described };
+  }
+}
+
+type Described = Omit<LayerRows, 'layer' | 'side' | 'sources'> & {
+  /** Scored positions of each prompt: its last ones. */
+  counts: number[];
+};
+
+/** What is the same for all layers of a batch. */
+function describe(passages: readonly Passage[], lastOnly: boolean): Described {
+  const columns = longestOf(passages.map(({ ids }) => ids));
+  const counts = passages.map(({ ids, from }) => ids.length - from);
+  const rows = counts.reduce((sum, count) => sum + count, 0);
+  const descriptions = new Int32Array(new SharedArrayBuffer(4 * 5 * rows));
+  const prompts = new Int32Array(new SharedArrayBuffer(4 * 4 * passages.length));
+  const tokens = new Int32Array(
+    new SharedArrayBuffer(4 * passages.reduce((sum, { ids }) => sum + ids.length, 0)),
+  );
+  let [row, token] = [0, 0];
+  passages.forEach(({ prompt, ids, from, shift }, b) => {
+    const padding = columns - ids.length;
+    tokens.set(ids, token);
+    prompts.set([padding, padding + from, row, shift - padding], 4 * b);
+    for (let at = from; at < ids.length; at++, row++)
+      descriptions.set([prompt, shift + at, token + at, at, at - from], 5 * row);
+    token += ids.length;
+  });
+  return { rows, batch: passages.length, columns, lastOnly, descriptions, tokens, prompts, counts };
+}

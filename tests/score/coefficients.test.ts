@@ -1,0 +1,64 @@
+/** What is read from the forward pass against the definitions, in float64 and plain loops. */
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openModel } from '../../src/models/open-model.js';
+import { Random } from '../../src/random.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
+import { describeOnEngines } from '../support/engines.js';
+import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
+import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { referenceCoefficients } from '../support/reference-coefficients.js';
+import { openScoring, passage, readAll } from '../support/scoring.js';
+
+const folder = temporaryFolder();
+
+const VOCABULARY = 17;
+const SMALL_FAMILY = {
+  layers: 2,
+  kvHeads: 2,
+  group: 2,
+  planes: 3,
+  dModel: 14,
+  dMlp: 20,
+  vocabulary: VOCABULARY,
+  biased: true,
+  seed: 4,
+};
+
+describeOnEngines('coefficients', (engine) => {
+  const cases = ['gpt2', ...ROTARY_FAMILIES].flatMap((family) =>
+    (['last', 'all'] as const).map((positions) => [family, positions] as const),
+  );
+  for (const [family, positions] of cases)
+    it(`are those of the definitions: ${family}, positions ${positions}`, async () => {
+      const path = join(folder, `${engine().name}-${family}-${positions}`);
+      if (family === 'gpt2') await writeRandomGpt2(path, { vocabulary: VOCABULARY });
+      else await writeRandomFamily(path, { ...SMALL_FAMILY, family: family as RotaryFamily });
+      const model = await openModel(path);
+      const scoring = await openScoring(engine(), model, { positions });
+      const random = new Random(3);
+      const prompts = [5, 1, 12, 7, 3].map((length) =>
+        Int32Array.from({ length }, () => random.integer(VOCABULARY)),
+      );
+      const read = await readAll(
+        scoring,
+        'clean',
+        prompts.map((ids, i) => passage(i + 1, ids, positions)),
+      );
+      const expected = prompts.map((ids) => referenceCoefficients(scoring.reference, ids));
+      scoring.directions.forEach(({ component, index }, at) => {
+        const count = prompts.reduce((sum, ids) => sum + (positions === 'all' ? ids.length : 1), 0);
+        expect(read[at]).toHaveLength(count);
+        for (const { prompt, position, value, key } of read[at]!) {
+          const wanted = expected[prompt - 1]!.get(component.name)![position]![index]!;
+          expect(Math.abs(value - wanted.value), `${component.name}.${index}`).toBeLessThan(
+            2e-5 * (1 + Math.abs(wanted.value)),
+          );
+          // Keys that are equally strong but for rounding may be taken for one another.
+          if (component.kind === 'qk' && key !== wanted.key)
+            expect(Math.abs(wanted.scores![key]!)).toBeGreaterThan(Math.abs(wanted.value) - 1e-5);
+        }
+      });
+      await scoring.close();
+    });
+});

@@ -1,0 +1,86 @@
+/** A scorer on a small model in this process, and every value that it reads. */
+import type { Engine } from '../../src/engine/engine.js';
+import type { ExampleSizes } from '../../src/kernels/statistics-state.js';
+import { listComponents } from '../../src/models/components.js';
+import type { Model } from '../../src/models/weights.js';
+import { readBases, type ScoredBases } from '../../src/score/bases.js';
+import { chooseDirections } from '../../src/score/directions.js';
+import { PlainModel } from '../../src/score/forward.js';
+import { Lanes } from '../../src/score/lanes.js';
+import type { Passage, ScoredPositions } from '../../src/score/passages.js';
+import { Scorer } from '../../src/score/scorer.js';
+import { type Decomposed, decomposed } from './decomposed.js';
+
+export interface Scoring extends ScoredBases, Decomposed {
+  scorer: Scorer;
+  lanes: Lanes;
+  close(): Promise<void>;
+}
+
+export const SIZES: ExampleSizes = { examples: 4, context: 6 };
+
+export async function openScoring(
+  engine: Engine,
+  model: Model,
+  { positions, list = 'all', workers = 2 }: { positions: ScoredPositions; list?: string; workers?: number },
+): Promise<Scoring> {
+  const taken = await decomposed(model);
+  const scored = chooseDirections(list, listComponents(model.architecture));
+  const bases = await readBases(model, taken.decomposition, scored);
+  const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
+  const plain = await PlainModel.load(engine, model, depth);
+  const lanes = await Lanes.open(bases.bases, SIZES, workers);
+  return {
+    ...bases,
+    ...taken,
+    lanes,
+    scorer: new Scorer(plain, lanes, bases.bases, positions),
+    close: async () => {
+      await lanes.close();
+      plain.dispose();
+    },
+  };
+}
+
+/** A passage that is scored from a token on. */
+export function passage(prompt: number, ids: ArrayLike<number>, positions: ScoredPositions): Passage {
+  return { prompt, ids: Int32Array.from(ids), from: positions === 'all' ? 0 : ids.length - 1, shift: 0 };
+}
+
+/** One value as it was read. */
+export interface Read {
+  prompt: number;
+  position: number;
+  value: number;
+  /** The strongest key's position; −1 where there are no keys. */
+  key: number;
+}
+
+/** Everything read of each direction, in the order of `directions`. */
+export async function readAll(
+  { scorer, bases }: Scoring,
+  side: 'clean' | 'corrupted',
+  passages: readonly Passage[],
+): Promise<Read[][]> {
+  const starts: number[] = [];
+  let total = 0;
+  for (const { units } of bases) {
+    starts.push(total);
+    total += units.length;
+  }
+  const all: Read[][] = Array.from({ length: total }, () => []);
+  for await (const { rows, values } of scorer.score(side, passages, true))
+    values.forEach((found, basis) => {
+      if (!found) return;
+      const n = bases[basis]!.units.length;
+      for (let row = 0; row < rows.rows; row++)
+        for (let k = 0; k < n; k++)
+          all[starts[basis]! + k]!.push({
+            prompt: rows.descriptions[5 * row]!,
+            position: rows.descriptions[5 * row + 1]!,
+            value: found.values[row * n + k]!,
+            key: found.keys ? found.keys[row * n + k]! : -1,
+          });
+    });
+  return all;
+}
