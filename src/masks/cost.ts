@@ -19,18 +19,21 @@ export interface EngineMemory {
   /** Bytes without any model, of the process and of each further thread. */
   process: number;
   thread: number;
-  /** How often it keeps a weight matrix: wasm's product keeps a packed copy of what it multiplied by. */
+  /**
+   * Memory of the weights over their size: wasm's product keeps a packed copy of what it multiplied by, and loading
+   * leaves something behind on TensorFlow.
+   */
   copies: number;
   /** Most that it can address in one thread. */
   most: number;
 }
 
 export function engineMemory(engine: string): EngineMemory {
-  if (engine === 'wasm') return { process: 150e6, thread: 100e6, copies: 2, most: 2 ** 32 };
-  return { process: 500e6, thread: 0, copies: 1, most: Number.POSITIVE_INFINITY };
+  if (engine === 'wasm') return { process: 150e6, thread: 150e6, copies: 2, most: 2 ** 32 };
+  return { process: 500e6, thread: 0, copies: 1.4, most: Number.POSITIVE_INFINITY };
 }
 
-/** Share of memory that allocators lose between blocks; measured on GPT-2 small's shapes (bench/training.ts). */
+/** What allocators lose between blocks of a pass. With it, `copies` and the rest fit bench/training.ts to a tenth. */
 const SLACK = 1.25;
 
 /** Numbers in the frozen matrices of a layer: those that every position passes, and those that masks read. */
@@ -65,7 +68,7 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
   // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
   const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
   return {
-    weights: 4 * (engine.copies * frozen * SLACK + embedding),
+    weights: 4 * (engine.copies * frozen + embedding),
     token: 4 * SLACK * (nLayers * kept + passing),
     passing: 4 * SLACK * (passing + nLayers * masked),
   };
