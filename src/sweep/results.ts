@@ -1,4 +1,4 @@
-/** The results of a sweep, a row a run, read from its run folders and nothing else: `sweep.json`. */
+/** The results of a sweep, a row a run, read from its run folders and nothing else. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
@@ -8,6 +8,7 @@ import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import { readMetrics } from '../report/read-metrics.js';
+import { writeRows } from './parquet.js';
 import type { Failure, SweepFolder } from './sweep-folder.js';
 
 export type Cell = string | number | boolean | null;
@@ -136,11 +137,13 @@ function flatRow(row: ResultRow): Record<string, Cell> {
   return { id, model, model_hash, seed, ...others, n, ...figures, engine, engine_setting, seconds };
 }
 
-/** Writes `sweep.json` anew from what the run folders hold. */
+/** Writes `sweep.json` and `sweep.parquet` anew from what the run folders hold. */
 export async function writeResults(folder: SweepFolder): Promise<{ rows: ResultRow[]; failures: Failure[] }> {
   const rows = await readResults([folder]);
   const failures = await folder.failures();
-  await writeJson(folder.file('sweep.json'), { schema_version: 1, runs: rows.map(flatRow), failures });
+  const flat = rows.map(flatRow);
+  await writeJson(folder.file('sweep.json'), { schema_version: 1, runs: flat, failures });
+  if (flat.length > 0) await writeRows(folder.file('sweep.parquet'), flat);
   return { rows, failures };
 }
 

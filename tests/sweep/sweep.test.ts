@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
 import { readJson } from '../../src/formats/json-file.js';
+import { readParquetRows } from '../../src/formats/parquet-file.js';
 import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
 import type { SweepProgress } from '../../src/sweep/progress.js';
 import { readResults } from '../../src/sweep/results.js';
@@ -49,6 +50,10 @@ it('leaves a complete run folder for each run, and a table over seeds', async ()
   >;
   expect(settings).toBeUndefined();
   expect(runs).toHaveLength(4);
+  const table: Record<string, unknown>[] = [];
+  for await (const row of readParquetRows(join(folder, 'whole', 'sweep.parquet'))) table.push(row);
+  // A column of nulls has no type of its own, and is text.
+  expect(table).toEqual(runs);
   const summaries = await summarise(await readResults([new SweepFolder(join(folder, 'whole'))]));
   expect(summaries.map(({ seeds, settings: { init } }) => ({ seeds, init }))).toEqual([
     { seeds: [0, 1], init: 0.6 },
