@@ -53,7 +53,9 @@ export async function inBasis(
 
 /**
  * W in the basis v'_k, the rows of Q Vᵀ with Q orthogonal and uniformly distributed: σ'_k u'_k = W v'_k, so that
- * W = Σ_k σ'_k u'_k v'_kᵀ still holds. The v'_k are orthonormal, the u'_k only of length one.
+ * W = Σ_k σ'_k u'_k v'_kᵀ still holds. The v'_k are orthonormal, the u'_k only of length one. Only the span of W is
+ * turned: its null directions stay as they are, last. Else outputs of single directions would leave that span, such as
+ * the mean that centred weights never write and that the masked forward pass takes for zero.
  * @returns directions by descending σ'
  */
 export function inRandomBasis(
@@ -62,35 +64,44 @@ export function inRandomBasis(
   kernels: Kernels,
 ): Directions {
   const { rows, cols, rank } = component;
-  const rotation = randomRotation(rank, random, kernels);
+  const span = numericalRank(s, rows, cols);
+  const rotation = randomRotation(span, random, kernels);
   // W v'_k = U (S Qᵀ)_k, and U keeps lengths: σ'_k is the length of column k of S Qᵀ.
-  const sigma = Float64Array.from({ length: rank }, (_, k) => {
+  const sigma = Float64Array.from({ length: span }, (_, k) => {
     let square = 0;
-    for (let j = 0; j < rank; j++) square += (s[j]! * rotation[k * rank + j]!) ** 2;
+    for (let j = 0; j < span; j++) square += (s[j]! * rotation[k * span + j]!) ** 2;
     return Math.sqrt(square);
   });
   const order = Array.from(sigma.keys()).sort((a, b) => sigma[b]! - sigma[a]! || a - b);
   const q = new Float32Array(rank * rank);
   const mix = new Float32Array(rank * rank);
   order.forEach((from, k) => {
-    for (let j = 0; j < rank; j++) {
-      const entry = rotation[from * rank + j]!;
+    for (let j = 0; j < span; j++) {
+      const entry = rotation[from * span + j]!;
       q[k * rank + j] = entry;
-      if (sigma[from]! > 0) mix[j * rank + k] = (s[j]! * entry) / sigma[from]!;
+      mix[j * rank + k] = (s[j]! * entry) / sigma[from]!;
     }
   });
+  for (let k = span; k < rank; k++) q[k * rank + k] = mix[k * rank + k] = 1;
   return {
     component,
     u: kernels.gemm(u, mix, { rows, inner: rank, cols: rank }),
-    s: Float32Array.from(order, (from) => sigma[from]!),
+    s: Float32Array.from(s, (value, k) => (k < span ? sigma[order[k]!]! : value)),
     vt: kernels.gemm(q, vt, { rows: rank, inner: rank, cols }),
     // The seed decides on each of them, whatever its σ'.
     cluster: Int32Array.from({ length: rank }, (_, k) => k),
   };
 }
 
+/** How many σ are above what rounding makes of a zero in float32, by the usual bound max(rows, cols)·2⁻²³·σ_1. */
+function numericalRank(s: Float32Array, rows: number, cols: number): number {
+  const bound = Math.max(rows, cols) * 2 ** -23 * (s[0] ?? 0);
+  return s.reduce((count, value) => count + Number(value > bound), 0);
+}
+
 /** Uniformly distributed up to the signs of its columns: left singular vectors of a matrix of normal numbers. */
 function randomRotation(size: number, random: Random, kernels: Kernels): Float32Array {
+  if (size === 0) return new Float32Array(0);
   const normal = Float32Array.from({ length: size * size }, () => random.normal());
   return kernels.svd(normal, size, size).u;
 }

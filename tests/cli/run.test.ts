@@ -38,6 +38,7 @@ it('leaves a complete run folder, and prints what metrics.json holds', async () 
     'manifest.json',
     'masks.safetensors',
     'metrics.json',
+    'prompts.jsonl',
     'report.html',
   ]);
   const printed = JSON.parse(stdout) as { metrics: Metrics; report: string };

@@ -1,9 +1,12 @@
 /** Random bases: the same matrices, written over other directions. */
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { inBasis } from '../../src/decompose/basis.js';
+import { inBasis, inRandomBasis } from '../../src/decompose/basis.js';
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
+import { loadKernels } from '../../src/kernels/kernels.js';
+import type { Component } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
+import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
@@ -59,6 +62,37 @@ it('spreads the singular values: none is larger than the largest, their squares 
     expect(s[0]!).toBeLessThanOrEqual(own[0]! * (1 + 1e-5));
     if (s.length > 1) expect(s[0]!).toBeLessThan(own[0]!);
     expect(dot(s, s) / dot(own, own)).toBeCloseTo(1, 4);
+  }
+});
+
+it('leaves null directions as they are, and a matrix of nothing whole', async () => {
+  const kernels = await loadKernels();
+  const component: Component = {
+    name: 'L0.mlp_in',
+    kind: 'mlp_in',
+    layer: 0,
+    rows: 4,
+    cols: 3,
+    rank: 3,
+    fullWidth: 3,
+  };
+  // Columns 1 and 2 are the same: one direction of three writes nothing.
+  const matrix = Float32Array.of(1, 2, 2, 0, 1, 1, 3, 0, 0, 1, -1, -1);
+  for (const scale of [1, 0]) {
+    const { u, s, vt } = kernels.svd(
+      matrix.map((value) => value * scale),
+      4,
+      3,
+    );
+    const singular = { component, u, s, vt, cluster: Int32Array.of(0, 1, 2) };
+    const turned = inRandomBasis(singular, new Random(1), kernels);
+    const from = scale ? 2 : 0;
+    expect(turned.vt.subarray(3 * from)).toEqual(vt.subarray(3 * from));
+    expect(turned.s.subarray(from)).toEqual(s.subarray(from));
+    for (let k = 0; k < from; k++) {
+      expect(turned.vt[3 * k + 1]! - turned.vt[3 * k + 2]!).toBeCloseTo(0, 6);
+      expect(turned.vt[3 * k]).not.toBeCloseTo(vt[3 * k]!, 3);
+    }
   }
 });
 

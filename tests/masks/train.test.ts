@@ -140,7 +140,7 @@ it('leaves frozen masks at 0 through both phases', async () => {
 });
 
 it('lets the rate of the rounding phase fall to the share that is asked for', async () => {
-  const { states } = await record({ roundingDecay: 0, roundingSteps: 11, validateEvery: 1 });
+  const { states } = await record({ roundingLr: 0.1, roundingDecay: 0, roundingSteps: 11, validateEvery: 1 });
   const logits = states.filter(({ phase }) => phase === 'rounding').map((state) => state.logits[0]!);
   const moves = logits.slice(1, 12).map((logit, i) => Math.abs(logit - logits[i]!));
   expect(moves[0]).toBeGreaterThan(0.05);
