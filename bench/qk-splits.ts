@@ -34,6 +34,7 @@ const SPLITS: readonly QkSplit[] = [
 const SCHEDULE: TrainSettings = {
   ...PRESETS.default,
   lr: 0.05,
+  lrDecay: 1,
   l1Warmup: 0.3,
   steps: 160,
   roundingSteps: 100,

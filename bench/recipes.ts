@@ -39,6 +39,7 @@ const smollm2: Recipe = {
   train: (task) => ({
     ...PRESETS.default,
     lr: 0.05,
+    lrDecay: 1,
     l1Warmup: 0.3,
     steps: 160,
     validateEvery: 40,

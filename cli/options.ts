@@ -92,6 +92,7 @@ export const trainFlags = {
   loss: { choices: ['kl', 'logit_diff', 'cross_entropy'], describe: 'Training loss' },
   init: { type: 'string', describe: 'Value of every mask at the start' },
   lr: { type: 'string', describe: 'Learning rate of the soft phase' },
+  'lr-decay': { type: 'string', describe: 'Share of that rate which its last step has (1: it stays)' },
   'weight-decay': { type: 'string', describe: 'Decay of the mask logits' },
   clip: { type: 'string', describe: 'Largest gradient norm' },
   l1: { type: 'string', describe: 'Price λ of one mask in nats, or auto' },

@@ -12,6 +12,8 @@ export const trainSettings = z.strictObject({
   /** Value of every mask at the start. */
   init: z.number().gt(0).lt(1),
   lr: positive,
+  /** Share of that rate which the last soft step has; it falls in equal steps. 1: it stays. */
+  lrDecay: z.number().min(0).max(1),
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]),
   eps: positive,
   weightDecay: z.number().min(0),
@@ -40,7 +42,7 @@ export const trainSettings = z.strictObject({
   /** Steps of the final phase: masks are rounded in the forward pass, the gradient goes through the sigmoid. 0: none. */
   roundingSteps: z.number().int().min(0),
   roundingLr: positive,
-  /** Share of that rate which the last step has; it falls in equal steps. 1: it stays. */
+  /** As `lrDecay`, of the rounding phase. */
   roundingDecay: z.number().min(0).max(1),
   /** λ of the final phase, `auto` as above. */
   roundingL1: price,
@@ -60,6 +62,7 @@ const reference: TrainSettings = {
   rank: null,
   init: 0.99,
   lr: 2e-2,
+  lrDecay: 1,
   betas: [0.9, 0.999],
   eps: 1e-7,
   weightDecay: 0,
@@ -87,14 +90,15 @@ export const PRESETS: Record<Preset, TrainSettings> = {
   reference,
   default: {
     ...reference,
-    lr: 0.2,
+    lr: 0.6,
+    lrDecay: 0.1,
     l1: 'auto',
     l1Warmup: 0,
     batchSize: 32,
     stepsPerBatch: 1,
     freshOptimiser: false,
     epochs: 1000,
-    steps: 80,
+    steps: 120,
     validateEvery: 20,
     stopKl: null,
     stopL1: null,

@@ -271,10 +271,10 @@ class Schedule {
   }
 
   rate({ phase, phaseStep }: TrainState): number {
-    const { lr, roundingLr, roundingDecay } = this.settings;
-    if (phase === 'soft') return lr;
-    const done = phaseStep / Math.max(1, this.length('rounding') - 1);
-    return roundingLr * (1 - (1 - roundingDecay) * done);
+    const { lr, lrDecay, roundingLr, roundingDecay } = this.settings;
+    const [first, decay] = phase === 'soft' ? [lr, lrDecay] : [roundingLr, roundingDecay];
+    const done = phaseStep / Math.max(1, this.length(phase) - 1);
+    return first * (1 - (1 - decay) * done);
   }
 
   price({ phase, phaseStep }: TrainState): number {
