@@ -118,6 +118,7 @@ export const trainFlags = {
   'rounding-lr': { type: 'string', describe: 'Learning rate of the final phase' },
   'rounding-decay': { type: 'string', describe: 'Share of that rate which its last step has (1: it stays)' },
   'rounding-l1': { type: 'string', describe: 'λ of the final phase, or auto' },
+  'rounding-l1-warmup': { type: 'string', describe: 'Share of its steps over which that λ rises from 0' },
   'rounding-clamp': { type: 'string', describe: 'Largest mask logit at its start' },
   betas: { type: 'string', describe: "AdamW's two decay rates, e.g. 0.9,0.999" },
   eps: { type: 'string', describe: "AdamW's ε" },

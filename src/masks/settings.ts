@@ -46,6 +46,8 @@ export const trainSettings = z.strictObject({
   roundingDecay: z.number().min(0).max(1),
   /** λ of the final phase, `auto` as above. */
   roundingL1: price,
+  /** As `l1Warmup`, of the rounding phase: it repairs before it prunes. */
+  roundingL1Warmup: z.number().min(0).max(1),
   /** Mask logits are first limited to ± this, so that settled masks can still change their mind. */
   roundingClamp: positive,
 });
@@ -82,6 +84,7 @@ const reference: TrainSettings = {
   roundingLr: 0.1,
   roundingDecay: 1,
   roundingL1: 'auto',
+  roundingL1Warmup: 0,
   roundingClamp: 3,
 };
 

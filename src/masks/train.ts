@@ -278,8 +278,9 @@ class Schedule {
   }
 
   price({ phase, phaseStep }: TrainState): number {
+    const { l1Warmup, roundingL1Warmup } = this.settings;
     const full = this.finalPrice(phase);
-    const rise = phase === 'soft' ? this.settings.l1Warmup * this.length('soft') : 0;
+    const rise = (phase === 'soft' ? l1Warmup : roundingL1Warmup) * this.length(phase);
     return rise > 0 ? full * Math.min(1, phaseStep / rise) : full;
   }
 

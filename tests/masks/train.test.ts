@@ -115,6 +115,17 @@ it('raises λ linearly over the warm-up', async () => {
   expect(prices[119]).toBeCloseTo(0.2, 12);
 });
 
+it('raises it anew in the rounding phase, over its own warm-up', async () => {
+  const { history } = await record({ roundingL1: 0.4, roundingL1Warmup: 0.5 });
+  const prices = history
+    .filter(({ validation, phase }) => !validation && phase === 'rounding')
+    .map(({ l1_weight }) => l1_weight);
+  expect(prices).toHaveLength(40);
+  for (const [step, share] of [0, 0.25, 0.5, 0.75, 1].entries())
+    expect(prices[5 * step]).toBeCloseTo(0.4 * share, 12);
+  expect(prices[39]).toBeCloseTo(0.4, 12);
+});
+
 it('without a rounding phase returns the best soft masks', async () => {
   const { result, states } = await record({ roundingSteps: 0 });
   expect(result!.masks).toEqual(result!.soft);
@@ -139,9 +150,12 @@ it('leaves frozen masks at 0 through both phases', async () => {
   expect(Array.from(masks.subarray(0, 3))).toEqual([1, 0, 1]);
 });
 
-it('lets the rate of the rounding phase fall to the share that is asked for', async () => {
-  const { states } = await record({ roundingLr: 0.1, roundingDecay: 0, roundingSteps: 11, validateEvery: 1 });
-  const logits = states.filter(({ phase }) => phase === 'rounding').map((state) => state.logits[0]!);
+it.each([
+  ['soft', { lr: 0.1, lrDecay: 0, steps: 11 }],
+  ['rounding', { roundingLr: 0.1, roundingDecay: 0, roundingSteps: 11 }],
+] as const)('lets the rate of the %s phase fall to the share that is asked for', async (wanted, changes) => {
+  const { states } = await record({ ...changes, validateEvery: 1 });
+  const logits = states.filter(({ phase }) => phase === wanted).map((state) => state.logits[0]!);
   const moves = logits.slice(1, 12).map((logit, i) => Math.abs(logit - logits[i]!));
   expect(moves[0]).toBeGreaterThan(0.05);
   expect(moves.at(-1)).toBe(0);
