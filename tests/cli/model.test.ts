@@ -6,10 +6,10 @@ import type { Metrics } from '../../src/evaluate/evaluate.js';
 import { writeMasks } from '../../src/formats/masks-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { listComponents } from '../../src/models/components.js';
-import { openModel } from '../../src/models/open-model.js';
 import type { ModelDescription } from '../../src/run/describe-model.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
+import { openForTest } from '../support/open-model.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 const MODEL = 'data/llama-tinystories-656k';
@@ -60,7 +60,7 @@ describeWithShared(MODEL, 'a Llama on the command line', () => {
   });
 
   it('keeps all it does with every plane, and refuses masks of another split', async () => {
-    const { architecture } = await openModel(model);
+    const { architecture } = await openForTest(model);
     const components = listComponents(architecture, ['qk'], { by: 'plane', offsets: 64 });
     const masks = join(folder, 'planes.safetensors');
     const values = new Map(components.map(({ name, rank }) => [name, new Float32Array(rank).fill(1)]));

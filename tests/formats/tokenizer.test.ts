@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
+import { HAS_SMOLLM2, NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { wordLevelFolder } from './word-level-folder.js';
 
 const folder = temporaryFolder();
 const GPT2 = '../shared/data/gpt2-small-partial';
 const TINY_STORIES = '../shared/data/llama-tinystories-656k';
-const SMOLLM2 = process.env.ORTHOSCOPE_SMOLLM2 ?? '';
 const SMOLLM2_GOLDEN = '../shared/golden/smollm2-135m/logits.json';
 
 const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
@@ -197,8 +197,8 @@ describe.skipIf(!existsSync(TINY_STORIES))(
   },
 );
 
-describe.skipIf(!existsSync(SMOLLM2) || !existsSync(SMOLLM2_GOLDEN))(
-  "SmolLM2's tokenizer (skipped unless ORTHOSCOPE_SMOLLM2 names its folder)",
+describe.skipIf(!HAS_SMOLLM2 || !existsSync(SMOLLM2_GOLDEN))(
+  `SmolLM2's tokenizer${HAS_SMOLLM2 ? '' : ` (skipped: ${NO_SMOLLM2})`}`,
   () => {
     it('gives the golden ids', async () => {
       const tokenizer = await openTokenizer(SMOLLM2);

@@ -1,8 +1,6 @@
 /** SmolLM2-135M, a real model in float16, against PyTorch (../shared/golden/smollm2-135m), on every engine. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cacheFolder } from '../../src/formats/cache-folder.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import type { MaskedModel } from '../../src/masks/masked-model.js';
 import { describeOnEngines } from '../support/engines.js';
@@ -10,15 +8,13 @@ import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { HAS_SMOLLM2, NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
 
 const GOLDEN = 'golden/smollm2-135m/logits.json';
-/** Where `.ci/run` puts the folder that ../shared/tools/get-smollm2.py makes. */
-const MODEL = join(cacheFolder(), 'models', 'smollm2-135m');
 
 describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
-  if (!existsSync(join(MODEL, 'tokenizer_config.json'))) {
-    describe.skip(`[skipped: no ${MODEL}; ../shared/tools/get-smollm2.py makes it]`, () =>
-      it('runs', () => {}));
+  if (!HAS_SMOLLM2) {
+    describe.skip(`[skipped: ${NO_SMOLLM2}]`, () => it('runs', () => {}));
     return;
   }
   const golden = JSON.parse(readFileSync(sharedFile(GOLDEN), 'utf8')) as {
@@ -33,13 +29,13 @@ describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      model = await loadPlain(engine(), await openForTest(MODEL));
+      model = await loadPlain(engine(), await openForTest(SMOLLM2));
     });
     afterAll(() => model?.dispose());
 
     for (const { prompt, ids, top10_ids, top10_logprobs, mean_logprob_of_prompt } of golden)
       it(JSON.stringify(prompt), async () => {
-        const tokenizer = await openTokenizer(MODEL);
+        const tokenizer = await openTokenizer(SMOLLM2);
         expect(tokenizer.encode(prompt)).toEqual(ids);
         const prefixes = ids.map((_, end) => ids.slice(0, end + 1));
         const after: number[][] = [];

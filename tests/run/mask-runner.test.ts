@@ -15,13 +15,13 @@ import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
 import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import { trainMasks } from '../../src/masks/train.js';
-import { openModel } from '../../src/models/open-model.js';
 import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openThreadedRunner, sharesByLength } from '../../src/run/threaded-runner.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const WORKERS = 2;
@@ -48,7 +48,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
   beforeAll(async () => {
     const path = join(folder, positions);
     await writeRandomGpt2(path);
-    const model = await openModel(path);
+    const model = await openForTest(path);
     const { architecture, form, qkSplit } = model;
     const store = new DecompositionStore(join(folder, 'store'));
     const decomposition = await decompose(model, { store, workers: 1 });
@@ -126,10 +126,9 @@ describe('training', () => {
   beforeAll(async () => {
     const path = join(folder, 'trained');
     await writeRandomGpt2(path);
-    model = await openModel(path);
+    model = await openForTest(path);
     decomposition = await decompose(model, { store, workers: 1 });
   });
-  afterAll(() => model.close());
 
   async function learn(runner: MaskRunner) {
     const prepared = await runner.prepare(pairs, { replacement: 'interchange', seed: 1 });
@@ -202,7 +201,7 @@ describe('training', () => {
 it('refuses a decomposition that is gone', async () => {
   const path = join(folder, 'gone');
   await writeRandomGpt2(path);
-  const model = await openModel(path);
+  const model = await openForTest(path);
   const layout = new MaskLayout(model.architecture);
   const opening = openThreadedRunner({
     model: {

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import { openModel } from '../../src/models/open-model.js';
 import { packageFile } from '../../src/package-file.js';
 import { NEAR_ZERO, QUANTILE_ERROR } from '../../src/score/summary.js';
 import { type DirectionRow, type ExampleRow, writeTables } from '../../src/score/tables.js';
 import { generateTask } from '../../src/tasks/tasks.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import { openScoring, passage, type Read, readAll, SIZES } from '../support/scoring.js';
 
 const folder = temporaryFolder();
@@ -28,7 +28,7 @@ describeOnEngines('statistics of the embedded model', (engine) => {
         seed: 1,
         counts: { train: pairs, validation: 1, test: 1 },
       });
-      const scoring = await openScoring(engine(), await openModel(path), { positions });
+      const scoring = await openScoring(engine(), await openForTest(path), { positions });
       const passages = (side: 'clean' | 'corrupted') =>
         splits.train.map((pair, i) => passage(i + 1, tokenizer.encode(pair[side] as string), positions));
       const clean = await readAll(scoring, 'clean', passages('clean'));

@@ -1,10 +1,10 @@
 /** What is read from the forward pass against the definitions, in float64 and plain loops. */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openModel } from '../../src/models/open-model.js';
 import { Random } from '../../src/random.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
+import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { referenceCoefficients } from '../support/reference-coefficients.js';
@@ -34,7 +34,7 @@ describeOnEngines('coefficients', (engine) => {
       const path = join(folder, `${engine().name}-${family}-${positions}`);
       if (family === 'gpt2') await writeRandomGpt2(path, { vocabulary: VOCABULARY });
       else await writeRandomFamily(path, { ...SMALL_FAMILY, family: family as RotaryFamily });
-      const model = await openModel(path);
+      const model = await openForTest(path);
       const scoring = await openScoring(engine(), model, { positions });
       const random = new Random(3);
       const prompts = [5, 1, 12, 7, 3].map((length) =>

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
+import { NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
 
 export const SHARED = new URL('../../../shared/', import.meta.url).pathname;
 const GPT2 = join(SHARED, 'data/gpt2-small-partial');
 const TINY_STORIES = join(SHARED, 'data/llama-tinystories-656k');
-const SMOLLM2 = process.env.ORTHOSCOPE_SMOLLM2 ?? '';
 
 export const openGpt2 = () => openTokenizer(GPT2);
 
@@ -21,7 +21,7 @@ interface Case {
 
 /** `present` is false where the files are not on this machine: the test then says so and is skipped. */
 export const gpt2Case = realCase('GPT-2', GPT2, 'no ../shared/data/gpt2-small-partial');
-const smolLm2Case = realCase('SmolLM2', SMOLLM2, 'ORTHOSCOPE_SMOLLM2 names no folder');
+const smolLm2Case = realCase('SmolLM2', SMOLLM2, NO_SMOLLM2);
 export const tinyStoriesCase = realCase(
   'TinyStories',
   TINY_STORIES,
