@@ -5,19 +5,15 @@
  * does the same in memory is timed on the same model and prompts. Answers are checked before anything is timed.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decompose } from '../src/decompose/decompose.js';
-import { DecompositionStore } from '../src/decompose/store.js';
 import { openEngine } from '../src/engine/engine.js';
 import { instantiateKernels, loadKernels } from '../src/kernels/kernels.js';
 import { DirectionReader, type LayerRows, type ReadingBasis } from '../src/kernels/reader.js';
 import { NO_EXAMPLES, stateBytes, unitOf } from '../src/kernels/statistics-state.js';
 import { listComponents } from '../src/models/components.js';
-import { openModel } from '../src/models/open-model.js';
 import { Random } from '../src/random.js';
 import { readBases } from '../src/score/bases.js';
 import { chooseDirections } from '../src/score/directions.js';
@@ -26,7 +22,7 @@ import { Lanes } from '../src/score/lanes.js';
 import type { Passage, ScoredPositions } from '../src/score/passages.js';
 import { Scorer } from '../src/score/scorer.js';
 import { momentsOf } from '../src/score/summary.js';
-import { writeRandomGpt2Small } from './random-gpt2-small.js';
+import { gpt2SmallIn } from './gpt2-folder.js';
 
 const SEED = 1;
 const SIZES = { examples: 5, context: 16 };
@@ -50,13 +46,11 @@ interface Peer {
   all: { tokens_per_second: number; mean: number[] };
 }
 
-const folder = join(tmpdir(), `orthoscope-bench-gpt2-small-${SEED}`);
-if (!existsSync(join(folder, 'config.json'))) await writeRandomGpt2Small(folder, SEED);
+const folder = join(tmpdir(), 'orthoscope-bench-gpt2-small');
+const { model, decomposition } = await gpt2SmallIn(folder);
 
 const projection = await measureProjection();
-const model = await openModel(folder);
 const components = listComponents(model.architecture);
-const decomposition = await decompose(model, { store: new DecompositionStore(join(folder, 'store'), 'f32') });
 const { bases, directions } = await readBases(model, decomposition, chooseDirections('all', components));
 const scaling = await measureScaling();
 const engine = await openEngine();
@@ -233,7 +227,7 @@ async function measurePeer(): Promise<Peer | null> {
   const file = join(folder, 'prompts.json');
   await writeFile(file, JSON.stringify(prompts.map((ids) => [...ids])));
   const found = JSON.parse(
-    execFileSync(python, [script, folder, file], { encoding: 'utf8', maxBuffer: 2 ** 28 }),
+    execFileSync(python, [script, join(folder, 'model'), file], { encoding: 'utf8', maxBuffer: 2 ** 28 }),
   ) as Peer;
   // Singular vectors have free signs, and sums over a component's directions do not have them.
   check(found.last.mean, lastMeans);
