@@ -8,9 +8,9 @@
  * Checks the recipe's bounds and says which hold; the table has the binarised circuit and, behind a stroke, the soft
  * masks. `--save` writes all figures with their settings, after every run.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
@@ -62,6 +62,7 @@ interface Row {
   holds: boolean;
 }
 
+if (options.save) mkdirSync(dirname(options.save), { recursive: true });
 const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
 const rows: Row[] = [];
 try {
@@ -77,7 +78,9 @@ try {
 
 function results() {
   const { seeds, engine, recipe: name, 'qk-split': split } = options;
-  const settings = Object.fromEntries(rows.map(({ task }) => [task, recipe!.train(task)]));
+  const settings = Object.fromEntries(
+    rows.map(({ task }) => [task, { ...recipe!.train(task), templates: recipe!.templates?.(task) ?? 'all' }]),
+  );
   return { machine, engine, recipe: name, qk_split: split, seeds: Number(seeds), settings, rows };
 }
 
@@ -100,7 +103,7 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
       replacement: 'interchange',
       seed,
     },
-    data: { task, aligned: false, seed, counts: recipe!.counts },
+    data: { task, aligned: false, seed, counts: recipe!.counts, templates: recipe!.templates?.(task) },
     train: recipe!.train(task),
     evaluate: recipe!.evaluate,
     out: join(scratch, `${task}-${seed}`),

@@ -3,7 +3,7 @@
  * [--tasks ioi,greater-than,gendered-pronoun] [--engine wasm] [--model FOLDER] [--settings JSON] [--json]`, after
  * `npm run build`.
  *
- * The preset `reference` runs all its steps on every task and seed, with λ shared out as the default preset does it
+ * The preset `reference` runs all its steps on every task and seed, with the λ of the default preset
  * and without stopping early. Its last validation objective, KL + λ Σm of the soft masks, is the mark; counted is
  * when the soft phase of the preset `default` (with --settings put over it) is first validated below it. After some
  * six hundred steps as many tensors must be there as before.

@@ -19,7 +19,7 @@ export const trainSettings = z.strictObject({
   weightDecay: z.number().min(0),
   /** Largest norm of the gradient by the mask logits. */
   clip: positive,
-  /** λ, the price of one whole mask, in nats; `auto` is shared out over all directions. */
+  /** λ, the price of one whole mask, in nats; `auto` follows from the number of directions. */
   l1: price,
   /** Share of the soft steps over which λ rises linearly from 0; 0 is constant, 1 anneals to the end. */
   l1Warmup: z.number().min(0).max(1),
@@ -54,8 +54,8 @@ export const trainSettings = z.strictObject({
 
 export type TrainSettings = z.infer<typeof trainSettings>;
 
-/** What all directions together cost, in nats, where λ is `auto`: λ = AUTO_PRICE / directions (bench/RESULTS.md). */
-const AUTO_PRICE = 0.8;
+/** λ is AUTO_PRICE / √directions where it is `auto`, in nats (docs/maths.md, "Training"). */
+const AUTO_PRICE = 0.03;
 
 export type Preset = 'default' | 'reference';
 
@@ -112,5 +112,5 @@ export const PRESETS: Record<Preset, TrainSettings> = {
 
 /** λ as a number, for a model with so many directions. */
 export function priceOf(l1: number | 'auto', directions: number): number {
-  return l1 === 'auto' ? AUTO_PRICE / directions : l1;
+  return l1 === 'auto' ? AUTO_PRICE / Math.sqrt(directions) : l1;
 }
