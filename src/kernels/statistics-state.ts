@@ -84,7 +84,7 @@ export function clearStates(bytes: Uint8Array, sizes: ExampleSizes): void {
 
 /**
  * The unit of a direction's sums: a power of two some 256 times its singular value. Values are rounded to multiples
- * of unit · 2⁻⁴⁴, which is 2⁻³⁶ of σ or less; what is summed then is summed exactly, as long as Σ |value| stays below
+ * of unit · 2⁻⁴⁴, which errs by 2⁻³⁶ of σ at most; what is summed then is summed exactly, as long as Σ |value| stays below
  * 2³¹ units, Σ value² below 2³¹ units², and no value exceeds 2²⁹ units.
  * @param sigma the direction's singular value
  */

@@ -193,7 +193,11 @@ async function validate(
   } else state.waited++;
   if (settings.patience !== null && state.waited >= settings.patience) return true;
   const { stopKl, stopL1 } = settings;
-  return state.phase === 'soft' && stopKl !== null && stopL1 !== null && kl < stopKl && l1 < stopL1;
+  if (state.phase !== 'soft' || stopKl === null || stopL1 === null || kl >= stopKl || l1 >= stopL1)
+    return false;
+  // What met both is what the rule asked for, whatever was better in their sum before.
+  state.best = masks;
+  return true;
 }
 
 function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule): void {

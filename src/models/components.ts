@@ -75,7 +75,8 @@ function componentShape(
   switch (kind) {
     case 'qk': {
       const rows = d + Number(biases.q);
-      if (rotary && split.by === 'plane') return { rows, cols: h, rank: h / 2, fullWidth: rows };
+      // A plane is of rank two: half as many fill the width.
+      if (rotary && split.by === 'plane') return { rows, cols: h, rank: h / 2, fullWidth: rows / 2 };
       // Rotary heads are split in head space (docs/maths.md, "Rotary positions"); others on the key's stream.
       const cols = rotary && split.by === 'rotary' ? h : d + Number(biases.k);
       return { rows, cols, rank: Math.min(h, rows, cols), fullWidth: rows };

@@ -18,8 +18,26 @@ export function jaccard({ a, b, shared }: Pick<Overlap, 'a' | 'b' | 'shared'>): 
   return union === 0 ? 1 : shared / union;
 }
 
-/** The Jaccard index at the expected overlap. */
-export function chanceJaccard({ a, b, expected }: Overlap): number {
+/** The mean Jaccard index of two independent sets of these sizes, their overlap distributed hypergeometrically. */
+export function chanceJaccard({ n, a, b }: Pick<Overlap, 'n' | 'a' | 'b'>): number {
+  const [least, most] = [Math.max(0, a + b - n), Math.min(a, b)];
+  const mode = Math.min(most, Math.max(least, Math.floor(((a + 1) * (b + 1)) / (n + 2))));
+  let [weights, sum] = [0, 0];
+  const add = (shared: number, weight: number) => {
+    weights += weight;
+    sum += weight * jaccard({ a, b, shared });
+    return weight;
+  };
+  // P(k + 1)/P(k); outwards from the most likely overlap, so that nothing overflows.
+  const ratio = (k: number) => ((a - k) * (b - k)) / ((k + 1) * (n - a - b + k + 1));
+  add(mode, 1);
+  for (let k = mode, weight = 1; k < most && weight > 1e-18; k++) weight = add(k + 1, weight * ratio(k));
+  for (let k = mode, weight = 1; k > least && weight > 1e-18; k--) weight = add(k - 1, weight / ratio(k - 1));
+  return sum / weights;
+}
+
+/** The Jaccard index at the expected overlap: for sums over components, where the mean has no simple form. */
+export function jaccardAtExpected({ a, b, expected }: Overlap): number {
   return jaccard({ a, b, shared: expected });
 }
 

@@ -44,6 +44,8 @@ export interface ResultRow {
   model: string;
   model_hash: string;
   seed: number;
+  /** Of the test split's prompts. */
+  test_hash: string;
   /** All other settings, in snake case; lists as text with commas. */
   settings: Record<string, Cell>;
   figures: Record<Figure, number | null>;
@@ -79,6 +81,7 @@ async function readRow(id: string, path: string): Promise<ResultRow> {
     model: manifest.model.id,
     model_hash: manifest.model.hash,
     seed: manifest.seeds.run!,
+    test_hash: manifest.data.test!.hash,
     settings: flatSettings(manifest),
     figures: {
       kl,

@@ -2,16 +2,16 @@
 import { mean, quantile, standardDeviation } from '../evaluate/statistics.js';
 import { Random } from '../random.js';
 import { type Circuit, readCircuit } from './circuit.js';
-import { chanceJaccard, jaccard, overlaps, rankCorrelation, total } from './overlap.js';
+import { chanceJaccard, jaccard, jaccardAtExpected, overlaps, rankCorrelation, total } from './overlap.js';
 import type { Cell, ResultRow } from './results.js';
 import { bySetting, type SummaryOptions } from './summary.js';
 
 export interface Agreement {
   /** Mean over pairs of runs. */
   jaccard: number;
-  /** At the overlap that chance gives, both circuits' sizes kept. */
+  /** Its mean for two independent circuits of these sizes. */
   chance: number;
-  /** Mean rank correlation of the masks before rounding, over directions active in either run; null if it is not defined. */
+  /** Mean rank correlation of the masks before rounding, over all directions: by chance 0; null if it is not defined. */
   rank_correlation: number | null;
 }
 
@@ -30,9 +30,9 @@ export interface Stability extends Agreement {
   seeds: number[];
   /** Over pairs. */
   jaccard_sd: number | null;
-  /** Bootstrap over runs. */
-  jaccard_interval: [number, number];
-  /** Chance with the size of each component kept: what is above it is agreement within components. */
+  /** Bootstrap over runs; null for fewer than three, of which it can draw only one pair. With three or four it is too narrow. */
+  jaccard_interval: [number, number] | null;
+  /** The index at the expected overlap with the size of each component kept: what is above it is agreement within components. */
   chance_by_component: number;
   /** Directions active in every run, in half of them at least, and in any. */
   always: number;
@@ -69,7 +69,8 @@ export function agreement(
   const jaccards = pairs.map(({ parts }) => jaccard(total(parts.values(), false)));
   const meanOf = (values: readonly (number | null)[]) => mean(values.map((value) => value ?? Number.NaN));
   const components = [...circuits[0]!.active.keys()].flatMap((component): ComponentStability[] => {
-    const own = pairs.map(({ parts }) => parts.get(component)!);
+    // Two circuits that both leave it out say nothing of how they agree on it.
+    const own = pairs.map(({ parts }) => parts.get(component)!).filter(({ a, b }) => a + b > 0);
     const frequency = frequencies(circuits, component);
     if (frequency.every((share) => share === 0)) return [];
     return [
@@ -93,7 +94,7 @@ export function agreement(
     jaccard_sd: standardDeviation(jaccards),
     jaccard_interval: overRuns(circuits.length, pairs, jaccards, options),
     chance: meanOf(pairs.map(({ parts }) => chanceJaccard(total(parts.values(), false))))!,
-    chance_by_component: meanOf(pairs.map(({ parts }) => chanceJaccard(total(parts.values(), true))))!,
+    chance_by_component: meanOf(pairs.map(({ parts }) => jaccardAtExpected(total(parts.values(), true))))!,
     rank_correlation: meanOf(pairs.map(({ first, second }) => softCorrelation(first, second, names))),
     always: shares.filter((share) => share === 1).length,
     mostly: shares.filter((share) => share >= 0.5).length,
@@ -111,16 +112,9 @@ function frequencies(circuits: readonly Circuit[], component: string): number[] 
   );
 }
 
-/** Over directions that are active in either circuit: where both leave out, there is nothing to rank. */
 function softCorrelation(first: Circuit, second: Circuit, names: readonly string[]): number | null {
-  const [a, b]: [number[], number[]] = [[], []];
-  for (const name of names)
-    for (const [k, one] of first.active.get(name)!.entries()) {
-      if (one === 0 && second.active.get(name)![k] === 0) continue;
-      a.push(first.soft.get(name)![k]!);
-      b.push(second.soft.get(name)![k]!);
-    }
-  return a.length < 2 ? null : rankCorrelation(a, b);
+  const masks = ({ soft }: Circuit) => names.flatMap((name) => Array.from(soft.get(name)!));
+  return rankCorrelation(masks(first), masks(second));
 }
 
 /** Runs are drawn anew; a run drawn twice is not compared with itself. */
@@ -129,7 +123,8 @@ function overRuns(
   pairs: readonly { i: number; j: number }[],
   jaccards: readonly number[],
   { level, resamples }: SummaryOptions,
-): [number, number] {
+): [number, number] | null {
+  if (runs < 3) return null;
   const random = new Random(0).fork('stability bootstrap');
   const means: number[] = [];
   while (means.length < resamples) {

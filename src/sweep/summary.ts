@@ -82,21 +82,25 @@ function sortKey({ model, settings }: SettingSummary): string {
 
 /**
  * Bootstrap of means over two levels: runs are drawn anew, and within each its prompts (Davison and Hinkley 1997, 3.8);
- * figures that no prompt has by itself are resampled over runs alone.
+ * where all runs were tested on the same prompts, these are drawn once for all, or their variance would seem to shrink
+ * with every run. Figures that no prompt has by itself are resampled over runs alone.
  */
 async function intervalsOf(
   group: readonly ResultRow[],
   { level, resamples }: SummaryOptions,
 ): Promise<Partial<Record<Figure, [number, number]>>> {
   const perPrompt = await Promise.all(group.map(promptScores));
+  const shared = new Set(group.map(({ test_hash }) => test_hash)).size === 1;
   const random = new Random(0).fork('sweep bootstrap');
   const means = new Map(FIGURES.map((figure) => [figure, [] as number[]]));
   for (let resample = 0; resample < resamples; resample++) {
     const drawn = group.map(() => random.integer(group.length));
-    const prompts = drawn.map((run) => {
+    const draw = (run: number) => {
       const n = perPrompt[run]?.kl.length ?? 0;
       return Int32Array.from({ length: n }, () => random.integer(n));
-    });
+    };
+    const common = shared ? draw(0) : null;
+    const prompts = drawn.map((run) => common ?? draw(run));
     for (const figure of FIGURES) {
       const values = drawn.map((run, at) => {
         const scores = perPrompt[run]?.[figure as keyof PromptScores];

@@ -83,7 +83,8 @@ export function stabilityTable(entries: readonly Stability[]): string {
     column('seeds', ({ seeds }) => String(seeds.length)),
     column(
       'Jaccard',
-      ({ jaccard, jaccard_interval: [low, high] }) => `${number(jaccard)} [${number(low)}, ${number(high)}]`,
+      ({ jaccard, jaccard_interval: interval }) =>
+        number(jaccard) + (interval ? ` [${number(interval[0])}, ${number(interval[1])}]` : ''),
     ),
     column('chance', ({ chance }) => number(chance)),
     column('by component', ({ chance_by_component }) => number(chance_by_component)),

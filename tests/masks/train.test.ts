@@ -137,6 +137,16 @@ it('stops early when validation no longer improves', async () => {
   expect(history.filter(({ phase, validation }) => phase === 'soft' && !validation).length).toBe(30);
 });
 
+it('ends with the masks that met the stop rule, whatever was better in the sum before', async () => {
+  let validations = 0;
+  const rising: MaskObjective = { ...objective, validate: async () => 5 * validations++ };
+  const changes = { lr: 0.3, roundingSteps: 0, stopKl: 1000, stopL1: 6, validateEvery: 1 };
+  const { masks, steps } = await trainMasks(rising, { ...settings, ...changes }, 0);
+  expect(validations).toBeGreaterThan(2);
+  expect(steps).toBeLessThan(settings.steps!);
+  expect(masks.reduce((sum, mask) => sum + mask, 0)).toBeLessThan(6);
+});
+
 it('starts every mask at the same value', () => {
   const { logits } = initialState(3, 0.99);
   for (const logit of logits) expect(1 / (1 + Math.exp(-logit))).toBeCloseTo(0.99, 6);

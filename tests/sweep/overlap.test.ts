@@ -203,9 +203,32 @@ describe('agreement over seeds', () => {
     expect(found.components[0]).toMatchObject({ component: 'a', directions: 4 });
     expect(found.components[0]!.active).toBeCloseTo(2, 12);
     expect(found.components[0]!.frequency).toEqual([1, 1 / 3, 1 / 3, 1 / 3]);
-    // 2·2/6 shared by chance over all six directions, 2·2/4 within the component.
-    expect(found.chance).toBeCloseTo(2 / 3 / (4 - 2 / 3), 12);
+    // Two of six: 0, 1 or 2 shared in 6, 8 and 1 of 15 cases; 2·2/4 in the mean within the component.
+    expect(found.chance).toBeCloseTo((8 / 3 + 1) / 15, 12);
     expect(found.chance_by_component).toBeCloseTo(1 / 3, 12);
+  });
+
+  it('has no interval for two runs, and no say of a component that both leave out', () => {
+    const circuits = ['1100', '0000', '0000'].map((a) => circuit({ a, b: '10' }));
+    expect(agreement(circuits.slice(0, 2), options).jaccard_interval).toBeNull();
+    const { components } = agreement(circuits, options);
+    expect(components.map(({ component, jaccard: index }) => [component, index])).toEqual([
+      ['a', 0],
+      ['b', 1],
+    ]);
+  });
+
+  it('has rank correlation 0 between independent masks', () => {
+    const random = new Random(4);
+    const draw = (): Circuit => {
+      const soft = Float32Array.from({ length: 4000 }, () => random.uniform() ** 20);
+      return {
+        active: new Map([['a', Uint8Array.from(soft, (mask) => Number(mask > 0.5))]]),
+        soft: new Map([['a', soft]]),
+        clusters: new Map(),
+      };
+    };
+    expect(Math.abs(agreement([draw(), draw()], options).rank_correlation!)).toBeLessThan(0.05);
   });
 
   it('has an interval around the mean where seeds differ', () => {
@@ -213,10 +236,8 @@ describe('agreement over seeds', () => {
     const circuits = Array.from({ length: 6 }, () =>
       circuit({ a: Array.from({ length: 40 }, () => Number(random.uniform() < 0.5)).join('') }),
     );
-    const {
-      jaccard: index,
-      jaccard_interval: [low, high],
-    } = agreement(circuits, options);
+    const { jaccard: index, jaccard_interval } = agreement(circuits, options);
+    const [low, high] = jaccard_interval!;
     expect(low).toBeLessThan(index);
     expect(high).toBeGreaterThan(index);
   });

@@ -27,6 +27,7 @@ function row(seed: number, l1: number, kl: number, active: number, prompts: numb
     model: 'a',
     model_hash: '0',
     seed,
+    test_hash: path,
     settings: { task: 'ioi', l1 },
     figures: { ...figures, kl, active },
     n: prompts.length,
@@ -34,6 +35,18 @@ function row(seed: number, l1: number, kl: number, active: number, prompts: numb
     seconds: 1,
   };
 }
+
+it('does not take prompts that all runs share for new ones', async () => {
+  const prompts = Array.from({ length: 50 }, (_, i) => i % 2);
+  const runs = Array.from({ length: 10 }, (_, seed) => row(seed, 0.1, 0.5, 10, prompts));
+  const width = async (rows: ResultRow[]) => {
+    const [low, high] = (await summarise(rows))[0]!.figures.kl.interval!;
+    return high - low;
+  };
+  const [own, shared] = [await width(runs), await width(runs.map((run) => ({ ...run, test_hash: 'same' })))];
+  expect(shared / own).toBeGreaterThan(2.5);
+  expect(shared / own).toBeLessThan(4);
+});
 
 it('gathers runs that differ in nothing but the seed', async () => {
   const rows = [row(1, 0.1, 2, 10), row(0, 0.2, 7, 5), row(0, 0.1, 4, 12)];
