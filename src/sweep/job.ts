@@ -65,6 +65,12 @@ export interface Place {
   cores: number;
 }
 
+/** Runs with the same key are expected to need the same memory. */
+export function sizeKey({ model, settings }: RunJob): string {
+  const { engine, positions, components, train } = settings;
+  return JSON.stringify([model.hash, engine, positions, components, train.batchSize]);
+}
+
 /** A job's place in its sweep folder or worker's root, relative to it. */
 export const runPath = (id: string): string => join('runs', id);
 export const dataPath = ({ hash, name }: DataFile): string => join('data', `${hash.slice(0, 16)}-${name}`);

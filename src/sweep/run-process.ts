@@ -1,6 +1,7 @@
 /**
- * The process in which one run is done: TensorFlow keeps one backend a process, its memory can be measured as a whole,
- * and if it dies nothing else does. It takes one task over its channel, reports, and ends.
+ * The process in which runs are done, one after the other: TensorFlow keeps one backend a process, its memory can be
+ * measured as a whole, and if it dies nothing else does. It takes a task over its channel, reports, and waits for the
+ * next; after a failure it ends, so that nothing half-done is left in it.
  */
 import { resourceUsage } from 'node:process';
 import { InputError, InterruptedError } from '../errors.js';
@@ -21,15 +22,23 @@ export type ProcessReport =
 /** Milliseconds between two reports of one stage. */
 const REPORT_INTERVAL = 250;
 
-const abort = new AbortController();
-process.on('SIGTERM', () => abort.abort());
+/** Of the task underway. */
+let current: AbortController | null = null;
+
+const stop = () => {
+  if (current) current.abort();
+  else process.exit(0);
+};
+process.on('SIGTERM', stop);
 // Ctrl-C reaches the whole group of processes; the parent decides what it means.
 process.on('SIGINT', () => {});
 // Without a parent nobody takes the result: save and stop.
-process.on('disconnect', () => abort.abort());
+process.on('disconnect', stop);
 
-process.once('message', async (task: ProcessTask) => {
-  const outcome = await perform(task).then(
+process.on('message', async (task: ProcessTask) => {
+  const own = new AbortController();
+  current = own;
+  const outcome = await perform(task, own.signal).then(
     (): ProcessReport => ({ type: 'done', peakBytes: peakBytes() }),
     (error: Error): ProcessReport => ({
       type: 'failed',
@@ -39,11 +48,15 @@ process.once('message', async (task: ProcessTask) => {
       peakBytes: peakBytes(),
     }),
   );
-  report(outcome, () => process.exit(0));
+  report(outcome, () => {
+    if (outcome.type === 'failed' || own.signal.aborted) process.exit(0);
+    // The next task may be there already.
+    if (current === own) current = null;
+  });
 });
 
-async function perform({ job, place }: ProcessTask): Promise<void> {
-  await run(runOptions(job, place), { onProgress: progress(), signal: abort.signal });
+async function perform({ job, place }: ProcessTask, signal: AbortSignal): Promise<void> {
+  await run(runOptions(job, place), { onProgress: progress(), signal });
 }
 
 function progress(): (event: ProgressEvent) => void {

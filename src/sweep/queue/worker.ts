@@ -10,7 +10,7 @@ import type { LongCall } from '../../progress.js';
 import { decomposeOnce } from '../decompose-once.js';
 import { inspectModel, type KnownModel } from '../expand.js';
 import { dataPath, type RunJob } from '../job.js';
-import { inProcess } from '../process.js';
+import { Processes } from '../processes.js';
 import type { DataFile } from '../settings.js';
 import { Footprints, type Machine, share } from '../shares.js';
 import { SweepFolder } from '../sweep-folder.js';
@@ -109,6 +109,7 @@ export async function work(
     return { done: hand.done };
   } finally {
     await Promise.all(queues.flatMap(({ worker, queue }) => [worker.close(), queue.close()]));
+    await hand.end();
     redis.disconnect();
   }
 }
@@ -139,13 +140,21 @@ class Hand {
   done = 0;
   /** By model, form and kinds: later runs wait for the first one's decomposition. */
   readonly #decompositions = new Map<string, Promise<void>>();
+  readonly #processes: Processes;
 
   constructor(
     private readonly settings: WorkerSettings,
     private readonly folder: SweepFolder,
     private readonly redis: Redis,
     private readonly onNote: (line: string) => void,
-  ) {}
+  ) {
+    this.#processes = new Processes(folder.root);
+  }
+
+  /** Once nothing is underway. */
+  end(): Promise<void> {
+    return this.#processes.end();
+  }
 
   /** The queue's processor: what it throws is the run's failure, what it returns is told to the coordinator. */
   async perform(queued: Job, model: HeldModel, cores: number, cancelled?: AbortSignal): Promise<RunResult> {
@@ -187,17 +196,15 @@ class Hand {
     if ((await this.folder.status(job.id)) === 'complete') return;
     const { store, machine } = this.settings;
     await this.decomposed(job, path, machine.cores);
-    const outcome = await inProcess(
-      { job, place: { model: this.folder.seenFrom(path), store, cores } },
-      {
-        root: this.folder.root,
-        signal,
-        onProgress: ({ stage, done, total, note }) => report(stage, done, total, note),
-      },
-    ).catch((error: Error) => {
-      // Not InterruptedError: to the queue it is a failed attempt like any other.
-      throw error instanceof InterruptedError ? new Error('its worker lost the lease') : error;
-    });
+    const outcome = await this.#processes
+      .perform(
+        { job, place: { model: this.folder.seenFrom(path), store, cores } },
+        { signal, onProgress: ({ stage, done, total, note }) => report(stage, done, total, note) },
+      )
+      .catch((error: Error) => {
+        // Not InterruptedError: to the queue it is a failed attempt like any other.
+        throw error instanceof InterruptedError ? new Error('its worker lost the lease') : error;
+      });
     if (outcome.ok) return;
     throw outcome.final ? new InputError(outcome.error) : new Error(outcome.error);
   }
