@@ -160,7 +160,7 @@ class OneProcess {
 
   /** Ends it, whatever it does. */
   async end(): Promise<void> {
-    if (this.#child.connected) this.#child.disconnect();
+    this.#child.kill('SIGTERM');
     const grace = setTimeout(() => this.#child.kill('SIGKILL'), GRACE * 1000);
     await this.ended;
     clearTimeout(grace);
