@@ -7,10 +7,12 @@ import { resourceUsage } from 'node:process';
 import { InputError, InterruptedError } from '../errors.js';
 import type { ProgressEvent } from '../progress.js';
 import { run } from '../run/commands.js';
-import { type Place, type RunJob, runOptions } from './job.js';
+import { score } from '../run/scoring.js';
+import { type Job, type Place, runOptions, runPath } from './job.js';
+import { scoreRequest } from './score-job.js';
 
 export interface ProcessTask {
-  job: RunJob;
+  job: Job;
   place: Place;
 }
 
@@ -56,7 +58,9 @@ process.on('message', async (task: ProcessTask) => {
 });
 
 async function perform({ job, place }: ProcessTask, signal: AbortSignal): Promise<void> {
-  await run(runOptions(job, place), { onProgress: progress(), signal });
+  const listener = { onProgress: progress(), signal };
+  if (job.kind === 'run') await run(runOptions(job, place), listener);
+  else await score(scoreRequest(job.settings, place, ''), { out: runPath(job.id), resume: true }, listener);
 }
 
 function progress(): (event: ProgressEvent) => void {
