@@ -137,7 +137,7 @@ const all: CommandModule<object, Flags> = {
         url === null
           ? await score(request, { out, resume: flags.resume === true }, context)
           : await overQueue(
-              { request, out, url, shards: whole(flags.shards ?? SHARDS, 'shards', 1) },
+              { request, out, url, shards: whole(flags.shards ?? SHARDS, 'shards', 2) },
               flags,
               context,
             );

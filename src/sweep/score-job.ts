@@ -32,8 +32,9 @@ export const scoreSettings = z.strictObject({
   data: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]{1,100}$/), file: dataFile })).min(1),
   /** Where a run is scored, its masks. */
   masks: dataFile.nullable(),
+  /** Of two at least: the only one would be a whole scoring, whose folder holds no statistics. */
   shard: z
-    .strictObject({ index: z.int().positive(), of: z.int().positive() })
+    .strictObject({ index: z.int().positive(), of: z.int().min(2) })
     .refine(({ index, of }) => index <= of, 'is beyond the last'),
 });
 export type ScoreSettings = z.infer<typeof scoreSettings>;

@@ -105,7 +105,7 @@ describeWithRedis('over a Redis', () => {
 
   it('another worker takes over a shard when one is killed in the middle of it', async () => {
     const doomed = worker('--lease', '2');
-    const outcome = score(model, 'killed', overRedis(1));
+    const outcome = score(model, 'killed', overRedis(2));
     await doomed.says(/score \w{16} begins/);
     const states = join(folder, `worker-${started - 1}`, 'runs');
     const [id] = /\w{16}(?= begins)/.exec(doomed.output)!;
