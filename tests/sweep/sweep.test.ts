@@ -144,7 +144,7 @@ it.skipIf(!existsSync(children))(
   async () => {
     const bad = join(folder, 'bad.jsonl');
     writeFileSync(bad, '{"clean_ids": [1, 2], "corrupted_ids": [1, 999999]}\n'.repeat(9));
-    const blocks = `include:\n  - data: ${bad}\n  - task: ioi\n    matrix: {seed: 0..2}`;
+    const blocks = `include:\n  - task: ioi\n  - data: ${bad}\n  - task: ioi\n    matrix: {seed: 1..2}`;
     const seen = new Set<string>();
     const { outcome } = await start(
       'shared',
