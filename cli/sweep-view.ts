@@ -15,6 +15,8 @@ export class SweepView {
 
   constructor(
     private readonly quiet: boolean,
+    /** What is counted. */
+    private readonly jobs = 'runs',
     private readonly stream: NodeJS.WriteStream = process.stderr,
   ) {}
 
@@ -33,12 +35,14 @@ export class SweepView {
     this.#last = now;
     this.#counted = counted;
     if (!this.stream.isTTY) {
-      this.stream.write(`${headline(state)}\n`);
+      this.stream.write(`${headline(state, this.jobs)}\n`);
       return;
     }
     this.clear();
     const width = this.stream.columns || 80;
-    const lines = [headline(state), ...state.running.map(runLine)].map((line) => line.slice(0, width - 1));
+    const lines = [headline(state, this.jobs), ...state.running.map(runLine)].map((line) =>
+      line.slice(0, width - 1),
+    );
     this.stream.write(`${lines.join('\n')}\n`);
     this.#drawn = lines.length;
   };
@@ -52,8 +56,11 @@ export class SweepView {
   }
 }
 
-export function headline({ total, complete, failed, running, seconds_left }: SweepProgress): string {
-  const parts = [`${complete}/${total} runs complete`, `${running.length} running`];
+export function headline(
+  { total, complete, failed, running, seconds_left }: SweepProgress,
+  jobs = 'runs',
+): string {
+  const parts = [`${complete}/${total} ${jobs} complete`, `${running.length} running`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (seconds_left !== null && complete + failed < total) parts.push(`${duration(seconds_left)} left`);
   return parts.join(', ');

@@ -13,8 +13,20 @@ import type { Estimate } from '../../src/score/estimate.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
 import { RANKINGS, type Ranking, rankDirections } from '../../src/score/read-tables.js';
 import { VALUE_TYPES } from '../../src/score/values-file.js';
+import { SHARDS, type ShardedScore, scoreInShards } from '../../src/sweep/score-shards.js';
 import { type Context, inContext } from '../context.js';
-import { type Flags, list, maskingFlags, modelFlags, number, runFlags, whole } from '../options.js';
+import {
+  type Flags,
+  list,
+  maskingFlags,
+  modelFlags,
+  number,
+  redisFlag,
+  redisUrl,
+  runFlags,
+  whole,
+} from '../options.js';
+import { SweepView } from '../sweep-view.js';
 
 const { components: _components, seed: _seed, form: _form, ...subjectFlags } = modelFlags;
 
@@ -47,6 +59,9 @@ const scoreFlags = {
   context: { type: 'number', default: 16, describe: 'Tokens kept of each example' },
   values: { choices: VALUE_TYPES, describe: 'Also write every value, into scores.parquet' },
   shard: { type: 'string', default: '1/1', describe: 'This part of so many, e.g. 2/8; see score merge' },
+  ...redisFlag,
+  local: { type: 'boolean', default: false, describe: 'On this machine, though ORTHOSCOPE_REDIS is set' },
+  shards: { type: 'number', describe: `With --redis: parts that workers are handed (${SHARDS})` },
   'max-rejected': { type: 'number', default: 1000, describe: 'End if more records cannot be scored' },
   'dry-run': {
     type: 'boolean',
@@ -116,10 +131,17 @@ const all: CommandModule<object, Flags> = {
         context.result(estimate, estimateLines(estimate).join('\n'));
         return;
       }
-      printOutcome(
-        await score(request, { out: outOf(flags), resume: flags.resume === true }, context),
-        context,
-      );
+      const out = outOf(flags);
+      const url = queueOf(flags, request);
+      const outcome =
+        url === null
+          ? await score(request, { out, resume: flags.resume === true }, context)
+          : await overQueue(
+              { request, out, url, shards: whole(flags.shards ?? SHARDS, 'shards', 2) },
+              flags,
+              context,
+            );
+      printOutcome(outcome, context);
     }),
 };
 
@@ -129,6 +151,28 @@ export const scoreCommand: CommandModule<object, Flags> = {
   builder: (yargs) => yargs.command(merge).command(show).command(all),
   handler: () => {},
 };
+
+/** A part that is asked for by name is done here. */
+function queueOf(flags: Flags, { shard }: ScoreRequest): string | null {
+  const asked = flags.redis !== undefined || flags.shards !== undefined;
+  if (asked && (flags.local === true || shard.of > 1))
+    throw new InputError('--local and --shard are for this machine; leave out --redis and --shards');
+  const url = flags.local === true || shard.of > 1 ? null : redisUrl(flags);
+  if (flags.shards !== undefined && url === null)
+    throw new InputError('--shards is for workers; give --redis, or set ORTHOSCOPE_REDIS');
+  if (url !== null && flags.resume === true)
+    throw new InputError('--resume is for this machine: over a queue the same command goes on by itself');
+  return url;
+}
+
+async function overQueue(settings: ShardedScore, flags: Flags, context: Context): Promise<ScoreOutcome> {
+  const view = new SweepView(flags.quiet === true, 'shards');
+  try {
+    return await scoreInShards(settings, { ...context, onNote: view.note, onState: view.show });
+  } finally {
+    view.clear();
+  }
+}
 
 function printOutcome({ run, counters, directions, tables }: ScoreOutcome, context: Context): void {
   const lines = Object.entries(counters).map(

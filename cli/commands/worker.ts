@@ -1,4 +1,4 @@
-/** `orthoscope worker`: takes runs of sweeps from a queue until it is told to stop. */
+/** `orthoscope worker`: takes runs of sweeps, and shards of scorings, from a queue until it is told to stop. */
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { InputError } from '../../src/errors.js';
@@ -11,7 +11,7 @@ import { type Flags, redisFlag, redisUrl, whole } from '../options.js';
 
 export const workerCommand: CommandModule<object, Flags> = {
   command: 'worker',
-  describe: 'Take runs of sweeps from a queue (docs/sweeps.md)',
+  describe: 'Take runs of sweeps and shards of scorings from a queue (docs/sweeps.md)',
   builder: (yargs) =>
     yargs.options({
       ...redisFlag,

@@ -18,15 +18,17 @@ import { concluding, timed } from './session.js';
 /**
  * @param folders one of each shard, in any order
  * @param model folder with the tokenizer; null: where the shards' model was
+ * @param described what the manifest says of them all, from what it says of the first
  * @throws InputError if the shards are not all there, not complete, or not of one run
  */
 export async function mergeScores(
   folders: readonly string[],
   out: string,
   model: string | null,
+  described = (manifest: Manifest): Manifest => manifest,
 ): Promise<ScoreOutcome> {
   const shards = await Promise.all(folders.map(openRun));
-  const manifest = sharedManifest(shards);
+  const manifest = described(sharedManifest(shards));
   const dataSets = Object.keys(shards[0]!.manifest.data);
   const scoredWith = await readScoredWith(shards[0]!.file('directions.json'));
   const tokenizer = await tokenizerOf(model ?? manifest.model.path, manifest, model !== null);

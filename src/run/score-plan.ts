@@ -7,7 +7,6 @@ import { type Manifest, readManifest } from '../formats/manifest.js';
 import { readMasks } from '../formats/masks-file.js';
 import type { RecordFormat } from '../formats/record-stream.js';
 import { decomposedKinds, kindsOf, listComponents } from '../models/components.js';
-import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { type DataSet, dataSetsOf, type Shard } from '../score/data-sets.js';
@@ -23,6 +22,8 @@ export interface ScoreRequest
     Pick<WorkbenchOptions, 'store' | 'storeDtype' | 'workers' | 'memory' | 'engine'> {
   /** A model (folder or hub id), or the folder of a run. */
   model: string;
+  /** Masks file that goes with a model; a run brings its own. */
+  masks?: string | null;
   /** Null: the run's, or `reference`. */
   form: WeightForm | null;
   /** `FILE` or `NAME=FILE`. */
@@ -48,6 +49,8 @@ export interface ScoreRequest
 }
 
 export interface ScorePlan {
+  /** What was asked for, with what a run's folder brings spelled out. */
+  request: ScoreRequest;
   subject: Subject;
   dataSets: DataSet[];
   scored: ScoredComponent[];
@@ -70,20 +73,15 @@ export async function withPlan<T>(
 ): Promise<T> {
   const dataSets = await dataSetsOf(request.data, request.format);
   const run = await runOf(request.model);
-  const { bos, qkSplit, rotaryOffsets } = request;
-  const form = request.form ?? run?.form ?? 'reference';
-  const options = { bos, form, qkSplit, rotaryOffsets, ...run?.split, ...call };
-  return withSubject(run?.model ?? request.model, options, async (subject) =>
-    work(await planOf(request, subject, dataSets, run?.masks ?? null)),
+  const whole = { ...request, ...run, form: request.form ?? run?.form ?? 'reference' };
+  const { form, bos, qkSplit, rotaryOffsets } = whole;
+  return withSubject(whole.model, { bos, form, qkSplit, rotaryOffsets, ...call }, async (subject) =>
+    work(await planOf(whole, subject, dataSets)),
   );
 }
 
-async function planOf(
-  request: ScoreRequest,
-  subject: Subject,
-  dataSets: DataSet[],
-  masks: Map<string, Float32Array> | null,
-): Promise<ScorePlan> {
+async function planOf(request: ScoreRequest, subject: Subject, dataSets: DataSet[]): Promise<ScorePlan> {
+  const masks = request.masks ? (await readMasks(request.masks)).values : null;
   const scored = directionsOf(request, subject, masks);
   const { bos, directions, threshold, positions, long, maxTokens, examples, context, values, shard } =
     request;
@@ -117,7 +115,7 @@ async function planOf(
     nVocab,
     tokenizer: subject.tokenizer,
   };
-  return { subject, dataSets, scored, passages, masks, manifest, identity };
+  return { request, subject, dataSets, scored, passages, masks, manifest, identity };
 }
 
 function directionsOf(
@@ -135,11 +133,9 @@ function directionsOf(
 }
 
 /** What is scored when a run is named: its model, written as it was there, and its masks. */
-interface ScoredRun {
-  model: string;
+interface ScoredRun extends Pick<ScoreRequest, 'model' | 'qkSplit' | 'rotaryOffsets'> {
   form: WeightForm;
-  split: { qkSplit?: QkSplit['by']; rotaryOffsets?: number };
-  masks: Map<string, Float32Array>;
+  masks: string;
 }
 
 async function runOf(folder: string): Promise<ScoredRun | null> {
@@ -148,12 +144,12 @@ async function runOf(folder: string): Promise<ScoredRun | null> {
   const { model, weight_form, settings } = await readManifest(path);
   if (settings.basis === 'random')
     throw new InputError(`${folder}: its masks belong to a random basis; singular directions are scored`);
-  const { values } = await readMasks(join(folder, 'masks.safetensors'));
-  const { qkSplit, rotaryOffsets } = settings as ScoredRun['split'];
+  const { qkSplit, rotaryOffsets } = settings as Pick<ScoredRun, 'qkSplit' | 'rotaryOffsets'>;
   return {
     model: existsSync(model.path) ? model.path : model.id,
     form: weight_form as WeightForm,
-    split: { ...(qkSplit && { qkSplit }), ...(rotaryOffsets !== undefined && { rotaryOffsets }) },
-    masks: values,
+    ...(qkSplit && { qkSplit }),
+    ...(rotaryOffsets !== undefined && { rotaryOffsets }),
+    masks: join(folder, 'masks.safetensors'),
   };
 }

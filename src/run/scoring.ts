@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { readJson } from '../formats/json-file.js';
@@ -154,18 +155,29 @@ interface Ready {
   directions: ScoredDirection[];
 }
 
-async function prepare(
+/** Computes what the store lacks for a request, and nothing else. */
+export function decomposeScored(request: ScoreRequest, listener: Listener = {}): Promise<void> {
+  return withPlan(request, listener, async (plan) => {
+    await decomposed(request, plan, listener);
+  });
+}
+
+function decomposed(
   request: ScoreRequest,
   { subject, scored }: ScorePlan,
   listener: Listener,
-): Promise<Ready> {
+): Promise<Decomposition> {
+  const wanted = new Set(scored.map(({ component }) => component.kind));
+  const components = kindsOf(subject.model.architecture).filter((kind) => wanted.has(kind));
+  return decomposeSubject(subject, { ...request, ...listener, components });
+}
+
+async function prepare(request: ScoreRequest, plan: ScorePlan, listener: Listener): Promise<Ready> {
   // The engine first: one that is asked for and missing must not cost a decomposition.
   const engine = await openEngine(request);
   listener.onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
-  const wanted = new Set(scored.map(({ component }) => component.kind));
-  const components = kindsOf(subject.model.architecture).filter((kind) => wanted.has(kind));
-  const decomposition = await decomposeSubject(subject, { ...request, ...listener, components });
-  return { engine, ...(await readBases(subject.model, decomposition, scored, listener)) };
+  const decomposition = await decomposed(request, plan, listener);
+  return { engine, ...(await readBases(plan.subject.model, decomposition, plan.scored, listener)) };
 }
 
 async function running<T>(

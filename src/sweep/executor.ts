@@ -1,4 +1,4 @@
-/** Who does the runs: processes of this machine, or workers behind a queue. */
+/** Who does the jobs: processes of this machine, or workers behind a queue. */
 import type { ProgressEvent } from '../progress.js';
 import type { PlannedRun } from './expand.js';
 
@@ -15,5 +15,8 @@ export interface ExecuteOptions {
   signal?: AbortSignal;
 }
 
-/** Does all runs, in order as far as it can, and reports each as complete or failed exactly once. */
-export type Executor = (runs: readonly PlannedRun[], options: ExecuteOptions) => Promise<void>;
+/** Does all jobs, in order as far as it can, and reports each as complete or failed exactly once. */
+export type Executor<Planned = PlannedRun> = (
+  jobs: readonly Planned[],
+  options: ExecuteOptions,
+) => Promise<void>;

@@ -2,9 +2,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { fileError } from '../formats/file-error.js';
 import type { Architecture } from '../models/architecture.js';
 import { kindsOf } from '../models/components.js';
 import { packageFile } from '../package-file.js';
@@ -12,19 +11,17 @@ import type { LongCall } from '../progress.js';
 import { checkedKinds } from '../run/decomposition.js';
 import { withSubject } from '../run/subject.js';
 import { taskNamed } from '../tasks/tasks.js';
-import { type RunJob, runId } from './job.js';
+import { type DataFile, dataFileAt } from './data-file.js';
+import { jobId, type PlannedJob, type RunJob } from './job.js';
 import type { PlanEntry } from './plan.js';
-import { completed, type DataFile, type PlanSettings, type RunSettings } from './settings.js';
+import { completed, type PlanSettings, type RunSettings } from './settings.js';
 
 /** A run of a sweep: the job, and where its parts lie on this machine. */
-export interface PlannedRun {
-  job: RunJob;
+export interface PlannedRun extends PlannedJob<RunJob> {
   /** Local path or hub id. */
   model: string;
   /** Bytes of the model's weights as float32, for guesses at memory. */
   weightBytes: number;
-  /** The data files that the job names by hash. */
-  files: { file: DataFile; path: string }[];
 }
 
 /**
@@ -43,7 +40,7 @@ export async function expandPlan(entries: readonly PlanEntry[], call: LongCall =
     try {
       const path = settings.model ?? packageFile('models/embedded');
       const model = await once(models, path, () => inspectModel(path, call));
-      const run = await planned(settings, model, path, (file) => once(files, file, () => hashedFile(file)));
+      const run = await planned(settings, model, path, (file) => once(files, file, () => dataFileAt(file)));
       if (!runs.has(run.job.id)) runs.set(run.job.id, run);
     } catch (error) {
       throw error instanceof InputError ? new InputError(`${where}: ${error.message}`) : error;
@@ -69,8 +66,8 @@ async function planned(
   const all = kindsOf(model.architecture);
   // Kinds in their own order, and all of them as null: the same choice has one identity.
   whole.components = kinds.length === all.length ? null : all.filter((kind) => kinds.includes(kind));
-  const job = { model: model.identity, settings: whole };
-  return { job: { id: runId(job), ...job }, model: path, weightBytes: model.weightBytes, files };
+  const job = { kind: 'run' as const, model: model.identity, settings: whole };
+  return { job: { id: jobId(job), ...job }, model: path, weightBytes: model.weightBytes, files };
 }
 
 async function promptsOf(
@@ -134,20 +131,4 @@ async function tokenizerHash(folder: string): Promise<string | null> {
   const hash = createHash('sha256');
   for (const name of present) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
   return hash.digest('hex');
-}
-
-async function hashedFile(path: string): Promise<DataFile> {
-  try {
-    const hash = createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex');
-    // Its ending says how it is read; of the rest, what is safe in any file system.
-    const name = basename(path)
-      .replace(/[^\w.-]/g, '_')
-      .replace(/^\./, '_')
-      .slice(-100);
-    return { name, hash };
-  } catch (error) {
-    throw fileError(error, path);
-  }
 }

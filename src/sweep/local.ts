@@ -3,8 +3,8 @@ import { throwIfAborted } from '../errors.js';
 import { decomposeOnce } from './decompose-once.js';
 import type { Executor } from './executor.js';
 import type { PlannedRun } from './expand.js';
-import type { Place } from './job.js';
-import { inProcess } from './process.js';
+import { type Place, sizeKey } from './job.js';
+import { Processes } from './processes.js';
 import { Footprints, type Machine, share } from './shares.js';
 import type { SweepFolder } from './sweep-folder.js';
 
@@ -21,20 +21,17 @@ export interface LocalOptions {
 export function localExecutor({ folder, machine, store }: LocalOptions): Executor {
   return async (runs, { onEvent, signal }) => {
     const footprints = new Footprints();
+    const processes = new Processes(folder.root);
     const queue = [...runs];
     const underway = new Map<string, { bytes: number; ended: Promise<void> }>();
     const attempt = async (run: PlannedRun, place: Place, number: number): Promise<void> => {
       const { job } = run;
       await onEvent({ type: 'started', id: job.id, worker: 'this machine' });
-      const outcome = await inProcess(
+      const outcome = await processes.perform(
         { job, place },
-        {
-          root: folder.root,
-          signal,
-          onProgress: (event) => void onEvent({ type: 'progress', id: job.id, event }),
-        },
+        { signal, onProgress: (event) => void onEvent({ type: 'progress', id: job.id, event }) },
       );
-      footprints.measured(sizeKey(run), outcome.peakBytes);
+      footprints.measured(sizeKey(job), outcome.peakBytes);
       if (outcome.ok) await onEvent({ type: 'complete', id: job.id });
       else if (outcome.final || number >= ATTEMPTS)
         await onEvent({ type: 'failed', id: job.id, error: outcome.error, attempts: number });
@@ -54,7 +51,7 @@ export function localExecutor({ folder, machine, store }: LocalOptions): Executo
       while (queue.length > 0) {
         throwIfAborted(signal);
         const run = queue[0]!;
-        const bytes = footprints.bytes(sizeKey(run), run.weightBytes);
+        const bytes = footprints.bytes(sizeKey(run.job), run.weightBytes);
         const used = [...underway.values()].reduce((sum, entry) => sum + entry.bytes, 0);
         const { atOnce, coresEach } = share(
           machine,
@@ -75,12 +72,8 @@ export function localExecutor({ folder, machine, store }: LocalOptions): Executo
       // The others hear the same signal; none is left behind.
       await Promise.allSettled([...underway.values()].map(({ ended }) => ended));
       throw error;
+    } finally {
+      await processes.end();
     }
   };
-}
-
-/** Runs with the same key are expected to need the same memory. */
-function sizeKey({ job: { model, settings } }: PlannedRun): string {
-  const { engine, positions, components, train } = settings;
-  return JSON.stringify([model.hash, engine, positions, components, train.batchSize]);
 }

@@ -1,15 +1,18 @@
 /**
- * The process in which one run is done: TensorFlow keeps one backend a process, its memory can be measured as a whole,
- * and if it dies nothing else does. It takes one task over its channel, reports, and ends.
+ * The process in which runs are done, one after the other: TensorFlow keeps one backend a process, its memory can be
+ * measured as a whole, and if it dies nothing else does. It takes a task over its channel, reports, and waits for the
+ * next; after a failure it ends, so that nothing half-done is left in it.
  */
 import { resourceUsage } from 'node:process';
 import { InputError, InterruptedError } from '../errors.js';
 import type { ProgressEvent } from '../progress.js';
 import { run } from '../run/commands.js';
-import { type Place, type RunJob, runOptions } from './job.js';
+import { score } from '../run/scoring.js';
+import { type Job, type Place, runOptions, runPath } from './job.js';
+import { scoreRequest } from './score-job.js';
 
 export interface ProcessTask {
-  job: RunJob;
+  job: Job;
   place: Place;
 }
 
@@ -21,15 +24,23 @@ export type ProcessReport =
 /** Milliseconds between two reports of one stage. */
 const REPORT_INTERVAL = 250;
 
-const abort = new AbortController();
-process.on('SIGTERM', () => abort.abort());
+/** Of the task underway. */
+let current: AbortController | null = null;
+
+const stop = () => {
+  if (current) current.abort();
+  else process.exit(0);
+};
+process.on('SIGTERM', stop);
 // Ctrl-C reaches the whole group of processes; the parent decides what it means.
 process.on('SIGINT', () => {});
 // Without a parent nobody takes the result: save and stop.
-process.on('disconnect', () => abort.abort());
+process.on('disconnect', stop);
 
-process.once('message', async (task: ProcessTask) => {
-  const outcome = await perform(task).then(
+process.on('message', async (task: ProcessTask) => {
+  const own = new AbortController();
+  current = own;
+  const outcome = await perform(task, own.signal).then(
     (): ProcessReport => ({ type: 'done', peakBytes: peakBytes() }),
     (error: Error): ProcessReport => ({
       type: 'failed',
@@ -39,11 +50,17 @@ process.once('message', async (task: ProcessTask) => {
       peakBytes: peakBytes(),
     }),
   );
-  report(outcome, () => process.exit(0));
+  report(outcome, () => {
+    if (outcome.type === 'failed' || own.signal.aborted) process.exit(0);
+    // The next task may be there already.
+    if (current === own) current = null;
+  });
 });
 
-async function perform({ job, place }: ProcessTask): Promise<void> {
-  await run(runOptions(job, place), { onProgress: progress(), signal: abort.signal });
+async function perform({ job, place }: ProcessTask, signal: AbortSignal): Promise<void> {
+  const listener = { onProgress: progress(), signal };
+  if (job.kind === 'run') await run(runOptions(job, place), listener);
+  else await score(scoreRequest(job.settings, place, ''), { out: runPath(job.id), resume: true }, listener);
 }
 
 function progress(): (event: ProgressEvent) => void {

@@ -8,6 +8,7 @@ import { REPLACEMENTS } from '../masks/prepared-pairs.js';
 import { PRESETS, trainSettings } from '../masks/settings.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { WEIGHT_FORMS } from '../models/weights.js';
+import { dataFile } from './data-file.js';
 
 const text = z.string().min(1);
 const pairs = z.int().min(0);
@@ -56,15 +57,6 @@ export const PLAN_SETTINGS = {
 export type PlanSettings = Partial<{
   [Key in keyof typeof PLAN_SETTINGS]: z.infer<(typeof PLAN_SETTINGS)[Key]>;
 }>;
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex');
-
-/** A file of prompt pairs: known by its content; the name is for the reader and a part of no other path. */
-const dataFile = z.strictObject({
-  name: z.string().regex(/^[\w-][\w.-]{0,99}$/, 'is no plain file name'),
-  hash: sha256,
-});
-export type DataFile = z.infer<typeof dataFile>;
 
 /** Prompts of a generated task, or files. */
 const prompts = z.union([

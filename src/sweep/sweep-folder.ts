@@ -9,8 +9,8 @@ import { fileError } from '../formats/file-error.js';
 import { readJson } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
-import { dataPath, type RunJob, runPath } from './job.js';
-import type { DataFile } from './settings.js';
+import { type DataFile, dataPath } from './data-file.js';
+import { type Job, runPath } from './job.js';
 
 const ID = /^[0-9a-f]{16}$/;
 
@@ -74,7 +74,7 @@ export class SweepFolder {
   }
 
   /** Ids of those of the jobs that are complete. */
-  async complete(jobs: readonly RunJob[]): Promise<Set<string>> {
+  async complete(jobs: readonly Job[]): Promise<Set<string>> {
     const done = new Set<string>();
     for (const { id } of jobs) if ((await this.status(id)) === 'complete') done.add(id);
     return done;

@@ -70,6 +70,26 @@ export async function sweep(
 
   const labels = labelsOf(runs.map(({ job }) => job));
   const tracker = new SweepTracker(runs.length, complete.size, labels);
+  try {
+    const failures = await execute(executor, pending, folder, tracker, { onNote, onState, ...call });
+    const { complete: done } = tracker.state();
+    return { total: runs.length, complete: done, computed: done - complete.size, failures };
+  } finally {
+    await writeResults(folder);
+  }
+}
+
+/**
+ * Has jobs done, and keeps `progress.json` and the list of failures meanwhile.
+ * @throws InterruptedError if the signal fires
+ */
+export async function execute<Planned>(
+  executor: Executor<Planned>,
+  pending: readonly Planned[],
+  folder: SweepFolder,
+  tracker: SweepTracker,
+  { onNote, onState, signal }: SweepListener,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
   const show = () => onState?.(tracker.state());
   // Only a view: that it cannot be written must not end the sweep.
@@ -81,7 +101,7 @@ export async function sweep(
   }, STATE_INTERVAL);
   try {
     await executor(pending, {
-      signal: call.signal,
+      signal,
       onEvent: async (event) => {
         tracker.take(event);
         if (event.type === 'note') onNote?.(event.text);
@@ -98,8 +118,6 @@ export async function sweep(
     clearInterval(timer);
     show();
     await saving.then(save);
-    await writeResults(folder);
   }
-  const { complete: done } = tracker.state();
-  return { total: runs.length, complete: done, computed: done - complete.size, failures };
+  return failures;
 }

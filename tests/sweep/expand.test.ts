@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { packageFile } from '../../src/package-file.js';
 import { expandPlan } from '../../src/sweep/expand.js';
-import { type RunJob, runId, runJob, runOptions } from '../../src/sweep/job.js';
+import { jobId, type RunJob, runJob, runOptions } from '../../src/sweep/job.js';
 import { parsePlan } from '../../src/sweep/plan.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 
@@ -58,7 +58,7 @@ describe('a run’s identity', () => {
 
   it('is the hash of the job', async () => {
     const [run] = await expand('task: ioi');
-    expect(runId(run!.job)).toBe(run!.job.id);
+    expect(jobId(run!.job)).toBe(run!.job.id);
     expect(runJob.parse(JSON.parse(JSON.stringify(run!.job)))).toEqual(run!.job);
   });
 });

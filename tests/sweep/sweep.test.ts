@@ -107,6 +107,7 @@ it('interrupted, leaves runs that can be resumed, and goes on to the same result
     },
   };
   await expect(start('interrupted', {}, listener)).rejects.toThrow(InterruptedError);
+  if (existsSync(children)) expect(processes()).toEqual([]);
   expect(manifests('interrupted').every(({ status }) => ['interrupted', 'complete'].includes(status))).toBe(
     true,
   );
@@ -133,6 +134,29 @@ it('marks a run that cannot work, after one attempt, and does the others', async
 });
 
 const children = `/proc/${process.pid}/task/${process.pid}/children`;
+const processes = () =>
+  readFileSync(children, 'utf8')
+    .split(' ')
+    .filter((pid) => pid.trim() !== '');
+
+it.skipIf(!existsSync(children))(
+  'does runs of one kind in one process, none after a failure, and leaves none behind (skipped likewise)',
+  async () => {
+    const bad = join(folder, 'bad.jsonl');
+    writeFileSync(bad, '{"clean_ids": [1, 2], "corrupted_ids": [1, 999999]}\n'.repeat(9));
+    const blocks = `include:\n  - task: ioi\n  - data: ${bad}\n  - task: ioi\n    matrix: {seed: 1..2}`;
+    const seen = new Set<string>();
+    const { outcome } = await start(
+      'shared',
+      { plan: tinyPlan(folder, 'one-kind', blocks), jobs: 1 },
+      { onState: () => processes().forEach((pid) => seen.add(pid)) },
+    );
+    expect(outcome).toMatchObject({ total: 4, complete: 3 });
+    expect(seen.size).toBe(2);
+    expect(processes()).toEqual([]);
+  },
+);
+
 it.skipIf(!existsSync(children))(
   'tries a run once more whose process was killed (skipped where /proc does not list children)',
   async () => {
@@ -141,8 +165,7 @@ it.skipIf(!existsSync(children))(
     const onState = ({ running }: SweepProgress) => {
       if (killed || !running.some(({ stage }) => stage === 'train')) return;
       killed = true;
-      for (const pid of readFileSync(children, 'utf8').trim().split(' '))
-        process.kill(Number(pid), 'SIGKILL');
+      for (const pid of processes()) process.kill(Number(pid), 'SIGKILL');
     };
     const single = tinyPlan(folder, 'single', 'task: ioi');
     const { outcome } = await start(

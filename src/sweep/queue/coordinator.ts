@@ -1,14 +1,13 @@
-/** Hands runs to workers through a queue and gathers what comes back: as an executor, beside the local one. */
+/** Hands jobs to workers through a queue and gathers what comes back: as an executor, beside the local one. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Job, Queue } from 'bullmq';
+import { Queue, Job as QueuedJob } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { InputError, throwIfAborted } from '../../errors.js';
 import type { ExecuteOptions, Executor } from '../executor.js';
-import type { PlannedRun } from '../expand.js';
-import type { RunJob } from '../job.js';
+import type { Job, PlannedJob } from '../job.js';
 import type { SweepFolder } from '../sweep-folder.js';
-import { checkRun, hashOf, packRun, unpackRun } from './bundle.js';
+import { checkFolder, hashOf, pack, unpack } from './bundle.js';
 import {
   dataKey,
   KEPT,
@@ -36,7 +35,7 @@ export interface RedisOptions {
   folder: SweepFolder;
 }
 
-export function redisExecutor({ url, folder }: RedisOptions): Executor {
+export function redisExecutor({ url, folder }: RedisOptions): Executor<PlannedJob> {
   return async (runs, options) => {
     if (runs.length === 0) return;
     const redis = await openRedis(url, (text) => void options.onEvent({ type: 'note', text }));
@@ -55,7 +54,7 @@ class Queues {
 
   constructor(private readonly redis: Redis) {}
 
-  of(model: RunJob['model']): Queue {
+  of(model: Job['model']): Queue {
     const name = queueName(model);
     let queue = this.#byName.get(name);
     if (!queue) {
@@ -83,7 +82,7 @@ class Coordinator {
     private readonly options: ExecuteOptions,
   ) {}
 
-  async execute(runs: readonly PlannedRun[]): Promise<void> {
+  async execute(runs: readonly PlannedJob[]): Promise<void> {
     const { signal } = this.options;
     await this.uploadData(runs);
     for (const { job } of runs) await this.enqueue(job);
@@ -100,16 +99,16 @@ class Coordinator {
   }
 
   /** Two coordinators may hand in the same run: the queue keeps one job an id. */
-  private async enqueue(job: RunJob): Promise<void> {
+  private async enqueue(job: Job): Promise<void> {
     const queue = this.queues.of(job.model);
-    const known = await Job.fromId(queue, job.id);
+    const known = await QueuedJob.fromId(queue, job.id);
     // Failed before, or done so long ago that its result is gone: once more.
     if (
       known &&
       ((await known.isFailed()) || ((await known.isCompleted()) && !(await this.hasResult(known, job))))
     )
       await known.remove();
-    await queue.add('run', job, {
+    await queue.add(job.kind, job, {
       jobId: job.id,
       attempts: ATTEMPTS,
       removeOnComplete: { age: KEPT },
@@ -118,7 +117,7 @@ class Coordinator {
     });
   }
 
-  private async hasResult({ returnvalue }: Job, { id }: RunJob): Promise<boolean> {
+  private async hasResult({ returnvalue }: QueuedJob, { id }: Job): Promise<boolean> {
     const result = runResult.safeParse(returnvalue);
     if (!result.success) return false;
     if (result.data.delivered === 'shared') return (await this.folder.status(id)) === 'complete';
@@ -126,13 +125,13 @@ class Coordinator {
   }
 
   /** @returns whether the run is settled */
-  private async look(job: RunJob): Promise<boolean> {
+  private async look(job: Job): Promise<boolean> {
     const { onEvent } = this.options;
     const { id } = job;
-    const queued = await Job.fromId(this.queues.of(job.model), id);
+    const queued = await QueuedJob.fromId(this.queues.of(job.model), id);
     if (!queued) {
       // A Redis that forgot: without persistence, or cleared.
-      await onEvent({ type: 'note', text: `run ${id} is gone from the queue; handing it in again` });
+      await onEvent({ type: 'note', text: `${job.kind} ${id} is gone from the queue; handing it in again` });
       await this.enqueue(job);
       return false;
     }
@@ -158,7 +157,7 @@ class Coordinator {
     return true;
   }
 
-  private async follow({ processedOn, progress }: Job, id: string): Promise<void> {
+  private async follow({ processedOn, progress }: QueuedJob, id: string): Promise<void> {
     const { onEvent } = this.options;
     const known = runProgress.safeParse(progress);
     if (processedOn === undefined || !known.success) return;
@@ -170,38 +169,38 @@ class Coordinator {
   }
 
   /** @throws InputError if what came back is not what was announced */
-  private async collect(
-    job: RunJob,
-    { delivered, hash }: { delivered: string; hash: string },
-  ): Promise<void> {
-    const { id } = job;
+  private async collect(job: Job, { delivered, hash }: { delivered: string; hash: string }): Promise<void> {
+    const { id, kind } = job;
     if (delivered === 'redis') {
       const bytes = await this.redis.getBuffer(resultKey(id, hash));
-      if (!bytes) throw new InputError(`run ${id}: its result is gone from Redis; run the plan again`);
-      await unpackRun({ bytes, hash }, job, this.folder);
+      if (!bytes)
+        throw new InputError(`${kind} ${id}: its result is gone from Redis; give the same command again`);
+      await unpack({ bytes, hash }, job, this.folder);
       return;
     }
     const path = this.folder.run(id);
     if ((await this.folder.status(id)) !== 'complete')
       throw new InputError(
-        `run ${id}: its worker put it into a shared folder that is not ${this.folder.root}`,
+        `${kind} ${id}: its worker put it into a shared folder that is not ${this.folder.root}`,
       );
-    await checkRun(path, job);
-    if ((await packRun(path)).hash !== hash)
-      throw new InputError(`${path}: is not what its worker put there; remove it and run the plan again`);
+    await checkFolder(path, job);
+    if ((await pack(path, job)).hash !== hash)
+      throw new InputError(
+        `${path}: is not what its worker put there; remove it and give the same command again`,
+      );
   }
 
-  private async uploadData(runs: readonly PlannedRun[]): Promise<void> {
+  private async uploadData(runs: readonly PlannedJob[]): Promise<void> {
     const files = new Map(runs.flatMap(({ files }) => files.map(({ file, path }) => [file.hash, path])));
     for (const [hash, path] of files) {
       const bytes = await readFile(path);
-      if (hashOf(bytes) !== hash) throw new InputError(`${path}: changed since the plan was read`);
+      if (hashOf(bytes) !== hash) throw new InputError(`${path}: changed since it was first read`);
       await this.redis.set(dataKey(hash), bytes, 'EX', KEPT);
     }
   }
 
   /** A model that no worker holds would be waited for in silence. */
-  private async remarkOnWorkers(pending: readonly PlannedRun[]): Promise<void> {
+  private async remarkOnWorkers(pending: readonly PlannedJob[]): Promise<void> {
     const models = new Map(pending.map(({ job }) => [queueName(job.model), job.model]));
     for (const [name, model] of models) {
       const since = this.#lonelySince.get(name) ?? Date.now();

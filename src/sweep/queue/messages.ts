@@ -4,12 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type RunJob, runId, runJob } from '../job.js';
+import { sha256 } from '../data-file.js';
+import { anyJob, type Job, jobId } from '../job.js';
 
 /** Before every key of ours in Redis. */
 export const PREFIX = 'orthoscope';
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Control characters could steer a terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -33,7 +32,7 @@ export const runProgress = z.object({
   }),
 });
 
-/** How a finished run comes back: its bundle lies in Redis, or its folder in a shared one. */
+/** How what a job yields comes back: its bundle lies in Redis, or its folder in a shared one. */
 export const runResult = z.strictObject({
   worker: text,
   delivered: z.enum(['redis', 'shared']),
@@ -46,20 +45,20 @@ export type RunResult = z.infer<typeof runResult>;
  * A job, from a queue.
  * @throws Error if it is none that this version knows, or its id is not that of its contents
  */
-export function parseJob(data: unknown): RunJob {
-  const result = runJob.safeParse(data);
+export function parseJob(data: unknown): Job {
+  const result = anyJob.safeParse(data);
   if (!result.success) {
     const issue = result.error.issues[0]!;
     throw new Error(
       `the job is not one that this version does: ${shownText(issue.path.join('.'))}: ${shownText(issue.message)}`,
     );
   }
-  if (runId(result.data) !== result.data.id) throw new Error("the job's id is not that of its settings");
+  if (jobId(result.data) !== result.data.id) throw new Error("the job's id is not that of its settings");
   return result.data;
 }
 
 /** A queue for each model, so that a worker is only handed runs of models that it holds. */
-export function queueName({ hash, tokenizer }: RunJob['model']): string {
+export function queueName({ hash, tokenizer }: Job['model']): string {
   return createHash('sha256')
     .update(`${hash}/${tokenizer ?? 'no tokenizer'}`)
     .digest('hex')
@@ -68,6 +67,9 @@ export function queueName({ hash, tokenizer }: RunJob['model']): string {
 
 export const dataKey = (hash: string): string => `${PREFIX}:data:${hash}`;
 export const resultKey = (id: string, hash: string): string => `${PREFIX}:result:${id}:${hash}`;
+
+/** Bytes that Redis takes for one value at most. */
+export const LARGEST_VALUE = 512 * 2 ** 20;
 
 /** Seconds that data, results and finished jobs stay in Redis: time enough to come back after a long weekend. */
 export const KEPT = 7 * 24 * 3600;

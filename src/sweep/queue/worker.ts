@@ -1,21 +1,33 @@
-/** A worker: takes runs of the models that it holds from a queue, does them in processes of their own, sends them back. */
+/** A worker: takes jobs of the models that it holds from a queue, does them in processes of their own, sends them back. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
+import { Queue, type Job as QueuedJob, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { InputError, InterruptedError } from '../../errors.js';
+import { formatByteSize } from '../../formats/byte-size.js';
 import type { LongCall } from '../../progress.js';
+import { decomposeScored } from '../../run/scoring.js';
+import { type DataFile, dataPath, hashFile } from '../data-file.js';
 import { decomposeOnce } from '../decompose-once.js';
 import { inspectModel, type KnownModel } from '../expand.js';
-import { dataPath, type RunJob } from '../job.js';
-import { inProcess } from '../process.js';
-import type { DataFile } from '../settings.js';
+import { filesOf, type Job, type Place } from '../job.js';
+import { Processes } from '../processes.js';
+import { scoreRequest } from '../score-job.js';
 import { Footprints, type Machine, share } from '../shares.js';
 import { SweepFolder } from '../sweep-folder.js';
-import { hashOf, packRun, unpackRun } from './bundle.js';
-import { dataKey, KEPT, PREFIX, parseJob, queueName, type RunResult, resultKey } from './messages.js';
+import { hashOf, pack, unpack } from './bundle.js';
+import {
+  dataKey,
+  KEPT,
+  LARGEST_VALUE,
+  PREFIX,
+  parseJob,
+  queueName,
+  type RunResult,
+  resultKey,
+} from './messages.js';
 import { openRedis } from './redis.js';
 
 /** How often a run may be lost with its worker before it is given up: it may be what ends them. */
@@ -94,7 +106,7 @@ export async function work(
       // Another worker has the run by now, or will have it: two must not go on.
       worker.on('lockRenewalFailed', (ids) => {
         for (const id of ids) {
-          onNote(`run ${id}: lease lost; leaving it to others`);
+          onNote(`${id}: lease lost; leaving it to others`);
           worker.cancelJob(id, 'lease lost');
         }
       });
@@ -109,6 +121,7 @@ export async function work(
     return { done: hand.done };
   } finally {
     await Promise.all(queues.flatMap(({ worker, queue }) => [worker.close(), queue.close()]));
+    await hand.end();
     redis.disconnect();
   }
 }
@@ -139,28 +152,41 @@ class Hand {
   done = 0;
   /** By model, form and kinds: later runs wait for the first one's decomposition. */
   readonly #decompositions = new Map<string, Promise<void>>();
+  readonly #processes: Processes;
 
   constructor(
     private readonly settings: WorkerSettings,
     private readonly folder: SweepFolder,
     private readonly redis: Redis,
     private readonly onNote: (line: string) => void,
-  ) {}
+  ) {
+    this.#processes = new Processes(folder.root);
+  }
+
+  /** Once nothing is underway. */
+  end(): Promise<void> {
+    return this.#processes.end();
+  }
 
   /** The queue's processor: what it throws is the run's failure, what it returns is told to the coordinator. */
-  async perform(queued: Job, model: HeldModel, cores: number, cancelled?: AbortSignal): Promise<RunResult> {
+  async perform(
+    queued: QueuedJob,
+    model: HeldModel,
+    cores: number,
+    cancelled?: AbortSignal,
+  ): Promise<RunResult> {
     this.underway++;
     try {
       const job = checkedJob(queued, model);
-      this.onNote(`run ${job.id} begins`);
+      this.onNote(`${job.kind} ${job.id} begins`);
       await this.fetchData(job);
       await this.compute(queued, job, model, cores, cancelled);
       const result = await this.deliver(job);
       this.done++;
-      this.onNote(`run ${job.id} is done`);
+      this.onNote(`${job.kind} ${job.id} is done`);
       return result;
     } catch (error) {
-      this.onNote(`run ${queued.id}: ${(error as Error).message}`);
+      this.onNote(`${queued.id}: ${(error as Error).message}`);
       // What is wrong with the input stays wrong.
       throw error instanceof InputError ? new UnrecoverableError(error.message) : error;
     } finally {
@@ -169,8 +195,8 @@ class Hand {
   }
 
   private async compute(
-    queued: Job,
-    job: RunJob,
+    queued: QueuedJob,
+    job: Job,
     { path }: HeldModel,
     cores: number,
     signal?: AbortSignal,
@@ -186,74 +212,87 @@ class Hand {
     // Done before, but its result never arrived: it is only sent again.
     if ((await this.folder.status(job.id)) === 'complete') return;
     const { store, machine } = this.settings;
-    await this.decomposed(job, path, machine.cores);
-    const outcome = await inProcess(
-      { job, place: { model: this.folder.seenFrom(path), store, cores } },
-      {
-        root: this.folder.root,
-        signal,
-        onProgress: ({ stage, done, total, note }) => report(stage, done, total, note),
-      },
-    ).catch((error: Error) => {
-      // Not InterruptedError: to the queue it is a failed attempt like any other.
-      throw error instanceof InterruptedError ? new Error('its worker lost the lease') : error;
-    });
+    const place = { store, cores };
+    await this.decomposed(job, { ...place, model: path, cores: machine.cores });
+    const outcome = await this.#processes
+      .perform(
+        { job, place: { ...place, model: this.folder.seenFrom(path) } },
+        { signal, onProgress: ({ stage, done, total, note }) => report(stage, done, total, note) },
+      )
+      .catch((error: Error) => {
+        // Not InterruptedError: to the queue it is a failed attempt like any other.
+        throw error instanceof InterruptedError ? new Error('its worker lost the lease') : error;
+      });
     if (outcome.ok) return;
     throw outcome.final ? new InputError(outcome.error) : new Error(outcome.error);
   }
 
-  private decomposed(job: RunJob, model: string, workers: number): Promise<void> {
-    const { form, components } = job.settings;
-    const key = JSON.stringify([job.model.hash, form, components]);
+  private decomposed(job: Job, place: Place): Promise<void> {
+    const { form } = job.settings;
+    const which =
+      job.kind === 'run'
+        ? [job.settings.components]
+        : [job.settings.directions, job.settings.masks, job.settings.qkSplit, job.settings.rotaryOffsets];
+    const key = JSON.stringify([job.kind, job.model.hash, form, job.settings.storeDtype, ...which]);
     let work = this.#decompositions.get(key);
     if (!work) {
-      work = decomposeOnce([{ job, model }], { store: this.settings.store, workers });
-      // The next run tries again.
+      work = decompose(job, place, this.folder.root);
+      // The next one tries again.
       work.catch(() => this.#decompositions.delete(key));
       this.#decompositions.set(key, work);
     }
     return work;
   }
 
-  private async fetchData({ settings: { prompts } }: RunJob): Promise<void> {
-    if ('task' in prompts) return;
-    for (const file of [prompts.data, prompts.validation, prompts.test]) if (file) await this.fetchFile(file);
+  private async fetchData(job: Job): Promise<void> {
+    for (const file of filesOf(job)) await this.fetchFile(file);
   }
 
   private async fetchFile(file: DataFile): Promise<void> {
+    const target = this.folder.file(dataPath(file));
+    if (existsSync(target) && (await hashFile(target)) === file.hash) return;
     const bytes = await this.redis.getBuffer(dataKey(file.hash));
     if (!bytes || hashOf(bytes) !== file.hash)
       throw new InputError(
-        `${file.name}: is gone from Redis, or not the file of that hash; run the plan again`,
+        `${file.name}: is gone from Redis, or not the file of that hash; give the same command again`,
       );
-    const target = this.folder.file(dataPath(file));
     await writeFile(`${target}.${this.name}.tmp`, bytes);
     await rename(`${target}.${this.name}.tmp`, target);
   }
 
-  private async deliver(job: RunJob): Promise<RunResult> {
-    const bundle = await packRun(this.folder.run(job.id));
+  private async deliver(job: Job): Promise<RunResult> {
+    const bundle = await pack(this.folder.run(job.id), job);
     const { hash, bytes } = bundle;
     if (this.settings.shared !== null) {
-      await unpackRun(bundle, job, new SweepFolder(this.settings.shared));
+      await unpack(bundle, job, new SweepFolder(this.settings.shared));
       return { worker: this.name, delivered: 'shared', hash };
     }
+    if (bytes.length > LARGEST_VALUE)
+      throw new InputError(
+        `its result takes ${formatByteSize(bytes.length)}, and Redis at most ${formatByteSize(LARGEST_VALUE)} a value; give workers --shared`,
+      );
     await this.redis.set(resultKey(job.id, hash), bytes, 'EX', KEPT);
     return { worker: this.name, delivered: 'redis', hash };
   }
 }
 
+function decompose(job: Job, place: Place, root: string): Promise<void> {
+  if (job.kind === 'score') return decomposeScored(scoreRequest(job.settings, place, root));
+  const { model, store, cores: workers } = place;
+  return decomposeOnce([{ job, model }], { store, workers });
+}
+
 /** @throws InputError if the job is damaged or belongs to another model than the worker's */
-function checkedJob(queued: Job, { identity }: HeldModel): RunJob {
-  let job: RunJob;
+function checkedJob(queued: QueuedJob, { identity }: HeldModel): Job {
+  let job: Job;
   try {
     job = parseJob(queued.data);
   } catch (error) {
     throw new InputError((error as Error).message);
   }
-  if (job.id !== queued.id) throw new InputError("the job's id is not that of its run");
+  if (job.id !== queued.id) throw new InputError("the job's id is not that of its settings");
   if (job.model.hash !== identity.hash || job.model.tokenizer !== identity.tokenizer)
-    throw new InputError(`the run is of another model than ${identity.name} here`);
+    throw new InputError(`it is of another model than ${identity.name} here`);
   return job;
 }
 

@@ -1,0 +1,174 @@
+/**
+ * Does tasks in processes of their own and says how each went. A process whose task went well waits for another of the
+ * same kind: what starting, compiling and warming up cost is then paid once.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { builtFile } from '../built-file.js';
+import { InterruptedError } from '../errors.js';
+import type { ProgressEvent } from '../progress.js';
+import { sizeKey } from './job.js';
+import type { ProcessReport, ProcessTask } from './run-process.js';
+
+export interface ProcessOptions {
+  onProgress?: (event: ProgressEvent, bytes: number) => void;
+  signal?: AbortSignal;
+}
+
+export type ProcessOutcome =
+  | { ok: true; peakBytes: number }
+  /** `final`: the input is at fault, so that trying again would not help. */
+  | { ok: false; error: string; final: boolean; peakBytes: number };
+
+/** What is kept of a process's last words, for a crash without a report. */
+const STDERR_KEPT = 2000;
+
+/** Seconds that an interrupted process has to save its state. */
+const GRACE = 30;
+
+/** Seconds that a process waits for another task before its memory is given back. */
+const IDLE = 60;
+
+export class Processes {
+  readonly #idle = new Map<OneProcess, NodeJS.Timeout>();
+
+  /** @param root folder that the jobs' paths are relative to */
+  constructor(private readonly root: string) {}
+
+  /** @throws InterruptedError if the signal fires, after the process has saved its state and ended */
+  async perform(task: ProcessTask, { onProgress, signal }: ProcessOptions): Promise<ProcessOutcome> {
+    if (signal?.aborted) throw new InterruptedError('interrupted');
+    const child = await this.#take(task);
+    const outcome = await child.perform(task, { onProgress, signal });
+    if (!outcome.ok || signal?.aborted) await child.end();
+    else this.#keep(child);
+    return outcome;
+  }
+
+  /** Ends those that wait; there must be no others. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#idle.keys()].map((child) => this.#drop(child)));
+  }
+
+  /** An idle one of the task's kind, or a new one. Idle ones of other kinds make room: their memory was shared out anew. */
+  async #take(task: ProcessTask): Promise<OneProcess> {
+    const kind = kindOf(task);
+    const fitting = [...this.#idle.keys()].find((child) => child.kind === kind);
+    if (fitting) {
+      this.#forget(fitting);
+      return fitting;
+    }
+    await this.end();
+    return new OneProcess(this.root, kind, task.place.cores);
+  }
+
+  #keep(child: OneProcess): void {
+    // It alone must not keep this process alive.
+    const timer = setTimeout(() => void this.#drop(child), IDLE * 1000).unref();
+    this.#idle.set(child, timer);
+    void child.ended.then(() => this.#forget(child));
+  }
+
+  #forget(child: OneProcess): void {
+    clearTimeout(this.#idle.get(child));
+    this.#idle.delete(child);
+  }
+
+  #drop(child: OneProcess): Promise<void> {
+    this.#forget(child);
+    return child.end();
+  }
+}
+
+/** Threads of a native TensorFlow are settled as a process starts, and its peak of memory is of all that it has done. */
+function kindOf({ job, place }: ProcessTask): string {
+  return `${place.cores} ${sizeKey(job)}`;
+}
+
+class OneProcess {
+  /** How it ended. */
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+  #words = '';
+
+  constructor(
+    root: string,
+    readonly kind: string,
+    cores: number,
+  ) {
+    this.#child = fork(builtFile('src/sweep/run-process.js'), [], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, ...threadLimits(cores) },
+      // Not those of a debugger or a test runner.
+      execArgv: [],
+    });
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#words = (this.#words + text).slice(-STDERR_KEPT);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#child.on('error', (error) => resolve(error.message));
+      this.#child.on('close', (code, by) => resolve(by ?? `exit code ${code}`));
+    });
+  }
+
+  /** Does a task; after one that failed the process ends by itself. */
+  async perform(task: ProcessTask, { onProgress, signal }: ProcessOptions): Promise<ProcessOutcome> {
+    let last: ProcessReport | undefined;
+    let highest = 0;
+    let stopReading = () => {};
+    const reported = new Promise<void>((resolve) => {
+      const read = (message: ProcessReport) => {
+        if (message.type === 'progress') {
+          highest = Math.max(highest, message.bytes);
+          onProgress?.(message.event, message.bytes);
+        } else {
+          last = message;
+          resolve();
+        }
+      };
+      this.#child.on('message', read);
+      stopReading = () => this.#child.off('message', read);
+    });
+    let grace: NodeJS.Timeout | undefined;
+    const stop = () => {
+      this.#child.kill('SIGTERM');
+      grace = setTimeout(() => this.#child.kill('SIGKILL'), GRACE * 1000);
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      // One that died meanwhile is heard of by its end.
+      this.#child.send(task, () => {});
+      await Promise.race([reported, this.ended]);
+      if (last?.type === 'done') return { ok: true, peakBytes: last.peakBytes };
+      const how = await this.ended;
+      if (signal?.aborted) throw new InterruptedError('interrupted; the run can be resumed');
+      if (last?.type === 'failed')
+        return { ok: false, error: last.error, final: last.cause === 'input', peakBytes: last.peakBytes };
+      const said = this.#words.trim().split('\n').at(-1);
+      return {
+        ok: false,
+        error: `its process ended with ${how}${said ? `: ${said}` : ''}`,
+        final: false,
+        peakBytes: highest,
+      };
+    } finally {
+      clearTimeout(grace);
+      stopReading();
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Ends it, whatever it does. */
+  async end(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const grace = setTimeout(() => this.#child.kill('SIGKILL'), GRACE * 1000);
+    await this.ended;
+    clearTimeout(grace);
+  }
+}
+
+/** What keeps a native TensorFlow within its share of the cores. */
+function threadLimits(cores: number): NodeJS.ProcessEnv {
+  const limit = String(cores);
+  return { TF_NUM_INTRAOP_THREADS: limit, TF_NUM_INTEROP_THREADS: '1', OMP_NUM_THREADS: limit };
+}

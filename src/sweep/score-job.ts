@@ -1,0 +1,62 @@
+/** One shard of a scoring as it is handed out over a queue: settings, and data and masks by their content. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { STORE_DTYPES } from '../decompose/store.js';
+import { ENGINE_CHOICES } from '../engine/engine.js';
+import { RECORD_FORMATS } from '../formats/record-stream.js';
+import { QK_SPLITS } from '../models/qk-split.js';
+import { WEIGHT_FORMS } from '../models/weights.js';
+import type { ScoreRequest } from '../run/score-plan.js';
+import { LONG_PROMPTS, SCORED_POSITIONS } from '../score/passages.js';
+import { dataFile, dataPath } from './data-file.js';
+import type { Place } from './job.js';
+
+/** What determines the result, besides the model; as flags of `orthoscope score`. */
+export const scoreSettings = z.strictObject({
+  form: z.enum(WEIGHT_FORMS),
+  qkSplit: z.enum(QK_SPLITS),
+  rotaryOffsets: z.int().min(0),
+  bos: z.enum(['auto', 'always', 'never']),
+  engine: z.enum(ENGINE_CHOICES),
+  storeDtype: z.enum(STORE_DTYPES),
+  directions: z.string().min(1),
+  threshold: z.number(),
+  positions: z.enum(SCORED_POSITIONS),
+  long: z.enum(LONG_PROMPTS),
+  maxTokens: z.int().positive().nullable(),
+  examples: z.int().min(0),
+  context: z.int().positive(),
+  maxRejected: z.int().min(0),
+  format: z.enum(RECORD_FORMATS).nullable(),
+  /** A data set's name is part of a file name. */
+  data: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]{1,100}$/), file: dataFile })).min(1),
+  /** Where a run is scored, its masks. */
+  masks: dataFile.nullable(),
+  /** Of two at least: the only one would be a whole scoring, whose folder holds no statistics. */
+  shard: z
+    .strictObject({ index: z.int().positive(), of: z.int().min(2) })
+    .refine(({ index, of }) => index <= of, 'is beyond the last'),
+});
+export type ScoreSettings = z.infer<typeof scoreSettings>;
+
+/** Time between two checkpoints of a shard: what is lost with its worker at most. */
+const CHECKPOINT_SECONDS = 30;
+
+/** @param root folder in which the job's files lie */
+export function scoreRequest(
+  { data, masks, ...settings }: ScoreSettings,
+  { model, store, cores }: Place,
+  root: string,
+): ScoreRequest {
+  return {
+    ...settings,
+    model,
+    store,
+    workers: cores,
+    memory: null,
+    data: data.map(({ name, file }) => `${name}=${join(root, dataPath(file))}`),
+    masks: masks && join(root, dataPath(masks)),
+    values: null,
+    checkpointSeconds: CHECKPOINT_SECONDS,
+  };
+}
