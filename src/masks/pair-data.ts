@@ -7,9 +7,10 @@ import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import { sharedFloat32 } from '../models/matrix.js';
 import { Random } from '../random.js';
+import { allocatePasts, type KeptPasts } from './kept-pasts.js';
 import type { MaskLayout } from './layout.js';
 import type { Positions } from './masked-model.js';
-import { hasFixedPast, type KeptPasts, pastSize } from './past.js';
+import { hasFixedPast } from './past.js';
 import type { Replacement } from './prepared-pairs.js';
 
 /** What decides which coefficients are kept. */
@@ -78,7 +79,8 @@ export function allocatePairData(
 ): PairData {
   const states = sharedFloat32(pairs.length * masking.architecture.dModel);
   const rows = pairs.map((_, index) => index);
-  const pasts = keepPast && hasFixedPast(masking) ? allocatePasts(masking, pairs) : null;
+  const lengths = pairs.map(({ clean }) => clean.length);
+  const pasts = keepPast && hasFixedPast(masking) ? allocatePasts(masking.architecture, lengths) : null;
   const all = { pairs, replacement, states, rows, pasts };
   const slots = slotsOf(masking);
   if (replacement === 'zero' || slots.length === 0)
@@ -93,17 +95,6 @@ export function allocatePairData(
   const partners = replacement === 'resample' ? derangement(pairs.length, seed) : rows;
   const replaced = partners.map((index) => own[index]!);
   return { ...all, coefficients: sharedFloat32(end), own, replaced };
-}
-
-function allocatePasts({ architecture }: Masking, pairs: readonly TokenPair[]): KeptPasts {
-  const lengths = pairs.map(({ clean }) => clean.length);
-  let end = 0;
-  const starts = lengths.map((tokens) => {
-    const start = end;
-    end += pastSize(architecture, tokens);
-    return start;
-  });
-  return { values: sharedFloat32(end), starts, lengths };
 }
 
 /** The same arrays, for some of the pairs. */

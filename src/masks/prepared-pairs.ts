@@ -8,6 +8,7 @@ import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
 import { FULL_PASSES } from './cost.js';
+import { type KeptPasts, keepLayer, keptPast } from './kept-pasts.js';
 import type { Baseline, MaskedModel } from './masked-model.js';
 import type { PerKind } from './masking.js';
 import { batchesByLength, longestOf } from './padded-prompts.js';
@@ -23,7 +24,7 @@ import {
   slotView,
   subsetOf,
 } from './pair-data.js';
-import { type KeptPasts, keepLayer, keptPast, type Past } from './past.js';
+import type { Past } from './past.js';
 
 /**
  * What a masked-out OV or MLP coefficient becomes: that of the corrupted prompt (`interchange`), the mean over
@@ -174,7 +175,7 @@ async function runUnmasked(
   const lengths = prompts.map((ids) => ids.length);
   for (const batch of batchesByLength(lengths, forwardTokens)) {
     const chosen = batch.map((index) => prompts[index]!);
-    const past = pasts && (await keepPast(pasts, model, chosen, batch));
+    const past = pasts && (await writePast(pasts, model, chosen, batch));
     const run = model.forward(chosen, { collect: target !== null, past });
     const state = (await run.state.data()) as Float32Array;
     batch.forEach((index, row) => {
@@ -195,7 +196,8 @@ async function runUnmasked(
   }
 }
 
-async function keepPast(
+/** Computes a batch's past, writes it and returns it for the forward pass. */
+async function writePast(
   pasts: KeptPasts,
   model: MaskedModel,
   prompts: readonly Int32Array[],
