@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { BASES, type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
+import { mean } from '../../src/evaluate/statistics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
@@ -219,9 +221,11 @@ describeOnEngines('masked forward', (engine) => {
 
           const before = tf.memory().numTensors;
           const found = await objective(lean.prepared, [2, 0, 1], masks, 'kl', maxTokens);
+          const scores = await scorePrompts(lean.prepared, masks);
           expect(tf.memory().numTensors).toBe(before);
           const wanted = await objective(whole.prepared, [2, 0, 1], all, 'kl', maxTokens);
           expect(Math.abs(found.kl - wanted.kl)).toBeLessThan(1e-5);
+          expect(Math.abs(mean(scores.kl)! - wanted.kl)).toBeLessThan(1e-5);
           const gradients = whole.masked.layout.split(wanted.gradient);
           const scale = Math.max(...wanted.gradient.map(Math.abs));
           for (const [name, gradient] of lean.masked.layout.split(found.gradient))
