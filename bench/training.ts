@@ -1,11 +1,12 @@
 /**
  * A step of mask training at GPT-2 small's size: 64 prompts of 18 tokens, all four kinds masked, the reference
  * preset's settings. `node dist/bench/training.js [--engine native-cpu,wasm] [--workers 1,2] [--steps 4]
- * [--folder DIR] [--json]`, after `npm run build`.
+ * [--kinds ov,mlp_in,mlp_out] [--past kept,anew] [--folder DIR] [--json]`, after `npm run build`. Without QK among
+ * the kinds --past says whether what lies before the last position is kept or computed anew in each step.
  *
  * Every configuration runs in a process of its own, so that its memory is its own. Before it is timed it must
- * agree with the others, and with PyTorch where PYTHON (or `python3`) has torch, on KL and gradient at random
- * masks; and no step may leave a tensor behind. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
+ * agree with the others, and with PyTorch where PYTHON (or `python3`) has torch and all kinds are masked, on KL and
+ * gradient at random masks; and no step may leave a tensor behind. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
  * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --steps 50`.
  */
 import { spawnSync } from 'node:child_process';
@@ -27,6 +28,7 @@ import { MaskedModel } from '../src/masks/masked-model.js';
 import { norm } from '../src/masks/optimiser.js';
 import { PRESETS } from '../src/masks/settings.js';
 import { trainMasks } from '../src/masks/train.js';
+import type { Kind } from '../src/models/components.js';
 import type { Linear } from '../src/models/weights.js';
 import { Random } from '../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../src/run/mask-runner.js';
@@ -39,6 +41,8 @@ const { values: options } = parseArgs({
     workers: { type: 'string', default: '1,2' },
     steps: { type: 'string', default: '4' },
     prompts: { type: 'string', default: '64' },
+    kinds: { type: 'string', default: 'qk,ov,mlp_in,mlp_out' },
+    past: { type: 'string', default: 'kept' },
     folder: { type: 'string' },
     json: { type: 'boolean', default: false },
     child: { type: 'boolean', default: false },
@@ -46,6 +50,7 @@ const { values: options } = parseArgs({
 });
 
 const LENGTH = 18;
+const kinds = options.kinds.split(',') as Kind[];
 
 interface Measured {
   /** At random masks, on all prompts. */
@@ -127,9 +132,10 @@ async function openRunner(
 ): Promise<MaskRunner> {
   const workers = Number(options.workers);
   const { architecture, form, qkSplit, path } = model;
+  const passes = { ...FULL_PASSES, keepPast: options.past === 'kept' };
   if (workers === 1)
-    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition), FULL_PASSES);
-  const layout = new MaskLayout(architecture);
+    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition, { kinds }), passes);
+  const layout = new MaskLayout(architecture, kinds);
   return openThreadedRunner({
     model: {
       engine: engine.name,
@@ -144,7 +150,7 @@ async function openRunner(
     },
     masking: { architecture, layout, positions: 'last' },
     workers,
-    passes: FULL_PASSES,
+    passes,
   });
 }
 
@@ -158,8 +164,11 @@ async function compare(): Promise<void> {
     const rows: { name: string; measured: Measured | null; note: string }[] = [];
     for (const engine of options.engine.split(','))
       for (const workers of engine === 'wasm' ? options.workers.split(',') : ['1'])
-        rows.push({ name: `${engine}, ${workers} worker(s)`, ...inProcess(folder, engine, workers) });
-    rows.push({ name: 'PyTorch (peer)', ...(await peer(folder, gpt2)) });
+        for (const past of kinds.includes('qk') ? ['kept'] : options.past.split(',')) {
+          const name = `${engine}, ${workers} worker(s)${kinds.includes('qk') ? '' : `, past ${past}`}`;
+          rows.push({ name, ...inProcess(folder, engine, workers, past) });
+        }
+    if (kinds.length === 4) rows.push({ name: 'PyTorch (peer)', ...(await peer(folder, gpt2)) });
     agree(rows.flatMap(({ measured }) => measured ?? []).map(({ check }) => check));
     if (options.json) console.log(JSON.stringify(rows, null, 2));
     else table(rows);
@@ -168,8 +177,17 @@ async function compare(): Promise<void> {
   }
 }
 
-function inProcess(folder: string, engine: string, workers: string) {
-  const given = ['--steps', options.steps, '--prompts', options.prompts];
+function inProcess(folder: string, engine: string, workers: string, past: string) {
+  const given = [
+    '--steps',
+    options.steps,
+    '--prompts',
+    options.prompts,
+    '--kinds',
+    options.kinds,
+    '--past',
+    past,
+  ];
   const args = [fileURLToPath(import.meta.url), '--child', '--folder', folder, ...given];
   return parsed(process.execPath, [...args, '--engine', engine, '--workers', workers]);
 }
@@ -239,7 +257,7 @@ function agree(checks: Measured['check'][]): void {
 
 function table(rows: { name: string; measured: Measured | null; note: string }[]): void {
   console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`);
-  console.log(`${options.prompts} prompts of ${LENGTH} tokens\n`);
+  console.log(`${options.prompts} prompts of ${LENGTH} tokens, masked: ${options.kinds}\n`);
   console.log('| | seconds a step | CPU seconds a step | peak memory | at the end |\n|---|---|---|---|---|');
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   for (const { name, measured, note } of rows) {

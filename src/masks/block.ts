@@ -3,7 +3,7 @@
  * The stream is one tensor [batch, positions, dModel]; prompts are padded on the left, so that the last
  * token is always the last position. The first `plain` positions use the plain weights, the others the
  * singular bases with masks on OV and MLP. QK masks act at every position. In the final block only the
- * last position is computed, because nothing reads the others.
+ * last position is computed, because nothing reads the others. With a past, the stream is the last position alone.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -28,6 +28,7 @@ import {
 import { type BlockInput, Mixer, type PerKind, Puller } from './masking.js';
 import { type MlpTrace, maskedMlpForward, maskedMlpPull, plainMlpForward, plainMlpPull } from './mlp.js';
 import { type OutputNormTrace, outputNorm, outputNormPull } from './output-norm.js';
+import type { KeysValues } from './past.js';
 import { firstOf, joinPositions, lastOf, padPositions, rows, sliceHeads } from './positions.js';
 
 /** What a block's pullback needs. */
@@ -49,6 +50,8 @@ export interface BlockResult {
   stream: tf.Tensor3D;
   trace: BlockTrace;
   coefficients: PerKind<tf.Tensor2D>;
+  /** Of the stream's positions. */
+  own: KeysValues;
 }
 
 export function forwardBlock(stream: tf.Tensor3D, input: BlockInput): BlockResult {
@@ -61,11 +64,10 @@ export function forwardBlock(stream: tf.Tensor3D, input: BlockInput): BlockResul
 
     const attentionNorm = normalise(rows(stream), norm, normEpsilon);
     const queryInput = lastOf(attentionNorm.y, batch, shape.queries);
-    const { q, k, trace: queryKey } = queriesAndKeys(attentionNorm.y, queryInput, batch, input);
-    const v = repeatHeads(
-      splitHeads(bases.value.apply(attentionNorm.y), batch, architecture.nKvHeads),
-      nHeads,
-    );
+    const { q, k: keys, trace: queryKey } = queriesAndKeys(attentionNorm.y, queryInput, batch, input);
+    const values = splitHeads(bases.value.apply(attentionNorm.y), batch, architecture.nKvHeads);
+    const k = repeatHeads(afterPast(input.past?.keys, keys), nHeads);
+    const v = repeatHeads(afterPast(input.past?.values, values), nHeads);
     const seen = tf.slice(input.attentionBias, [0, 0, shape.keys - shape.queries, 0]);
     const scale = architecture.attentionScale[input.layer]!;
     const { z, trace: attention } = attend(q, k, v, seen, scale, scoreCap);
@@ -99,6 +101,7 @@ export function forwardBlock(stream: tf.Tensor3D, input: BlockInput): BlockResul
         differences: mixer.differences,
       },
       coefficients: mixer.coefficients,
+      own: { keys, values },
     };
   });
 }
@@ -159,7 +162,7 @@ export function pullBlock(
           )
         : dzMasked;
     const scale = architecture.attentionScale[input.layer]!;
-    const { dq, dk, dv } = attendPull(dz, trace.attention, scale, wantStream);
+    const { dq, dk, dv } = attendPull(dz, trace.attention, scale, wantStream ? keys : 0);
     const dQueryInput = queriesPull(dq, trace.queryKey, puller, wantStream);
     if (!wantStream) return { stream: null, masks: puller.gradients };
 
@@ -183,7 +186,11 @@ export function pullBlock(
   });
 }
 
-/** Positions in this block: all `keys` are read, the last `queries` are computed, of these the last `masked` are masked. */
+function afterPast(past: tf.Tensor4D | undefined, own: tf.Tensor4D): tf.Tensor4D {
+  return past ? tf.concat([past, own], 2) : own;
+}
+
+/** Positions of the stream in this block: all `keys` are read, the last `queries` are computed, of these the last `masked` are masked. */
 function shapeOf(stream: tf.Tensor3D, { layer, architecture, positions }: BlockInput) {
   const keys = stream.shape[1];
   const queries = layer === architecture.nLayers - 1 ? 1 : keys;

@@ -2,17 +2,20 @@
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import type { Masking } from './pair-data.js';
+import { hasFixedPast, pastSize } from './past.js';
 
-/** Positions (padding included) in one pass of a thread. */
-export interface PassSizes {
-  /** Forward and backward. */
+/** How a thread runs prompts. */
+export interface Passes {
+  /** Positions (padding included) in one pass forward and backward. */
   train: number;
-  /** Forward only. */
+  /** In one pass forward only. */
   forward: number;
+  /** Whether what no mask reaches is computed once and kept, or anew in each pass. */
+  keepPast: boolean;
 }
 
 /** Where memory is no limit: more at a time are no faster. */
-export const FULL_PASSES: PassSizes = { train: 2048, forward: 2048 };
+export const FULL_PASSES: Passes = { train: 2048, forward: 2048, keepPast: true };
 
 /** What an engine is as far as memory goes. */
 export interface EngineMemory {
@@ -62,19 +65,27 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
   const { plain, bases } = layerNumbers(masking);
   const frozen = nLayers * (plain + bases) + d * nVocab;
   const embedding = d * (nVocab + (architecture.rotary ? 0 : nPositions));
-  // Kept for the pullback: both normalised streams, queries twice, keys, values, attention, the MLP's slopes.
+  // Kept for the pullback: keys and values; where a position can move, both normalised streams, queries twice,
+  // attention, the MLP's slopes.
   const masked = positions === 'all' ? layout.size / nLayers : 0;
-  const kept = 2 * d + 4 * nHeads * dHead + nHeads * length + (gatedMlp ? 3 : 1) * dMlp + 2 * masked;
+  const past = hasFixedPast(masking);
+  const moving = 2 * d + 2 * nHeads * dHead + nHeads * length + (gatedMlp ? 3 : 1) * dMlp + 2 * masked;
+  const kept = 2 * nHeads * dHead + moving / (past ? length : 1);
   // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
   const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
+  // As it is prepared, the past of a batch is there whole.
+  const prepared = past ? pastSize(architecture, 2) : 0;
   return {
     weights: 4 * (engine.copies * frozen + embedding),
     token: 4 * SLACK * (nLayers * kept + passing),
-    passing: 4 * SLACK * (passing + nLayers * masked),
+    passing: 4 * SLACK * (passing + nLayers * masked + prepared),
   };
 }
 
-/** Bytes of what is kept about prompt pairs. */
+/** Most bytes of pasts where no limit was given: then other programs must not be pushed out. */
+const MOST_PAST = 2e9;
+
+/** Bytes of what is kept about prompt pairs, pasts aside. */
 function pairMemory({ architecture, layout, positions }: Masking, tokens: number, pairs: number): number {
   const replaced = layout.components.reduce((sum, { kind, rank }) => sum + (kind === 'qk' ? 0 : rank), 0);
   return 4 * (pairs * architecture.dModel + (positions === 'all' ? tokens : pairs) * replaced);
@@ -83,7 +94,7 @@ function pairMemory({ architecture, layout, positions }: Masking, tokens: number
 export interface TrainingPlan {
   /** Threads that share a batch. */
   workers: number;
-  passes: PassSizes;
+  passes: Passes;
   /** Bytes expected at most, all together. */
   memory: number;
 }
@@ -102,7 +113,8 @@ export interface PlanRequest {
 }
 
 /**
- * As many threads as were asked for and fit, then as many positions in a pass.
+ * The pasts, if they take no more than half of what one thread leaves: they save more than further threads do. Then
+ * as many threads as were asked for and fit, then as many positions in a pass.
  * @throws InputError if not even one thread with one prompt fits
  */
 export function planTraining({
@@ -124,8 +136,11 @@ export function planTraining({
     throw new InputError(
       `--memory ${formatByteSize(most)}: one prompt of ${longest} tokens needs ${formatByteSize(least)} with this model; raise it`,
     );
+  const pasts = 4 * lengths.reduce((sum, length) => sum + pastSize(masking.architecture, length), 0);
+  const keepPast = hasFixedPast(masking) && pasts <= (limit === null ? MOST_PAST : (limit - least) / 2);
+  const shared = fixed + (keepPast ? pasts : 0);
   let threads = workers;
-  const room = () => Math.min((most - fixed) / threads - engine.thread, engine.most) - weights;
+  const room = () => Math.min((most - shared) / threads - engine.thread, engine.most) - weights;
   while (threads > 1 && room() < longest * token) threads--;
   const size = (each: number, wanted: number) =>
     Math.max(longest, Math.min(Math.floor(room() / each), wanted));
@@ -133,16 +148,40 @@ export function planTraining({
   const passes = {
     train: size(token, Math.min(FULL_PASSES.train, inBatch)),
     forward: size(passing, FULL_PASSES.forward),
+    keepPast,
   };
   const working = Math.max(passes.train * token, passes.forward * passing);
-  return { workers: threads, passes, memory: fixed + threads * (engine.thread + weights + working) };
+  return { workers: threads, passes, memory: shared + threads * (engine.thread + weights + working) };
 }
 
-/** Floating-point operations of one step: the forward pass and as much again backwards. */
-export function stepFlops(masking: Masking, tokens: number, prompts: number): number {
+/** Floating-point operations on some prompts. */
+export interface TrainingFlops {
+  /** Of the unmasked model on clean and corrupted prompts. */
+  prepare: number;
+  /** Of a masked forward pass, the teacher's logits with it. */
+  forward: number;
+  /** Of the forward pass and as much again backwards. */
+  step: number;
+}
+
+export function trainingFlops(
+  masking: Masking,
+  tokens: number,
+  prompts: number,
+  { keepPast }: Pick<Passes, 'keepPast'>,
+): TrainingFlops {
   const { architecture, positions } = masking;
-  const { plain, bases } = layerNumbers(masking);
-  const masked = positions === 'all' ? tokens : prompts;
   const { nLayers, dModel, nVocab } = architecture;
-  return 4 * (nLayers * (tokens * plain + masked * bases) + 1.5 * prompts * dModel * nVocab);
+  const { plain, bases } = layerNumbers(masking);
+  const fixed = hasFixedPast(masking) ? tokens - prompts : 0;
+  const past = 2 * nLayers * fixed * plain;
+  const masked = positions === 'all' ? tokens : prompts;
+  const blocks = 2 * nLayers * ((tokens - fixed) * plain + masked * bases);
+  const logits = 2 * prompts * dModel * nVocab;
+  const forward = (keepPast ? 0 : past) + blocks + 2 * logits;
+  return {
+    prepare: 4 * nLayers * tokens * plain + logits,
+    forward,
+    step: forward + blocks + logits,
+  };
 }

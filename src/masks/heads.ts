@@ -1,6 +1,6 @@
 /** The masked parts of attention: queries and keys through QK directions, head outputs through OV directions. */
 import * as tf from '@tensorflow/tfjs-core';
-import { mergeHeads, repeatHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
+import { mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
 import { outputRate, outputRatePull } from '../engine/ops/norm.js';
 import { rotate } from '../engine/ops/rotary.js';
 import type { BlockInput, Mixer, Puller } from './masking.js';
@@ -24,7 +24,7 @@ interface RateTrace {
   rate: tf.Tensor4D;
 }
 
-/** @returns q and k [heads, batch, positions, width] */
+/** @returns q [heads, batch, queries, width]; k [heads, or key heads where QK is not masked, batch, positions, width] */
 export function queriesAndKeys(
   x: tf.Tensor2D,
   queryInput: tf.Tensor2D,
@@ -59,7 +59,7 @@ export function queriesAndKeys(
     q = rotate(q, rotary, 1);
     k = rotate(k, rotary, 1);
   }
-  return { q, k: repeatHeads(k, nHeads), trace };
+  return { q, k, trace };
 }
 
 /** Records the QK masks' gradient; returns that by the queries' input if wanted. */

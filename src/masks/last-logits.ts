@@ -18,7 +18,8 @@ export async function lastLogits(
   const { model } = prepared;
   const teacher = prepared.teacher(indices);
   const baseline = prepared.baseline(indices);
-  const { state } = model.forward(prepared.prompts(indices), { masks, baseline });
+  const past = prepared.past(indices);
+  const { state } = model.forward(prepared.prompts(indices), { masks, baseline, past });
   const logits = model.logits(state);
   const result = {
     full: (await teacher.data()) as Float32Array,

@@ -16,10 +16,11 @@ import { centres } from '../models/weight-forms.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { disposeLayer, type LayerBases, uploadLayer } from './bases.js';
-import { type BlockTrace, forwardBlock, pullBlock } from './block.js';
+import { type BlockResult, type BlockTrace, forwardBlock, pullBlock } from './block.js';
 import { MaskLayout } from './layout.js';
 import type { BlockInput, PerKind } from './masking.js';
 import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
+import { hasFixedPast, type KeysValues, type Past } from './past.js';
 import { foldOverPlanes, spreadOverPlanes } from './planes.js';
 
 /** Positions on which OV and MLP masks act. */
@@ -35,6 +36,8 @@ export interface RunOptions {
   baseline?: Baseline;
   /** Return the coefficients of every layer; only for unmasked runs. */
   collect?: boolean;
+  /** What {@link MaskedModel.past} gives for these prompts, kept from before. Disposed here. */
+  past?: Past | null;
 }
 
 export interface Run {
@@ -120,22 +123,45 @@ export class MaskedModel {
 
   /** Runs a batch to the last token's state. */
   forward(prompts: readonly Int32Array[], options: RunOptions = {}): Run {
-    const { inputs, shared } = this.inputs(prompts, { ...options, trace: false });
     const coefficients: PerKind<tf.Tensor2D>[] = [];
-    let stream = this.embed(prompts);
-    for (const input of inputs) {
-      const result = forwardBlock(stream, input);
+    const { stream, shared } = this.run(prompts, { ...options, trace: false }, (input, result) => {
       coefficients.push(result.coefficients);
-      tf.dispose([stream, result.trace, input.masks] as tf.TensorContainer);
-      stream = result.stream;
-    }
+      tf.dispose([result.trace, input.masks] as tf.TensorContainer);
+    });
     const final = this.finish(stream);
     tf.dispose([stream, final.rate, shared] as unknown as tf.TensorContainer);
     return { state: final.y, coefficients };
   }
 
   /**
+   * Runs all positions but the last, without masks, where none reaches them.
+   * @returns each layer's keys and values; null if masks reach them or there are none
+   */
+  past(prompts: readonly Int32Array[]): Past | null {
+    return hasFixedPast(this) && longestOf(prompts) > 1 ? this.earlier(prompts) : null;
+  }
+
+  private *earlier(prompts: readonly Int32Array[]): Past {
+    const earlier = prompts.map((ids) => ids.subarray(0, -1));
+    const longest = longestOf(earlier);
+    // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
+    const columns = { count: longest, first: -longest };
+    const { inputs, shared } = this.inputs(earlier, columns, { trace: false, positions: 'all' });
+    let stream = this.embed(earlier, longest);
+    for (const input of inputs) {
+      // Of the last block only `own` is read; what it computes beyond is one position.
+      const result = forwardBlock(stream, input);
+      tf.dispose([stream, result.trace] as tf.TensorContainer);
+      stream = result.stream;
+      // Whoever has the last layer's does not come back.
+      if (input === inputs.at(-1)) tf.dispose([stream, shared] as unknown as tf.TensorContainer);
+      yield result.own;
+    }
+  }
+
+  /**
    * The gradient of a loss by the masks.
+   * @param past see {@link RunOptions}
    * @returns [layout.size]
    */
   async gradient(
@@ -143,16 +169,15 @@ export class MaskedModel {
     masks: Float32Array,
     baseline: Baseline,
     logitGradient: LogitGradient,
+    past: Past | null = null,
   ): Promise<Float32Array> {
-    const { inputs, shared } = this.inputs(prompts, { masks, baseline, trace: true });
+    const inputs: BlockInput[] = [];
     const traces: BlockTrace[] = [];
-    let stream = this.embed(prompts);
-    for (const input of inputs) {
-      const result = forwardBlock(stream, input);
-      traces.push(result.trace);
-      stream.dispose();
-      stream = result.stream;
-    }
+    const options = { masks, baseline, past, trace: true };
+    const { stream, shared } = this.run(prompts, options, (input, { trace }) => {
+      inputs.push(input);
+      traces.push(trace);
+    });
     const final = this.finish(stream);
     let dStream = tf.tidy(() => {
       const logits = this.logits(final.y);
@@ -193,8 +218,33 @@ export class MaskedModel {
     return tf.tidy(() => tf.mul(dLogits, tf.sub(1, tf.square(tf.div(capped, cap)))));
   }
 
-  private embed(prompts: readonly Int32Array[]): tf.Tensor3D {
-    return embedPrompts(prompts, this.embedding, this.architecture.dModel);
+  /**
+   * Runs the blocks one after another: over the last position alone where masks reach no other.
+   * @param use takes each block's input, and of its result what the caller disposes of
+   * @returns the last block's stream, and tensors to be disposed of at the end
+   */
+  private run(
+    prompts: readonly Int32Array[],
+    options: RunOptions & { trace: boolean },
+    use: (input: BlockInput, result: Pick<BlockResult, 'trace' | 'coefficients'>) => void,
+  ) {
+    const past = options.past ?? this.past(prompts);
+    const layers = past?.[Symbol.iterator]();
+    const columns = { count: past ? 1 : longestOf(prompts), first: 0 };
+    const { inputs, shared } = this.inputs(prompts, columns, options);
+    let stream = this.embed(prompts, columns.count);
+    for (const input of inputs) {
+      const past: KeysValues | null = layers?.next().value ?? null;
+      const result = forwardBlock(stream, { ...input, past });
+      tf.dispose([stream, result.own, past] as unknown as tf.TensorContainer);
+      stream = result.stream;
+      use(input, result);
+    }
+    return { stream, shared };
+  }
+
+  private embed(prompts: readonly Int32Array[], count: number): tf.Tensor3D {
+    return embedPrompts(prompts, this.embedding, this.architecture.dModel, count);
   }
 
   private finish(stream: tf.Tensor3D): Normalised {
@@ -202,16 +252,23 @@ export class MaskedModel {
     return tidy(() => normalise(tf.reshape(stream, [-1, dModel]), norm, normEpsilon));
   }
 
+  /** @param columns the stream's: how many from the last, and the first one's position for rotations */
   private inputs(
     prompts: readonly Int32Array[],
-    { masks, baseline, collect = false, trace }: RunOptions & { trace: boolean },
+    { count, first }: { count: number; first: number },
+    {
+      masks,
+      baseline,
+      collect = false,
+      trace,
+      positions = this.positions,
+    }: RunOptions & { trace: boolean; positions?: Positions },
   ) {
-    const { architecture, positions } = this;
-    const attentionBias = causalBias(prompts);
+    const { architecture } = this;
+    const attentionBias = causalBias(prompts, count);
     // Most models turn alike in all layers: one table for each way of turning.
     const tables = new Map<Rotary, RotaryTable>();
-    for (const rotary of new Set(architecture.rotary))
-      tables.set(rotary, rotaryTable(rotary, longestOf(prompts)));
+    for (const rotary of new Set(architecture.rotary)) tables.set(rotary, rotaryTable(rotary, count, first));
     const inputs = this.bases.map(
       (bases, layer): BlockInput => ({
         architecture,
@@ -222,6 +279,7 @@ export class MaskedModel {
         positions,
         trace,
         collect,
+        past: null,
         attentionBias,
         rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
       }),

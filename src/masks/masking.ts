@@ -4,6 +4,7 @@ import type { RotaryTable } from '../engine/ops/rotary.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import type { LayerBases } from './bases.js';
+import type { KeysValues } from './past.js';
 
 /** Per kind of one layer, heads side by side: masks [directions], baselines and coefficients [rows, directions]. */
 export type PerKind<T> = Partial<Record<Kind, T>>;
@@ -20,7 +21,9 @@ export interface BlockInput {
    * a kind without one is replaced by zero.
    */
   baseline: PerKind<tf.Tensor2D>;
-  /** [1, batch, positions, positions]: added to the attention scores. */
+  /** Of the positions before those of the stream; null where it begins at the first. Not disposed by the block. */
+  past: KeysValues | null;
+  /** [1, batch, positions of the stream, past ones and those]: added to the attention scores. */
   attentionBias: tf.Tensor4D;
   rotary: RotaryTable | null;
   /** Which positions OV and MLP masks act on. */

@@ -38,11 +38,13 @@ export async function objective(
     const targets = { teacher: prepared.teacher(members), ...labels(kind, prepared.pairs, members, nVocab) };
     const baseline = prepared.baseline(members);
     const sums: tf.Scalar[] = [];
-    const part = await model.gradient(prepared.prompts(members), masks, baseline, (logits) => {
+    const pull = (logits: tf.Tensor2D) => {
       sums.push(tf.keep(klSum(logits, targets.teacher)));
       if (kind !== 'kl') sums.push(tf.keep(lossSum(kind, logits, targets)));
-      return tf.div(lossPull(kind, logits, targets), indices.length);
-    });
+      return tf.div<tf.Tensor2D>(lossPull(kind, logits, targets), indices.length);
+    };
+    const prompts = prepared.prompts(members);
+    const part = await model.gradient(prompts, masks, baseline, pull, prepared.past(members));
     for (let i = 0; i < part.length; i++) gradient[i]! += part[i]!;
     const klPart = (await sums[0]!.data())[0]!;
     kl += klPart / indices.length;

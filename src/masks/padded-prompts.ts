@@ -8,36 +8,42 @@ const UNSEEN = -1e9;
 
 export type Embedding = Omit<EndWeights, 'unembed'>;
 
-/** [batch, longest, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines lack a good gather. */
+/**
+ * [batch, count, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines lack a good gather.
+ * @param count of the columns, from the last; all by default
+ */
 export function embedPrompts(
   prompts: readonly Int32Array[],
   { embed, positions }: Embedding,
   d: number,
+  count = longestOf(prompts),
 ): tf.Tensor3D {
-  const longest = longestOf(prompts);
-  const stream = new Float32Array(prompts.length * longest * d);
+  const stream = new Float32Array(prompts.length * count * d);
   prompts.forEach((ids, row) => {
-    const padding = longest - ids.length;
-    ids.forEach((id, position) => {
-      const at = (row * longest + padding + position) * d;
+    for (let position = Math.max(0, ids.length - count); position < ids.length; position++) {
+      const id = ids[position]!;
+      const at = ((row + 1) * count - ids.length + position) * d;
       stream.set(embed.subarray(id * d, (id + 1) * d), at);
       if (positions) for (let i = 0; i < d; i++) stream[at + i]! += positions[position * d + i]!;
-    });
+    }
   });
-  return toTensor(stream, [prompts.length, longest, d]) as tf.Tensor3D;
+  return toTensor(stream, [prompts.length, count, d]) as tf.Tensor3D;
 }
 
-/** [1, batch, longest, longest] (batch 1 where all lengths are equal): 0 for keys at or before the query and not padding. */
-export function causalBias(prompts: readonly Int32Array[]): tf.Tensor4D {
+/**
+ * [1, batch, count, longest] (batch 1 where all lengths are equal): 0 for keys at or before the query and not padding.
+ * @param count of the queries, from the last; all by default
+ */
+export function causalBias(prompts: readonly Int32Array[], count = longestOf(prompts)): tf.Tensor4D {
   const longest = longestOf(prompts);
   const rows = prompts.every((ids) => ids.length === longest) ? prompts.slice(0, 1) : prompts;
-  const bias = new Float32Array(rows.length * longest * longest).fill(UNSEEN);
+  const bias = new Float32Array(rows.length * count * longest).fill(UNSEEN);
   rows.forEach((ids, row) => {
-    for (let query = 0; query < longest; query++)
+    for (let query = longest - count; query < longest; query++)
       for (let key = longest - ids.length; key <= query; key++)
-        bias[(row * longest + query) * longest + key] = 0;
+        bias[((row + 1) * count - longest + query) * longest + key] = 0;
   });
-  return toTensor(bias, [1, rows.length, longest, longest]) as tf.Tensor4D;
+  return toTensor(bias, [1, rows.length, count, longest]) as tf.Tensor4D;
 }
 
 export function longestOf(prompts: readonly Int32Array[]): number {

@@ -7,8 +7,10 @@ import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import { sharedFloat32 } from '../models/matrix.js';
 import { Random } from '../random.js';
+import { allocatePasts, type KeptPasts } from './kept-pasts.js';
 import type { MaskLayout } from './layout.js';
 import type { Positions } from './masked-model.js';
+import { hasFixedPast } from './past.js';
 import type { Replacement } from './prepared-pairs.js';
 
 /** What decides which coefficients are kept. */
@@ -45,6 +47,15 @@ export interface PairData {
   own: readonly CoefficientBlock[];
   /** Where each pair finds those that replace its own; empty for `zero`. */
   replaced: readonly CoefficientBlock[];
+  /** Of the clean prompts; null if none are kept. */
+  pasts: KeptPasts | null;
+}
+
+export interface PairOptions {
+  replacement: Replacement;
+  seed: number;
+  /** Keep pasts, where masks do not reach them. */
+  keepPast: boolean;
 }
 
 export function slotsOf({ architecture, layout }: Masking): Slot[] {
@@ -64,14 +75,16 @@ export function maskedPositions({ architecture, positions }: Masking, layer: num
 export function allocatePairData(
   masking: Masking,
   pairs: readonly TokenPair[],
-  { replacement, seed }: { replacement: Replacement; seed: number },
+  { replacement, seed, keepPast }: PairOptions,
 ): PairData {
   const states = sharedFloat32(pairs.length * masking.architecture.dModel);
   const rows = pairs.map((_, index) => index);
+  const lengths = pairs.map(({ clean }) => clean.length);
+  const pasts = keepPast && hasFixedPast(masking) ? allocatePasts(masking.architecture, lengths) : null;
+  const all = { pairs, replacement, states, rows, pasts };
   const slots = slotsOf(masking);
-  if (replacement === 'zero' || slots.length === 0) {
-    return { pairs, replacement, states, rows, coefficients: sharedFloat32(0), own: [], replaced: [] };
-  }
+  if (replacement === 'zero' || slots.length === 0)
+    return { ...all, coefficients: sharedFloat32(0), own: [], replaced: [] };
   let end = 0;
   const own = pairs.map((pair): CoefficientBlock => {
     const start = end;
@@ -81,14 +94,21 @@ export function allocatePairData(
   });
   const partners = replacement === 'resample' ? derangement(pairs.length, seed) : rows;
   const replaced = partners.map((index) => own[index]!);
-  return { pairs, replacement, states, rows, coefficients: sharedFloat32(end), own, replaced };
+  return { ...all, coefficients: sharedFloat32(end), own, replaced };
 }
 
 /** The same arrays, for some of the pairs. */
 export function subsetOf(data: PairData, indices: readonly number[]): PairData {
   const pick = <T>(items: readonly T[]) => (items.length > 0 ? indices.map((index) => items[index]!) : []);
-  const { pairs, rows, own, replaced } = data;
-  return { ...data, pairs: pick(pairs), rows: pick(rows), own: pick(own), replaced: pick(replaced) };
+  const { pairs, rows, own, replaced, pasts } = data;
+  return {
+    ...data,
+    pairs: pick(pairs),
+    rows: pick(rows),
+    own: pick(own),
+    replaced: pick(replaced),
+    pasts: pasts && { ...pasts, starts: pick(pasts.starts), lengths: pick(pasts.lengths) },
+  };
 }
 
 /** After all pairs were run: for `mean`, the one block that replaces all others. */

@@ -8,6 +8,7 @@ import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
 import { FULL_PASSES } from './cost.js';
+import { type KeptPasts, keepLayer, keptPast } from './kept-pasts.js';
 import type { Baseline, MaskedModel } from './masked-model.js';
 import type { PerKind } from './masking.js';
 import { batchesByLength, longestOf } from './padded-prompts.js';
@@ -16,12 +17,14 @@ import {
   type CoefficientBlock,
   maskedPositions,
   type PairData,
+  type PairOptions,
   type Slot,
   settlePairData,
   slotsOf,
   slotView,
   subsetOf,
 } from './pair-data.js';
+import type { Past } from './past.js';
 
 /**
  * What a masked-out OV or MLP coefficient becomes: that of the corrupted prompt (`interchange`), the mean over
@@ -43,19 +46,24 @@ export class PreparedPairs {
     this.#slots = slotsOf(model);
   }
 
-  /** @param pairs as `checkPairs` wants them */
+  /**
+   * @param pairs as `checkPairs` wants them
+   * @param options.keepPast on by default: 8·layers·dModel bytes a token (less where heads share keys), kept only
+   * where masks do not reach it
+   */
   static async prepare(
     model: MaskedModel,
     pairs: readonly TokenPair[],
     {
       replacement,
       seed,
+      keepPast = true,
       forwardTokens = FULL_PASSES.forward,
       onProgress,
       signal,
-    }: { replacement: Replacement; seed: number; forwardTokens?: number } & LongCall,
+    }: Omit<PairOptions, 'keepPast'> & { keepPast?: boolean; forwardTokens?: number } & LongCall,
   ): Promise<PreparedPairs> {
-    const data = allocatePairData(model, pairs, { replacement, seed });
+    const data = allocatePairData(model, pairs, { replacement, seed, keepPast });
     const lengths = pairs.map(({ clean }) => clean.length);
     let done = 0;
     for (const batch of batchesByLength(lengths, forwardTokens)) {
@@ -95,6 +103,13 @@ export class PreparedPairs {
     return logits;
   }
 
+  /** What masks do not change of some pairs' clean prompts, to be uploaded by the pass that takes it; null if not kept. */
+  past(indices: readonly number[]): Past | null {
+    const { pasts } = this.data;
+    if (!pasts || longestOf(this.prompts(indices)) === 1) return null;
+    return keptPast(pasts, this.model.architecture, indices);
+  }
+
   /** The replacement coefficients of some pairs, uploaded; dispose after use. */
   baseline(indices: readonly number[]): Baseline {
     const { model, data } = this;
@@ -125,11 +140,11 @@ export class PreparedPairs {
 
 /** Runs the unmasked model on all pairs of `data`, in few passes, and writes what it does into its arrays. */
 export async function fillPairData(model: MaskedModel, data: PairData, forwardTokens: number): Promise<void> {
-  const { pairs, states, rows, own, replacement } = data;
+  const { pairs, states, rows, own, replacement, pasts } = data;
   const d = model.architecture.dModel;
   const readsClean = replacement !== 'interchange' && own.length > 0;
   const clean = pairs.map((pair) => pair.clean);
-  await runUnmasked(model, clean, readsClean ? data : null, forwardTokens, (index, state) =>
+  await runUnmasked(model, clean, readsClean ? data : null, pasts, forwardTokens, (index, state) =>
     states.set(state, rows[index]! * d),
   );
   if (replacement === 'interchange' && own.length > 0)
@@ -137,16 +152,21 @@ export async function fillPairData(model: MaskedModel, data: PairData, forwardTo
       model,
       pairs.map((pair) => pair.corrupted!),
       data,
+      null,
       forwardTokens,
       () => {},
     );
 }
 
-/** @param target where each prompt's coefficients go; null: nowhere */
+/**
+ * @param target where each prompt's coefficients go; null: nowhere
+ * @param pasts where its past goes; null: nowhere
+ */
 async function runUnmasked(
   model: MaskedModel,
   prompts: Int32Array[],
   target: PairData | null,
+  pasts: KeptPasts | null,
   forwardTokens: number,
   useState: (index: number, state: Float32Array) => void,
 ): Promise<void> {
@@ -154,10 +174,9 @@ async function runUnmasked(
   const slots = slotsOf(model);
   const lengths = prompts.map((ids) => ids.length);
   for (const batch of batchesByLength(lengths, forwardTokens)) {
-    const run = model.forward(
-      batch.map((index) => prompts[index]!),
-      { collect: target !== null },
-    );
+    const chosen = batch.map((index) => prompts[index]!);
+    const past = pasts && (await writePast(pasts, model, chosen, batch));
+    const run = model.forward(chosen, { collect: target !== null, past });
     const state = (await run.state.data()) as Float32Array;
     batch.forEach((index, row) => {
       useState(index, state.subarray(row * d, (row + 1) * d));
@@ -175,6 +194,23 @@ async function runUnmasked(
       }
     tf.dispose(run as unknown as tf.TensorContainer);
   }
+}
+
+/** Computes a batch's past, writes it and returns it for the forward pass. */
+async function writePast(
+  pasts: KeptPasts,
+  model: MaskedModel,
+  prompts: readonly Int32Array[],
+  batch: readonly number[],
+): Promise<Past | null> {
+  const past = model.past(prompts);
+  if (!past) return null;
+  const layers = [...past];
+  for (const [layer, { keys, values }] of layers.entries()) {
+    const padded = [(await keys.data()) as Float32Array, (await values.data()) as Float32Array] as const;
+    keepLayer(pasts, model.architecture, layer, batch, padded);
+  }
+  return layers;
 }
 
 /** The last `wanted` rows; where there are fewer, the first row stands in for the missing ones. */

@@ -1,7 +1,7 @@
 /** What a training run would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
-import { stepFlops } from '../masks/cost.js';
+import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
 import { MaskLayout } from '../masks/layout.js';
 import { trainingSteps } from '../masks/train.js';
 import { checkedRequest, type Listener, type RunOptions } from './commands.js';
@@ -51,18 +51,18 @@ export function estimateRun(
     const { architecture, qkSplit } = subject.model;
     const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components), qkSplit);
     const masking = { architecture, layout, positions: common.positions };
-    const flops = (split: keyof typeof data.splits, share = 1) => {
+    const flops = (split: keyof typeof data.splits): TrainingFlops => {
       const pairs = data.splits[split] ?? [];
       const tokens = pairs.reduce((sum, { clean }) => sum + clean.length, 0);
-      return share * stepFlops(masking, tokens, pairs.length);
+      return trainingFlops(masking, tokens, pairs.length, plan.passes);
     };
+    const [training, validation, test] = [flops('train'), flops('validation'), flops('test')];
     const trained = data.splits.train!.length;
     const steps = trainingSteps(train, trained);
     const perSecond = SHARE * plan.workers * (await measureMatMul()) * 1e9;
-    // A forward pass is half a step; each pair is prepared by two.
-    const prepared = flops('train') + flops('validation');
-    const stepping = steps * flops('train', Math.min(1, train.batchSize / trained));
-    const validating = (steps / train.validateEvery) * flops('validation', 0.5);
+    const prepared = training.prepare + validation.prepare;
+    const stepping = steps * training.step * Math.min(1, train.batchSize / trained);
+    const validating = (steps / train.validateEvery) * validation.forward;
     const scored = evaluate ? OWN_MASKS + FIXED_CONTROLS + RANDOM_CONTROLS * evaluate.controlSeeds : 0;
     return {
       engine: engine.name,
@@ -73,7 +73,7 @@ export function estimateRun(
       seconds: {
         decompose: decomposition.seconds,
         train: (prepared + stepping + validating) / perSecond,
-        evaluate: (1 + scored / 2) * (flops('test') / perSecond),
+        evaluate: (test.prepare + scored * test.forward) / perSecond,
       },
       memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
       disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),

@@ -2,7 +2,7 @@
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { PassSizes } from '../masks/cost.js';
+import type { Passes } from '../masks/cost.js';
 import type { MaskLayout } from '../masks/layout.js';
 import type { MaskedModel } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
@@ -32,13 +32,14 @@ export interface RunnablePairs {
   score(masks: Float32Array, call?: LongCall): Promise<PromptScores>;
 }
 
-export function runnerInThisThread(model: MaskedModel, { train, forward }: PassSizes): MaskRunner {
+export function runnerInThisThread(model: MaskedModel, { train, forward, keepPast }: Passes): MaskRunner {
   return {
     layout: model.layout,
     sigma: model.sigma,
     workers: 1,
     async prepare(pairs, options) {
-      const prepared = await PreparedPairs.prepare(model, pairs, { ...options, forwardTokens: forward });
+      const how = { ...options, keepPast, forwardTokens: forward };
+      const prepared = await PreparedPairs.prepare(model, pairs, how);
       return {
         length: prepared.length,
         objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, train),

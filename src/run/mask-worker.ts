@@ -4,7 +4,7 @@ import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
 import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
-import type { PassSizes } from '../masks/cost.js';
+import type { Passes } from '../masks/cost.js';
 import { MaskedModel, type Positions } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
 import type { PairData } from '../masks/pair-data.js';
@@ -32,7 +32,7 @@ export interface WorkerModel {
 
 export interface Job {
   model: WorkerModel;
-  passes: PassSizes;
+  passes: Passes;
 }
 
 export interface PairJob extends Job {

@@ -5,7 +5,7 @@
  */
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { PassSizes } from '../masks/cost.js';
+import type { Passes } from '../masks/cost.js';
 import type { Objective } from '../masks/objective.js';
 import { batchesByLength } from '../masks/padded-prompts.js';
 import {
@@ -24,7 +24,7 @@ export interface ThreadedOptions extends LongCall {
   model: WorkerModel;
   masking: Masking;
   workers: number;
-  passes: PassSizes;
+  passes: Passes;
 }
 
 /** Opens the threads, each of which loads the model. Close it when done. */
@@ -52,7 +52,7 @@ export async function openThreadedRunner({
     sigma: sigma!,
     workers,
     async prepare(pairs, { onProgress, signal, ...options }) {
-      const data = allocatePairData(masking, pairs, options);
+      const data = allocatePairData(masking, pairs, { ...options, keepPast: passes.keepPast });
       await inBatches(pairs, threads, passes, { onProgress, signal }, 'prepare', (batch) => {
         const job: PairJob = { model, passes, data: subsetOf(data, batch) };
         return threads.run('fill', job, signal);
@@ -107,7 +107,7 @@ function joined(parts: readonly Objective[], weights: readonly number[]): Object
 async function inBatches(
   pairs: readonly TokenPair[],
   { workers }: Threads,
-  { forward }: PassSizes,
+  { forward }: Passes,
   { onProgress }: LongCall,
   stage: string,
   work: (batch: number[]) => Promise<unknown>,

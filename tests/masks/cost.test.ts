@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { engineMemory, FULL_PASSES, planTraining, stepFlops, trainingMemory } from '../../src/masks/cost.js';
+import {
+  engineMemory,
+  FULL_PASSES,
+  planTraining,
+  trainingFlops,
+  trainingMemory,
+} from '../../src/masks/cost.js';
 import { MaskLayout } from '../../src/masks/layout.js';
 import type { Masking } from '../../src/masks/pair-data.js';
 import type { Architecture } from '../../src/models/architecture.js';
@@ -29,16 +35,21 @@ const masking: Masking = {
   layout: new MaskLayout(GPT2_SMALL),
   positions: 'last',
 };
+/** No QK: what is before the last position stays as it is. */
+const fixedPast: Masking = {
+  ...masking,
+  layout: new MaskLayout(GPT2_SMALL, ['ov', 'mlp_in', 'mlp_out']),
+};
 const request = { masking, lengths: new Array<number>(1000).fill(18), batchSize: 64 };
 
 it('counts the operations of the published step as the paper of the method needs them', () => {
-  expect(stepFlops(masking, 64 * 18, 64) / 1e12).toBeCloseTo(0.39, 1);
+  expect(trainingFlops(masking, 64 * 18, 64, FULL_PASSES).step / 1e12).toBeCloseTo(0.39, 1);
 });
 
 it('without a limit takes a batch at once, in as many threads as were asked for', () => {
   const plan = planTraining({ ...request, engine: engineMemory('wasm'), limit: null, workers: 2 });
   expect(plan.workers).toBe(2);
-  expect(plan.passes).toEqual({ train: 32 * 18, forward: FULL_PASSES.forward });
+  expect(plan.passes).toEqual({ train: 32 * 18, forward: FULL_PASSES.forward, keepPast: false });
 });
 
 it('stays within any limit that it accepts, and asks for less as the limit falls', () => {
@@ -79,5 +90,32 @@ it('counts more where every position is masked', () => {
   const all: Masking = { ...masking, positions: 'all' };
   const engine = engineMemory('native-cpu');
   expect(trainingMemory(all, engine, 18).token).toBeGreaterThan(trainingMemory(masking, engine, 18).token);
-  expect(stepFlops(all, 1152, 64)).toBeGreaterThan(stepFlops(masking, 1152, 64));
+  const step = (of: Masking) => trainingFlops(of, 1152, 64, FULL_PASSES).step;
+  expect(step(all)).toBeGreaterThan(step(masking));
+});
+
+it('keeps pasts where no mask reaches them, within half of what one thread leaves of the limit', () => {
+  const engine = engineMemory('native-cpu');
+  const plan = (limit: number | null, of = fixedPast) =>
+    planTraining({ ...request, masking: of, engine, limit, workers: 1 });
+  // 1,000 prompts of 17 positions before the last, keys and values of 12 layers.
+  const bytes = 1000 * 17 * 2 * 12 * 768 * 4;
+  expect(plan(null, masking).passes.keepPast).toBe(false);
+  expect(plan(null).passes.keepPast).toBe(true);
+  expect(plan(8e9).passes.keepPast).toBe(true);
+  expect(plan(8e9).memory).toBeGreaterThan(bytes);
+  fc.assert(
+    fc.property(fc.integer({ min: 2e9, max: 2e10 }), (limit) => {
+      const { memory, passes } = plan(limit);
+      expect(memory).toBeLessThanOrEqual(limit);
+      if (passes.keepPast) expect(limit).toBeGreaterThan(2 * bytes);
+      if (passes.keepPast) expect(plan(2 * limit).passes.keepPast).toBe(true);
+    }),
+  );
+});
+
+it('counts what a step leaves out where the past is fixed, and more where it is kept', () => {
+  const step = (of: Masking, keepPast: boolean) => trainingFlops(of, 1152, 64, { keepPast }).step;
+  expect(step(fixedPast, false)).toBeLessThan(0.65 * step(masking, false));
+  expect(step(fixedPast, true)).toBeLessThan(0.25 * step(fixedPast, false));
 });

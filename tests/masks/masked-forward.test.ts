@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { BASES, type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
+import { mean } from '../../src/evaluate/statistics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
@@ -20,6 +22,9 @@ import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
+
+/** Of every family's kinds, QK comes first. */
+const WITHOUT_QK = [false, true, true, true, true];
 
 const folder = temporaryFolder();
 let models = 0;
@@ -40,6 +45,8 @@ interface Setting extends Basis {
   masked: boolean[];
   positions: Positions;
   replacement: Replacement;
+  /** Whether pasts are kept from the preparation, where no mask reaches them, or computed anew. */
+  keepPast: boolean;
   seed: number;
 }
 
@@ -63,6 +70,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   masked: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   positions: fc.constantFrom('last', 'all'),
   replacement: fc.constantFrom(...REPLACEMENTS),
+  keepPast: fc.boolean(),
   seed: fc.integer({ min: 0, max: 1e6 }),
 });
 
@@ -117,7 +125,8 @@ async function logProbabilities(
 ): Promise<number[][]> {
   const indices = pairs.map((_, index) => index);
   const baseline = prepared.baseline(indices);
-  const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline });
+  const past = prepared.past(indices);
+  const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
   const logits = masked.logits(state);
   const result = tf.logSoftmax(logits);
   const values = await result.data();
@@ -195,6 +204,42 @@ describeOnEngines('masked forward', (engine) => {
     );
   });
 
+  it('without QK masks, computes the last position alone and finds what the whole computation finds', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wideEnough.map((options) => ({ ...options, positions: 'last' as const })),
+        fc.integer({ min: 1, max: 20 }),
+        async (options, maxTokens) => {
+          const masked = [false, ...options.masked.slice(1, 3), true, options.masked[4]!];
+          const lean = await build(engine(), { ...options, masked });
+          // QK masks of 1 change nothing, but rule out the shortcut.
+          const whole = await build(engine(), { ...options, masked: [true, ...masked.slice(1)] });
+          const masks = Float32Array.from({ length: lean.masked.layout.size }, () => lean.random.uniform());
+          const all = new Float32Array(whole.masked.layout.size).fill(1);
+          const parts = whole.masked.layout.split(all);
+          for (const [name, own] of lean.masked.layout.split(masks)) parts.get(name)!.set(own);
+
+          const before = tf.memory().numTensors;
+          const found = await objective(lean.prepared, [2, 0, 1], masks, 'kl', maxTokens);
+          const scores = await scorePrompts(lean.prepared, masks);
+          expect(tf.memory().numTensors).toBe(before);
+          const wanted = await objective(whole.prepared, [2, 0, 1], all, 'kl', maxTokens);
+          expect(Math.abs(found.kl - wanted.kl)).toBeLessThan(1e-5);
+          expect(Math.abs(mean(scores.kl)! - wanted.kl)).toBeLessThan(1e-5);
+          const gradients = whole.masked.layout.split(wanted.gradient);
+          const scale = Math.max(...wanted.gradient.map(Math.abs));
+          for (const [name, gradient] of lean.masked.layout.split(found.gradient))
+            gradient.forEach((value, k) => {
+              expect(Math.abs(value - gradients.get(name)![k]!), name).toBeLessThan(1e-3 * scale + 1e-6);
+            });
+          lean.masked.dispose();
+          whole.masked.dispose();
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
   for (const loss of ['kl', 'logit_diff', 'cross_entropy'] as const)
     it(`has the gradient of ${loss} that finite differences show`, async () => {
       const options: Setting = {
@@ -211,6 +256,7 @@ describeOnEngines('masked forward', (engine) => {
         masked: [true, true, true, true, true],
         positions: 'last',
         replacement: 'interchange',
+        keepPast: true,
         ...SVD_BASIS,
         seed: 5,
       };
@@ -221,6 +267,8 @@ describeOnEngines('masked forward', (engine) => {
         { basis: 'random' },
         ...(loss === 'kl' ? ROTARY_FAMILIES.map((family) => ({ family })) : []),
         { family: 'gpt_neox', split: { by: 'plane', offsets: 64 } },
+        { masked: WITHOUT_QK },
+        { masked: WITHOUT_QK, keepPast: false },
       ] as const) {
         const { masked, prepared, random } = await build(engine(), { ...options, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());

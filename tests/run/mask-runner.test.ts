@@ -15,6 +15,7 @@ import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import { REPLACEMENTS, type Replacement } from '../../src/masks/prepared-pairs.js';
 import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import { trainMasks } from '../../src/masks/train.js';
+import type { Kind } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
@@ -25,7 +26,8 @@ import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 
 const WORKERS = 2;
-const passes = { train: 12, forward: 20 };
+/** Pasts are kept where threads share them: the one that is alone computes them anew. */
+const passes = { train: 12, forward: 20, keepPast: false };
 const folder = temporaryFolder();
 const random = new Random(5);
 const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
@@ -40,23 +42,29 @@ const pairs = Array.from({ length: 7 }, (_, id): TokenPair => {
   };
 });
 
-describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Positions) => {
+describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
+  { positions: 'last', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
+  { positions: 'all', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
+  { positions: 'last', kinds: ['ov', 'mlp_in', 'mlp_out'] },
+])('masks of $kinds on $positions positions', ({ positions, kinds }) => {
   let alone: MaskRunner;
   let shared: MaskRunner;
   let masks: Float32Array;
 
   beforeAll(async () => {
-    const path = join(folder, positions);
+    const path = join(folder, `${positions} ${kinds.length}`);
     await writeRandomGpt2(path);
     const model = await openForTest(path);
     const { architecture, form, qkSplit } = model;
     const store = new DecompositionStore(join(folder, 'store'));
     const decomposition = await decompose(model, { store, workers: 1 });
     const engine = await openEngine({ engine: 'wasm' });
-    alone = runnerInThisThread(await MaskedModel.load(engine, model, decomposition, { positions }), passes);
-    const layout = new MaskLayout(architecture);
+    alone = runnerInThisThread(
+      await MaskedModel.load(engine, model, decomposition, { positions, kinds }),
+      passes,
+    );
+    const layout = new MaskLayout(architecture, kinds);
     const { key } = decomposition;
-    const { kinds } = layout;
     shared = await openThreadedRunner({
       model: {
         engine: 'wasm',
@@ -71,7 +79,7 @@ describe.each(['last', 'all'] as const)('masks on %s positions', (positions: Pos
       },
       masking: { architecture, layout, positions },
       workers: WORKERS,
-      passes,
+      passes: { ...passes, keepPast: true },
     });
     await model.close();
     masks = Float32Array.from({ length: layout.size }, () => random.uniform());

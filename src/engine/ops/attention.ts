@@ -40,13 +40,14 @@ export function attend(
 
 /**
  * @param dz [heads, batch, queries, dHead]
- * @param wantKeys false where keys and values do not depend on anything trained
+ * @param moving how many keys and values, counted from the last, depend on anything trained
+ * @returns dq as q; dk and dv [heads, batch, moving, …], null where none moves
  */
 export function attendPull(
   dz: tf.Tensor4D,
   { weights, q, k, v, bent }: AttentionTrace,
   scale: number,
-  wantKeys: boolean,
+  moving: number,
 ): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
   const dScores = tf.tidy(() => {
     const dWeights = tf.matMul(dz, v, false, true);
@@ -55,10 +56,17 @@ export function attendPull(
     return bent ? (tf.mul(dCapped, tf.sub(1, tf.square(bent))) as tf.Tensor4D) : dCapped;
   });
   const dq = tf.matMul<tf.Tensor4D>(dScores, k);
-  const dk = wantKeys ? tf.matMul<tf.Tensor4D>(dScores, q, true, false) : null;
-  const dv = wantKeys ? tf.matMul<tf.Tensor4D>(weights, dz, true, false) : null;
+  const through = (scores: tf.Tensor4D, queries: tf.Tensor4D) =>
+    tf.tidy(() => tf.matMul<tf.Tensor4D>(lastKeys(scores, moving), queries, true, false));
+  const dk = moving > 0 ? through(dScores, q) : null;
+  const dv = moving > 0 ? through(weights, dz) : null;
   dScores.dispose();
   return { dq, dk, dv };
+}
+
+function lastKeys(scores: tf.Tensor4D, count: number): tf.Tensor4D {
+  const keys = scores.shape[3];
+  return keys === count ? scores : tf.slice(scores, [0, 0, 0, keys - count], [-1, -1, -1, count]);
 }
 
 /** [batch·positions, heads·width] → [heads, batch, positions, width]. */

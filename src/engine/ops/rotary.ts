@@ -9,13 +9,14 @@ export interface RotaryTable {
   dims: number;
 }
 
-export function rotaryTable({ dims, frequencies, scale }: Rotary, positions: number): RotaryTable {
+/** @param first the first row's position; it may be negative, since only differences matter */
+export function rotaryTable({ dims, frequencies, scale }: Rotary, positions: number, first = 0): RotaryTable {
   const cos = new Float32Array(positions * dims);
   const sin = new Float32Array(positions * dims);
   const half = dims / 2;
   for (let t = 0; t < positions; t++)
     for (let i = 0; i < dims; i++) {
-      const angle = t * frequencies[i % half]!;
+      const angle = (first + t) * frequencies[i % half]!;
       cos[t * dims + i] = Math.cos(angle) * scale;
       sin[t * dims + i] = Math.sin(angle) * scale;
     }

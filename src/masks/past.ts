@@ -1,0 +1,26 @@
+/**
+ * What lies before the last position where no mask reaches it: the keys and values of each layer there are the plain
+ * model's whatever the masks, and all that the last position reads of it (docs/maths.md, "Masked forward").
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Architecture } from '../models/architecture.js';
+import type { Masking } from './pair-data.js';
+
+/** Of one layer, [key heads, batch, positions, dHead] each; keys are normalised and turned where the model does so. */
+export interface KeysValues {
+  keys: tf.Tensor4D;
+  values: tf.Tensor4D;
+}
+
+/** Layer after layer, made as they are asked for; who takes them disposes of them. */
+export type Past = Iterable<KeysValues>;
+
+/** QK masks act at every position, OV and MLP masks at the last one only or at all. */
+export function hasFixedPast({ layout, positions }: Pick<Masking, 'layout' | 'positions'>): boolean {
+  return positions === 'last' && !layout.kinds.includes('qk');
+}
+
+/** Numbers in the past of a prompt of so many tokens. */
+export function pastSize({ nLayers, nKvHeads, dHead }: Architecture, tokens: number): number {
+  return 2 * nLayers * nKvHeads * dHead * (tokens - 1);
+}
