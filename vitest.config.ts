@@ -6,7 +6,7 @@ export default defineConfig({
     // TensorFlow keeps one global backend a process, and native addons do not like worker threads of a test runner.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 120_000,
     reporters: ['default', ['json', { outputFile: 'dist/test-results.json' }]],
   },
