@@ -46,10 +46,13 @@ const RANKED_BY: Record<RankedDataSet['by'], string> = {
   variance: 'their variance',
 };
 
-function dataSetSection({ dataSet, by, rows }: RankedDataSet, examples: readonly ExampleRow[]): Markup {
+function dataSetSection(
+  { dataSet, by, positions, rows }: RankedDataSet,
+  examples: readonly ExampleRow[],
+): Markup {
   return html`<section aria-label="${dataSet}">
 <h2>${dataSet}</h2>
-<p>${count(rows[0]?.n ?? 0)} scored positions. The ${rows.length} strongest directions by ${RANKED_BY[by]}.</p>
+<p>${count(positions)} scored positions. ${rows.length === 0 ? 'Too few to rank directions.' : `The ${rows.length} strongest directions by ${RANKED_BY[by]}.`}</p>
 ${rows.map((row) =>
   directionCard(
     row,

@@ -5,7 +5,9 @@ import { count, decimal, NONE } from './figures.js';
 const HEADINGS = ['direction', 'σ', 'mask', 'mean', 'corrupted', 'd', 'AUROC', ''] as const;
 
 /** No newline at the end. */
-export function scoresTable({ dataSet, by, rows }: RankedDataSet): string {
+export function scoresTable({ dataSet, by, positions, rows }: RankedDataSet): string {
+  if (rows.length === 0)
+    return `${dataSet}, ${count(positions)} positions: too few to rank directions by ${by}`;
   const cells = rows.map((row) => [
     row.direction,
     short(row.sigma),
@@ -24,7 +26,7 @@ export function scoresTable({ dataSet, by, rows }: RankedDataSet): string {
       .join('  ')
       .trimEnd(),
   );
-  return [`${dataSet}, ${count(rows[0]!.n)} positions, by ${by}`, '', ...lines].join('\n');
+  return [`${dataSet}, ${count(positions)} positions, by ${by}`, '', ...lines].join('\n');
 }
 
 function short(value: number | null): string {

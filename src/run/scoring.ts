@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
+import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { readJson } from '../formats/json-file.js';
 import { type Manifest, readManifest } from '../formats/manifest.js';
@@ -98,12 +99,27 @@ async function scorePlan(
         Object.entries(results).map(([name, result]) => [name, result.counters]),
       );
       await session.update({ data: describedData(plan, results) });
+      refuseNothing(request, counters, session);
       const tables = await timed(session, 'tables', () =>
         finish(session, request, plan, scoredWith, counters),
       );
       return { run: session, counters, directions: directions.length, tables };
     }),
   );
+}
+
+/** A shard may be empty; a whole scoring that is has no tables. */
+function refuseNothing(
+  { shard, data }: ScoreRequest,
+  counters: Record<string, Counters>,
+  run: RunFolder,
+): void {
+  const all = Object.values(counters);
+  if (shard.of > 1 || all.some(({ prompts }) => prompts > 0)) return;
+  const rejected = all.reduce((sum, counter) => sum + counter.rejected, 0);
+  const reason =
+    rejected > 0 ? `all ${rejected} records were rejected; see ${run.file('rejected.jsonl')}` : 'is empty';
+  throw new InputError(`${data.join(', ')}: ${reason}`);
 }
 
 function describedData({ dataSets }: ScorePlan, results: Record<string, DataSetResult>): Manifest['data'] {

@@ -19,7 +19,9 @@ const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
 export interface RankedDataSet {
   dataSet: string;
   by: Ranking;
-  /** Strongest first. */
+  /** Scored positions of clean prompts. */
+  positions: number;
+  /** Strongest first; none where nothing was scored, or too little for the figure. */
   rows: DirectionRow[];
 }
 
@@ -44,12 +46,13 @@ export async function rankDirections(
     const ranking = by ?? (paired ? 'cohens_d' : 'variance');
     const strength = STRENGTH[ranking];
     const ranked = rows.filter((row) => Number.isFinite(strength(row)));
-    if (ranked.length === 0)
+    if (ranked.length === 0 && by !== null)
       throw new InputError(
-        `--by ${ranking}: the data set "${dataSet}" has no corrupted prompts; give --by variance`,
+        `--by ${by}: the data set "${dataSet}" has ${rows[0]!.n === 0 ? 'nothing scored' : 'no corrupted prompts, or too few prompts'}; leave --by out`,
       );
     // Sorting is stable: equals stay in the model's order.
-    return { dataSet, by: ranking, rows: ranked.sort((a, b) => strength(b) - strength(a)).slice(0, top) };
+    ranked.sort((a, b) => strength(b) - strength(a));
+    return { dataSet, by: ranking, positions: rows[0]!.n, rows: ranked.slice(0, top) };
   });
 }
 

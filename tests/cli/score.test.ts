@@ -191,6 +191,24 @@ describe('orthoscope score', () => {
     expect(Math.abs(mean - (rows[1]!.mean as number))).toBeLessThan(1e-6 * Math.abs(mean));
   });
 
+  it('says so when there is nothing to score, and ranks nothing where there is too little', async () => {
+    const [empty, broken, one] = ['empty', 'broken', 'one'].map((name) => join(folder, `${name}.jsonl`));
+    writeFileSync(empty!, '');
+    writeFileSync(broken!, 'broken\nbroken\n');
+    writeFileSync(one!, '{"clean": "When Mary"}\n');
+    const none = await score('empty', ['--data', empty!]);
+    expect(none.code).toBe(2);
+    expect(none.stderr).toMatch(/empty\.jsonl: is empty/);
+    const nothing = await score('broken', ['--data', broken!]);
+    expect(nothing.code).toBe(2);
+    expect(nothing.stderr).toMatch(/all 2 records were rejected; see .*rejected\.jsonl/);
+    expect((await score('one', ['--data', one!, '--data', empty!])).code).toBe(0);
+    const show = (...more: string[]) =>
+      orthoscope(['score', 'show', join(folder, 'one'), ...more], { cache });
+    expect((await show()).stdout).toMatch(/one, 1 positions: too few[\s\S]*empty, 0 positions: too few/);
+    expect(await show('--by', 'auroc')).toMatchObject({ code: 2 });
+  });
+
   it('refuses to go on when the data has changed', async () => {
     const changing = join(folder, 'changing.jsonl');
     const lines = readFileSync(data, 'utf8').split('\n');
