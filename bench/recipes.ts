@@ -53,7 +53,9 @@ const smollm2: Recipe = {
   bounds: (task) =>
     task === 'gendered-pronoun'
       ? { kl: 0.05, sparsity: 0.98 }
-      : { kl: task === 'ioi' ? 0.19 : 0.25, sparsity: 0.95 },
+      : task === 'ioi'
+        ? { kl: 0.19, sparsity: 0.95 }
+        : { kl: 0.1, sparsity: 0.94 },
 };
 
 export const RECIPES: Record<string, Recipe> = { embedded, smollm2 };
