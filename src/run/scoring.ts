@@ -66,9 +66,9 @@ async function scorePlan(
   { out, resume }: ScoreTarget,
   listener: Listener,
 ): Promise<ScoreOutcome> {
-  // What the data held is known, and noted, only when all of it was read.
+  // What the data held is known, and noted, only when all of it was read; a run may end between that and its tables.
   const noted = await readManifest(join(out, 'manifest.json')).catch(() => null);
-  if (resume && noted?.status === 'complete') plan.manifest.data = noted.data;
+  if (resume && noted) plan.manifest.data = noted.data;
   const present = await findRun(out, plan.manifest, { resume });
   if (present?.manifest.status === 'complete') {
     listener.onNote?.(`${out}: was complete already`);

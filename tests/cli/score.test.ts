@@ -1,5 +1,5 @@
 /** `orthoscope score` on the embedded model: tables, rejected records, resuming. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readParquetMetadata, readParquetRows } from '../../src/formats/parquet-file.js';
@@ -189,6 +189,15 @@ describe('orthoscope score', () => {
     expect(own).toHaveLength(rows[1]!.n as number);
     const mean = own.reduce((sum, row) => sum + (row.value as number), 0) / own.length;
     expect(Math.abs(mean - (rows[1]!.mean as number))).toBeLessThan(1e-6 * Math.abs(mean));
+  });
+
+  it('goes on where it was killed between the last record and its tables', async () => {
+    cpSync(join(folder, 'whole'), join(folder, 'cut'), { recursive: true });
+    const path = join(folder, 'cut', 'manifest.json');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), status: 'running' }));
+    const { code, stderr } = await score('cut', ['--data', data, '--resume']);
+    expect(code, stderr).toBe(0);
+    expect(tables('cut')).toEqual(tables('whole'));
   });
 
   it('says so when there is nothing to score, and ranks nothing where there is too little', async () => {
