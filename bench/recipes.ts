@@ -52,10 +52,8 @@ const smollm2: Recipe = {
     (({ 'greater-than': ['lasted'], 'gendered-pronoun': ['such'] }) as Record<string, string[]>)[task],
   bounds: (task) =>
     task === 'gendered-pronoun'
-      ? { kl: 0.05, sparsity: 0.98 }
-      : task === 'ioi'
-        ? { kl: 0.19, sparsity: 0.95 }
-        : { kl: 0.1, sparsity: 0.94 },
+      ? { kl: 0.05, sparsity: 0.99 }
+      : { kl: task === 'ioi' ? 0.1 : 0.25, sparsity: 0.95 },
 };
 
 export const RECIPES: Record<string, Recipe> = { embedded, smollm2 };

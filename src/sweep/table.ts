@@ -97,8 +97,8 @@ export function stabilityTable(entries: readonly Stability[]): string {
     besides(columns),
     '',
     'Jaccard index of the active directions of two seeds, mean over pairs [bootstrap over seeds]; chance: sets of the same',
-    'sizes drawn from all directions, or component by component; rank corr.: of the masks before rounding, over directions',
-    'active in either; always, mostly, ever: directions active in all seeds, in half of them at least, in any',
+    'sizes drawn from all directions, or component by component; rank corr.: of the masks before rounding, over all',
+    'directions; always, mostly, ever: directions active in all seeds, in half of them at least, in any',
   ].join('\n');
 }
 
