@@ -135,6 +135,16 @@ async function scoreDataSet(
     return file;
   };
 
+  const refuseTooMany = async () => {
+    const rejected = before.rejected + counters.rejected;
+    if (rejected <= maxRejected) return;
+    await save(false);
+    throw new InputError(
+      `${dataSet.path}: ${rejected} records rejected, at most ${maxRejected} are tolerated; ` +
+        `see ${join(folder, REJECTED)}, then give a larger --max-rejected with --resume, or mend the data`,
+    );
+  };
+
   let bytes = 0;
   let saved = performance.now();
   const pace = new Pace(counters.tokens);
@@ -160,13 +170,7 @@ async function scoreDataSet(
     blocks = block.number + 1;
     hash = block.hash;
     count(counters, block);
-    if (before.rejected + counters.rejected > maxRejected) {
-      await save(false);
-      throw new InputError(
-        `${dataSet.path}: ${before.rejected + counters.rejected} records rejected, at most ${maxRejected} are tolerated; ` +
-          `see ${join(folder, REJECTED)}, then give a larger --max-rejected with --resume, or mend the data`,
-      );
-    }
+    await refuseTooMany();
     onProgress?.({
       stage: 'score',
       done: Math.min(before.before + bytes, before.total - 1),
@@ -180,6 +184,8 @@ async function scoreDataSet(
     }
     throwIfAborted(signal);
   }
+  // One that ended for this is not let off because no record is left.
+  await refuseTooMany();
   return save(true);
 }
 

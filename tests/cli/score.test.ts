@@ -223,6 +223,9 @@ describe('orthoscope score', () => {
     const lines = readFileSync(data, 'utf8').split('\n');
     writeFileSync(changing, [...lines.slice(0, 600), ...Array<string>(5).fill('broken')].join('\n'));
     expect(await score('changed', ['--data', changing, '--max-rejected', '4'])).toMatchObject({ code: 2 });
+    const again = await score('changed', ['--data', changing, '--max-rejected', '4', '--resume']);
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(/5 records rejected, at most 4 are tolerated/);
     writeFileSync(changing, lines.slice(1).join('\n'));
     const { code, stderr } = await score('changed', ['--data', changing, '--resume']);
     expect(code).toBe(2);
