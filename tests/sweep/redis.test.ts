@@ -3,7 +3,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import { readJson } from '../../src/formats/json-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
@@ -122,6 +122,7 @@ describeWithRedis('with a Redis', () => {
     const plan = tinyPlan(folder, 'outage', 'task: ioi\nmatrix: {seed: 0..3}');
     const steady = worker();
     const { done, notes } = coordinate(plan, 'outage');
+    onTestFailed(() => console.error([...notes, 'worker:', steady.output].join('\n')));
     await steady.says(/run \w{16} begins/);
     await redis.stop('SIGKILL');
     await delay(1000);

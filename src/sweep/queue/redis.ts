@@ -1,4 +1,5 @@
 /** The connection to Redis: opened from a URL whose password never appears in a message. */
+import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { InputError } from '../../errors.js';
 
@@ -41,7 +42,9 @@ export async function openRedis(url: string, onNote: (line: string) => void = ()
       lost = true;
       return Math.min(100 * times, 2000);
     },
-    lazyConnect: true,
+    // Not lazily: BullMQ's worker copies these options for a connection of its own, and that one, lazy, would be given
+    // up for good if Redis went away while it was being opened.
+    lazyConnect: false,
   });
   redis.on('error', () => {});
   redis.on('ready', () => {
@@ -53,7 +56,7 @@ export async function openRedis(url: string, onNote: (line: string) => void = ()
     timer = setTimeout(() => reject(new Error(`no answer in ${FIRST_ANSWER} s`)), FIRST_ANSWER * 1000);
   });
   try {
-    await Promise.race([redis.connect(), silence]);
+    await Promise.race([once(redis, 'ready'), silence]);
     const [, version = ''] =
       /redis_version:(\S+)/.exec(await Promise.race([redis.info('server'), silence])) ?? [];
     checkVersion(version, shown);
