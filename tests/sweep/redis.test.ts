@@ -122,7 +122,7 @@ describeWithRedis('with a Redis', () => {
     const plan = tinyPlan(folder, 'outage', 'task: ioi\nmatrix: {seed: 0..3}');
     const steady = worker();
     const { done, notes } = coordinate(plan, 'outage');
-    onTestFailed(() => console.error([...notes, 'worker:', steady.output].join('\n')));
+    onTestFailed(() => void process.stderr.write([...notes, 'worker:', steady.output, ''].join('\n')));
     await steady.says(/run \w{16} begins/);
     await redis.stop('SIGKILL');
     await delay(1000);
