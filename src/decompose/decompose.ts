@@ -2,12 +2,13 @@
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 import { clusters } from '../kernels/thin-svd.js';
 import type { Component } from '../models/components.js';
-import type { LayerWeights, Model } from '../models/weights.js';
-import { LargestFirst } from '../pool/largest-first.js';
-import { openPool, type Pool } from '../pool/pool.js';
+import type { Model } from '../models/weights.js';
+import { ByPriority } from '../pool/by-priority.js';
+import { openThreads } from '../pool/threads.js';
 import type { LongCall } from '../progress.js';
-import type { Decomposition, Directions } from './directions.js';
-import { factorsOf } from './factors.js';
+import type { Decomposition } from './directions.js';
+import type { FactorJob, SvdJob } from './jobs.js';
+import { type ComponentRoom, LayerRoom } from './layer-room.js';
 import { costOf, type DecompositionPlan, type PlanOptions, planDecomposition } from './plan.js';
 import type { DecompositionStore } from './store.js';
 
@@ -44,9 +45,12 @@ export async function decompose(model: Model, options: DecomposeOptions): Promis
   };
 }
 
-/** Computes the plan's missing layers and writes each as it is finished. */
+/**
+ * Computes the plan's missing layers and writes each as it is finished. All that takes time is done in the threads,
+ * reading and bringing weights into form included; this one only says what is next, and writes.
+ */
 async function computeLayers(
-  model: Model,
+  { path, form, qkSplit, architecture }: Model,
   { key, components, missing, workers, layersInFlight }: DecompositionPlan,
   store: DecompositionStore,
   { onProgress, signal }: LongCall,
@@ -56,25 +60,43 @@ async function computeLayers(
   // Whatever fails ends all the rest.
   const failed = new AbortController();
   const stop = AbortSignal.any(signal ? [signal, failed.signal] : [failed.signal]);
-  const pool = openPool({ workers });
+  const threads = openThreads({ file: 'src/decompose/worker.js', workers });
   // One job more than there are threads: none waits for the next matrix.
-  const order = new LargestFirst(workers + 1);
-  const queue = [...missing];
+  const order = new ByPriority(workers + 1);
+  const queue = [...missing.entries()];
+  // Layer by layer, so that one is always done while others are worked on, and the next is read; to the last ones
+  // that rule would leave a thread with a large matrix at the end.
+  const layersAhead = (place: number) => Math.max(0, missing.length - layersInFlight - place);
 
   const lane = async () => {
     try {
-      for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+      const room = new LayerRoom(ofLayer(missing[0]!), architecture);
+      for (let next = queue.shift(); next; next = queue.shift()) {
         throwIfAborted(stop);
-        const weights = await model.layer(layer);
-        const directions = await Promise.all(
-          ofLayer(layer).map((component) =>
-            order.run(costOf(component).flops, async () => {
-              const found = await decomposeComponent(component, weights, model, pool, stop);
-              progress(component);
-              return found;
-            }),
-          ),
+        const [place, layer] = next;
+        const rooms = room.layOut(ofLayer(layer));
+        const job: FactorJob = {
+          model: { path, form, qkSplit },
+          layer,
+          components: rooms.map(({ component }) => component),
+          out: rooms.map(({ factors }) => factors),
+        };
+        // Before all else: without it threads would run out of work.
+        await order.run(Number.POSITIVE_INFINITY, () => threads.run('factors', job, stop));
+        await Promise.all(
+          batches(rooms).map(async (batch) => {
+            const job: SvdJob = batch.map(({ factors, svd }) => ({ factors, svd }));
+            await order.run(priority(layersAhead(place), flopsOf(batch)), () =>
+              threads.run('svd', job, stop),
+            );
+            for (const { component } of batch) progress(component);
+          }),
         );
+        const directions = rooms.map(({ component, svd }) => ({
+          component,
+          ...svd,
+          cluster: clusters(svd.s),
+        }));
         await store.write(key, layer, directions);
       }
     } catch (error) {
@@ -89,23 +111,33 @@ async function computeLayers(
     const reasons = ended.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
     if (reasons.length > 0) throw reasons.find((error) => !(error instanceof InterruptedError)) ?? reasons[0];
   } finally {
-    await pool.close();
+    await threads.close();
   }
 }
 
-async function decomposeComponent(
-  component: Component,
-  weights: LayerWeights,
-  { architecture, qkSplit }: Model,
-  pool: Pool,
-  signal: AbortSignal,
-): Promise<Directions> {
-  throwIfAborted(signal);
-  const { a, b, rows, inner, cols } = factorsOf(component, weights, architecture, qkSplit);
-  const svd = b
-    ? await pool.svdOfProduct(a, b, rows, inner, cols, signal)
-    : await pool.svd(a, rows, cols, signal);
-  return { component, ...svd, cluster: clusters(svd.s) };
+/**
+ * The largest job first, so that no thread is left with a long one at the end (R. Graham, "Bounds on multiprocessing
+ * timing anomalies", 1969), but layers in order. Jobs within a factor of two keep the order in which they came: costs
+ * are no better known.
+ */
+function priority(layersAhead: number, flops: number): number {
+  return 1000 * layersAhead + Math.round(Math.log2(flops));
+}
+
+/** A head is done in milliseconds, which handing it over takes as well: heads go together, up to a share of a large matrix. */
+function batches(rooms: readonly ComponentRoom[]): ComponentRoom[][] {
+  const enough = Math.max(...rooms.map((room) => flopsOf([room]))) / 8;
+  const found: ComponentRoom[][] = [];
+  for (const room of rooms) {
+    const last = found.at(-1);
+    if (last && flopsOf([...last, room]) <= enough) last.push(room);
+    else found.push([room]);
+  }
+  return found;
+}
+
+function flopsOf(rooms: readonly ComponentRoom[]): number {
+  return rooms.reduce((sum, { component }) => sum + costOf(component).flops, 0);
 }
 
 /** Reports finished components; time is estimated by cost, since an MLP matrix takes as long as a hundred heads. */

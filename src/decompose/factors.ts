@@ -1,6 +1,6 @@
 /** The augmented matrix of each component, as factors: heads are never multiplied out (docs/maths.md, "Components"). */
 import type { Architecture, Rotary } from '../models/architecture.js';
-import type { Component } from '../models/components.js';
+import { type Component, isHead } from '../models/components.js';
 import { transpose } from '../models/matrix.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
@@ -13,6 +13,17 @@ export interface Factors {
   rows: number;
   inner: number;
   cols: number;
+}
+
+/** Numbers in a component's factors as {@link factorsOf} gives them, and their inner width; b is 0 where there is none. */
+export function factorSizes(
+  component: Component,
+  { dHead, biases }: Architecture,
+): { a: number; b: number; inner: number } {
+  const { kind, rows, cols } = component;
+  if (!isHead(component)) return { a: rows * cols, b: 0, inner: cols };
+  const inner = dHead + Number(kind === 'ov' && biases.o);
+  return { a: rows * inner, b: inner * cols, inner };
 }
 
 export function factorsOf(

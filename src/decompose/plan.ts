@@ -3,21 +3,26 @@ import { availableParallelism } from 'node:os';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { type Cost, productSvdCost, svdCost } from '../kernels/cost.js';
+import type { Architecture } from '../models/architecture.js';
 import {
   type Component,
   decomposedKinds,
-  HEAD_KINDS,
+  isHead,
   type Kind,
   kindsOf,
   listComponents,
 } from '../models/components.js';
 import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
+import { roomFor } from './layer-room.js';
 import type { DecompositionStore } from './store.js';
 
 /** Bytes of the process by itself, and of a thread before its first matrix (measured; docs/kernels.md). */
 const PROCESS_BYTES = 120e6;
 const THREAD_BYTES = 30e6;
+
+/** What a thread's heap holds after reading a layer, in multiples of the layer's room (measured; docs/kernels.md). */
+const WEIGHT_COPIES = 1.5;
 
 export interface PlanOptions {
   /** Kinds to decompose; all by default. */
@@ -71,7 +76,7 @@ export async function planDecomposition(
     key,
     components,
     missing,
-    ...spread(one, missing.length, workers, memory),
+    ...spread(one, architecture, missing.length, workers, memory),
     flops: absent.reduce((sum, component) => sum + costOf(component).flops, 0),
     diskBytes: store.bytes(absent),
   };
@@ -89,6 +94,7 @@ export function costOf(component: Component): Cost {
  */
 function spread(
   layer: readonly Component[],
+  architecture: Architecture,
   layers: number,
   wantedWorkers: number,
   memory: number | undefined,
@@ -96,11 +102,12 @@ function spread(
   if (layer.length === 0) return { workers: 1, layersInFlight: 1, memoryBytes: PROCESS_BYTES };
   if (layers === 0) return { workers: wantedWorkers, layersInFlight: 0, memoryBytes: 0 };
   const costs = layer.map(costOf);
-  // One more matrix than there are threads is on its way, see `computeLayers`.
-  const shared = 4 * Math.max(...layer.map((component) => inputLength(component) + resultLength(component)));
-  const thread = THREAD_BYTES + shared + Math.max(...costs.map(({ bytes }) => bytes));
-  const held = bytesInFlight(layer);
-  const bytes = (workers: number, count: number) => PROCESS_BYTES + shared + workers * thread + count * held;
+  const room = 4 * layer.reduce((sum, component) => sum + roomFor(component, architecture), 0);
+  // A thread keeps the memory of its largest matrix, and garbage of the last layer that it read.
+  const thread = THREAD_BYTES + Math.max(...costs.map(({ bytes }) => bytes)) + WEIGHT_COPIES * room;
+  // What is written may have to be brought into another number format.
+  const held = 1.5 * room;
+  const bytes = (workers: number, count: number) => PROCESS_BYTES + workers * thread + count * held;
 
   const limit = memory ?? Number.POSITIVE_INFINITY;
   if (bytes(1, 1) > limit)
@@ -113,23 +120,4 @@ function spread(
   const wanted = Math.min(layers, Math.ceil(workers / busyThreads) + 2);
   const layersInFlight = Math.max(1, Math.min(wanted, Math.floor((limit - bytes(workers, 0)) / held)));
   return { workers, layersInFlight, memoryBytes: bytes(workers, layersInFlight) };
-}
-
-/** A layer's weights while they are read and brought into form, its factors, and its directions until they are written. */
-function bytesInFlight(layer: readonly Component[]): number {
-  return 4 * layer.reduce((sum, component) => sum + 4 * inputLength(component) + resultLength(component), 0);
-}
-
-/** Numbers in a component's matrix, or in its factors. */
-function inputLength(component: Component): number {
-  const { rows, cols, rank } = component;
-  return isHead(component) ? rank * (rows + cols) : rows * cols;
-}
-
-function resultLength({ rows, cols, rank }: Component): number {
-  return rank * (rows + cols + 1);
-}
-
-function isHead({ kind }: Component): boolean {
-  return (HEAD_KINDS as readonly Kind[]).includes(kind);
 }

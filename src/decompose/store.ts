@@ -11,7 +11,7 @@ import type { Model } from '../models/weights.js';
 import type { Decomposition, Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
-const CODE_VERSION = 2;
+const CODE_VERSION = 3;
 
 export const STORE_DTYPES = ['f32', 'f16'] as const;
 

@@ -27,6 +27,10 @@ export function componentName(kind: Kind, layer: number, head?: number): string 
   return head === undefined ? `L${layer}.${kind}` : `L${layer}H${head}.${kind}`;
 }
 
+export function isHead({ kind }: Component): boolean {
+  return kind === 'qk' || kind === 'ov';
+}
+
 /** The kinds that a model of this architecture has, in the order in which directions are laid out. */
 export function kindsOf(architecture: Architecture): Kind[] {
   return architecture.gatedMlp

@@ -62,19 +62,19 @@ export function endsInForm(raw: RawEnds, architecture: Architecture, form: Weigh
   return { embed: raw.embed, positions: raw.positions, unembed };
 }
 
-/** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W). */
+/** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W), in place. */
 function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
-  const folded = new Float32Array(rows * cols);
   const sums = bias ? Float64Array.from(bias) : new Float64Array(cols);
   for (let r = 0; r < rows; r++) {
     const gain = norm.gain[r]!;
     const shift = norm.bias ? norm.bias[r]! : 0;
     for (let c = 0, at = r * cols; c < cols; c++, at++) {
-      folded[at] = weight[at]! * gain;
-      sums[c]! += shift * weight[at]!;
+      const value = weight[at]!;
+      weight[at] = value * gain;
+      sums[c]! += shift * value;
     }
   }
-  return { rows, cols, weight: folded, bias: bias || norm.bias ? Float32Array.from(sums) : null };
+  return { rows, cols, weight, bias: bias || norm.bias ? Float32Array.from(sums) : null };
 }
 
 /** Multiplies output c by gain[c]; a shorter gain repeats, head by head. */
@@ -101,7 +101,8 @@ function meanSquareWeights(gain: Float32Array): Float32Array {
 /** Subtracts each column's mean over the inputs, in place: no change of output where the input has mean zero. */
 function centreColumns(weight: Float32Array, rows: number, cols: number): void {
   const means = new Float64Array(cols);
-  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) means[c]! += weight[at]! / rows;
+  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) means[c]! += weight[at]!;
+  for (let c = 0; c < cols; c++) means[c]! /= rows;
   for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) weight[at]! -= means[c]!;
 }
 

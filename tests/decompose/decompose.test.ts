@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
-import { InputError, InterruptedError } from '../../src/errors.js';
+import { InterruptedError } from '../../src/errors.js';
 import { clusters } from '../../src/kernels/thin-svd.js';
 import type { Model } from '../../src/models/weights.js';
 import type { ProgressEvent } from '../../src/progress.js';
@@ -107,14 +107,13 @@ it('reports components one by one, and shares of the work that add up', async ()
 });
 
 it('stops everything when one layer fails, and says why', async () => {
-  const broken: Model = {
-    ...model,
-    layer: async (layer) => {
-      if (layer === 1) throw new InputError('layer 1 is damaged');
-      return model.layer(layer);
-    },
-  };
-  await expect(decompose(broken, { store: storeIn('f'), workers: 1 })).rejects.toThrow('layer 1 is damaged');
+  cpSync(join(folder, 'model'), join(folder, 'broken'), { recursive: true });
+  const weights = join(folder, 'broken', 'model.safetensors');
+  renameTensor(weights, 'transformer.h.1.mlp.c_fc.bias', 'transformer.h.1.mlp.c_fc.biaS');
+  const broken = await openForTest(join(folder, 'broken'));
+  await expect(decompose(broken, { store: storeIn('f'), workers: 1 })).rejects.toThrow(
+    /no tensor "transformer\.h\.1\.mlp\.c_fc\.bias"/,
+  );
 });
 
 it('notices a damaged or cut entry and computes it anew', async () => {

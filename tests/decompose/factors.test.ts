@@ -2,22 +2,55 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { factorsOf } from '../../src/decompose/factors.js';
+import { factorSizes, factorsOf } from '../../src/decompose/factors.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { listComponents } from '../../src/models/components.js';
 import { gpt2 } from '../../src/models/gpt2.js';
+import { openModel } from '../../src/models/open-model.js';
 import { DEFAULT_SPLIT } from '../../src/models/qk-split.js';
 import { layerInForm } from '../../src/models/weight-forms.js';
 import type { LayerWeights, Linear } from '../../src/models/weights.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
+import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { describeWithShared, sharedFile } from '../support/shared-folder.js';
 
 const folder = temporaryFolder();
+
+const SMALL = {
+  layers: 1,
+  kvHeads: 2,
+  group: 2,
+  planes: 3,
+  dModel: 10,
+  dMlp: 14,
+  vocabulary: 9,
+  biased: true,
+  seed: 1,
+};
+
+it('announces the sizes of factors for every family and every split of QK', async () => {
+  for (const family of ROTARY_FAMILIES)
+    for (const split of [DEFAULT_SPLIT, { by: 'offset', offsets: 3 }] as const) {
+      const path = join(folder, `${family}-${split.by}`);
+      await writeRandomFamily(path, { ...SMALL, family });
+      const model = await openModel(path, 'reference', split);
+      const weights = await model.layer(0);
+      for (const component of listComponents(model.architecture, undefined, split)) {
+        if (component.layer > 0) continue;
+        const { a, b, inner } = factorsOf(component, weights, model.architecture, split);
+        expect(factorSizes(component, model.architecture), `${family} ${component.name}`).toEqual({
+          a: a.length,
+          b: b?.length ?? 0,
+          inner,
+        });
+      }
+    }
+});
 
 it('gives every component the shape and rank that are announced, and directions that rebuild it', async () => {
   let models = 0;
@@ -42,6 +75,11 @@ it('gives every component the shape and rank that are announced, and directions 
             DEFAULT_SPLIT,
           );
           expect([rows, cols]).toEqual([component.rows, component.cols]);
+          expect(factorSizes(component, reference.architecture)).toEqual({
+            a: a.length,
+            b: b?.length ?? 0,
+            inner,
+          });
           expect([u.length, s.length, vt.length]).toEqual([
             rows * component.rank,
             component.rank,

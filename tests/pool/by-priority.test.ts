@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { LargestFirst } from '../../src/pool/largest-first.js';
+import { ByPriority } from '../../src/pool/by-priority.js';
 
 /** A job that ends when told to, and notes that it began. */
 function job(name: string, began: string[]) {
@@ -18,23 +18,23 @@ function job(name: string, began: string[]) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-it('starts the largest of those that wait; equals in the order in which they came', async () => {
-  const order = new LargestFirst(1);
+it('starts the highest of those that wait; equals in the order in which they came', async () => {
+  const order = new ByPriority(1);
   const began: string[] = [];
-  const costs = { first: 1, small: 10, large: 1000, smallToo: 11, middle: 100 };
-  const jobs = Object.entries(costs).map(([name, cost]) => ({ ...job(name, began), cost }));
-  const results = jobs.map(({ start, cost }) => order.run(cost, start));
+  const priorities = { first: 1, low: 10, high: Number.POSITIVE_INFINITY, lowToo: 10, middle: 100 };
+  const jobs = Object.entries(priorities).map(([name, priority]) => ({ ...job(name, began), priority }));
+  const results = jobs.map(({ start, priority }) => order.run(priority, start));
   for (let i = 0; i < jobs.length; i++) {
     await turn();
     expect(began).toHaveLength(i + 1);
-    jobs[Object.keys(costs).indexOf(began.at(-1)!)]!.end();
+    jobs[Object.keys(priorities).indexOf(began.at(-1)!)]!.end();
   }
-  expect(began).toEqual(['first', 'large', 'middle', 'small', 'smallToo']);
-  expect(await Promise.all(results)).toEqual(Object.keys(costs));
+  expect(began).toEqual(['first', 'high', 'middle', 'low', 'lowToo']);
+  expect(await Promise.all(results)).toEqual(Object.keys(priorities));
 });
 
 it('goes on after a job that failed', async () => {
-  const order = new LargestFirst(2);
+  const order = new ByPriority(2);
   const failing = order.run(1, async () => {
     throw new Error('no');
   });
@@ -48,7 +48,7 @@ it('never runs more than its width, and runs everything', async () => {
       fc.integer({ min: 1, max: 4 }),
       fc.array(fc.tuple(fc.double({ min: 1, max: 1e12, noNaN: true }), fc.integer({ min: 0, max: 3 }))),
       async (width, jobs) => {
-        const order = new LargestFirst(width);
+        const order = new ByPriority(width);
         let [running, most, ran] = [0, 0, 0];
         await Promise.all(
           jobs.map(([cost, turns]) =>
