@@ -1,6 +1,6 @@
 /**
  * Matrix products, f32 and f64: operands are packed into panels that fit the caches, and a micro-kernel
- * keeps a 3 × (3 vectors) tile of the result in registers (K. Goto, R. van de Geijn, "Anatomy of
+ * keeps a tile of the result in registers (K. Goto, R. van de Geijn, "Anatomy of
  * high-performance matrix multiplication", 2008; F. Van Zee, R. van de Geijn, "BLIS", 2015).
  */
 import { allocate } from './arena';
@@ -14,11 +14,12 @@ export const SUBTRACT: i32 = 2;
 
 /**
  * Rows of a tile. V8 moves all loads of a loop's turn before its arithmetic, so 3 broadcasts, 3 vectors of B and
- * 3 × 3 sums are alive together: just the 15 registers it gives out. A 6 × 2 tile spills, at half the speed.
+ * 3 × 3 sums are alive together: just the 15 registers it gives out. A 6 × 2 tile spills, at half the speed. Where
+ * multiplying is an instruction of its own, its result needs one more: then 4 broadcasts, 2 vectors and 4 × 2 sums.
  */
-const MR: i32 = 3;
-/** A tile's row: 3 vectors, 12 f32 or 6 f64. */
-const NR_BYTES: i32 = 48;
+const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 4;
+/** A tile's row: 3 vectors, 12 f32 or 6 f64; or 2. */
+const NR_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 48 : 32;
 /** Inner indices packed at a time, in bytes: a tile's panels of A and B then stay in the first-level cache. */
 const KC_BYTES: i32 = 4096;
 /** Rows of A packed at a time: 384 KiB, which stays in the second-level cache. */
@@ -102,12 +103,12 @@ function packPanels<T>(
   }
 }
 
-/** Packs a full panel of three vectors' width whose lines stand side by side. */
+/** Packs a full panel of a tile's width whose lines stand side by side. */
 function packVectors(kc: i32, from: usize, stride: usize, to: usize): void {
   for (let p = 0; p < kc; p++, from += stride, to += NR_BYTES) {
     v128.store(to, v128.load(from));
     v128.store(to, v128.load(from, 16), 16);
-    v128.store(to, v128.load(from, 32), 32);
+    if (NR_BYTES == 48) v128.store(to, v128.load(from, 32), 32);
   }
 }
 
@@ -124,8 +125,13 @@ function addTile<T>(rows: i32, cols: i32, c: usize, cRow: i32, mode: i32): void 
   }
 }
 
-/** One 3 × (3 vectors) tile over kc inner indices: packed panels in, `mode` applied to C with row stride cRow. */
+/** One tile over kc inner indices: packed panels in, `mode` applied to C with row stride cRow. */
 function multiplyTile<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) multiplyThreeByThree<T>(kc, a, b, c, cRow, mode);
+  else multiplyFourByTwo<T>(kc, a, b, c, cRow, mode);
+}
+
+function multiplyThreeByThree<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
   let c00 = f64x2.splat(0), c01 = c00, c02 = c00;
   let c10 = c00, c11 = c00, c12 = c00;
   let c20 = c00, c21 = c00, c22 = c00;
@@ -149,24 +155,60 @@ function multiplyTile<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode:
     b += 48;
   }
   const stride = (<usize>cRow) * sizeof<T>();
-  put<T>(c, c00, c01, c02, mode);
-  put<T>(c + stride, c10, c11, c12, mode);
-  put<T>(c + 2 * stride, c20, c21, c22, mode);
+  put<T>(c, c00, mode);
+  put<T>(c + 16, c01, mode);
+  put<T>(c + 32, c02, mode);
+  c += stride;
+  put<T>(c, c10, mode);
+  put<T>(c + 16, c11, mode);
+  put<T>(c + 32, c12, mode);
+  c += stride;
+  put<T>(c, c20, mode);
+  put<T>(c + 16, c21, mode);
+  put<T>(c + 32, c22, mode);
+}
+
+function multiplyFourByTwo<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
+  let c00 = f64x2.splat(0), c01 = c00;
+  let c10 = c00, c11 = c00;
+  let c20 = c00, c21 = c00;
+  let c30 = c00, c31 = c00;
+  for (let p = 0; p < kc; p++) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const a0 = v128.load_splat<T>(a);
+    const a1 = v128.load_splat<T>(a, sizeof<T>());
+    const a2 = v128.load_splat<T>(a, 2 * sizeof<T>());
+    const a3 = v128.load_splat<T>(a, 3 * sizeof<T>());
+    c00 = madd<T>(a0, b0, c00);
+    c01 = madd<T>(a0, b1, c01);
+    c10 = madd<T>(a1, b0, c10);
+    c11 = madd<T>(a1, b1, c11);
+    c20 = madd<T>(a2, b0, c20);
+    c21 = madd<T>(a2, b1, c21);
+    c30 = madd<T>(a3, b0, c30);
+    c31 = madd<T>(a3, b1, c31);
+    a += MR * sizeof<T>();
+    b += 32;
+  }
+  const stride = (<usize>cRow) * sizeof<T>();
+  put<T>(c, c00, mode);
+  put<T>(c + 16, c01, mode);
+  c += stride;
+  put<T>(c, c10, mode);
+  put<T>(c + 16, c11, mode);
+  c += stride;
+  put<T>(c, c20, mode);
+  put<T>(c + 16, c21, mode);
+  c += stride;
+  put<T>(c, c30, mode);
+  put<T>(c + 16, c31, mode);
 }
 
 // @ts-ignore: decorator
 @inline
-function put<T>(c: usize, left: v128, middle: v128, right: v128, mode: i32): void {
-  if (mode == ADD) {
-    left = v128.add<T>(v128.load(c), left);
-    middle = v128.add<T>(v128.load(c, 16), middle);
-    right = v128.add<T>(v128.load(c, 32), right);
-  } else if (mode == SUBTRACT) {
-    left = v128.sub<T>(v128.load(c), left);
-    middle = v128.sub<T>(v128.load(c, 16), middle);
-    right = v128.sub<T>(v128.load(c, 32), right);
-  }
-  v128.store(c, left);
-  v128.store(c, middle, 16);
-  v128.store(c, right, 32);
+function put<T>(c: usize, value: v128, mode: i32): void {
+  if (mode == ADD) value = v128.add<T>(v128.load(c), value);
+  else if (mode == SUBTRACT) value = v128.sub<T>(v128.load(c), value);
+  v128.store(c, value);
 }

@@ -64,9 +64,10 @@ async function computeLayers(
   // One job more than there are threads: none waits for the next matrix.
   const order = new ByPriority(workers + 1);
   const queue = [...missing.entries()];
-  // Layer by layer, so that one is always done while others are worked on, and the next is read; to the last ones
-  // that rule would leave a thread with a large matrix at the end.
-  const layersAhead = (place: number) => Math.max(0, missing.length - layersInFlight - place);
+  // Layer by layer, so that one is always written, and the next read, while others are worked on. Of the last ones, as
+  // many as it takes to keep all threads busy, the largest matrices go first: no thread is left with one at the end.
+  const last = missing.length - Math.max(1, layersInFlight - 2);
+  const layersAhead = (place: number) => Math.max(0, last - place);
 
   const lane = async () => {
     try {

@@ -22,7 +22,7 @@ const PROCESS_BYTES = 120e6;
 const THREAD_BYTES = 30e6;
 
 /** What a thread's heap holds after reading a layer, in multiples of the layer's room (measured; docs/kernels.md). */
-const WEIGHT_COPIES = 1.5;
+const WEIGHT_COPIES = 2;
 
 export interface PlanOptions {
   /** Kinds to decompose; all by default. */
