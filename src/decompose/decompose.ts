@@ -85,7 +85,7 @@ async function computeLayers(
         // Before all else: without it threads would run out of work.
         await order.run(Number.POSITIVE_INFINITY, () => threads.run('factors', job, stop));
         await Promise.all(
-          batches(rooms).map(async (batch) => {
+          batches(rooms, workers).map(async (batch) => {
             const job: SvdJob = batch.map(({ factors, svd }) => ({ factors, svd }));
             await order.run(priority(layersAhead(place), flopsOf(batch)), () =>
               threads.run('svd', job, stop),
@@ -125,9 +125,9 @@ function priority(layersAhead: number, flops: number): number {
   return 1000 * layersAhead + Math.round(Math.log2(flops));
 }
 
-/** A head is done in milliseconds, which handing it over takes as well: heads go together, up to a share of a large matrix. */
-function batches(rooms: readonly ComponentRoom[]): ComponentRoom[][] {
-  const enough = Math.max(...rooms.map((room) => flopsOf([room]))) / 8;
+/** A head is done in milliseconds, and handing it over takes one: heads go together, in a few parts for each thread. */
+function batches(rooms: readonly ComponentRoom[], workers: number): ComponentRoom[][] {
+  const enough = flopsOf(rooms) / (4 * workers);
   const found: ComponentRoom[][] = [];
   for (const room of rooms) {
     const last = found.at(-1);
