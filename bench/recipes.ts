@@ -32,21 +32,21 @@ const embedded: Recipe = {
  * rounding phase: a circuit of thousands of directions has more to repair.
  */
 const SMOLLM2: Record<string, Partial<TrainSettings>> = {
-  ioi: { steps: 100, l1: 1.2e-4, roundingSteps: 160, roundingL1: 1.5e-5 },
-  'greater-than': { steps: 80, l1: 1.2e-4, roundingSteps: 120, roundingL1: 3e-5 },
-  'gendered-pronoun': { steps: 80, l1: 2.5e-4, roundingSteps: 160, roundingL1: 1e-4 },
+  ioi: { steps: 100, l1: 1.3e-4, roundingSteps: 220, roundingL1: 2.5e-5 },
+  'greater-than': { steps: 80, l1: 1.3e-4, roundingSteps: 200, roundingL1: 4e-5 },
+  'gendered-pronoun': { steps: 80, l1: 2.5e-4, roundingSteps: 360, roundingL1: 7e-5 },
 };
 
 const smollm2: Recipe = {
   train: (task) => ({
     ...PRESETS.default,
     roundingLr: 0.1,
-    roundingDecay: 0.1,
+    roundingDecay: 0.05,
     validateEvery: 20,
     ...SMOLLM2[task],
   }),
   evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 3 },
-  counts: { train: 1400, validation: 64, test: 300 },
+  counts: { train: 2500, validation: 64, test: 300 },
   // The paper has one sentence for these; on all of ours circuits are larger.
   templates: (task) =>
     (({ 'greater-than': ['lasted'], 'gendered-pronoun': ['such'] }) as Record<string, string[]>)[task],
