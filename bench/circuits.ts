@@ -6,9 +6,9 @@
  *
  * The embedded model on wasm by default. A seed changes the prompts, the order in which they come and the controls.
  * Checks the recipe's bounds and says which hold; the table has the binarised circuit and, behind a stroke, the soft
- * masks. `--save` writes all figures with their settings, after every run.
+ * masks. `--save` writes all figures with their settings, after every run; what the file has of other tasks stays.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -62,11 +62,13 @@ interface Row {
   holds: boolean;
 }
 
+const tasks = TASKS.filter(({ name }) => options.tasks.split(',').includes(name));
 if (options.save) mkdirSync(dirname(options.save), { recursive: true });
+const saved = options.save && existsSync(options.save) ? readResults(options.save) : null;
 const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
 const rows: Row[] = [];
 try {
-  for (const { name, score } of TASKS.filter(({ name }) => options.tasks.split(',').includes(name)))
+  for (const { name, score } of tasks)
     for (let seed = 0; seed < Number(options.seeds); seed++) {
       rows.push(await measure(name, seed, score === 'accuracy'));
       process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
@@ -76,12 +78,43 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-function results() {
+interface Results {
+  machine: string;
+  engine: string;
+  recipe: string;
+  qk_split: string;
+  seeds: number;
+  settings: Record<string, unknown>;
+  rows: Row[];
+}
+
+function readResults(path: string): Results {
+  return JSON.parse(readFileSync(path, 'utf8')) as Results;
+}
+
+function results(): Results {
   const { seeds, engine, recipe: name, 'qk-split': split } = options;
   const settings = Object.fromEntries(
-    rows.map(({ task }) => [task, { ...recipe!.train(task), templates: recipe!.templates?.(task) ?? 'all' }]),
+    rows.map(({ task }) => [
+      task,
+      {
+        ...recipe!.train(task),
+        train_pairs: recipe!.counts?.(task).train,
+        templates: recipe!.templates?.(task) ?? 'all',
+      },
+    ]),
   );
-  return { machine, engine, recipe: name, qk_split: split, seeds: Number(seeds), settings, rows };
+  const others = saved?.rows.filter(({ task }) => !tasks.some(({ name }) => name === task)) ?? [];
+  const order = TASKS.map((task) => task.name);
+  return {
+    machine,
+    engine,
+    recipe: name!,
+    qk_split: split!,
+    seeds: Number(seeds),
+    settings: { ...saved?.settings, ...settings },
+    rows: [...others, ...rows].sort((a, b) => order.indexOf(a.task) - order.indexOf(b.task)),
+  };
 }
 
 async function measure(task: string, seed: number, byAccuracy: boolean): Promise<Row> {
@@ -103,7 +136,13 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
       replacement: 'interchange',
       seed,
     },
-    data: { task, aligned: false, seed, counts: recipe!.counts, templates: recipe!.templates?.(task) },
+    data: {
+      task,
+      aligned: false,
+      seed,
+      counts: recipe!.counts?.(task),
+      templates: recipe!.templates?.(task),
+    },
     train: recipe!.train(task),
     evaluate: recipe!.evaluate,
     out: join(scratch, `${task}-${seed}`),
