@@ -41,7 +41,7 @@ const SMOLLM2: Record<string, { schedule: Partial<TrainSettings>; pairs: number 
     pairs: 1400,
   },
   'gendered-pronoun': {
-    schedule: { steps: 80, l1: 4e-4, roundingSteps: 360, roundingDecay: 0.05, roundingL1: 1.2e-4 },
+    schedule: { steps: 80, l1: 3.2e-4, roundingSteps: 360, roundingDecay: 0.05, roundingL1: 9e-5 },
     pairs: 2500,
   },
 };
