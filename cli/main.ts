@@ -19,7 +19,9 @@ import { trainCommand } from './commands/train.js';
 import { workerCommand } from './commands/worker.js';
 
 async function main(): Promise<void> {
-  await yargs(hideBin(process.argv))
+  const args = hideBin(process.argv);
+  checkFlags(args);
+  await yargs(args)
     .scriptName('orthoscope')
     .usage('$0 COMMAND: circuits of language models as sets of singular directions')
     .command(runCommand)
@@ -49,9 +51,33 @@ async function main(): Promise<void> {
     .fail((message, error) => {
       // What yargs itself finds wrong comes as a message or as an error of its own.
       if (error && error.name !== 'YError') throw error;
-      throw new InputError(`${message ?? error.message}; see --help`);
+      const found = message ?? error.message;
+      const missing = /^Not enough (non-option )?arguments/.test(found);
+      throw new InputError(`${missing ? 'the command needs something after it' : found}; see --help`);
     })
     .parseAsync();
+}
+
+/** Flags that a command takes several of. */
+const REPEATABLE: Record<string, string> = { score: '--data', worker: '--model' };
+
+/**
+ * Which of two values is meant nobody knows, and an empty one is most often a variable that was not set; the parser
+ * would take the last and the empty one.
+ * @throws InputError naming the flag
+ */
+function checkFlags(args: readonly string[]): void {
+  const seen = new Set<string>();
+  const end = args.indexOf('--');
+  args.slice(0, end < 0 ? args.length : end).forEach((arg, i) => {
+    const [, flag, value] = /^(--[a-z][\w-]*)(?:=(.*))?$/is.exec(arg) ?? [];
+    if (flag === undefined) return;
+    if ((value ?? args[i + 1]) === '')
+      throw new InputError(`${flag}: is empty; give a value or leave it out`);
+    if (seen.has(flag) && REPEATABLE[args[0]!] !== flag)
+      throw new InputError(`${flag}: is given twice; leave one out`);
+    seen.add(flag);
+  });
 }
 
 function readConfig(path: string): object {

@@ -1,4 +1,6 @@
 /** The flags, by theme, and how they become settings. A config file has the same keys. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Options } from 'yargs';
 import type { z } from 'zod';
 import { kebabCase } from '../src/case.js';
@@ -15,6 +17,7 @@ import { DEFAULT_SPLIT, QK_SPLITS, type QkSplit } from '../src/models/qk-split.j
 import { WEIGHT_FORMS } from '../src/models/weights.js';
 import type { CommonSettings } from '../src/run/commands.js';
 import type { DataRequest } from '../src/run/data.js';
+import { MOST_PAIRS } from '../src/tasks/task.js';
 import { TASKS } from '../src/tasks/tasks.js';
 
 export const modelFlags = {
@@ -148,8 +151,18 @@ export const dryRunFlag = {
   'dry-run': { type: 'boolean', default: false, describe: 'Only say what it would take' },
 } as const satisfies Record<string, Options>;
 
+/** More would only be a slip of the finger. */
+export const MOST_THREADS = 1024;
+
 /** Parsed flags, by their camel-case names. */
 export type Flags = Record<string, unknown>;
+
+/** Whether to go on with what is in the folder. That there is nothing may be meant, or a slip in its name. */
+export function resumes(flags: Flags, out: string, note?: (line: string) => void): boolean {
+  if (flags.resume !== true) return false;
+  if (!existsSync(join(out, 'manifest.json'))) note?.(`${out}: nothing to resume there; starting anew`);
+  return true;
+}
 
 /** A password in a flag is seen by everyone who lists processes, so the environment will do as well. */
 export function redisUrl(flags: Flags): string | null {
@@ -162,12 +175,12 @@ export function commonSettings(flags: Flags, model: string): CommonSettings {
     form: flags.form as CommonSettings['form'],
     // Commands that decompose nothing do not have these two flags.
     qkSplit: (flags.qkSplit ?? DEFAULT_SPLIT.by) as QkSplit['by'],
-    rotaryOffsets: whole(flags.rotaryOffsets ?? DEFAULT_SPLIT.offsets, 'rotary-offsets', 0),
+    rotaryOffsets: whole(flags.rotaryOffsets ?? DEFAULT_SPLIT.offsets, 'rotary-offsets', 0, 1e6),
     bos: flags.bos as CommonSettings['bos'],
     components: kinds(flags.components),
     store: (flags.store as string | undefined) ?? null,
     storeDtype: (flags.storeDtype ?? 'f32') as CommonSettings['storeDtype'],
-    workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1),
+    workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1, MOST_THREADS),
     memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
     seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
     engine: flags.engine as EngineChoice,
@@ -183,7 +196,7 @@ export function dataRequest(flags: Flags): DataRequest {
   const counts: DataRequest['counts'] = {};
   for (const split of ['train', 'validation', 'test'] as const) {
     const size = flags[`${split}Pairs`];
-    if (size !== undefined) counts[split] = whole(size, `${split}-pairs`, 0);
+    if (size !== undefined) counts[split] = whole(size, `${split}-pairs`, 0, MOST_PAIRS);
   }
   return {
     task: text('task'),
@@ -245,12 +258,20 @@ export function list(value: unknown): string[] {
   return items.map((item) => item.trim());
 }
 
-export function whole(value: unknown, flag: string, least: number): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
-    throw new InputError(
-      `--${flag} ${String(value)}: give a whole number${least >= 0 ? ` from ${least} up` : ''}`,
-    );
-  return value;
+/** @throws InputError unless it is a whole number from `least` to `most` */
+export function whole(
+  value: unknown,
+  flag: string,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most)
+    return value;
+  // What was typed is lost where it was no number.
+  const found = Number.isNaN(value) ? '' : ` ${String(value)}`;
+  const from = least >= 0 ? ` from ${least}` : '';
+  const to = most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : from && ' up';
+  throw new InputError(`--${flag}${found}: give a whole number${from}${to}`);
 }
 
 /** A number that came as text. */

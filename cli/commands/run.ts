@@ -17,6 +17,7 @@ import {
   type Flags,
   maskingFlags,
   modelFlags,
+  resumes,
   runFlags,
   splitFlags,
   trainFlags,
@@ -57,18 +58,12 @@ export const runCommand: CommandModule<object, Flags> = {
         context.result(estimate, runEstimateText(estimate));
         return;
       }
+      const out = (flags.out as string | undefined) ?? defaultOut(data.task ?? 'run');
       const {
         metrics,
         report,
         run: folder,
-      } = await run(
-        {
-          ...settings,
-          out: (flags.out as string | undefined) ?? defaultOut(data.task ?? 'run'),
-          resume: flags.resume === true,
-        },
-        context,
-      );
+      } = await run({ ...settings, out, resume: resumes(flags, out, context.onNote) }, context);
       context.result({ run: folder.path, report, metrics }, `\n${resultTable(metrics)}\n\nreport  ${report}`);
     }),
 };

@@ -1,8 +1,11 @@
 /** `orthoscope score`: what directions respond to, over large data sets. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { InputError } from '../../src/errors.js';
 import { formatByteSize, parseByteSize } from '../../src/formats/byte-size.js';
 import { RECORD_FORMATS } from '../../src/formats/record-stream.js';
+import { openRun } from '../../src/formats/run-folder.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { count, duration } from '../../src/report/figures.js';
 import { scoresTable } from '../../src/report/scores-table.js';
@@ -18,11 +21,13 @@ import { type Context, inContext } from '../context.js';
 import {
   type Flags,
   list,
+  MOST_THREADS,
   maskingFlags,
   modelFlags,
   number,
   redisFlag,
   redisUrl,
+  resumes,
   runFlags,
   whole,
 } from '../options.js';
@@ -90,11 +95,10 @@ const merge: CommandModule<object, Flags> = {
       }),
   handler: (flags) =>
     inContext(flags, async (context) => {
-      const outcome = await mergeScores(
-        list(flags.shards),
-        outOf(flags),
-        (flags.model as string | undefined) ?? null,
-      );
+      const model = (flags.model as string | undefined) ?? null;
+      if (model !== null && !existsSync(join(model, 'tokenizer.json')))
+        context.onNote?.(`${model}: no tokenizer.json; examples will hold token ids instead of text`);
+      const outcome = await mergeScores(list(flags.shards), outOf(flags), model);
       printOutcome(outcome, context);
     }),
 };
@@ -110,6 +114,8 @@ const show: CommandModule<object, Flags> = {
   handler: (flags) =>
     inContext(flags, async (context) => {
       const by = (flags.by as Ranking | undefined) ?? null;
+      // Its tables could be read without; but then nothing says that they are whole.
+      await openRun(flags.scores as string);
       const ranked = await rankDirections(flags.scores as string, by, whole(flags.top, 'top', 1));
       context.result(ranked, ranked.map(scoresTable).join('\n\n'));
     }),
@@ -135,9 +141,9 @@ const all: CommandModule<object, Flags> = {
       const url = queueOf(flags, request);
       const outcome =
         url === null
-          ? await score(request, { out, resume: flags.resume === true }, context)
+          ? await score(request, { out, resume: resumes(flags, out, context.onNote) }, context)
           : await overQueue(
-              { request, out, url, shards: whole(flags.shards ?? SHARDS, 'shards', 2) },
+              { request, out, url, shards: whole(flags.shards ?? SHARDS, 'shards', 2, 10_000) },
               flags,
               context,
             );
@@ -224,27 +230,33 @@ function requestOf(flags: Flags): ScoreRequest {
     model: flags.model as string,
     form: (flags.form as ScoreRequest['form'] | undefined) ?? null,
     qkSplit: flags.qkSplit as ScoreRequest['qkSplit'],
-    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0),
+    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0, 1e6),
     bos: flags.bos as ScoreRequest['bos'],
     engine: flags.engine as ScoreRequest['engine'],
     store: (flags.store as string | undefined) ?? null,
     storeDtype: flags.storeDtype as ScoreRequest['storeDtype'],
     memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
-    workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1),
+    workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1, MOST_THREADS),
     data: flags.data === undefined ? [] : list(flags.data),
     format: (flags.format as ScoreRequest['format'] | undefined) ?? null,
     directions: String(flags.directions),
-    threshold: number(flags.threshold, 'threshold'),
+    threshold: thresholdOf(flags),
     positions: flags.positions as ScoreRequest['positions'],
     long: flags.long as ScoreRequest['long'],
     maxTokens: flags.maxTokens === undefined ? null : whole(flags.maxTokens, 'max-tokens', 1),
-    examples: whole(flags.examples, 'examples', 0),
-    context: whole(flags.context, 'context', 1),
+    examples: whole(flags.examples, 'examples', 0, 1000),
+    context: whole(flags.context, 'context', 1, 10_000),
     values: flags.values === undefined ? null : (flags.values as ScoreRequest['values']),
     shard: shardOf(String(flags.shard)),
     maxRejected: whole(flags.maxRejected, 'max-rejected', 0),
-    checkpointSeconds: whole(flags.checkpointSeconds, 'checkpoint-seconds', 0),
+    checkpointSeconds: whole(flags.checkpointSeconds, 'checkpoint-seconds', 0, 86_400),
   };
+}
+
+function thresholdOf(flags: Flags): number {
+  const threshold = number(flags.threshold, 'threshold');
+  if (threshold >= 0 && threshold < 1) return threshold;
+  throw new InputError(`--threshold ${threshold}: masks are from 0 to 1; give a number from 0 to below 1`);
 }
 
 function shardOf(text: string): ScoreRequest['shard'] {

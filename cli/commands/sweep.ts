@@ -10,14 +10,14 @@ import {
   sweepCommand as sweepAll,
   sweepStatus,
 } from '../../src/sweep/commands.js';
-import { readResults } from '../../src/sweep/results.js';
+import { type ResultRow, readResults } from '../../src/sweep/results.js';
 import { parseShard } from '../../src/sweep/shard.js';
 import { stability } from '../../src/sweep/stability.js';
 import { SUMMARY_DEFAULTS, summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
 import { componentTable, settingName, stabilityTable, summaryTable } from '../../src/sweep/table.js';
 import { type Context, inContext } from '../context.js';
-import { type Flags, redisFlag, redisUrl, whole } from '../options.js';
+import { type Flags, MOST_THREADS, redisFlag, redisUrl, whole } from '../options.js';
 import { headline, runLine, SweepView } from '../sweep-view.js';
 
 const sweepFlags = {
@@ -47,6 +47,7 @@ const status: CommandModule<object, Flags> = {
       const { progress, failures } = state;
       const lines = progress ? [headline(progress), ...progress.running.map(runLine)] : [];
       lines.push(`${state.complete} complete run folders`);
+      lines.push(...state.damaged.map(({ error }) => `damaged: ${error}`));
       lines.push(...failures.map(({ id, error, attempts }) => `failed ${id} (${attempts}×): ${error}`));
       context.result(state, lines.join('\n'));
     }),
@@ -70,7 +71,7 @@ const table: CommandModule<object, Flags> = {
   builder: (yargs) => withFolders(yargs),
   handler: (flags) =>
     inContext(flags, async (context) => {
-      const summaries = await summarise(await readResults(foldersOf(flags)));
+      const summaries = await summarise(await readSweeps(flags, context));
       context.result({ schema_version: 1, settings: summaries }, summaryTable(summaries));
     }),
 };
@@ -81,7 +82,7 @@ const stable: CommandModule<object, Flags> = {
   builder: (yargs) => withFolders(yargs),
   handler: (flags) =>
     inContext(flags, async (context) => {
-      const found = await stability(await readResults(foldersOf(flags)), SUMMARY_DEFAULTS);
+      const found = await stability(await readSweeps(flags, context), SUMMARY_DEFAULTS);
       const parts = found.map((entry) => `${settingName(entry, found)}\n${componentTable(entry)}`);
       context.result(
         { schema_version: 1, settings: found },
@@ -117,7 +118,7 @@ async function start(flags: Flags, plan: string, out: string, context: Context):
     out,
     redis: flags.local === true ? null : redisUrl(flags),
     shard: flags.shard === undefined ? null : parseShard(String(flags.shard)),
-    jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1),
+    jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1, MOST_THREADS),
     memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
     store: flags.store === undefined ? null : resolve(flags.store as string),
   };
@@ -164,6 +165,12 @@ function withFolders(yargs: Argv): Argv<Flags> {
   }) as Argv<Flags>;
 }
 
-function foldersOf(flags: Flags): SweepFolder[] {
-  return (flags.folders as string[]).map((folder) => new SweepFolder(folder));
+/** The results of the folders that were named; what cannot be read of them is remarked on, never left out in silence. */
+async function readSweeps(flags: Flags, { onNote }: Context): Promise<ResultRow[]> {
+  const folders = (flags.folders as string[]).map((folder) => new SweepFolder(folder));
+  for (const folder of folders) {
+    folder.mustExist();
+    for (const { error } of await folder.damaged()) onNote?.(`left out: ${error}`);
+  }
+  return readResults(folders);
 }

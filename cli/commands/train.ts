@@ -13,6 +13,7 @@ import {
   type Flags,
   maskingFlags,
   modelFlags,
+  resumes,
   runFlags,
   splitFlags,
   trainFlags,
@@ -46,11 +47,7 @@ export const trainCommand: CommandModule<object, Flags> = {
       }
       if (typeof flags.out !== 'string') throw new InputError('--out is missing: name the folder of the run');
       const { run, result } = await trainOnly(
-        {
-          ...settings,
-          out: flags.out,
-          resume: flags.resume === true,
-        },
+        { ...settings, out: flags.out, resume: resumes(flags, flags.out, context.onNote) },
         context,
       );
       const active = result.masks.reduce((sum, mask) => sum + Number(mask > 0.5), 0);

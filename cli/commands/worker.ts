@@ -7,7 +7,7 @@ import { packageFile } from '../../src/package-file.js';
 import { work } from '../../src/sweep/queue/worker.js';
 import { thisMachine } from '../../src/sweep/shares.js';
 import { inContext } from '../context.js';
-import { type Flags, redisFlag, redisUrl, whole } from '../options.js';
+import { type Flags, MOST_THREADS, redisFlag, redisUrl, whole } from '../options.js';
 
 export const workerCommand: CommandModule<object, Flags> = {
   command: 'worker',
@@ -45,7 +45,7 @@ export const workerCommand: CommandModule<object, Flags> = {
           shared: path('shared'),
           store: path('store'),
           machine: thisMachine({
-            jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1),
+            jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1, MOST_THREADS),
             ...(flags.memory !== undefined && { memory: parseByteSize(String(flags.memory), '--memory') }),
           }),
           lease: whole(flags.lease, 'lease', 1),

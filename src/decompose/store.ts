@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
+import { fileError } from '../formats/file-error.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
@@ -68,7 +69,11 @@ export class DecompositionStore {
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
       tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: cluster });
     }
-    await mkdir(join(this.folder, key), { recursive: true });
+    try {
+      await mkdir(join(this.folder, key), { recursive: true });
+    } catch (error) {
+      throw fileError(error, this.folder);
+    }
     await writeSafetensors(
       this.path(key, layer),
       tensors,

@@ -50,10 +50,10 @@ export const evaluateSettings = z.strictObject({
   /** A direction is in the circuit if its mask is above this. */
   threshold: z.number().min(0).lt(1),
   /** Draws of each random control; 0: no controls at all. */
-  controlSeeds: z.int().min(0),
+  controlSeeds: z.int().min(0).max(1000),
   /** Coverage of the bootstrap intervals. */
   level: z.number().gt(0).lt(1),
-  resamples: z.int().positive(),
+  resamples: z.int().positive().max(1e6),
 });
 export type EvaluateSettings = z.infer<typeof evaluateSettings>;
 

@@ -3,6 +3,7 @@ import { InputError } from '../errors.js';
 
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
+  EEXIST: 'is a file, not a folder',
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'a part of this path is a file, not a folder',
   EACCES: 'permission denied',

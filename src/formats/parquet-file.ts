@@ -120,5 +120,5 @@ function plain(value: unknown): unknown {
 function readError(error: unknown, path: string): unknown {
   const known = fileError(error, path);
   if (known !== error || error instanceof InputError) return known;
-  return new InputError(`${path}: not a Parquet file that can be read (${(error as Error).message})`);
+  return new InputError(`${path}: not a Parquet file, or a damaged one (${(error as Error).message})`);
 }

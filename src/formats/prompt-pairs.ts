@@ -59,6 +59,10 @@ export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   return pairs;
 }
 
+function otherName(name: string): string {
+  return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name)!;
+}
+
 /** Other names for a prompt that stands alone, as large data sets have them. */
 const ALIASES: Record<string, string> = { text: 'clean', ids: 'clean_ids' };
 
@@ -72,7 +76,10 @@ export function parseRecord(fields: Record<string, unknown>, untyped: boolean): 
   const known: Record<string, unknown> = {};
   for (const [column, value] of Object.entries(fields)) {
     const name = Object.hasOwn(ALIASES, column) ? ALIASES[column]! : column;
-    if (Object.hasOwn(COLUMNS, name)) known[name] ??= value;
+    if (!Object.hasOwn(COLUMNS, name) || value === null) continue;
+    if (Object.hasOwn(known, name))
+      throw new InputError(`"${name}" and its other name "${otherName(name)}" are both given; give one`);
+    known[name] = value;
   }
   try {
     return parsePair(untyped ? typed(known, '') : known, '', '');

@@ -47,6 +47,11 @@ const EXTENSIONS: Record<string, RecordFormat> = {
   '.txt': 'text',
 };
 
+/** The byte order mark. */
+const BOM = Buffer.from('\u{feff}');
+
+const NO_TEXT = 'not valid UTF-8';
+
 /** The longest line that is still read as a record: far beyond any prompt, short of filling the memory. */
 const MAX_LINE_BYTES = 2 ** 26;
 
@@ -107,7 +112,7 @@ async function* readLines(
     try {
       text = decoder.decode(bytes);
     } catch {
-      yield { ...place, fields: null, fault: 'not valid UTF-8' };
+      yield { ...place, fields: null, fault: NO_TEXT };
       continue;
     }
     if (text.endsWith('\r')) text = text.slice(0, -1);
@@ -141,21 +146,38 @@ async function* splitLines(stream: Readable, onBytes: OnBytes): AsyncGenerator<U
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
+/** Texts of UTF-8 bytes; null if any is none. */
+function decoded(cells: readonly Uint8Array[]): string[] | null {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    return cells.map((cell) => decoder.decode(cell));
+  } catch {
+    return null;
+  }
+}
+
 async function* readCsv(stream: Readable, path: string, onBytes: OnBytes): AsyncGenerator<StreamRecord> {
   const faults: StreamRecord[] = [];
+  let first = true;
   const counted = new Transform({
-    transform(chunk, _encoding, done) {
+    transform(chunk: Buffer, _encoding, done) {
       onBytes(chunk.length);
-      done(null, chunk);
+      // The parser would take it for a wish to have all cells decoded.
+      const marked = first && chunk.subarray(0, BOM.length).equals(BOM);
+      first = false;
+      done(null, marked ? chunk.subarray(BOM.length) : chunk);
     },
   });
   const parser = parse({
-    bom: true,
+    // Cells stay bytes: decoded here, they are checked.
+    encoding: null,
     info: true,
     skip_empty_lines: true,
     skip_records_with_error: true,
     max_record_size: MAX_LINE_BYTES,
-    columns: (names: string[]) => {
+    columns: (header: readonly unknown[]) => {
+      const names = decoded(header as Buffer[]);
+      if (!names) throw new InputError(`${path}:1: ${NO_TEXT}`);
       const repeated = names.find((name, i) => names.indexOf(name) !== i);
       if (repeated !== undefined) throw new InputError(`${path}:1: two columns are called "${repeated}"`);
       return names;
@@ -177,15 +199,18 @@ async function* readCsv(stream: Readable, path: string, onBytes: OnBytes): Async
   stream.pipe(counted).pipe(parser);
   for await (const { info, record } of parser as AsyncIterable<{
     info: { lines: number; bytes: number };
-    record: Record<string, string>;
+    record: Record<string, Buffer>;
   }>) {
     while (faults.length > 0 && faults[0]!.line <= info.lines) yield faults.shift()!;
-    const cells = Object.entries(record).filter(([, cell]) => cell !== '');
+    const filled = Object.entries(record).filter(([, cell]) => cell.length > 0);
+    const cells = decoded(filled.map(([, cell]) => cell));
     yield {
       line: info.lines,
       offset: null,
       bytes: info.bytes - before,
-      fields: Object.fromEntries(cells),
+      ...(cells
+        ? { fields: Object.fromEntries(filled.map(([name], i) => [name, cells[i]!])) }
+        : { fields: null, fault: NO_TEXT }),
       untyped: true,
     };
     before = info.bytes;

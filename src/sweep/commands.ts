@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
-import { InputError } from '../errors.js';
 import { readJson } from '../formats/json-file.js';
 import type { LongCall } from '../progress.js';
 import { type Prediction, predict } from './cost.js';
 import { localExecutor } from './local.js';
 import { labelsOf, type SweepProgress } from './progress.js';
 import { redisExecutor } from './queue/coordinator.js';
+import { checkRedisUrl } from './queue/redis.js';
 import { readResults } from './results.js';
 import type { Shard } from './shard.js';
 import { thisMachine } from './shares.js';
@@ -38,6 +38,8 @@ export async function sweepCommand(
 ): Promise<{ outcome: SweepOutcome; summaries: SettingSummary[] }> {
   const { plan, out, shard, store, redis } = settings;
   const folder = new SweepFolder(out);
+  await folder.mustBeFree();
+  if (redis !== null) checkRedisUrl(redis);
   const executor =
     redis === null
       ? localExecutor({ folder, machine: machineOf(settings), store })
@@ -58,6 +60,7 @@ export interface DryRun {
 /** What {@link sweepCommand} would do. */
 export async function dryRun(settings: SweepSettings, call: LongCall = {}): Promise<DryRun> {
   const folder = new SweepFolder(settings.out);
+  await folder.mustBeFree();
   const { runs, complete } = await planSweep(settings.plan, folder, settings.shard, call);
   const labels = labelsOf(runs.map(({ job }) => job));
   const results = new Map((await readResults([folder])).map((row) => [row.id, row]));
@@ -81,17 +84,20 @@ export async function dryRun(settings: SweepSettings, call: LongCall = {}): Prom
 export interface SweepStatus {
   /** Run folders that are complete. */
   complete: number;
+  /** Those that cannot be read, and why. */
+  damaged: { id: string; error: string }[];
   failures: Failure[];
   /** As the last sitting left it, or is keeping it; null if there was none. */
   progress: SweepProgress | null;
 }
 
 export async function sweepStatus(folder: SweepFolder): Promise<SweepStatus> {
-  if (!existsSync(folder.file('runs'))) throw new InputError(`${folder.root}: holds no sweep`);
+  folder.mustExist();
   const statuses = await Promise.all((await folder.ids()).map((id) => folder.status(id)));
   const progress = folder.file('progress.json');
   return {
     complete: statuses.filter((status) => status === 'complete').length,
+    damaged: await folder.damaged(),
     failures: await folder.failures(),
     progress: existsSync(progress) ? ((await readJson(progress)) as unknown as SweepProgress) : null,
   };

@@ -16,6 +16,7 @@ import { jobId, type PlannedJob, type ScoreJob } from './job.js';
 import { SweepTracker } from './progress.js';
 import { redisExecutor } from './queue/coordinator.js';
 import { LARGEST_VALUE } from './queue/messages.js';
+import { openRedis } from './queue/redis.js';
 import type { ScoreSettings } from './score-job.js';
 import { execute, type SweepListener } from './sweep.js';
 import { SweepFolder } from './sweep-folder.js';
@@ -53,6 +54,8 @@ export async function scoreInShards(
     };
   });
   const jobs = await shardJobs(planned, shards, listener);
+  // Before anything is written.
+  (await openRedis(url)).disconnect();
   const folder = new SweepFolder(`${out}.shards`);
   await folder.create();
   const complete = await folder.complete(jobs.map(({ job }) => job));

@@ -8,10 +8,11 @@ import { REPLACEMENTS } from '../masks/prepared-pairs.js';
 import { PRESETS, trainSettings } from '../masks/settings.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { WEIGHT_FORMS } from '../models/weights.js';
+import { MOST_PAIRS } from '../tasks/task.js';
 import { dataFile } from './data-file.js';
 
 const text = z.string().min(1);
-const pairs = z.int().min(0);
+const pairs = z.int().min(0).max(MOST_PAIRS);
 
 /** A list, or text with commas. */
 const listOf = <Item extends z.ZodType>(item: Item) =>

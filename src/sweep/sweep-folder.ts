@@ -42,6 +42,20 @@ export class SweepFolder {
     return existsSync(model) ? relative(this.root, resolve(model)) : model;
   }
 
+  /** @throws InputError unless there is a sweep in it */
+  mustExist(): void {
+    if (!existsSync(this.file('runs'))) throw new InputError(`${this.root}: holds no sweep`);
+  }
+
+  /** @throws InputError if there is something else in it than a sweep */
+  async mustBeFree(): Promise<void> {
+    const names = (await namesIn(this.root)).filter((name) => !name.startsWith('.'));
+    if (names.length > 0 && !names.includes('runs'))
+      throw new InputError(
+        `${this.root}: holds files that are no sweep's (${names[0]}); name an empty or a new folder`,
+      );
+  }
+
   /** @throws InputError if the folder cannot be made */
   async create(): Promise<void> {
     try {
@@ -71,6 +85,21 @@ export class SweepFolder {
       if (error instanceof InputError) return 'missing';
       throw error;
     }
+  }
+
+  /** Run folders whose manifest is there but cannot be read, and why. */
+  async damaged(): Promise<{ id: string; error: string }[]> {
+    const found: { id: string; error: string }[] = [];
+    for (const id of await this.ids()) {
+      if (!existsSync(join(this.run(id), 'manifest.json'))) continue;
+      try {
+        await openRun(this.run(id));
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        found.push({ id, error: error.message });
+      }
+    }
+    return found;
   }
 
   /** Ids of those of the jobs that are complete. */

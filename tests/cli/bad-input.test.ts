@@ -62,6 +62,13 @@ function file(name: string, text: string): string {
   return path;
 }
 
+/** A file in another encoding than UTF-8. */
+function latin(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text, 'latin1');
+  return path;
+}
+
 const WTE = 'transformer.wte.weight';
 
 describe('bad input', () => {
@@ -211,6 +218,49 @@ describe('bad input', () => {
       'a config file that is no YAML',
       () => ['train', model, '--data', pairs, '--config', file('bad.yaml', 'lr: [1')],
       /bad\.yaml/,
+    ],
+    [
+      'a flag that is given twice',
+      () => ['train', model, '--data', pairs, '--seed', '1', '--seed=2'],
+      /--seed: is given twice/,
+    ],
+    ['an empty flag', () => ['train', model, '--data', pairs, '--store', ''], /--store: is empty/],
+    ['a flag that is empty behind "="', () => ['train', model, '--data='], /--data: is empty/],
+    [
+      'more threads than any machine has',
+      () => ['train', model, '--data', pairs, '--workers', '1e9'],
+      /--workers 1000000000: give a whole number from 1 to 1024/,
+    ],
+    [
+      'a whole number that is none',
+      () => ['train', model, '--data', pairs, '--workers', 'two'],
+      /--workers: give a whole number/,
+    ],
+    [
+      'more prompts than can be made',
+      () => ['train', model, '--task', 'ioi', '--train-pairs', '1e9'],
+      /--train-pairs 1000000000: .* to 1000000/,
+    ],
+    [
+      'more resamples than can be drawn',
+      () => ['run', model, '--data', pairs, '--out', out, '--resamples', '1e12'],
+      /--resamples 1e12: /,
+    ],
+    [
+      'a store that is a file',
+      () => ['decompose', model, '--store', file('store', '')],
+      /store: is a file|a part of this path is a file/,
+    ],
+    ['a command without its model', () => ['train'], /needs something after it; see --help/],
+    [
+      'bytes that are no text',
+      () => ['train', model, '--data', latin('latin.csv', 'clean,corrupted\na b,c d\nê,c d\n')],
+      /latin\.csv:3: not valid UTF-8/,
+    ],
+    [
+      'bytes that are no text in JSON',
+      () => ['train', model, '--data', latin('latin.jsonl', '{"clean":"ê","corrupted":"b"}\n')],
+      /latin\.jsonl:1: not valid UTF-8/,
     ],
     ['a command that does not exist', () => ['trian', model], /trian/],
   ];

@@ -1,5 +1,5 @@
 /** The sweep commands: what they print, refuse and leave behind. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../formats/temporary-folder.js';
@@ -45,13 +45,44 @@ it('runs a plan, and tells its table and how far it is', async () => {
   expect(again.stderr).toBe('');
 });
 
+it('names what it leaves out because it is damaged', async () => {
+  const runs = readdirSync(join(out, 'runs'));
+  writeFileSync(join(out, 'runs', runs[0]!, 'manifest.json'), '{"schema_version"');
+  const table = await command('table', out, '--json');
+  expect(JSON.parse(table.stdout).settings[0].seeds).toHaveLength(1);
+  expect(table.stderr).toMatch(new RegExp(`^left out: .*${runs[0]}/manifest.json: not valid JSON`, 'm'));
+  const status = await command('status', out);
+  expect(status.stdout).toMatch(new RegExp(`^1 complete run folders\ndamaged: .*${runs[0]}`, 'm'));
+  const again = await command('resume', out, '--quiet', '--json');
+  expect(again.code).toBe(1);
+  expect(JSON.parse(again.stdout)).toMatchObject({
+    complete: 1,
+    failures: [{ id: runs[0], error: expect.stringContaining('manifest.json: not valid JSON') }],
+  });
+});
+
+it('does not write into a folder that holds something else', async () => {
+  const full = join(folder, 'full');
+  mkdirSync(full);
+  writeFileSync(join(full, 'thesis.tex'), 'years of work');
+  for (const more of [[], ['--dry-run']]) {
+    const { code, stderr } = await command(plan, '--out', full, ...more);
+    expect(code).toBe(2);
+    expect(stderr).toContain("full: holds files that are no sweep's (thesis.tex)");
+  }
+  expect(readdirSync(full)).toEqual(['thesis.tex']);
+});
+
 it.each([
   [[], 'no plan: give a YAML file'],
   [['nowhere.yaml'], 'nowhere.yaml: no such file'],
   [[plan, '--shard', '3/2'], '--shard 3/2: give part and number of parts'],
   [[plan, '--memory', '4'], '--memory 4: give an amount with its unit'],
-  [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 up'],
+  [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 to 1024'],
+  [[plan, '--redis', 'foo'], '--redis: give a URL'],
   [['status', 'nowhere'], 'nowhere: holds no sweep'],
+  [['table', 'nowhere'], 'nowhere: holds no sweep'],
+  [['stability', 'nowhere'], 'nowhere: holds no sweep'],
 ])('refuses %j with one line', async (args, message) => {
   const { code, stdout, stderr } = await command(...args);
   expect(code).toBe(2);

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { type PromptPair, readPromptPairs, writePromptPairs } from '../../src/formats/prompt-pairs.js';
+import {
+  type PromptPair,
+  parseRecord,
+  readPromptPairs,
+  writePromptPairs,
+} from '../../src/formats/prompt-pairs.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -124,6 +129,16 @@ describe('JSONL', () => {
   });
 });
 
+describe('a record of a large data set', () => {
+  it('may call the prompt by its other name, but not by both', () => {
+    expect(parseRecord({ text: 'a', more: 1 }, false).clean).toBe('a');
+    expect(parseRecord({ text: 'a', clean: null }, false).clean).toBe('a');
+    expect(() => parseRecord({ text: 'a', clean: 'a' }, false)).toThrow(
+      '"clean" and its other name "text" are both given; give one',
+    );
+  });
+});
+
 describe('CSV', () => {
   const read = async (text: string): Promise<PromptPair[]> => {
     writeFileSync(csv, text);
@@ -163,8 +178,8 @@ describe('CSV', () => {
   it.each<[string, string, RegExp]>([
     ['unknown column', 'clean,label\na,0\n', /^:2: unknown column "label"/],
     ['the same column twice', 'clean,clean\na,b\n', /^:1: two columns are called "clean"/],
-    ['a row too short', 'clean,answer\na\n', /^: Invalid Record Length.* on line 2$/],
-    ['a quote that never closes', 'clean\n"a\n', /^: Quote Not Closed/],
+    ['a row too short', 'clean,answer\na\n', /^:2: Invalid Record Length.* on line 2$/],
+    ['a quote that never closes', 'clean\n"a\n', /^:2: Quote Not Closed/],
     ['no rows', 'clean,answer\n', /^: holds no prompt pairs$/],
     ['nothing', '', /^: holds no prompt pairs$/],
     ['an empty prompt', 'clean,answer\n,b\n', /^:2: no prompt/],

@@ -67,6 +67,15 @@ describe('readRecords', () => {
     ]);
   });
 
+  it('passes over cells that are no text', async () => {
+    const records = await all(file('d.csv', Buffer.from('text,n\na,1\n\u00ea,2\nb,3\n', 'latin1')), 'csv');
+    expect(records.map(({ line, fault }) => [line, fault])).toEqual([
+      [2, undefined],
+      [3, 'not valid UTF-8'],
+      [4, undefined],
+    ]);
+  });
+
   it('reads CSV, passing over rows with too many cells', async () => {
     const records = await all(file('c.csv', 'text,n\n"a, ""b""\nc",1\nd,2,3\n"e",\n'), 'csv');
     expect(records.filter(({ fields }) => fields).map(({ line, fields }) => [line, fields])).toEqual([

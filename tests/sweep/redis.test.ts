@@ -15,23 +15,17 @@ import { SweepFolder } from '../../src/sweep/sweep-folder.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
-import { WorkerProcess } from '../support/worker-process.js';
+import { WorkerProcesses } from '../support/worker-process.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
 process.env.ORTHOSCOPE_CACHE = cache;
 
 let redis: RedisServer;
-let workers: WorkerProcess[] = [];
+const workers = new WorkerProcesses(folder);
 let started = 0;
 
-/** A worker with a root of its own. */
-function worker(...args: string[]): WorkerProcess {
-  const root = join(folder, `worker-${started++}`);
-  const process = new WorkerProcess(['--root', root, ...args], { cache, url: redis.url });
-  workers.push(process);
-  return process;
-}
+const worker = (...args: string[]) => workers.start(args, { cache, url: redis.url });
 
 function coordinate(plan: string, name: string, more: Partial<SweepSettings> = {}) {
   const notes: string[] = [];
@@ -74,9 +68,8 @@ describeWithRedis('with a Redis', () => {
   });
   afterEach(async () => {
     redis.signal('SIGCONT');
-    await Promise.all(workers.map((process) => process.stop('SIGKILL')));
+    await workers.kill();
     await redis.stop();
-    workers = [];
   });
 
   it('two workers, two coordinators and a worker with a wrong model give the table of one machine', async () => {
@@ -98,10 +91,7 @@ describeWithRedis('with a Redis', () => {
     expect(done.flat().sort()).toEqual((await rows('local')).map(({ id }) => id));
     expect(wrong.output).not.toMatch(/run \w{16} begins/);
     expect(await Promise.all(right.map((process) => process.stop()))).toEqual([0, 0]);
-    expectNoSecrets('sesame-of-the-test', [
-      ...pair.flatMap(({ notes }) => notes),
-      ...workers.map((w) => w.output),
-    ]);
+    expectNoSecrets('sesame-of-the-test', [...pair.flatMap(({ notes }) => notes), ...workers.outputs]);
   });
 
   it('another worker takes over when one is killed in mid-run', async () => {
@@ -181,7 +171,7 @@ describeWithRedis('with a Redis', () => {
         expect.stringContaining("the job's id is not that of its settings"),
       ]);
       expect(existsSync(join(folder, 'outside'))).toBe(false);
-      expect(readdirSync(join(folder, `worker-${started - 1}`, 'runs'))).toEqual([]);
+      expect(readdirSync(join(target.root, 'runs'))).toEqual([]);
     });
   });
 });

@@ -10,7 +10,7 @@ import { PREFIX, queueName } from '../../src/sweep/queue/messages.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
-import { WorkerProcess } from '../support/worker-process.js';
+import { WorkerProcesses } from '../support/worker-process.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
@@ -20,15 +20,10 @@ const data = join(folder, 'of mine.jsonl');
 const run = join(folder, 'run');
 
 let redis: RedisServer;
-let workers: WorkerProcess[] = [];
+const workers = new WorkerProcesses(folder);
 let started = 0;
 
-function worker(...args: string[]): WorkerProcess {
-  const root = join(folder, `worker-${started++}`);
-  const process = new WorkerProcess(['--root', root, ...args], { cache, url: redis.url });
-  workers.push(process);
-  return process;
-}
+const worker = (...args: string[]) => workers.start(args, { cache, url: redis.url });
 
 function score(of: string, name: string, more: string[], options: Partial<CommandOptions> = {}) {
   const args = ['score', of, '--out', join(folder, name), '--engine', 'wasm', '--data', `mine=${data}`];
@@ -71,9 +66,8 @@ describeWithRedis('over a Redis', () => {
     redis = await RedisServer.start(join(folder, `redis-${started++}`));
   });
   afterEach(async () => {
-    await Promise.all(workers.map((process) => process.stop('SIGKILL')));
+    await workers.kill();
     await redis.stop();
-    workers = [];
   });
 
   it('two workers give the tables of one run, byte for byte', async () => {

@@ -19,6 +19,12 @@ function shownUrl(url: string): string {
   }
 }
 
+/** @throws InputError unless it is one, without showing it: there may be a password in it */
+export function checkRedisUrl(url: string): void {
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url))
+    throw new InputError('--redis: give a URL such as redis://host:6379 or rediss://user:password@host:6379');
+}
+
 /**
  * Connects; the caller disconnects. A connection that is lost later is taken up again, and commands wait for it.
  * @param url `redis://` or, with TLS, `rediss://`; user and password in it
@@ -27,8 +33,7 @@ function shownUrl(url: string): string {
  */
 export async function openRedis(url: string, onNote: (line: string) => void = () => {}): Promise<Redis> {
   const shown = shownUrl(url);
-  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url))
-    throw new InputError('--redis: give a URL such as redis://host:6379 or rediss://user:password@host:6379');
+  checkRedisUrl(url);
   let ready = false;
   let lost = false;
   const redis = new Redis(url, {
