@@ -101,7 +101,7 @@ describeWithRedis('over a Redis', () => {
     const doomed = worker('--lease', '2');
     const outcome = score(model, 'killed', overRedis(2));
     await doomed.says(/score \w{16} begins/);
-    const states = join(folder, `worker-${started - 1}`, 'runs');
+    const states = join(doomed.root, 'runs');
     const [id] = /\w{16}(?= begins)/.exec(doomed.output)!;
     while (!existsSync(join(states, id, 'states'))) await new Promise((resolve) => setTimeout(resolve, 5));
     await doomed.stop('SIGKILL');
