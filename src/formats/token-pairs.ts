@@ -26,6 +26,7 @@ interface Limits {
 /**
  * Encodes prompts and answers. An answer given as text becomes the first token that it takes after the clean prompt.
  * @param tokenizer null where the model has none: then everything must be given as ids
+ * @param source the pairs' file, for messages
  * @throws InputError naming the pair: text without a tokenizer, a tokenizer larger than the vocabulary, an
  *   answer the tokenizer does not know, an id outside the vocabulary, a prompt that is too long
  */
@@ -33,13 +34,14 @@ export function encodePairs(
   pairs: readonly PromptPair[],
   tokenizer: Tokenizer | null,
   { nVocab, nPositions }: Limits,
+  source?: string,
 ): TokenPair[] {
   if (tokenizer !== null && tokenizer.size > nVocab)
     throw new InputError(
       `the tokenizer has ${tokenizer.size} tokens, but the model's vocabulary ${nVocab}; they do not belong together`,
     );
   return pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
-    const where = `pair "${id}"`;
+    const where = `${source === undefined ? '' : `${source}: `}pair "${id}"`;
     const prompt = (value: string | number[], column: string): Int32Array => {
       const ids = typeof value === 'string' ? need(tokenizer, where).encode(value) : value;
       if (ids.length === 0) throw new InputError(`${where}: the ${column} prompt has no tokens`);

@@ -84,7 +84,7 @@ async function fileData(
   const read = async (file: string) => {
     const pairs = await readPromptPairs(file);
     text ||= pairs.some(({ clean }) => typeof clean === 'string');
-    return encode(subject, pairs);
+    return encode(subject, pairs, file);
   };
   const own = await read(path);
   const { validation, test, seed } = request;
@@ -136,8 +136,12 @@ function bosNote({ addsBos }: Tokenizer): string {
   return `prompts begin ${addsBos ? 'with' : 'without'} a beginning-of-text token`;
 }
 
-function encode({ model, tokenizer }: Subject, pairs: Parameters<typeof encodePairs>[0]): TokenPair[] {
-  return encodePairs(pairs, tokenizer, model.architecture);
+function encode(
+  { model, tokenizer }: Subject,
+  pairs: Parameters<typeof encodePairs>[0],
+  source?: string,
+): TokenPair[] {
+  return encodePairs(pairs, tokenizer, model.architecture, source);
 }
 
 function finish(

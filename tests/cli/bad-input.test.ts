@@ -167,7 +167,7 @@ describe('bad input', () => {
         '--data',
         file('answer.jsonl', '{"clean":"a b","corrupted":"c d","answer":" zebra"}'),
       ],
-      /does not know the answer " zebra"/,
+      /answer\.jsonl: pair "1": the tokenizer does not know the answer " zebra"/,
     ],
     [
       'a loss that needs answers where there are none',
