@@ -43,7 +43,11 @@ export const taskCommand: CommandModule<object, Flags> = {
 
 async function checkPairs(flags: Flags, { tokenizer, model }: Subject, context: Context): Promise<void> {
   const pairs = await readPromptPairs(flags.data as string);
-  const findings = lintPairs(pairs, encodePairs(pairs, tokenizer, model.architecture), tokenizer);
+  const findings = lintPairs(
+    pairs,
+    encodePairs(pairs, tokenizer, model.architecture, flags.data as string),
+    tokenizer,
+  );
   const lines = findings.map(({ id, kind, message }) => `${id}  ${kind}  ${message}`);
   const summary = summariseFindings(findings, pairs.length);
   const kinds = Object.entries(summary.counts).map(([kind, count]) => `${kind} ${count}`);
