@@ -33,8 +33,8 @@ const embedded: Recipe = {
  */
 const SMOLLM2: Record<string, { schedule: Partial<TrainSettings>; pairs: number }> = {
   ioi: {
-    schedule: { steps: 100, l1: 1.4e-4, roundingSteps: 220, roundingDecay: 0.05, roundingL1: 3e-5 },
-    pairs: 2500,
+    schedule: { steps: 100, l1: 1.2e-4, roundingSteps: 160, roundingDecay: 0.1, roundingL1: 1.5e-5 },
+    pairs: 1400,
   },
   'greater-than': {
     schedule: { steps: 80, l1: 1.2e-4, roundingSteps: 120, roundingDecay: 0.1, roundingL1: 3e-5 },
