@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { kebabCase } from '../src/case.js';
 import { InputError, InterruptedError } from '../src/errors.js';
 import { packageVersion } from '../src/run/session.js';
 import { decomposeCommand } from './commands/decompose.js';
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
       quiet: { type: 'boolean', default: false, describe: 'No remarks and no progress' },
     })
     .config('config', 'YAML file with the same keys as the flags', readConfig)
-    .demandCommand(1, 'name a command; see orthoscope --help')
+    .demandCommand(1, 'name a command')
     .strict()
     .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false })
     .version(packageVersion())
@@ -48,14 +49,27 @@ async function main(): Promise<void> {
     .alias('help', 'h')
     .wrap(100)
     .exitProcess(false)
-    .fail((message, error) => {
+    .check((values) => {
+      // What stands behind a flag that takes text and gets none.
+      const empty = Object.keys(values).find((name) => values[name] === '');
+      if (empty !== undefined)
+        throw new InputError(`--${kebabCase(empty)}: is empty; give a value or leave it out`);
+      return true;
+    })
+    .fail((message, error, help) => {
       // What yargs itself finds wrong comes as a message or as an error of its own.
       if (error && error.name !== 'YError') throw error;
       const found = message ?? error.message;
-      const missing = /^Not enough (non-option )?arguments/.test(found);
-      throw new InputError(`${missing ? 'the command needs something after it' : found}; see --help`);
+      const missing = /^Not enough non-option arguments/.test(found) && needOf(String(help.help()));
+      throw new InputError(`${missing || found}; see --help`);
     })
     .parseAsync();
+}
+
+/** What a command must be given, from the first line of its help: `orthoscope sweep status <folder>`. */
+function needOf(help: string): string | null {
+  const [, command, need] = /^orthoscope (.+?) (<.+>)/.exec(help) ?? [];
+  return need === undefined ? null : `${command}: ${need} is missing`;
 }
 
 /** Flags that a command takes several of. */
@@ -68,13 +82,14 @@ const REPEATABLE: Record<string, string> = { score: '--data', worker: '--model' 
  */
 function checkFlags(args: readonly string[]): void {
   const seen = new Set<string>();
+  const command = args.find((arg) => Object.hasOwn(REPEATABLE, arg)) ?? '';
   const end = args.indexOf('--');
   args.slice(0, end < 0 ? args.length : end).forEach((arg, i) => {
     const [, flag, value] = /^(--[a-z][\w-]*)(?:=(.*))?$/is.exec(arg) ?? [];
     if (flag === undefined) return;
     if ((value ?? args[i + 1]) === '')
       throw new InputError(`${flag}: is empty; give a value or leave it out`);
-    if (seen.has(flag) && REPEATABLE[args[0]!] !== flag)
+    if (seen.has(flag) && REPEATABLE[command] !== flag)
       throw new InputError(`${flag}: is given twice; leave one out`);
     seen.add(flag);
   });

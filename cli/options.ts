@@ -9,14 +9,17 @@ import { STORE_DTYPES } from '../src/decompose/store.js';
 import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { EVALUATE_DEFAULTS, type EvaluateSettings, evaluateSettings } from '../src/evaluate/evaluate.js';
-import { parseByteSize } from '../src/formats/byte-size.js';
+import { formatByteSize, parseByteSize } from '../src/formats/byte-size.js';
 import { REPLACEMENTS } from '../src/masks/prepared-pairs.js';
 import { PRESETS, type Preset, type TrainSettings, trainSettings } from '../src/masks/settings.js';
 import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
-import { DEFAULT_SPLIT, QK_SPLITS, type QkSplit } from '../src/models/qk-split.js';
+import { DEFAULT_SPLIT, MOST_OFFSETS, QK_SPLITS, type QkSplit } from '../src/models/qk-split.js';
 import { WEIGHT_FORMS } from '../src/models/weights.js';
+import { MOST_THREADS } from '../src/pool/threads.js';
+import { LEAST_SEED, MOST_SEED } from '../src/random.js';
 import type { CommonSettings } from '../src/run/commands.js';
 import type { DataRequest } from '../src/run/data.js';
+import { PROCESS_BYTES } from '../src/sweep/shares.js';
 import { MOST_PAIRS } from '../src/tasks/task.js';
 import { TASKS } from '../src/tasks/tasks.js';
 
@@ -151,9 +154,6 @@ export const dryRunFlag = {
   'dry-run': { type: 'boolean', default: false, describe: 'Only say what it would take' },
 } as const satisfies Record<string, Options>;
 
-/** More would only be a slip of the finger. */
-export const MOST_THREADS = 1024;
-
 /** Parsed flags, by their camel-case names. */
 export type Flags = Record<string, unknown>;
 
@@ -169,23 +169,34 @@ export function redisUrl(flags: Flags): string | null {
   return (flags.redis as string | undefined) ?? process.env.ORTHOSCOPE_REDIS ?? null;
 }
 
+/** What all runs of a sweep or a worker may use together; null: not said. */
+export function runsMemory(flags: Flags): number | null {
+  if (flags.memory === undefined) return null;
+  const bytes = parseByteSize(String(flags.memory), '--memory');
+  if (bytes >= PROCESS_BYTES) return bytes;
+  const least = formatByteSize(PROCESS_BYTES);
+  throw new InputError(
+    `--memory ${String(flags.memory)}: a single run takes ${least} before it has read anything; give more`,
+  );
+}
+
 export function commonSettings(flags: Flags, model: string): CommonSettings {
   return {
     model,
     form: flags.form as CommonSettings['form'],
     // Commands that decompose nothing do not have these two flags.
     qkSplit: (flags.qkSplit ?? DEFAULT_SPLIT.by) as QkSplit['by'],
-    rotaryOffsets: whole(flags.rotaryOffsets ?? DEFAULT_SPLIT.offsets, 'rotary-offsets', 0, 1e6),
+    rotaryOffsets: whole(flags.rotaryOffsets ?? DEFAULT_SPLIT.offsets, 'rotary-offsets', 0, MOST_OFFSETS),
     bos: flags.bos as CommonSettings['bos'],
     components: kinds(flags.components),
     store: (flags.store as string | undefined) ?? null,
     storeDtype: (flags.storeDtype ?? 'f32') as CommonSettings['storeDtype'],
     workers: flags.workers === undefined ? null : whole(flags.workers, 'workers', 1, MOST_THREADS),
     memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
-    seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
+    seed: whole(flags.seed, 'seed', LEAST_SEED, MOST_SEED),
     engine: flags.engine as EngineChoice,
     basis: (flags.basis ?? 'svd') as CommonSettings['basis'],
-    basisSeed: whole(flags.basisSeed ?? 0, 'basis-seed', Number.MIN_SAFE_INTEGER),
+    basisSeed: whole(flags.basisSeed ?? 0, 'basis-seed', LEAST_SEED, MOST_SEED),
     positions: flags.positions as CommonSettings['positions'],
     replacement: flags.replacement as CommonSettings['replacement'],
   };
@@ -207,7 +218,7 @@ export function dataRequest(flags: Flags): DataRequest {
     templates: flags.templates === undefined ? undefined : list(flags.templates),
     counts,
     aligned: flags.positions === 'all',
-    seed: whole(flags.seed, 'seed', Number.MIN_SAFE_INTEGER),
+    seed: whole(flags.seed, 'seed', LEAST_SEED, MOST_SEED),
   };
 }
 
@@ -269,9 +280,8 @@ export function whole(
     return value;
   // What was typed is lost where it was no number.
   const found = Number.isNaN(value) ? '' : ` ${String(value)}`;
-  const from = least >= 0 ? ` from ${least}` : '';
-  const to = most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : from && ' up';
-  throw new InputError(`--${flag}${found}: give a whole number${from}${to}`);
+  const to = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : 'up';
+  throw new InputError(`--${flag}${found}: give a whole number from ${least} ${to}`);
 }
 
 /** A number that came as text. */

@@ -4,6 +4,10 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 
+/** Seeds are whole numbers of 32 bits, with a sign: beyond them two would begin the same stream. */
+export const LEAST_SEED = -(2 ** 31);
+export const MOST_SEED = 2 ** 31 - 1;
+
 export class Random {
   readonly #generator: RandomGenerator;
   #spare: number | undefined;

@@ -4,13 +4,16 @@ import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { InputError } from '../../src/errors.js';
 import { formatByteSize, parseByteSize } from '../../src/formats/byte-size.js';
+import { readJson } from '../../src/formats/json-file.js';
 import { RECORD_FORMATS } from '../../src/formats/record-stream.js';
 import { openRun } from '../../src/formats/run-folder.js';
+import { MOST_OFFSETS } from '../../src/models/qk-split.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
+import { MOST_THREADS } from '../../src/pool/threads.js';
 import { count, duration } from '../../src/report/figures.js';
 import { scoresTable } from '../../src/report/scores-table.js';
 import { mergeScores } from '../../src/run/score-merge.js';
-import type { ScoreRequest } from '../../src/run/score-plan.js';
+import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../../src/run/score-plan.js';
 import { estimateScore, type ScoreOutcome, score } from '../../src/run/scoring.js';
 import type { Estimate } from '../../src/score/estimate.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
@@ -21,7 +24,6 @@ import { type Context, inContext } from '../context.js';
 import {
   type Flags,
   list,
-  MOST_THREADS,
   maskingFlags,
   modelFlags,
   number,
@@ -115,14 +117,15 @@ const show: CommandModule<object, Flags> = {
     inContext(flags, async (context) => {
       const by = (flags.by as Ranking | undefined) ?? null;
       // Its tables could be read without; but then nothing says that they are whole.
-      await openRun(flags.scores as string);
+      const run = await openRun(flags.scores as string);
+      await readJson(run.file('counts.json'));
       const ranked = await rankDirections(flags.scores as string, by, whole(flags.top, 'top', 1));
       context.result(ranked, ranked.map(scoresTable).join('\n\n'));
     }),
 };
 
 const all: CommandModule<object, Flags> = {
-  command: '$0 <model>',
+  command: '$0 [model]',
   describe: 'Statistics and examples of directions over large data sets',
   builder: (yargs) =>
     yargs
@@ -131,6 +134,8 @@ const all: CommandModule<object, Flags> = {
       .options({ ...scoreFlags, ...runFlags, ...subjectFlags, engine: maskingFlags.engine }),
   handler: (flags) =>
     inContext(flags, async (context) => {
+      if (typeof flags.model !== 'string')
+        throw new InputError('no model: give a folder, a hub id, or the folder of a run');
       const request = requestOf(flags);
       if (flags.dryRun === true) {
         const estimate = await estimateScore(request, context);
@@ -230,7 +235,7 @@ function requestOf(flags: Flags): ScoreRequest {
     model: flags.model as string,
     form: (flags.form as ScoreRequest['form'] | undefined) ?? null,
     qkSplit: flags.qkSplit as ScoreRequest['qkSplit'],
-    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0, 1e6),
+    rotaryOffsets: whole(flags.rotaryOffsets, 'rotary-offsets', 0, MOST_OFFSETS),
     bos: flags.bos as ScoreRequest['bos'],
     engine: flags.engine as ScoreRequest['engine'],
     store: (flags.store as string | undefined) ?? null,
@@ -244,8 +249,8 @@ function requestOf(flags: Flags): ScoreRequest {
     positions: flags.positions as ScoreRequest['positions'],
     long: flags.long as ScoreRequest['long'],
     maxTokens: flags.maxTokens === undefined ? null : whole(flags.maxTokens, 'max-tokens', 1),
-    examples: whole(flags.examples, 'examples', 0, 1000),
-    context: whole(flags.context, 'context', 1, 10_000),
+    examples: whole(flags.examples, 'examples', 0, MOST_EXAMPLES),
+    context: whole(flags.context, 'context', 1, MOST_CONTEXT),
     values: flags.values === undefined ? null : (flags.values as ScoreRequest['values']),
     shard: shardOf(String(flags.shard)),
     maxRejected: whole(flags.maxRejected, 'max-rejected', 0),

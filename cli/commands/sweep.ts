@@ -2,7 +2,8 @@
 import { basename, extname, join, resolve } from 'node:path';
 import type { Argv, CommandModule, Options } from 'yargs';
 import { InputError, InterruptedError } from '../../src/errors.js';
-import { formatByteSize, parseByteSize } from '../../src/formats/byte-size.js';
+import { formatByteSize } from '../../src/formats/byte-size.js';
+import { MOST_THREADS } from '../../src/pool/threads.js';
 import { duration } from '../../src/report/figures.js';
 import {
   dryRun,
@@ -17,7 +18,7 @@ import { SUMMARY_DEFAULTS, summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
 import { componentTable, settingName, stabilityTable, summaryTable } from '../../src/sweep/table.js';
 import { type Context, inContext } from '../context.js';
-import { type Flags, MOST_THREADS, redisFlag, redisUrl, whole } from '../options.js';
+import { type Flags, redisFlag, redisUrl, runsMemory, whole } from '../options.js';
 import { headline, runLine, SweepView } from '../sweep-view.js';
 
 const sweepFlags = {
@@ -119,7 +120,7 @@ async function start(flags: Flags, plan: string, out: string, context: Context):
     redis: flags.local === true ? null : redisUrl(flags),
     shard: flags.shard === undefined ? null : parseShard(String(flags.shard)),
     jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1, MOST_THREADS),
-    memory: flags.memory === undefined ? null : parseByteSize(String(flags.memory), '--memory'),
+    memory: runsMemory(flags),
     store: flags.store === undefined ? null : resolve(flags.store as string),
   };
   if (flags.dryRun === true) {

@@ -2,12 +2,12 @@
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { InputError } from '../../src/errors.js';
-import { parseByteSize } from '../../src/formats/byte-size.js';
 import { packageFile } from '../../src/package-file.js';
+import { MOST_THREADS } from '../../src/pool/threads.js';
 import { work } from '../../src/sweep/queue/worker.js';
 import { thisMachine } from '../../src/sweep/shares.js';
 import { inContext } from '../context.js';
-import { type Flags, MOST_THREADS, redisFlag, redisUrl, whole } from '../options.js';
+import { type Flags, redisFlag, redisUrl, runsMemory, whole } from '../options.js';
 
 export const workerCommand: CommandModule<object, Flags> = {
   command: 'worker',
@@ -36,6 +36,7 @@ export const workerCommand: CommandModule<object, Flags> = {
       const url = redisUrl(flags);
       if (url === null) throw new InputError('--redis is missing: give its URL, or set ORTHOSCOPE_REDIS');
       const models = (flags.model as string[] | undefined) ?? [packageFile('models/embedded')];
+      const memory = runsMemory(flags);
       const path = (name: string) => (flags[name] === undefined ? null : resolve(flags[name] as string));
       const { done } = await work(
         {
@@ -46,9 +47,9 @@ export const workerCommand: CommandModule<object, Flags> = {
           store: path('store'),
           machine: thisMachine({
             jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1, MOST_THREADS),
-            ...(flags.memory !== undefined && { memory: parseByteSize(String(flags.memory), '--memory') }),
+            ...(memory !== null && { memory }),
           }),
-          lease: whole(flags.lease, 'lease', 1),
+          lease: whole(flags.lease, 'lease', 1, 86_400),
           idleExit: flags.idleExit === undefined ? null : whole(flags.idleExit, 'idle-exit', 0),
         },
         context,

@@ -3,13 +3,13 @@
  * gigabyte at every start would cost more than anything else the start does.
  */
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import { writeJson } from './atomic-file.js';
 import { cacheFolder } from './cache-folder.js';
 import { readJson } from './json-file.js';
+import { makeFolder } from './make-folder.js';
 import type { FileState } from './safetensors-file.js';
 import type { TensorEntry } from './safetensors-header.js';
 
@@ -52,7 +52,7 @@ export async function contentHash(
   }
   const sha256 = hash.digest('hex');
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeJson(memo, { sha256, files });
   } catch {
     // A cache folder that cannot be written costs time at the next start, nothing else.

@@ -1,10 +1,11 @@
 /** A run's folder: created once, never shared by two runs, never half-valid. */
-import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isTemporaryName, writeJson, writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
 import { parseJsonObject } from './json-file.js';
+import { makeFolder } from './make-folder.js';
 import { firstDifference, type Manifest, readManifest } from './manifest.js';
 
 /** A line of `history.jsonl`: values before the step's update. */
@@ -92,11 +93,7 @@ export async function createRun(
 ): Promise<RunFolder> {
   const present = await findRun(path, manifest, options);
   if (!present) {
-    try {
-      await mkdir(path, { recursive: true });
-    } catch (error) {
-      throw fileError(error, path);
-    }
+    await makeFolder(path);
     const run = new RunFolder(path, manifest);
     await run.update({ status: 'running' });
     return run;

@@ -15,6 +15,9 @@ export interface QkSplit {
   offsets: number;
 }
 
+/** More is beyond any context. */
+export const MOST_OFFSETS = 1_000_000;
+
 export const DEFAULT_SPLIT: QkSplit = { by: 'rotary', offsets: 64 };
 
 /** `rotary 64`, `plane` or `offset 3`; `svd` where nothing turns: what a masks file says its masks belong to. */

@@ -7,6 +7,9 @@ import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 /** What a job's function answers: its value, or the message of an InputError, whose class would not survive the way. */
 type Answer<Result> = { value: Result } | { refused: string };
 
+/** Threads that a setting may ask for at most: more would only be a slip of the finger. */
+export const MOST_THREADS = 1024;
+
 export interface ThreadsOptions {
   /** The workers' entry below dist/, e.g. `src/pool/worker.js`; each of its jobs is wrapped in {@link answering}. */
   file: string;

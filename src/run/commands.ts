@@ -1,12 +1,12 @@
 /** What the commands do, from settings to files: open, train, evaluate, report. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import type { EvaluateSettings, Metrics } from '../evaluate/evaluate.js';
 import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
+import { makeFolder } from '../formats/make-folder.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { checkPairs } from '../masks/pair-requirements.js';
 import type { Replacement } from '../masks/prepared-pairs.js';
@@ -154,7 +154,7 @@ async function evaluateMasks(
     listener,
   ).finally(() => bench.runner.close());
   if (target !== null) {
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     await writeJson(target, metrics);
   }
   return metrics;

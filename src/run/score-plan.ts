@@ -17,6 +17,10 @@ import { newManifest } from './session.js';
 import { type Subject, type SubjectOptions, withSubject } from './subject.js';
 import type { WorkbenchOptions } from './workbench.js';
 
+/** Examples at each end of each direction, and tokens of each, at most: all are in memory at once. */
+export const MOST_EXAMPLES = 1000;
+export const MOST_CONTEXT = 10_000;
+
 export interface ScoreRequest
   extends Omit<SubjectOptions, keyof LongCall | 'form'>,
     Pick<WorkbenchOptions, 'store' | 'storeDtype' | 'workers' | 'memory' | 'engine'> {

@@ -19,10 +19,14 @@ export function chooseDirections(list: string, components: readonly Component[])
   const chosen = new Map<string, Set<number>>();
   for (const item of list.split(',').map((text) => text.trim())) {
     const match = /^(L\d+(?:H\d+)?\.[a-z_]+)(?:\.(\d+)(?:-(\d+))?)?$/.exec(item);
-    const component = match && components.find(({ name }) => name === match[1]);
-    if (!component)
+    if (!match)
       throw new InputError(
         `--directions ${item}: give all, active, or names such as L0H1.qk.3, L0H1.qk.0-7 or L0H1.qk`,
+      );
+    const component = components.find(({ name }) => name === match[1]);
+    if (!component)
+      throw new InputError(
+        `--directions ${item}: the model has no ${match[1]}; its components are ${components[0]!.name} to ${components.at(-1)!.name}`,
       );
     const first = match[2] === undefined ? 0 : Number(match[2]);
     const last =

@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { STORE_DTYPES } from '../decompose/store.js';
 import { ENGINE_CHOICES } from '../engine/engine.js';
 import { RECORD_FORMATS } from '../formats/record-stream.js';
-import { QK_SPLITS } from '../models/qk-split.js';
+import { MOST_OFFSETS, QK_SPLITS } from '../models/qk-split.js';
 import { WEIGHT_FORMS } from '../models/weights.js';
-import type { ScoreRequest } from '../run/score-plan.js';
+import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../run/score-plan.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../score/passages.js';
 import { dataFile, dataPath } from './data-file.js';
 import type { Place } from './job.js';
@@ -15,17 +15,17 @@ import type { Place } from './job.js';
 export const scoreSettings = z.strictObject({
   form: z.enum(WEIGHT_FORMS),
   qkSplit: z.enum(QK_SPLITS),
-  rotaryOffsets: z.int().min(0),
+  rotaryOffsets: z.int().min(0).max(MOST_OFFSETS),
   bos: z.enum(['auto', 'always', 'never']),
   engine: z.enum(ENGINE_CHOICES),
   storeDtype: z.enum(STORE_DTYPES),
   directions: z.string().min(1),
-  threshold: z.number(),
+  threshold: z.number().min(0).lt(1),
   positions: z.enum(SCORED_POSITIONS),
   long: z.enum(LONG_PROMPTS),
   maxTokens: z.int().positive().nullable(),
-  examples: z.int().min(0),
-  context: z.int().positive(),
+  examples: z.int().min(0).max(MOST_EXAMPLES),
+  context: z.int().positive().max(MOST_CONTEXT),
   maxRejected: z.int().min(0),
   format: z.enum(RECORD_FORMATS).nullable(),
   /** A data set's name is part of a file name. */

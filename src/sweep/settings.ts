@@ -8,6 +8,7 @@ import { REPLACEMENTS } from '../masks/prepared-pairs.js';
 import { PRESETS, trainSettings } from '../masks/settings.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { WEIGHT_FORMS } from '../models/weights.js';
+import { MOST_THREADS } from '../pool/threads.js';
 import { MOST_PAIRS } from '../tasks/task.js';
 import { dataFile } from './data-file.js';
 
@@ -28,13 +29,13 @@ const masking = {
   components: listOf(z.enum([...HEAD_KINDS, ...MLP_KINDS])).nullable(),
   engine: z.enum(ENGINE_CHOICES),
   /** Threads inside the run, on wasm; a result follows their number in its last digits. */
-  workers: z.int().positive(),
+  workers: z.int().positive().max(MOST_THREADS),
   storeDtype: z.enum(STORE_DTYPES),
   basis: z.enum(BASES),
-  basisSeed: z.int(),
+  basisSeed: z.int32(),
   positions: z.enum(['last', 'all']),
   replacement: z.enum(REPLACEMENTS),
-  seed: z.int(),
+  seed: z.int32(),
 };
 
 /** Every setting that a plan may name: those of `orthoscope run`, in camel case. */

@@ -30,7 +30,7 @@ function containerCores(): number {
 }
 
 /** A process with TensorFlow in it, before it has read anything. */
-const PROCESS_BYTES = 350 * 2 ** 20;
+export const PROCESS_BYTES = 350 * 2 ** 20;
 
 /** Weights in both orientations, bases that are as large, and what one batch leaves behind: a guess until one was measured. */
 const COPIES_OF_WEIGHTS = 8;

@@ -1,12 +1,13 @@
 /** A sweep's folder: a run folder for each run, named by its id, and what did not become one. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { fileError } from '../formats/file-error.js';
 import { readJson } from '../formats/json-file.js';
+import { makeFolder } from '../formats/make-folder.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import { type DataFile, dataPath } from './data-file.js';
@@ -58,11 +59,7 @@ export class SweepFolder {
 
   /** @throws InputError if the folder cannot be made */
   async create(): Promise<void> {
-    try {
-      for (const name of ['runs', 'data', 'failed']) await mkdir(this.file(name), { recursive: true });
-    } catch (error) {
-      throw fileError(error, this.root);
-    }
+    for (const name of ['runs', 'data', 'failed']) await makeFolder(this.file(name));
   }
 
   /** Copies a data file to where jobs look for it; its name holds its hash, so one that is there is the same. */

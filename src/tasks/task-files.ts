@@ -1,8 +1,8 @@
 /** Writes a generated task as files of prompt pairs, one a split. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
+import { makeFolder } from '../formats/make-folder.js';
 import { writePromptPairs } from '../formats/prompt-pairs.js';
 import { SPLITS } from './task.js';
 import type { GeneratedTask } from './tasks.js';
@@ -19,7 +19,7 @@ export async function writeTask(folder: string, task: GeneratedTask): Promise<st
   }));
   const present = files.find(({ path }) => existsSync(path));
   if (present) throw new InputError(`${present.path}: exists already; give another folder`);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const { path, pairs } of files) await writePromptPairs(path, pairs);
   return files.map(({ path }) => path);
 }

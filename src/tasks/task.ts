@@ -7,8 +7,8 @@ import type { TaskReport } from './report.js';
 export const SPLITS = ['train', 'validation', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
 
-/** Prompt pairs of one split at most: far more than any circuit needs, few enough to be made in a moment. */
-export const MOST_PAIRS = 1_000_000;
+/** Prompt pairs of one split at most: far more than any circuit needs, few enough to be made within a minute. */
+export const MOST_PAIRS = 100_000;
 
 /** Numbers of prompt pairs. */
 export type SplitCounts = Record<Split, number>;

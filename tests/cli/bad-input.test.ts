@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { writeMasks } from '../../src/formats/masks-file.js';
+import { packageFile } from '../../src/package-file.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
@@ -239,7 +240,7 @@ describe('bad input', () => {
     [
       'more prompts than can be made',
       () => ['train', model, '--task', 'ioi', '--train-pairs', '1e9'],
-      /--train-pairs 1000000000: .* to 1000000/,
+      /--train-pairs 1000000000: .* to 100000$/m,
     ],
     [
       'more resamples than can be drawn',
@@ -251,7 +252,58 @@ describe('bad input', () => {
       () => ['decompose', model, '--store', file('store', '')],
       /store: is a file|a part of this path is a file/,
     ],
-    ['a command without its model', () => ['train'], /needs something after it; see --help/],
+    ['a command without its model', () => ['train'], /^orthoscope: train: <model> is missing; see --help$/m],
+    [
+      'a command within a command without its folder',
+      () => ['score', 'merge', '--out', out],
+      /^orthoscope: score merge: <shards\.\.> is missing/,
+    ],
+    ['a scoring without a model', () => ['score'], /no model: give a folder/],
+    [
+      'a flag without its value',
+      () => ['evaluate', model, '--data', pairs, '--masks'],
+      /--masks: is empty; give a value/,
+    ],
+    [
+      'a data set that is given twice where one is taken',
+      () => ['--json', 'train', model, '--data', pairs, '--data', pairs],
+      /--data: is given twice/,
+    ],
+    [
+      'a seed that would be another one',
+      () => ['task', model, '--task', 'ioi', '--seed', '4294967296', '--out', out],
+      /--seed 4294967296: give a whole number from -2147483648 to 2147483647/,
+    ],
+    [
+      'a component that the model lacks',
+      () => ['score', model, '--data', pairs, '--out', out, '--quiet', '--directions', 'L9H9.ov'],
+      /--directions L9H9\.ov: the model has no L9H9\.ov; its components are L0H0\.qk to L\d\.mlp_out/,
+    ],
+    [
+      'more examples than can be kept',
+      () => ['score', model, '--data', pairs, '--out', out, '--examples', '1e12'],
+      /--examples 1000000000000: give a whole number from 0 to 1000$/m,
+    ],
+    [
+      'longer examples than can be kept',
+      () => ['score', model, '--data', pairs, '--out', out, '--context', '1e12'],
+      /--context 1000000000000: give a whole number from 1 to 10000$/m,
+    ],
+    [
+      'a threshold that no mask can be above',
+      () => ['score', model, '--data', pairs, '--out', out, '--threshold', '2'],
+      /--threshold 2: masks are from 0 to 1/,
+    ],
+    [
+      'checkpoints once in an age',
+      () => ['score', model, '--data', pairs, '--out', out, '--checkpoint-seconds', '1e99'],
+      /--checkpoint-seconds 1e\+99: give a whole number from 0 to 86400$/m,
+    ],
+    [
+      'prompt pairs into a file',
+      () => ['task', packageFile('models/embedded'), '--task', 'ioi', '--out', file('taken', '')],
+      /taken: is a file, not a folder/,
+    ],
     [
       'bytes that are no text',
       () => ['train', model, '--data', latin('latin.csv', 'clean,corrupted\na b,c d\nê,c d\n')],

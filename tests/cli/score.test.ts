@@ -130,6 +130,20 @@ describe('orthoscope score', () => {
     const { code, stderr } = await joined(shards.reverse(), 'joined');
     expect(code, stderr).toBe(0);
     expect(tables('joined')).toEqual(tables('whole'));
+    const wordless = await orthoscope(
+      [
+        'score',
+        'merge',
+        ...shards.map((name) => join(folder, name)),
+        '--out',
+        join(folder, 'wordless'),
+      ].concat('--model', folder),
+      { cache },
+    );
+    expect(wordless).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`${folder}: no tokenizer.json; examples will hold token ids`),
+    });
   });
 
   it('shows the strongest directions, and says what a run would take', async () => {
@@ -161,6 +175,17 @@ describe('orthoscope score', () => {
     const whole = JSON.parse(readFileSync(join(folder, 'whole', 'counts.json'), 'utf8')).ioi;
     expect(Math.abs(estimate.data_sets.ioi.tokens / whole.tokens - 1)).toBeLessThan(0.05);
     expect(estimate.seconds).toBeGreaterThan(0);
+  });
+
+  it('shows nothing of a folder that is damaged', async () => {
+    for (const name of ['manifest.json', 'counts.json']) {
+      const damaged = join(folder, `damaged ${name}`);
+      cpSync(join(folder, 'whole'), damaged, { recursive: true });
+      writeFileSync(join(damaged, name), '{"io');
+      const { code, stdout, stderr } = await orthoscope(['score', 'show', damaged], { cache });
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain(`${join(damaged, name)}: not valid JSON`);
+    }
   });
 
   it('reads a pipe beside a file, and writes every value on request', async () => {
@@ -198,6 +223,18 @@ describe('orthoscope score', () => {
     const { code, stderr } = await score('cut', ['--data', data, '--resume']);
     expect(code, stderr).toBe(0);
     expect(tables('cut')).toEqual(tables('whole'));
+  });
+
+  it('says that there is nothing to resume, and takes several data sets wherever the command stands', async () => {
+    const one = join(folder, 'resumed.jsonl');
+    writeFileSync(one, '{"clean": "When Mary"}\n');
+    const args = ['score', model, '--engine', 'wasm', '--out', join(folder, 'anew'), '--resume'];
+    const first = await orthoscope(['--json', ...args, '--data', `a=${one}`, '--data', `b=${one}`], {
+      cache,
+    });
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stderr).toContain('anew: nothing to resume there; starting anew');
+    expect(Object.keys(JSON.parse(first.stdout).counters)).toEqual(['a', 'b']);
   });
 
   it('says so when there is nothing to score, and ranks nothing where there is too little', async () => {

@@ -156,6 +156,8 @@ it('refuses what cannot be cut, before anything is sent', async () => {
     const refused = await score(model, 'refused', [...nowhere, ...flags]);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(flags[0]!)]);
   }
+  const unreached = await score(model, 'refused', nowhere);
+  expect([unreached.code, unreached.stderr]).toEqual([2, expect.stringContaining('cannot be reached')]);
   expect(existsSync(join(folder, 'refused.shards'))).toBe(false);
 });
 
