@@ -61,6 +61,7 @@ export interface DryRun {
 export async function dryRun(settings: SweepSettings, call: LongCall = {}): Promise<DryRun> {
   const folder = new SweepFolder(settings.out);
   await folder.mustBeFree();
+  if (settings.redis !== null) checkRedisUrl(settings.redis);
   const { runs, complete } = await planSweep(settings.plan, folder, settings.shard, call);
   const labels = labelsOf(runs.map(({ job }) => job));
   const results = new Map((await readResults([folder])).map((row) => [row.id, row]));

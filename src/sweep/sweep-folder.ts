@@ -13,6 +13,9 @@ import { openRun } from '../formats/run-folder.js';
 import { type DataFile, dataPath } from './data-file.js';
 import { type Job, runPath } from './job.js';
 
+/** What may lie in a folder before its first sitting: hidden files, the plan, a cluster's logs. */
+const BEFOREHAND = /^\.|^plan\.yaml$|\.(out|err|log)$/;
+
 const ID = /^[0-9a-f]{16}$/;
 
 /** Why a run could not be done. */
@@ -50,7 +53,7 @@ export class SweepFolder {
 
   /** @throws InputError if there is something else in it than a sweep */
   async mustBeFree(): Promise<void> {
-    const names = (await namesIn(this.root)).filter((name) => !name.startsWith('.'));
+    const names = (await namesIn(this.root)).filter((name) => !BEFOREHAND.test(name));
     if (names.length > 0 && !names.includes('runs'))
       throw new InputError(
         `${this.root}: holds files that are no sweep's (${names[0]}); name an empty or a new folder`,

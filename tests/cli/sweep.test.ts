@@ -73,6 +73,14 @@ it('does not write into a folder that holds something else', async () => {
   expect(readdirSync(full)).toEqual(['thesis.tex']);
 });
 
+it('minds neither its own plan nor logs in a new folder', async () => {
+  const logged = join(folder, 'logged');
+  tinyPlan(logged, 'plan', 'task: ioi');
+  writeFileSync(join(logged, 'slurm-7_1.out'), '');
+  const { code, stderr } = await command('resume', logged, '--dry-run');
+  expect(code, stderr).toBe(0);
+});
+
 it.each([
   [[], 'no plan: give a YAML file'],
   [['nowhere.yaml'], 'nowhere.yaml: no such file'],
@@ -82,6 +90,7 @@ it.each([
   [[plan, '--memory', '1kB'], '--memory 1kB: a single run takes 367 MB before it has read anything'],
   [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 to 1024'],
   [[plan, '--redis', 'foo'], '--redis: give a URL'],
+  [[plan, '--redis', 'foo', '--dry-run'], '--redis: give a URL'],
   [[plan, '--out', ''], '--out: is empty'],
   [['status', 'nowhere'], 'nowhere: holds no sweep'],
   [['table', 'nowhere'], 'nowhere: holds no sweep'],

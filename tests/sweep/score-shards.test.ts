@@ -135,6 +135,8 @@ describe('a shard as a job', () => {
     ['a file that is a path', ({ settings }) => (settings.data[0]!.file.name = '../x')],
     ['masks that are a path', ({ settings }) => (settings.masks = { name: 'a/b', hash: '0'.repeat(64) })],
     ['a shard beyond the last', ({ settings }) => (settings.shard.index = 9)],
+    ['more examples than can be kept', ({ settings }) => (settings.examples = 1e12)],
+    ['a threshold that no mask can be above', ({ settings }) => (settings.threshold = 2)],
     ['no data', ({ settings }) => (settings.data = [])],
     ['a setting that none has', ({ settings }) => Object.assign(settings, { out: '/tmp/x' })],
     ['a path for a model', (bad) => Object.assign(bad.model, { path: '/models/b' })],
