@@ -45,6 +45,9 @@ export async function sweepCommand(
       ? localExecutor({ folder, machine: machineOf(settings), store })
       : redisExecutor({ url: redis, folder });
   const outcome = await sweep({ plan, folder, shard, executor }, listener);
+  // Those of the plan are among the failures.
+  for (const { id, error } of await folder.damaged())
+    if (!outcome.failures.some((failure) => failure.id === id)) listener.onNote?.(`left out: ${error}`);
   return { outcome, summaries: await summarise(await readResults([folder])) };
 }
 

@@ -1,5 +1,5 @@
 /** The sweep commands: what they print, refuse and leave behind. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../formats/temporary-folder.js';
@@ -59,6 +59,10 @@ it('names what it leaves out because it is damaged', async () => {
     complete: 1,
     failures: [{ id: runs[0], error: expect.stringContaining('manifest.json: not valid JSON') }],
   });
+  const { seeds } = JSON.parse(readFileSync(join(out, 'runs', runs[1]!, 'manifest.json'), 'utf8'));
+  const whole = await command(tinyPlan(folder, 'whole', `task: ioi\nseed: ${seeds.run}`), '--out', out);
+  expect(whole.code, whole.stderr).toBe(0);
+  expect(whole.stderr).toMatch(new RegExp(`^left out: .*${runs[0]}/manifest.json: not valid JSON`, 'm'));
 });
 
 it('does not write into a folder that holds something else', async () => {
