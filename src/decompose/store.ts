@@ -1,10 +1,10 @@
 /** Decompositions on disk: one safetensors file a layer, named by content, checked as it is read. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { fileError } from '../formats/file-error.js';
+import { makeFolder } from '../formats/make-folder.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
@@ -69,11 +69,7 @@ export class DecompositionStore {
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
       tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: cluster });
     }
-    try {
-      await mkdir(join(this.folder, key), { recursive: true });
-    } catch (error) {
-      throw fileError(error, this.folder);
-    }
+    await makeFolder(join(this.folder, key));
     await writeSafetensors(
       this.path(key, layer),
       tensors,
