@@ -11,7 +11,7 @@ type Answer<Result> = { value: Result } | { refused: string };
 export const MOST_THREADS = 1024;
 
 export interface ThreadsOptions {
-  /** The workers' entry below dist/, e.g. `src/pool/worker.js`; each of its jobs is wrapped in {@link answering}. */
+  /** The workers' entry below dist/, e.g. `src/decompose/worker.js`; each of its jobs is wrapped in {@link answering}. */
   file: string;
   /** Threads, as many as the machine runs at once unless given. */
   workers?: number;
