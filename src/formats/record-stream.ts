@@ -67,6 +67,17 @@ export function formatOf(path: string): RecordFormat {
 }
 
 /**
+ * Finds early what would end the reading at its first record.
+ * @throws InputError if the source is Parquet and damaged, or no file
+ */
+export async function checkSource({ path, format }: RecordSource): Promise<void> {
+  if (format !== 'parquet') return;
+  if (path === '-')
+    throw new InputError('Parquet cannot be read from a pipe: its index is at the end; name a file');
+  await countParquetRows(path);
+}
+
+/**
  * Streams records; empty lines are passed over.
  * @throws InputError if the source cannot be read at all: missing, not Parquet, a header with two equal columns
  */
@@ -77,8 +88,7 @@ export async function* readRecords(
 ): AsyncGenerator<StreamRecord> {
   try {
     if (format === 'parquet') {
-      if (path === '-')
-        throw new InputError('Parquet cannot be read from a pipe: its index is at the end; name a file');
+      await checkSource({ path, format });
       yield* readParquet(path, onBytes);
       return;
     }

@@ -4,7 +4,13 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { InputError } from '../errors.js';
 import { fileError } from '../formats/file-error.js';
-import { formatOf, type RecordFormat, type RecordSource, readRecords } from '../formats/record-stream.js';
+import {
+  checkSource,
+  formatOf,
+  type RecordFormat,
+  type RecordSource,
+  readRecords,
+} from '../formats/record-stream.js';
 import { type Passage, type PassageSettings, passagesOf } from './passages.js';
 
 export interface DataSet extends RecordSource {
@@ -50,7 +56,7 @@ export const FIRST_HASH = createHash('sha256').digest('hex');
 
 /**
  * Data sets as the command line names them: `FILE` or `NAME=FILE`; `-` is the standard input.
- * @throws InputError if a name comes twice, a format cannot be told, or a file is missing
+ * @throws InputError if a name comes twice, a format cannot be told, or a file is missing or cannot be read at all
  */
 export async function dataSetsOf(items: readonly string[], format: RecordFormat | null): Promise<DataSet[]> {
   if (items.length === 0) throw new InputError('no data: give --data FILE, or --data NAME=FILE');
@@ -66,7 +72,9 @@ export async function dataSetsOf(items: readonly string[], format: RecordFormat 
         `--data ${item}: "${name}" is no name for files; give NAME=FILE with letters and digits`,
       );
     await sizeOf(path);
-    sets.push({ name, path, format: format ?? formatOf(path) });
+    const set = { name, path, format: format ?? formatOf(path) };
+    await checkSource(set);
+    sets.push(set);
   }
   if (sets.filter(({ path }) => path === '-').length > 1)
     throw new InputError('--data -: the standard input can be read once only');

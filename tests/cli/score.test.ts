@@ -255,6 +255,19 @@ describe('orthoscope score', () => {
     expect(await show('--by', 'auroc')).toMatchObject({ code: 2 });
   });
 
+  it('writes nothing where a data set cannot be read at all', async () => {
+    const damaged = join(folder, 'damaged.parquet');
+    writeFileSync(damaged, 'PAR1 and no more');
+    const out = join(folder, 'unread');
+    const { code, stderr } = await orthoscope(
+      ['score', model, '--data', damaged, '--out', out, '--engine', 'wasm', '--quiet'],
+      { cache },
+    );
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/damaged\.parquet: not a Parquet file, or a damaged one/);
+    expect(existsSync(out)).toBe(false);
+  });
+
   it('refuses to go on when the data has changed', async () => {
     const changing = join(folder, 'changing.jsonl');
     const lines = readFileSync(data, 'utf8').split('\n');
