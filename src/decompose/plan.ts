@@ -19,10 +19,7 @@ import type { DecompositionStore } from './store.js';
 
 /** Bytes of the process by itself, and of a thread before its first matrix (measured; docs/kernels.md). */
 const PROCESS_BYTES = 120e6;
-const THREAD_BYTES = 30e6;
-
-/** What a thread's heap holds after reading a layer, in multiples of the layer's room (measured; docs/kernels.md). */
-const WEIGHT_COPIES = 2;
+const THREAD_BYTES = 60e6;
 
 export interface PlanOptions {
   /** Kinds to decompose; all by default. */
@@ -76,7 +73,7 @@ export async function planDecomposition(
     key,
     components,
     missing,
-    ...spread(one, architecture, missing.length, workers, memory),
+    ...spread(one, architecture, store, missing.length, workers, memory),
     flops: absent.reduce((sum, component) => sum + costOf(component).flops, 0),
     diskBytes: store.bytes(absent),
   };
@@ -95,6 +92,7 @@ export function costOf(component: Component): Cost {
 function spread(
   layer: readonly Component[],
   architecture: Architecture,
+  store: DecompositionStore,
   layers: number,
   wantedWorkers: number,
   memory: number | undefined,
@@ -103,10 +101,10 @@ function spread(
   if (layers === 0) return { workers: wantedWorkers, layersInFlight: 0, memoryBytes: 0 };
   const costs = layer.map(costOf);
   const room = 4 * layer.reduce((sum, component) => sum + roomFor(component, architecture), 0);
-  // A thread keeps the memory of its largest matrix, and garbage of the last layer that it read.
-  const thread = THREAD_BYTES + Math.max(...costs.map(({ bytes }) => bytes)) + WEIGHT_COPIES * room;
-  // What is written may have to be brought into another number format.
-  const held = 1.5 * room;
+  // A thread keeps the memory of its largest matrix, and for a while the layer that it read (docs/kernels.md).
+  const thread = THREAD_BYTES + Math.max(...costs.map(({ bytes }) => bytes)) + room;
+  // Half of what is written, where it is brought into the smaller number format.
+  const held = store.dtype === 'f16' ? 1.5 * room : room;
   const bytes = (workers: number, count: number) => PROCESS_BYTES + workers * thread + count * held;
 
   const limit = memory ?? Number.POSITIVE_INFINITY;
