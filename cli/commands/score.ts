@@ -19,6 +19,7 @@ import type { Estimate } from '../../src/score/estimate.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
 import { RANKINGS, type Ranking, rankDirections } from '../../src/score/read-tables.js';
 import { VALUE_TYPES } from '../../src/score/values-file.js';
+import { checkRedisUrl } from '../../src/sweep/queue/redis.js';
 import { SHARDS, type ShardedScore, scoreInShards } from '../../src/sweep/score-shards.js';
 import { type Context, inContext } from '../context.js';
 import {
@@ -137,13 +138,13 @@ const all: CommandModule<object, Flags> = {
       if (typeof flags.model !== 'string')
         throw new InputError('no model: give a folder, a hub id, or the folder of a run');
       const request = requestOf(flags);
+      const url = queueOf(flags, request);
       if (flags.dryRun === true) {
         const estimate = await estimateScore(request, context);
         context.result(estimate, estimateLines(estimate).join('\n'));
         return;
       }
       const out = outOf(flags);
-      const url = queueOf(flags, request);
       const outcome =
         url === null
           ? await score(request, { out, resume: resumes(flags, out, context.onNote) }, context)
@@ -171,6 +172,7 @@ function queueOf(flags: Flags, { shard }: ScoreRequest): string | null {
   const url = flags.local === true || shard.of > 1 ? null : redisUrl(flags);
   if (flags.shards !== undefined && url === null)
     throw new InputError('--shards is for workers; give --redis, or set ORTHOSCOPE_REDIS');
+  if (url !== null) checkRedisUrl(url);
   if (url !== null && flags.resume === true)
     throw new InputError('--resume is for this machine: over a queue the same command goes on by itself');
   return url;

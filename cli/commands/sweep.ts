@@ -114,6 +114,8 @@ export const sweepCommand: CommandModule<object, Flags> = {
 };
 
 async function start(flags: Flags, plan: string, out: string, context: Context): Promise<void> {
+  if (flags.local === true && flags.redis !== undefined)
+    throw new InputError('--local is for this machine; leave out --redis');
   const settings: SweepSettings = {
     plan,
     out,

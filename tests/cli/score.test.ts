@@ -255,6 +255,14 @@ describe('orthoscope score', () => {
     expect(await show('--by', 'auroc')).toMatchObject({ code: 2 });
   });
 
+  it('looks at the queue’s URL in a dry run, too', async () => {
+    const { code, stderr } = await orthoscope(
+      ['score', model, '--data', data, '--redis', 'foo', '--dry-run', '--quiet'],
+      { cache },
+    );
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--redis: give a URL')]);
+  });
+
   it('writes nothing where a data set cannot be read at all', async () => {
     const damaged = join(folder, 'damaged.parquet');
     writeFileSync(damaged, 'PAR1 and no more');

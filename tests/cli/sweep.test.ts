@@ -94,6 +94,7 @@ it.each([
   [[plan, '--memory', '1kB'], '--memory 1kB: a single run takes 367 MB before it has read anything'],
   [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 to 1024'],
   [[plan, '--redis', 'foo'], '--redis: give a URL'],
+  [[plan, '--local', '--redis', 'redis://here'], '--local is for this machine; leave out --redis'],
   [[plan, '--redis', 'foo', '--dry-run'], '--redis: give a URL'],
   [[plan, '--out', ''], '--out: is empty'],
   [['status', 'nowhere'], 'nowhere: holds no sweep'],
