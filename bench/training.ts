@@ -168,7 +168,10 @@ async function compare(): Promise<void> {
           const name = `${engine}, ${workers} worker(s)${kinds.includes('qk') ? '' : `, past ${past}`}`;
           rows.push({ name, ...inProcess(folder, engine, workers, past) });
         }
-    if (kinds.length === 4) rows.push({ name: 'PyTorch (peer)', ...(await peer(folder, gpt2)) });
+    const onGpu = /gpu/.test(options.engine);
+    if (kinds.length === 4)
+      for (const device of onGpu ? ['cpu', 'cuda'] : ['cpu'])
+        rows.push({ name: `PyTorch (peer), ${device}`, ...(await peer(folder, gpt2, device)) });
     agree(rows.flatMap(({ measured }) => measured ?? []).map(({ check }) => check));
     if (options.json) console.log(JSON.stringify(rows, null, 2));
     else table(rows);
@@ -200,7 +203,7 @@ function parsed(command: string, args: string[]): { measured: Measured | null; n
 }
 
 /** The same step by a PyTorch program, from the same weights, directions, prompts and masks. */
-async function peer(folder: string, { model, decomposition }: Gpt2Small) {
+async function peer(folder: string, { model, decomposition }: Gpt2Small, device: string) {
   const { architecture } = model;
   const path = join(folder, 'peer.safetensors');
   const tensors = new Map<string, TensorData>();
@@ -242,7 +245,7 @@ async function peer(folder: string, { model, decomposition }: Gpt2Small) {
   );
   const script = fileURLToPath(new URL('../../bench/peers/torch_step.py', import.meta.url));
   try {
-    return parsed(process.env.PYTHON ?? 'python3', [script, folder, options.steps]);
+    return parsed(process.env.PYTHON ?? 'python3', [script, folder, options.steps, device]);
   } finally {
     rmSync(path);
   }
@@ -268,7 +271,7 @@ function table(rows: { name: string; measured: Measured | null; note: string }[]
     const settled = measured.seconds.slice(1).sort((a, b) => a - b);
     const median = settled[Math.floor(settled.length / 2)]!;
     console.log(
-      `| ${name} | ${median.toFixed(2)} | ${measured.cpuSeconds.toFixed(2)} | ${gigabytes(measured.peakBytes)} | ${gigabytes(measured.residentBytes)} |`,
+      `| ${name} | ${median.toPrecision(3)} | ${measured.cpuSeconds.toPrecision(3)} | ${gigabytes(measured.peakBytes)} | ${gigabytes(measured.residentBytes)} |`,
     );
   }
 }

@@ -26,16 +26,16 @@ def read(path):
             continue
         start, end = entry["data_offsets"]
         values = raw[8 + length + start : 8 + length + end].view(kinds[entry["dtype"]])
-        out[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
+        out[name] = torch.from_numpy(values.reshape(entry["shape"]).copy()).to(device)
     return out
 
 
-folder, steps = sys.argv[1], int(sys.argv[2])
+folder, steps, device = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 store = json.load(open(f"{folder}/peer.json"))["store"]
 tensors = read(f"{folder}/peer.safetensors")
 clean, corrupted = tensors["clean"].long(), tensors["corrupted"].long()
 batch, length = clean.shape
-seen = torch.full((length, length), float("-inf")).triu(1)
+seen = torch.full((length, length), float("-inf"), device=device).triu(1)
 
 
 def layer_bases(layer):
@@ -150,6 +150,8 @@ for _ in range(steps):
     masks = logit.sigmoid()
     step(masks)
     optimiser.step()
+    if device == "cuda":
+        torch.cuda.synchronize()
     seconds.append(time.perf_counter() - started)
 cpu = (time.process_time() - cpu) / steps
 with open("/proc/self/statm") as file:
