@@ -3,8 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InputError } from '../errors.js';
 import { nvidiaDevices } from './devices.js';
 import { LINK_COMMAND, startNative } from './native/addon.js';
+import { computeAnew, type Replays } from './replay.js';
 import { startWasm } from './wasm.js';
-import { startWebGpu } from './webgpu.js';
+import { startWebGpu } from './webgpu/start.js';
 
 export type EngineName = 'native-gpu' | 'native-cpu' | 'wasm' | 'webgpu';
 
@@ -21,6 +22,8 @@ export interface Engine {
   readonly tf: typeof tf;
   /** Whether matMul with a transposed operand runs at full speed; on wasm it is ten times slower. */
   readonly fastTransposedMatMul: boolean;
+  /** For computations that are done many times; dispose of them with what they compute on. */
+  openReplays(): Replays;
 }
 
 /**
@@ -53,6 +56,7 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
     version: `TensorFlow ${version}`,
     tf,
     fastTransposedMatMul: true,
+    openReplays: () => computeAnew,
   };
 }
 
@@ -70,11 +74,19 @@ async function openWasm(reason: string): Promise<Engine> {
     version: `TensorFlow.js ${tf.version_core}`,
     tf,
     fastTransposedMatMul: false,
+    openReplays: () => computeAnew,
   };
 }
 
 async function openWebGpu(): Promise<Engine> {
-  const device = await startWebGpu();
+  const { device, openReplays } = await startWebGpu();
   const version = `TensorFlow.js ${tf.version_core} on ${device}`;
-  return { name: 'webgpu', reason: 'webgpu was asked for', version, tf, fastTransposedMatMul: true };
+  return {
+    name: 'webgpu',
+    reason: 'webgpu was asked for',
+    version,
+    tf,
+    fastTransposedMatMul: true,
+    openReplays,
+  };
 }

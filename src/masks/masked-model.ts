@@ -8,6 +8,8 @@ import { FrozenLinear } from '../engine/ops/linear.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
 import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
+import type { Replays } from '../engine/replay.js';
+import { toTensor } from '../engine/tensor.js';
 import { InputError, throwIfAborted } from '../errors.js';
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
@@ -47,10 +49,32 @@ export interface Run {
   coefficients: PerKind<tf.Tensor2D>[];
 }
 
-/** Gradient by the logits, given the logits [batch, nVocab]; disposes nothing. */
-export type LogitGradient = (logits: tf.Tensor2D) => tf.Tensor2D;
+/** What comes after the logits in a pass that is pulled back. */
+export interface LossHead {
+  /** Where it is the same, and the shapes of `inputs` too, so is all of `pull` but their values. */
+  name: string;
+  /** Made from host arrays for this pass. */
+  inputs: tf.Tensor[];
+  /**
+   * @param logits [batch, nVocab]
+   * @returns the gradient by them, and values to be read; disposes nothing
+   */
+  pull(logits: tf.Tensor2D): { dLogits: tf.Tensor2D; values: tf.Scalar[] };
+}
+
+/** Where a pass begins. */
+interface Start {
+  inputs: BlockInput[];
+  stream: tf.Tensor3D;
+  /** Attention bias and rotary tables, of all blocks. */
+  shared: (tf.Tensor4D | RotaryTable)[];
+  past: Past | null;
+}
 
 export class MaskedModel {
+  /** By batch, as long as somebody holds it: steps on the same one follow each other. */
+  private readonly embedded = new WeakMap<readonly Int32Array[], Float32Array>();
+
   private constructor(
     readonly engine: Engine,
     readonly architecture: Architecture,
@@ -64,6 +88,7 @@ export class MaskedModel {
     readonly sigma: Float32Array,
     /** Of each layer, where QK is masked by rotary plane. */
     private readonly planes: [number, number][][] | null,
+    private readonly replays: Replays,
   ) {}
 
   /**
@@ -118,19 +143,35 @@ export class MaskedModel {
     collectGarbage();
     onProgress?.({ stage: 'load', done: architecture.nLayers, total: architecture.nLayers });
     const planes = byPlane ? rotary.map(({ dims }) => planesOf(architecture.dHead, dims)) : null;
-    return new MaskedModel(engine, architecture, layout, positions, embedding, bases, unembed, sigma, planes);
+    const replays = engine.openReplays();
+    return new MaskedModel(
+      engine,
+      architecture,
+      layout,
+      positions,
+      embedding,
+      bases,
+      unembed,
+      sigma,
+      planes,
+      replays,
+    );
   }
 
-  /** Runs a batch to the last token's state. */
+  /** Runs a batch to the last token's state; from one masked run to the next it is valid. */
   forward(prompts: readonly Int32Array[], options: RunOptions = {}): Run {
     const coefficients: PerKind<tf.Tensor2D>[] = [];
-    const { stream, shared } = this.run(prompts, { ...options, trace: false }, (input, result) => {
-      coefficients.push(result.coefficients);
-      tf.dispose([result.trace, input.masks] as tf.TensorContainer);
+    const start = this.start(prompts, { ...options, trace: false });
+    const [state] = this.repeated('forward', start, options.masks !== undefined, [], () => {
+      const stream = this.run(start, (input, result) => {
+        coefficients.push(result.coefficients);
+        tf.dispose([result.trace, input.masks] as tf.TensorContainer);
+      });
+      const final = this.finish(stream);
+      tf.dispose([stream, final.rate] as tf.TensorContainer);
+      return [final.y];
     });
-    const final = this.finish(stream);
-    tf.dispose([stream, final.rate, shared] as unknown as tf.TensorContainer);
-    return { state: final.y, coefficients };
+    return { state: state as tf.Tensor2D, coefficients };
   }
 
   /**
@@ -161,39 +202,25 @@ export class MaskedModel {
 
   /**
    * The gradient of a loss by the masks.
+   * @param head its inputs are not disposed here
    * @param past see {@link RunOptions}
-   * @returns [layout.size]
+   * @returns the gradient, [layout.size], and what the head's values are
    */
   async gradient(
     prompts: readonly Int32Array[],
     masks: Float32Array,
     baseline: Baseline,
-    logitGradient: LogitGradient,
+    head: LossHead,
     past: Past | null = null,
-  ): Promise<Float32Array> {
-    const inputs: BlockInput[] = [];
-    const traces: BlockTrace[] = [];
-    const options = { masks, baseline, past, trace: true };
-    const { stream, shared } = this.run(prompts, options, (input, { trace }) => {
-      inputs.push(input);
-      traces.push(trace);
-    });
-    const final = this.finish(stream);
-    let dStream = tf.tidy(() => {
-      const logits = this.logits(final.y);
-      const dState = this.unembed.pull(this.uncap(logitGradient(logits), logits));
-      return tf.reshape<tf.Rank.R3>(normalisePull(dState, final, this.architecture.norm), stream.shape);
-    });
-    tf.dispose([stream, final] as tf.TensorContainer);
-    const gradients: PerKind<tf.Tensor1D>[] = [];
-    for (let layer = inputs.length - 1; layer >= 0; layer--) {
-      const pulled = pullBlock(dStream, traces[layer]!, inputs[layer]!, layer > 0);
-      gradients[layer] = pulled.masks;
-      tf.dispose([dStream, traces[layer], inputs[layer]!.masks] as tf.TensorContainer);
-      if (pulled.stream) dStream = pulled.stream;
-    }
-    tf.dispose(shared as unknown as tf.TensorContainer);
-    return this.gather(gradients);
+  ): Promise<{ gradient: Float32Array; values: Float32Array }> {
+    const start = this.start(prompts, { masks, baseline, past, trace: true });
+    const results = this.repeated(`gradient of ${head.name}`, start, true, head.inputs, () =>
+      this.pulledThrough(start, head),
+    );
+    // At once: on a GPU each download is a round trip.
+    const [gradient, values] = (await Promise.all(results.map((result) => result.data()))) as Float32Array[];
+    tf.dispose(results);
+    return { gradient: this.planes ? this.folded(gradient!, this.planes) : gradient!, values: values! };
   }
 
   /** Logits of a final state, [batch, dModel] → [batch, nVocab]. */
@@ -207,6 +234,7 @@ export class MaskedModel {
   }
 
   dispose(): void {
+    this.replays.dispose();
     this.bases.forEach(disposeLayer);
     this.unembed.dispose();
   }
@@ -218,21 +246,83 @@ export class MaskedModel {
     return tf.tidy(() => tf.mul(dLogits, tf.sub(1, tf.square(tf.div(capped, cap)))));
   }
 
+  /** Where a pass begins: over the last position alone where masks reach no other. */
+  private start(prompts: readonly Int32Array[], options: RunOptions & { trace: boolean }): Start {
+    const past = options.past ?? this.past(prompts);
+    const columns = { count: past ? 1 : longestOf(prompts), first: 0 };
+    return { ...this.inputs(prompts, columns, options), stream: this.embed(prompts, columns.count), past };
+  }
+
   /**
-   * Runs the blocks one after another: over the last position alone where masks reach no other.
+   * Computes what follows from a start and disposes of it.
+   * @param often whether the same is computed for other prompts or masks again
+   * @param inputs further tensors that differ then
+   */
+  private repeated(
+    name: string,
+    { inputs, stream, shared, past }: Start,
+    often: boolean,
+    further: tf.Tensor[],
+    compute: () => tf.Tensor[],
+  ): tf.Tensor[] {
+    const masks = inputs.map((input) => input.masks);
+    const baselines = inputs.map((input) => input.baseline);
+    const { getTensorsInContainer } = tf.tensor_util;
+    const own = getTensorsInContainer([stream, masks, shared] as unknown as tf.TensorContainer);
+    // A past is uploaded layer by layer, so that it is never there as a whole.
+    const results =
+      often && !past
+        ? this.replays.run(
+            name,
+            [...own, ...getTensorsInContainer(baselines as tf.TensorContainer), ...further],
+            compute,
+          )
+        : compute();
+    tf.dispose(own);
+    return results;
+  }
+
+  /** Runs the blocks one after another, and back: the gradient by all masks, and the head's values. */
+  private pulledThrough(start: Start, head: LossHead): [tf.Tensor1D, tf.Tensor1D] {
+    const inputs: BlockInput[] = [];
+    const traces: BlockTrace[] = [];
+    const stream = this.run(start, (input, { trace }) => {
+      inputs.push(input);
+      traces.push(trace);
+    });
+    const final = this.finish(stream);
+    const ends = tidy(() => {
+      const logits = this.logits(final.y);
+      const { dLogits, values } = head.pull(logits);
+      const dState = this.unembed.pull(this.uncap(dLogits, logits));
+      const pulled = normalisePull(dState, final, this.architecture.norm);
+      return { dStream: tf.reshape<tf.Rank.R3>(pulled, stream.shape), values: tf.stack(values) };
+    });
+    let { dStream } = ends;
+    tf.dispose([stream, final] as tf.TensorContainer);
+    const gradients: PerKind<tf.Tensor1D>[] = [];
+    for (let layer = inputs.length - 1; layer >= 0; layer--) {
+      const pulled = pullBlock(dStream, traces[layer]!, inputs[layer]!, layer > 0);
+      gradients[layer] = pulled.masks;
+      tf.dispose([dStream, traces[layer], inputs[layer]!.masks] as tf.TensorContainer);
+      if (pulled.stream) dStream = pulled.stream;
+    }
+    const parts = gradients.flatMap((byKind) => this.layout.kinds.map((kind) => byKind[kind]!));
+    const all = tf.concat(parts);
+    tf.dispose(parts);
+    return [all, ends.values as tf.Tensor1D];
+  }
+
+  /**
+   * Runs the blocks one after another.
    * @param use takes each block's input, and of its result what the caller disposes of
-   * @returns the last block's stream, and tensors to be disposed of at the end
+   * @returns the last block's stream
    */
   private run(
-    prompts: readonly Int32Array[],
-    options: RunOptions & { trace: boolean },
+    { inputs, stream, past }: Start,
     use: (input: BlockInput, result: Pick<BlockResult, 'trace' | 'coefficients'>) => void,
-  ) {
-    const past = options.past ?? this.past(prompts);
+  ): tf.Tensor3D {
     const layers = past?.[Symbol.iterator]();
-    const columns = { count: past ? 1 : longestOf(prompts), first: 0 };
-    const { inputs, shared } = this.inputs(prompts, columns, options);
-    let stream = this.embed(prompts, columns.count);
     for (const input of inputs) {
       const past: KeysValues | null = layers?.next().value ?? null;
       const result = forwardBlock(stream, { ...input, past });
@@ -240,11 +330,17 @@ export class MaskedModel {
       stream = result.stream;
       use(input, result);
     }
-    return { stream, shared };
+    return stream;
   }
 
   private embed(prompts: readonly Int32Array[], count: number): tf.Tensor3D {
-    return embedPrompts(prompts, this.embedding, this.architecture.dModel, count);
+    const { dModel } = this.architecture;
+    let embedded = this.embedded.get(prompts);
+    if (embedded?.length !== prompts.length * count * dModel) {
+      embedded = embedPrompts(prompts, this.embedding, dModel, count);
+      this.embedded.set(prompts, embedded);
+    }
+    return toTensor(embedded, [prompts.length, count, dModel]) as tf.Tensor3D;
   }
 
   private finish(stream: tf.Tensor3D): Normalised {
@@ -296,16 +392,6 @@ export class MaskedModel {
       byKind[kind] = tf.tensor1d(byPlane ? spreadOverPlanes(own, byPlane[layer]!) : own);
     }
     return byKind;
-  }
-
-  /** One download for all layers: on a GPU each one is a round trip. Disposes the gradients. */
-  private async gather(gradients: PerKind<tf.Tensor1D>[]): Promise<Float32Array> {
-    const parts = gradients.flatMap((byKind) => this.layout.kinds.map((kind) => byKind[kind]!));
-    const all = tf.concat(parts);
-    tf.dispose(parts);
-    const values = (await all.data()) as Float32Array;
-    all.dispose();
-    return this.planes ? this.folded(values, this.planes) : values;
   }
 
   /** The gradient by planes from that by their coordinates. */

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { klSum, type LossKind, type LossTargets, lossPull, lossSum } from '../engine/ops/loss.js';
 import { toTensor } from '../engine/tensor.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import type { LossHead } from './masked-model.js';
 import { batchesByLength } from './padded-prompts.js';
 import type { PreparedPairs } from './prepared-pairs.js';
 
@@ -28,30 +29,43 @@ export async function objective(
   maxTokens: number,
 ): Promise<Objective> {
   const { model } = prepared;
-  const nVocab = model.architecture.nVocab;
   const gradient = new Float32Array(masks.length);
   let kl = 0;
   let loss = 0;
   const lengths = indices.map((index) => prepared.pairs[index]!.clean.length);
   for (const batch of batchesByLength(lengths, maxTokens)) {
     const members = batch.map((at) => indices[at]!);
-    const targets = { teacher: prepared.teacher(members), ...labels(kind, prepared.pairs, members, nVocab) };
+    const head = lossHead(prepared, members, kind, indices.length);
     const baseline = prepared.baseline(members);
-    const sums: tf.Scalar[] = [];
-    const pull = (logits: tf.Tensor2D) => {
-      sums.push(tf.keep(klSum(logits, targets.teacher)));
-      if (kind !== 'kl') sums.push(tf.keep(lossSum(kind, logits, targets)));
-      return tf.div<tf.Tensor2D>(lossPull(kind, logits, targets), indices.length);
-    };
     const prompts = prepared.prompts(members);
-    const part = await model.gradient(prompts, masks, baseline, pull, prepared.past(members));
-    for (let i = 0; i < part.length; i++) gradient[i]! += part[i]!;
-    const klPart = (await sums[0]!.data())[0]!;
-    kl += klPart / indices.length;
-    loss += (sums[1] ? (await sums[1].data())[0]! : klPart) / indices.length;
-    tf.dispose([sums, targets, baseline] as unknown as tf.TensorContainer);
+    const part = await model.gradient(prompts, masks, baseline, head, prepared.past(members));
+    for (let i = 0; i < part.gradient.length; i++) gradient[i]! += part.gradient[i]!;
+    const [klPart, lossPart] = part.values;
+    kl += klPart! / indices.length;
+    loss += (lossPart ?? klPart!) / indices.length;
+    tf.dispose([head.inputs, baseline] as unknown as tf.TensorContainer);
   }
   return { kl, loss, gradient };
+}
+
+/**
+ * The loss of some prompts, as their share of `total`. Its values are Σ KL and, where that is not the loss, Σ loss.
+ * @param members indices of pairs
+ */
+function lossHead(prepared: PreparedPairs, members: number[], kind: LossKind, total: number): LossHead {
+  const { model } = prepared;
+  const states = prepared.teacherStates(members);
+  const marked = labels(kind, prepared.pairs, members, model.architecture.nVocab);
+  return {
+    name: `${kind}, one of ${total}`,
+    inputs: [states, ...Object.values(marked)],
+    pull: (logits) => {
+      const targets = { teacher: model.logits(states), ...marked };
+      const values = [klSum(logits, targets.teacher)];
+      if (kind !== 'kl') values.push(lossSum(kind, logits, targets));
+      return { dLogits: tf.div(lossPull(kind, logits, targets), total), values };
+    },
+  };
 }
 
 /** Answer tensors for the losses that need them. */

@@ -9,7 +9,8 @@ const UNSEEN = -1e9;
 export type Embedding = Omit<EndWeights, 'unembed'>;
 
 /**
- * [batch, count, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines lack a good gather.
+ * Row-major [batch, count, dModel]: token plus position embeddings; zeros at padding. Looked up on the host: engines
+ * lack a good gather.
  * @param count of the columns, from the last; all by default
  */
 export function embedPrompts(
@@ -17,7 +18,7 @@ export function embedPrompts(
   { embed, positions }: Embedding,
   d: number,
   count = longestOf(prompts),
-): tf.Tensor3D {
+): Float32Array {
   const stream = new Float32Array(prompts.length * count * d);
   prompts.forEach((ids, row) => {
     for (let position = Math.max(0, ids.length - count); position < ids.length; position++) {
@@ -27,7 +28,7 @@ export function embedPrompts(
       if (positions) for (let i = 0; i < d; i++) stream[at + i]! += positions[position * d + i]!;
     }
   });
-  return toTensor(stream, [prompts.length, count, d]) as tf.Tensor3D;
+  return stream;
 }
 
 /**

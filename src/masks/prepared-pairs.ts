@@ -7,6 +7,7 @@ import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
+import { BatchMemo } from './batch-memo.js';
 import { FULL_PASSES } from './cost.js';
 import { type KeptPasts, keepLayer, keptPast } from './kept-pasts.js';
 import type { Baseline, MaskedModel } from './masked-model.js';
@@ -35,6 +36,7 @@ export const REPLACEMENTS: readonly Replacement[] = ['interchange', 'mean', 'zer
 
 export class PreparedPairs {
   readonly #slots: Slot[];
+  readonly #memo = new BatchMemo();
 
   /** @param data filled by {@link fillPairData}, on this model or on its like in another thread */
   constructor(
@@ -85,21 +87,29 @@ export class PreparedPairs {
   }
 
   prompts(indices: readonly number[]): Int32Array[] {
-    return indices.map((index) => this.pairs[index]!.clean);
+    return this.#memo.get(indices, 'prompts', () => indices.map((index) => this.pairs[index]!.clean));
+  }
+
+  /** Final states of the unmasked model, uploaded, [indices, dModel]. */
+  teacherStates(indices: readonly number[]): tf.Tensor2D {
+    const d = this.model.architecture.dModel;
+    const { states, rows } = this.data;
+    const chosen = this.#memo.get(indices, 'states', () => {
+      const chosen = new Float32Array(indices.length * d);
+      indices.forEach((index, at) => {
+        const row = rows[index]!;
+        chosen.set(states.subarray(row * d, (row + 1) * d), at * d);
+      });
+      return chosen;
+    });
+    return toTensor(chosen, [indices.length, d]) as tf.Tensor2D;
   }
 
   /** Logits of the unmasked model, [indices, nVocab]. */
   teacher(indices: readonly number[]): tf.Tensor2D {
-    const d = this.model.architecture.dModel;
-    const { states, rows } = this.data;
-    const chosen = new Float32Array(indices.length * d);
-    indices.forEach((index, at) => {
-      const row = rows[index]!;
-      chosen.set(states.subarray(row * d, (row + 1) * d), at * d);
-    });
-    const state = toTensor(chosen, [indices.length, d]) as tf.Tensor2D;
-    const logits = this.model.logits(state);
-    state.dispose();
+    const states = this.teacherStates(indices);
+    const logits = this.model.logits(states);
+    states.dispose();
     return logits;
   }
 
@@ -120,21 +130,26 @@ export class PreparedPairs {
     if (data.replaced.length === 0) return layers;
     const longest = longestOf(this.prompts(indices));
     this.#slots.forEach(({ layer, kind, width }, at) => {
-      const view = (block: CoefficientBlock) => slotView(model, data.coefficients, this.#slots, block, at);
-      if (data.replacement === 'mean') {
-        layers[layer]![kind] = toTensor(view(data.replaced[0]!), [1, width]) as tf.Tensor2D;
-        return;
-      }
-      const positions = maskedPositions(model, layer, longest);
-      const values = new Float32Array(indices.length * positions * width);
-      indices.forEach((index, row) => {
-        const wanted = maskedPositions(model, layer, data.pairs[index]!.clean.length);
-        const found = alignEnd(view(data.replaced[index]!), wanted, width);
-        values.set(found, ((row + 1) * positions - wanted) * width);
-      });
-      layers[layer]![kind] = toTensor(values, [indices.length * positions, width]) as tf.Tensor2D;
+      const values = this.#memo.get(indices, `slot ${at}`, () => this.#replaced(indices, longest, at));
+      layers[layer]![kind] = toTensor(values, [values.length / width, width]) as tf.Tensor2D;
     });
     return layers;
+  }
+
+  /** One slot's replacement coefficients of some pairs, padded on the left; the one row of a mean. */
+  #replaced(indices: readonly number[], longest: number, at: number): Float32Array {
+    const { model, data } = this;
+    const { layer, width } = this.#slots[at]!;
+    const view = (block: CoefficientBlock) => slotView(model, data.coefficients, this.#slots, block, at);
+    if (data.replacement === 'mean') return view(data.replaced[0]!);
+    const positions = maskedPositions(model, layer, longest);
+    const values = new Float32Array(indices.length * positions * width);
+    indices.forEach((index, row) => {
+      const wanted = maskedPositions(model, layer, data.pairs[index]!.clean.length);
+      const found = alignEnd(view(data.replaced[index]!), wanted, width);
+      values.set(found, ((row + 1) * positions - wanted) * width);
+    });
+    return values;
   }
 }
 

@@ -7,6 +7,7 @@ import type { MaskLayout } from '../masks/layout.js';
 import type { MaskedModel } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import { totalKl } from '../masks/total-kl.js';
 import type { LongCall } from '../progress.js';
 
 export interface MaskRunner {
@@ -28,6 +29,8 @@ export interface RunnablePairs {
   readonly length: number;
   /** See {@link objective}. */
   objective(indices: readonly number[], masks: Float32Array, loss: LossKind): Promise<Objective>;
+  /** Mean KL(full ‖ masked) over all of them, nats. */
+  kl(masks: Float32Array, call?: LongCall): Promise<number>;
   /** See {@link scorePrompts}. */
   score(masks: Float32Array, call?: LongCall): Promise<PromptScores>;
 }
@@ -43,6 +46,7 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
       return {
         length: prepared.length,
         objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, train),
+        kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
         score: (masks, call) => scorePrompts(prepared, masks, call),
       };
     },

@@ -9,6 +9,7 @@ import { MaskedModel, type Positions } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
 import type { PairData } from '../masks/pair-data.js';
 import { fillPairData, PreparedPairs } from '../masks/prepared-pairs.js';
+import { totalKl } from '../masks/total-kl.js';
 import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
@@ -83,6 +84,11 @@ export const gradient = answering(async (job: ObjectiveJob): Promise<Objective> 
   const prepared = new PreparedPairs(await modelOf(job), job.data);
   return objective(prepared, allOf(job.data), job.masks, job.loss, job.passes.train);
 });
+
+export const kl = answering(
+  async (job: MaskJob): Promise<number> =>
+    totalKl(new PreparedPairs(await modelOf(job), job.data, job.passes.forward), job.masks),
+);
 
 export const scores = answering(
   async (job: MaskJob): Promise<PromptScores> =>

@@ -81,6 +81,14 @@ function runnable(threads: Threads, base: Job, data: PairData): RunnablePairs {
         shares.map((share) => share.length / indices.length),
       );
     },
+    async kl(masks, call = {}) {
+      // Added in a fixed order, whoever is done first.
+      const sums = await inBatches(data.pairs, threads, base.passes, call, 'validate', (batch) => {
+        const job: MaskJob = { ...base, data: subsetOf(data, batch), masks };
+        return threads.run<number>('kl', job, call.signal);
+      });
+      return sums.reduce((total, part) => total + part, 0) / data.pairs.length;
+    },
     async score(masks, call = {}) {
       const scores = emptyScores(data.pairs.length);
       await inBatches(data.pairs, threads, base.passes, call, 'evaluate', async (batch) => {
@@ -104,14 +112,14 @@ function joined(parts: readonly Objective[], weights: readonly number[]): Object
 }
 
 /** All pairs in batches of similar length, at least one for each thread; threads take the next as they get free. */
-async function inBatches(
+async function inBatches<T>(
   pairs: readonly TokenPair[],
   { workers }: Threads,
   { forward }: Passes,
   { onProgress }: LongCall,
   stage: string,
-  work: (batch: number[]) => Promise<unknown>,
-): Promise<void> {
+  work: (batch: number[]) => Promise<T>,
+): Promise<T[]> {
   const lengths = pairs.map(({ clean }) => clean.length);
   const total = pairs.length;
   let done = 0;
@@ -122,11 +130,12 @@ async function inBatches(
       forward,
     ).map((batch) => batch.map((at) => share[at]!)),
   );
-  await Promise.all(
+  return Promise.all(
     batches.map(async (batch) => {
-      await work(batch);
+      const result = await work(batch);
       done += batch.length;
       onProgress?.({ stage, done, total });
+      return result;
     }),
   );
 }

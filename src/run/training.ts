@@ -1,6 +1,5 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 import type { Basis } from '../decompose/basis.js';
-import { mean } from '../evaluate/statistics.js';
 import { writeMasks } from '../formats/masks-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
@@ -44,7 +43,7 @@ export async function trainInto(
     pairs: prepared.length,
     frozen: train.rank === null ? undefined : layout.beyondRank(train.rank),
     evaluate: (indices, masks) => prepared.objective(indices, masks, train.loss),
-    validate: async (masks) => mean((await validation.score(masks, { signal })).kl)!,
+    validate: (masks) => validation.kl(masks, { signal }),
   };
 
   const checkpoint = run.file('checkpoints/last.safetensors');

@@ -5,6 +5,7 @@ import { attend, mergeHeads, repeatHeads, splitHeads } from '../engine/ops/atten
 import { normalise, outputRate } from '../engine/ops/norm.js';
 import { type RotaryTable, rotaryTable, rotate } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
+import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { Source } from '../kernels/reader.js';
 import { disposeLayer, type LayerBases, uploadLayer } from '../masks/bases.js';
@@ -64,7 +65,8 @@ export class PlainModel {
     const tables = new Map<Rotary, RotaryTable>();
     for (const rotary of new Set(architecture.rotary))
       tables.set(rotary, rotaryTable(rotary, longestOf(prompts)));
-    let stream = embedPrompts(prompts, this.ends, architecture.dModel);
+    const embedded = embedPrompts(prompts, this.ends, architecture.dModel);
+    let stream = toTensor(embedded, [prompts.length, longestOf(prompts), architecture.dModel]) as tf.Tensor3D;
     try {
       for (const [layer, weights] of this.layers.entries()) {
         const final = layer === this.layers.length - 1;

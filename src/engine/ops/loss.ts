@@ -16,7 +16,9 @@ export interface LossTargets {
 export function klSum(logits: tf.Tensor2D, teacher: tf.Tensor2D): tf.Scalar {
   return tf.tidy(() => {
     const expected = tf.logSoftmax(teacher);
-    return tf.sum(tf.mul(tf.exp(expected), tf.sub(expected, tf.logSoftmax(logits))));
+    const terms = tf.mul(tf.exp(expected), tf.sub(expected, tf.logSoftmax(logits)));
+    // Row by row first: a GPU sums a row with one group of threads, and so it would all of them.
+    return tf.sum<tf.Scalar>(tf.sum(terms, 1));
   });
 }
 

@@ -1,0 +1,31 @@
+/** How far the masked model is from the full one on all pairs, without their logits leaving the engine. */
+import * as tf from '@tensorflow/tfjs-core';
+import { klSum } from '../engine/ops/loss.js';
+import { throwIfAborted } from '../errors.js';
+import type { LongCall } from '../progress.js';
+import { batchesByLength } from './padded-prompts.js';
+import type { PreparedPairs } from './prepared-pairs.js';
+
+/**
+ * @param masks flat mask vector, [directions]
+ * @returns Σ KL(full ‖ masked) at the last token, nats
+ */
+export async function totalKl(
+  prepared: PreparedPairs,
+  masks: Float32Array,
+  { signal }: LongCall = {},
+): Promise<number> {
+  const { model, pairs, forwardTokens } = prepared;
+  const lengths = pairs.map(({ clean }) => clean.length);
+  let total = 0;
+  for (const batch of batchesByLength(lengths, forwardTokens)) {
+    throwIfAborted(signal);
+    const baseline = prepared.baseline(batch);
+    const prompts = prepared.prompts(batch);
+    const { state } = model.forward(prompts, { masks, baseline, past: prepared.past(batch) });
+    const sum = tf.tidy(() => klSum(model.logits(state), prepared.teacher(batch)));
+    total += (await sum.data())[0]!;
+    tf.dispose([baseline, state, sum] as unknown as tf.TensorContainer);
+  }
+  return total;
+}
