@@ -15,7 +15,8 @@ import {
   settlePairData,
   subsetOf,
 } from '../masks/pair-data.js';
-import { openThreads, type Threads } from '../pool/threads.js';
+import { openThreads } from '../pool/threads.js';
+import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
 import type { Job, MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
@@ -63,7 +64,7 @@ export async function openThreadedRunner({
   };
 }
 
-function runnable(threads: Threads, base: Job, data: PairData): RunnablePairs {
+function runnable(threads: WorkerPool, base: Job, data: PairData): RunnablePairs {
   return {
     length: data.pairs.length,
     async objective(indices, masks, loss) {
@@ -106,7 +107,7 @@ function joined(parts: readonly Objective[], weights: readonly number[]): Object
 /** All pairs in batches of similar length, at least one for each thread; threads take the next as they get free. */
 async function inBatches(
   pairs: readonly TokenPair[],
-  { workers }: Threads,
+  { workers }: WorkerPool,
   { forward }: Passes,
   { onProgress }: LongCall,
   stage: string,
