@@ -17,9 +17,10 @@ import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import { trainMasks } from '../../src/masks/train.js';
 import type { Kind } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
+import { openThreads } from '../../src/pool/threads.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
-import { openThreadedRunner, sharesByLength } from '../../src/run/threaded-runner.js';
+import { openParallelRunner, sharesByLength } from '../../src/run/parallel-runner.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
@@ -65,7 +66,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
     );
     const layout = new MaskLayout(architecture, kinds);
     const { key } = decomposition;
-    shared = await openThreadedRunner({
+    shared = await openParallelRunner({
       model: {
         engine: 'wasm',
         folder: path,
@@ -78,7 +79,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
         positions,
       },
       masking: { architecture, layout, positions },
-      workers: WORKERS,
+      openPool: (file) => openThreads({ file, workers: WORKERS }),
       passes: { ...passes, keepPast: true },
     });
     await model.close();
@@ -168,7 +169,7 @@ describe('training', () => {
     const { key } = decomposition;
     const { kinds } = layout;
     return learn(
-      await openThreadedRunner({
+      await openParallelRunner({
         model: {
           engine: 'wasm',
           folder: path,
@@ -181,7 +182,7 @@ describe('training', () => {
           positions: 'last',
         },
         masking: { architecture, layout, positions: 'last' },
-        workers: WORKERS,
+        openPool: (file) => openThreads({ file, workers: WORKERS }),
         passes: FULL_PASSES,
       }),
     );
@@ -211,7 +212,7 @@ it('refuses a decomposition that is gone', async () => {
   await writeRandomGpt2(path);
   const model = await openForTest(path);
   const layout = new MaskLayout(model.architecture);
-  const opening = openThreadedRunner({
+  const opening = openParallelRunner({
     model: {
       engine: 'wasm',
       folder: path,
@@ -224,7 +225,7 @@ it('refuses a decomposition that is gone', async () => {
       positions: 'last',
     },
     masking: { architecture: model.architecture, layout, positions: 'last' },
-    workers: 1,
+    openPool: (file) => openThreads({ file, workers: 1 }),
     passes,
   });
   await expect(opening).rejects.toThrow(/layer-000.safetensors: missing or damaged/);
