@@ -8,7 +8,7 @@
  * Every configuration runs in a process of its own, so that its memory is its own. Before it is timed it must
  * agree with the others, and with PyTorch where PYTHON (or `python3`) has torch and all kinds are masked, on KL and
  * gradient at random masks; and no step may leave a tensor behind. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
- * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --steps 50`.
+ * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --workers 1 --steps 50`, where workers are GPUs.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { SVD_BASIS } from '../src/decompose/basis.js';
+import { cudaDevices } from '../src/engine/devices.js';
 import { type Engine, type EngineChoice, openEngine } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { type TensorData, writeSafetensors } from '../src/formats/safetensors-write.js';
@@ -33,7 +34,8 @@ import type { Kind } from '../src/models/components.js';
 import type { Linear } from '../src/models/weights.js';
 import { Random } from '../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../src/run/mask-runner.js';
-import { openThreadedRunner } from '../src/run/threaded-runner.js';
+import { openParallelRunner } from '../src/run/parallel-runner.js';
+import { poolOf } from '../src/run/workbench.js';
 import { type Gpt2Small, gpt2SmallIn } from './gpt2-folder.js';
 
 const { values: options } = parseArgs({
@@ -174,7 +176,7 @@ async function openRunner(
   if (workers === 1)
     return runnerInThisThread(await MaskedModel.load(engine, model, decomposition, { kinds }), passes);
   const layout = new MaskLayout(architecture, kinds);
-  return openThreadedRunner({
+  return openParallelRunner({
     model: {
       engine: engine.name,
       folder: path,
@@ -187,7 +189,10 @@ async function openRunner(
       positions: 'last',
     },
     masking: { architecture, layout, positions: 'last' },
-    workers,
+    openPool: poolOf({
+      workers,
+      devices: engine.name === 'native-gpu' ? await cudaDevices(workers) : [],
+    }),
     passes,
   });
 }
@@ -201,7 +206,7 @@ async function compare(): Promise<void> {
     );
     const rows: { name: string; measured: Measured | null; note: string }[] = [];
     for (const engine of options.engine.split(','))
-      for (const workers of engine === 'wasm' ? options.workers.split(',') : ['1'])
+      for (const workers of /^(wasm|native-gpu)$/.test(engine) ? options.workers.split(',') : ['1'])
         for (const past of kinds.includes('qk') ? ['kept'] : options.past.split(',')) {
           const name = `${engine}, ${workers} worker(s)${kinds.includes('qk') ? '' : `, past ${past}`}`;
           rows.push({ name, ...inProcess(folder, engine, workers, past) });

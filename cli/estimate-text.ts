@@ -11,8 +11,9 @@ export function runEstimateText(estimate: RunEstimate): string {
     [evaluate, 'to evaluate'],
   ] as const;
   const parts = stages.filter(([seconds]) => seconds >= 0.1);
+  const worker = estimate.engine === 'native-gpu' ? 'GPU' : 'thread';
   return [
-    `engine  ${estimate.engine}, ${estimate.workers} ${estimate.workers === 1 ? 'thread' : 'threads'}, ` +
+    `engine  ${estimate.engine}, ${estimate.workers} ${worker}${estimate.workers === 1 ? '' : 's'}, ` +
       `${count(estimate.micro_batch_tokens)} tokens in a pass`,
     `time    about ${parts.map(([seconds, what]) => `${duration(seconds)} ${what}`).join(', ')}`,
     `memory  ${formatByteSize(estimate.memory_bytes)}`,

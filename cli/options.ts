@@ -49,7 +49,8 @@ export const modelFlags = {
   },
   workers: {
     type: 'number',
-    describe: 'Threads that decompose (one a core by default) and, on the wasm engine, train (one)',
+    describe:
+      'Threads that decompose (one a core by default) and, on wasm, train (one); on native-gpu, GPUs that train',
   },
   memory: { type: 'string', describe: 'Most memory to take, e.g. 4GB (no limit by default)' },
   seed: { type: 'number', default: 0, describe: 'Seed of every random choice' },

@@ -2,7 +2,7 @@
 import { loadKernels } from '../kernels/kernels.js';
 import { openModel } from '../models/open-model.js';
 import type { Model } from '../models/weights.js';
-import { answering } from '../pool/threads.js';
+import { answering } from '../pool/worker-pool.js';
 import { factorsOf } from './factors.js';
 import type { FactorJob, ModelSource, SvdJob } from './jobs.js';
 

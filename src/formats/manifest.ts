@@ -35,7 +35,7 @@ const schema = z.strictObject({
   notes: z.array(z.string()).optional(),
   weight_form: z.string(),
   engine: z.string(),
-  /** Threads that share a batch. With engine, versions and seeds it determines the masks to the last bit. */
+  /** Threads, or GPUs, that share a batch. With engine, versions and seeds it determines the masks to the last bit. */
   workers: z.int().positive().optional(),
   /** By program or library. */
   versions: z.record(z.string(), z.string()),

@@ -1,6 +1,6 @@
 /**
  * What the unmasked model does on prompt pairs, as plain arrays on shared memory: threads fill them together and
- * read them without a copy.
+ * read them without a copy. Processes are sent the part that they need.
  */
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Architecture } from '../models/architecture.js';
@@ -71,30 +71,36 @@ export function maskedPositions({ architecture, positions }: Masking, layer: num
   return positions === 'last' || layer === architecture.nLayers - 1 ? 1 : length;
 }
 
-/** Arrays for these pairs, still empty. */
+/** Numbers in the block of a prompt of a length. */
+function blockSize(masking: Masking, slots: readonly Slot[], length: number): number {
+  return slots.reduce((sum, { layer, width }) => sum + maskedPositions(masking, layer, length) * width, 0);
+}
+
+/** Arrays for these pairs, still empty; each prompt's own coefficients follow those of the one before. */
 export function allocatePairData(
   masking: Masking,
   pairs: readonly TokenPair[],
   { replacement, seed, keepPast }: PairOptions,
+  allocate: (length: number) => Float32Array = sharedFloat32,
 ): PairData {
-  const states = sharedFloat32(pairs.length * masking.architecture.dModel);
+  const states = allocate(pairs.length * masking.architecture.dModel);
   const rows = pairs.map((_, index) => index);
   const lengths = pairs.map(({ clean }) => clean.length);
   const pasts = keepPast && hasFixedPast(masking) ? allocatePasts(masking.architecture, lengths) : null;
   const all = { pairs, replacement, states, rows, pasts };
   const slots = slotsOf(masking);
   if (replacement === 'zero' || slots.length === 0)
-    return { ...all, coefficients: sharedFloat32(0), own: [], replaced: [] };
+    return { ...all, coefficients: allocate(0), own: [], replaced: [] };
   let end = 0;
   const own = pairs.map((pair): CoefficientBlock => {
     const start = end;
     const { length } = replacement === 'interchange' ? pair.corrupted! : pair.clean;
-    for (const { layer, width } of slots) end += maskedPositions(masking, layer, length) * width;
+    end += blockSize(masking, slots, length);
     return { start, length };
   });
   const partners = replacement === 'resample' ? derangement(pairs.length, seed) : rows;
   const replaced = partners.map((index) => own[index]!);
-  return { ...all, coefficients: sharedFloat32(end), own, replaced };
+  return { ...all, coefficients: allocate(end), own, replaced };
 }
 
 /** The same arrays, for some of the pairs. */
@@ -109,6 +115,47 @@ export function subsetOf(data: PairData, indices: readonly number[]): PairData {
     replaced: pick(replaced),
     pasts: pasts && { ...pasts, starts: pick(pasts.starts), lengths: pick(pasts.lengths) },
   };
+}
+
+/**
+ * The same with arrays of its own that hold what masks on these pairs need and no more, to be sent to a process. Pasts
+ * stay behind: a GPU computes them anew in less time than they take on the way.
+ */
+export function detached(masking: Masking, data: PairData): PairData {
+  const d = masking.architecture.dModel;
+  const states = new Float32Array(data.rows.length * d);
+  data.rows.forEach((row, at) => states.set(data.states.subarray(row * d, (row + 1) * d), at * d));
+  const slots = slotsOf(masking);
+  const size = (block: CoefficientBlock) => blockSize(masking, slots, block.length);
+  // Pairs may share a block.
+  const blocks = [...new Set(data.replaced)];
+  const moved = new Map<CoefficientBlock, CoefficientBlock>();
+  const coefficients = new Float32Array(blocks.reduce((sum, block) => sum + size(block), 0));
+  let start = 0;
+  for (const block of blocks) {
+    coefficients.set(data.coefficients.subarray(block.start, block.start + size(block)), start);
+    moved.set(block, { ...block, start });
+    start += size(block);
+  }
+  const rows = data.rows.map((_, at) => at);
+  const replaced = data.replaced.map((block) => moved.get(block)!);
+  return { ...data, states, rows, coefficients, own: [], replaced, pasts: null };
+}
+
+/** What a process leaves of some pairs, in their order: rows of `states`, and their own blocks of `coefficients`. */
+export type FilledPairs = Pick<PairData, 'states' | 'coefficients'>;
+
+/** Puts it where these pairs have it. */
+export function takeIn(masking: Masking, data: PairData, filled: FilledPairs): void {
+  const d = masking.architecture.dModel;
+  data.rows.forEach((row, at) => data.states.set(filled.states.subarray(at * d, (at + 1) * d), row * d));
+  const slots = slotsOf(masking);
+  let from = 0;
+  for (const { start, length } of data.own) {
+    const to = from + blockSize(masking, slots, length);
+    data.coefficients.set(filled.coefficients.subarray(from, to), start);
+    from = to;
+  }
 }
 
 /** After all pairs were run: for `mean`, the one block that replaces all others. */

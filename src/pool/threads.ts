@@ -3,15 +3,13 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { builtFile } from '../built-file.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
-
-/** What a job's function answers: its value, or the message of an InputError, whose class would not survive the way. */
-type Answer<Result> = { value: Result } | { refused: string };
+import { type Answer, resultOf, type WorkerPool } from './worker-pool.js';
 
 /** Threads that a setting may ask for at most: more would only be a slip of the finger. */
 export const MOST_THREADS = 1024;
 
 export interface ThreadsOptions {
-  /** The workers' entry below dist/, e.g. `src/decompose/worker.js`; each of its jobs is wrapped in {@link answering}. */
+  /** The workers' entry below dist/, e.g. `src/decompose/worker.js`; each of its jobs is wrapped in `answering`. */
   file: string;
   /** Threads, as many as the machine runs at once unless given. */
   workers?: number;
@@ -22,18 +20,6 @@ export interface ThreadsOptions {
   jobsAhead?: number;
 }
 
-export interface Threads {
-  readonly workers: number;
-  /**
-   * Runs the function `name` of the workers' entry on one thread. Typed arrays on shared memory are not copied.
-   * @throws InputError if the job refuses its input
-   * @throws InterruptedError if the signal fires; the job's thread is ended, the other jobs go on
-   */
-  run<Result = void>(name: string, job: unknown, signal?: AbortSignal): Promise<Result>;
-  /** Waits for what runs, then ends the threads. */
-  close(): Promise<void>;
-}
-
 /**
  * Opens threads; close them when done, since they keep the process alive.
  * @throws InputError unless workers is a positive integer
@@ -42,7 +28,7 @@ export function openThreads({
   file,
   workers = availableParallelism(),
   jobsAhead = 1,
-}: ThreadsOptions): Threads {
+}: ThreadsOptions): WorkerPool {
   if (!Number.isSafeInteger(workers) || workers < 1)
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
   // Started with the first job: where all is in the store there is none.
@@ -62,6 +48,7 @@ export function openThreads({
 
   return {
     workers,
+    sharesMemory: true,
     async run<Result>(name: string, job: unknown, signal?: AbortSignal): Promise<Result> {
       throwIfAborted(signal);
       let answer: Answer<unknown>;
@@ -72,23 +59,8 @@ export function openThreads({
       } catch (error) {
         throw signal?.aborted ? new InterruptedError('interrupted') : error;
       }
-      if ('refused' in answer) throw new InputError(answer.refused);
-      return answer.value as Result;
+      return resultOf(answer as Answer<Result>);
     },
     close: async () => threads?.close(),
-  };
-}
-
-/** Worker side: makes a job's function answer as {@link Threads.run} expects. */
-export function answering<Job, Result>(
-  work: (job: Job) => Result | Promise<Result>,
-): (job: Job) => Promise<Answer<Result>> {
-  return async (job) => {
-    try {
-      return { value: await work(job) };
-    } catch (error) {
-      if (error instanceof InputError) return { refused: error.message };
-      throw error;
-    }
   };
 }

@@ -20,7 +20,10 @@ export interface DecompositionOptions extends LongCall {
   store: string | null;
   /** Number format of the store. */
   storeDtype: StoreDtype;
-  /** Threads that decompose and, on the wasm engine, train and evaluate; null: one a core, and one. */
+  /**
+   * Threads that decompose and, on the wasm engine, train and evaluate; null: one a core, and one. On native-gpu, GPUs
+   * that train and evaluate (null: one), and decomposition takes one thread a core.
+   */
   workers: number | null;
   /** Bytes of memory to stay within; null: no limit. */
   memory: number | null;

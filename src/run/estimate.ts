@@ -7,7 +7,7 @@ import { trainingSteps } from '../masks/train.js';
 import { checkedRequest, type Listener, type RunOptions } from './commands.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
 import { withSubject } from './subject.js';
-import { planFor, workload } from './workbench.js';
+import { decompositionThreads, planFor, workload } from './workbench.js';
 
 /** Share of the speed of one matrix product that whole steps reach (bench/training.ts). */
 const SHARE = 0.7;
@@ -19,7 +19,7 @@ const RANDOM_CONTROLS = 2;
 
 export interface RunEstimate {
   engine: EngineName;
-  /** Threads that share a batch. */
+  /** Threads that share a batch; on the engine native-gpu, GPUs. */
   workers: number;
   /** Positions, padding included, in one forward and backward pass. */
   micro_batch_tokens: number;
@@ -27,7 +27,10 @@ export interface RunEstimate {
   steps: number;
   decomposition: DecompositionEstimate;
   seconds: { decompose: number; train: number; evaluate: number };
-  /** The larger of decomposition and training: one follows the other. */
+  /**
+   * The larger of decomposition and training: one follows the other. Over GPUs training counts with what each of its
+   * processes takes.
+   */
   memory_bytes: number;
   disk_bytes: number;
 }
@@ -45,8 +48,11 @@ export function estimateRun(
     const splits = evaluate ? (['train', 'validation', 'test'] as const) : (['train', 'validation'] as const);
     const data = await checkedRequest(subject, options, splits, listener);
     const engine = await openEngine(common);
-    const plan = planFor(subject, workload(data, train.batchSize), engine, common);
-    const decomposition = await estimateDirections(subject.model, common);
+    const plan = await planFor(subject, workload(data, train.batchSize), engine, common);
+    const decomposition = await estimateDirections(subject.model, {
+      ...common,
+      workers: decompositionThreads(engine, common),
+    });
 
     const { architecture, qkSplit } = subject.model;
     const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components), qkSplit);

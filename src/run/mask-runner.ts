@@ -1,4 +1,4 @@
-/** Runs masks on prompt pairs: all of it in this thread, or each batch shared out over several. */
+/** Runs masks on prompt pairs: all of it in this thread, or each batch shared out over workers. */
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
@@ -14,7 +14,7 @@ export interface MaskRunner {
   readonly layout: MaskLayout;
   /** Singular value of each masked direction, in the layout's order. */
   readonly sigma: Float32Array;
-  /** How many threads share a batch: results depend on it, to rounding. */
+  /** How many threads or processes share a batch: results depend on it, to rounding. */
   readonly workers: number;
   /** Runs the unmasked model on the pairs, which are as `checkPairs` wants them. */
   prepare(

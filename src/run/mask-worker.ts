@@ -1,22 +1,23 @@
-/** A thread that runs masks: its own engine with its own copy of the model; prompt pairs come with each job. */
+/** A worker that runs masks: its own engine with its own copy of the model; prompt pairs come with each job. */
 import { type Basis, inBasis } from '../decompose/basis.js';
 import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
 import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import type { TokenPair } from '../formats/token-pairs.js';
 import type { Passes } from '../masks/cost.js';
 import { MaskedModel, type Positions } from '../masks/masked-model.js';
 import { type Objective, objective } from '../masks/objective.js';
-import type { PairData } from '../masks/pair-data.js';
-import { fillPairData, PreparedPairs } from '../masks/prepared-pairs.js';
+import { allocatePairData, type FilledPairs, type PairData } from '../masks/pair-data.js';
+import { fillPairData, PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
 import { totalKl } from '../masks/total-kl.js';
 import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
-import { answering } from '../pool/threads.js';
+import { answering } from '../pool/worker-pool.js';
 
-/** What a thread needs to load the model. */
+/** What a worker needs to load the model. */
 export interface WorkerModel {
   engine: EngineName;
   folder: string;
@@ -40,6 +41,11 @@ export interface PairJob extends Job {
   data: PairData;
 }
 
+export interface FilledJob extends Job {
+  pairs: readonly TokenPair[];
+  replacement: Replacement;
+}
+
 export interface MaskJob extends PairJob {
   masks: Float32Array;
 }
@@ -48,7 +54,7 @@ export interface ObjectiveJob extends MaskJob {
   loss: LossKind;
 }
 
-/** Threads belong to one runner, hence to one model. */
+/** Workers belong to one runner, hence to one model. */
 let loaded: Promise<MaskedModel> | undefined;
 
 function modelOf(job: Job): Promise<MaskedModel> {
@@ -76,8 +82,19 @@ async function load(model: WorkerModel): Promise<MaskedModel> {
 /** Loads the model, unless it is there; returns the singular values. */
 export const sigma = answering(async (job: Job): Promise<Float32Array> => (await modelOf(job)).sigma);
 
+/** Fills the arrays of the pairs, which lie on shared memory. */
 export const fill = answering(async (job: PairJob): Promise<void> => {
   await fillPairData(await modelOf(job), job.data, job.passes.forward);
+});
+
+/** The same where no memory is shared: fills arrays of this worker's own. */
+export const filled = answering(async ({ pairs, replacement, ...job }: FilledJob): Promise<FilledPairs> => {
+  const model = await modelOf(job);
+  // Who replaces whom is no matter here, and pasts stay behind.
+  const options = { replacement, seed: 0, keepPast: false };
+  const data = allocatePairData(model, pairs, options, (length) => new Float32Array(length));
+  await fillPairData(model, data, job.passes.forward);
+  return { states: data.states, coefficients: data.coefficients };
 });
 
 export const gradient = answering(async (job: ObjectiveJob): Promise<Objective> => {

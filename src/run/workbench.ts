@@ -1,15 +1,19 @@
 /** A subject made ready to be masked: decomposed, and loaded on an engine. */
 import { type Basis, inBasis } from '../decompose/basis.js';
 import type { Decomposition } from '../decompose/directions.js';
+import { cudaDevices } from '../engine/devices.js';
 import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js';
-import { engineMemory, planTraining, type TrainingPlan } from '../masks/cost.js';
+import { engineMemory, planProcesses, planTraining, type TrainingPlan } from '../masks/cost.js';
 import { MaskLayout } from '../masks/layout.js';
 import { MaskedModel, type Positions } from '../masks/masked-model.js';
+import { openProcesses } from '../pool/processes.js';
+import { openThreads } from '../pool/threads.js';
+import type { WorkerPool } from '../pool/worker-pool.js';
 import type { RunData } from './data.js';
 import { checkedKinds, type DecompositionOptions, decomposeSubject, storeFolder } from './decomposition.js';
 import { type MaskRunner, runnerInThisThread } from './mask-runner.js';
+import { openParallelRunner } from './parallel-runner.js';
 import type { Subject } from './subject.js';
-import { openThreadedRunner } from './threaded-runner.js';
 
 export interface WorkbenchOptions extends DecompositionOptions, Basis {
   engine: EngineChoice;
@@ -44,39 +48,57 @@ export async function openWorkbench(
 ): Promise<Workbench> {
   // The engine first: one that is asked for and missing must not cost a decomposition.
   const engine = await openEngine({ engine: options.engine });
-  const plan = planFor(subject, work, engine, options);
-  const decomposition = await decomposeSubject(subject, options);
+  const plan = await planFor(subject, work, engine, options);
+  const workers = decompositionThreads(engine, options);
+  const decomposition = await decomposeSubject(subject, { ...options, workers });
   const runner = await openRunner(subject, engine, decomposition, plan, options);
   return { subject, engine, decomposition, runner };
 }
 
+export interface WorkPlan extends TrainingPlan {
+  /** CUDA devices that share a batch, with a process each; none where threads share it, or nobody. */
+  devices: readonly string[];
+}
+
 /**
- * TensorFlow uses all cores by itself; wasm only one, so that there threads share the work if asked for.
- * @throws InputError if the memory limit is too low
+ * TensorFlow uses all cores by itself, and one GPU a process; wasm uses only one core. So GPUs share the work by
+ * processes, and wasm by threads, if asked for.
+ * @throws InputError if the memory limit is too low, or if there are not so many GPUs
  */
-export function planFor(
+export async function planFor(
   { model }: Subject,
   { lengths, batchSize }: Workload,
   { name }: Engine,
   { components, positions, workers, memory }: WorkbenchOptions,
-): TrainingPlan {
+): Promise<WorkPlan> {
   const { architecture, qkSplit } = model;
   const layout = new MaskLayout(architecture, checkedKinds(model, components), qkSplit);
-  return planTraining({
+  const request = {
     masking: { architecture, layout, positions },
     engine: engineMemory(name),
     limit: memory,
-    workers: name === 'wasm' ? (workers ?? 1) : 1,
+    workers: workers ?? 1,
     lengths,
     batchSize,
-  });
+  };
+  if (name === 'native-gpu' && request.workers > 1)
+    return { devices: await cudaDevices(request.workers), ...planProcesses(request) };
+  return { devices: [], ...planTraining(name === 'wasm' ? request : { ...request, workers: 1 }) };
+}
+
+/** On GPUs `workers` counts those, and decomposition, which is done by the processor, takes one thread a core. */
+export function decompositionThreads(
+  { name }: Engine,
+  { workers }: Pick<DecompositionOptions, 'workers'>,
+): number | null {
+  return name === 'native-gpu' ? null : workers;
 }
 
 async function openRunner(
   { model }: Subject,
   engine: Engine,
   decomposition: Decomposition,
-  { workers, passes }: TrainingPlan,
+  { workers, devices, passes }: WorkPlan,
   { components, positions, store, onProgress, signal, ...options }: WorkbenchOptions,
 ): Promise<MaskRunner> {
   const { architecture, form, qkSplit, path } = model;
@@ -87,7 +109,7 @@ async function openRunner(
     return runnerInThisThread(await MaskedModel.load(engine, model, directions, masking), passes);
   }
   const layout = new MaskLayout(architecture, kinds, qkSplit);
-  return openThreadedRunner({
+  return openParallelRunner({
     model: {
       engine: engine.name,
       folder: path,
@@ -100,9 +122,22 @@ async function openRunner(
       positions,
     },
     masking: { architecture, layout, positions },
-    workers,
+    openPool: poolOf({ devices, workers }),
     passes,
     onProgress,
     signal,
   });
+}
+
+/** Opens what shares a batch: a process for each device, threads where there are none. */
+export function poolOf({
+  devices,
+  workers,
+}: Pick<WorkPlan, 'devices' | 'workers'>): (file: string) => WorkerPool {
+  if (devices.length === 0) return (file) => openThreads({ file, workers });
+  const places = devices.map((device) => ({
+    name: `CUDA device ${device}`,
+    env: { CUDA_VISIBLE_DEVICES: device },
+  }));
+  return (file) => openProcesses({ file, places });
 }

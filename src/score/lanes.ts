@@ -4,7 +4,8 @@
  */
 import { type LayerRows, type ReadingBasis, type ReadValues, SIDES } from '../kernels/reader.js';
 import { type ExampleSizes, NO_EXAMPLES, stateBytes } from '../kernels/statistics-state.js';
-import { openThreads, type Threads } from '../pool/threads.js';
+import { openThreads } from '../pool/threads.js';
+import type { WorkerPool } from '../pool/worker-pool.js';
 import type { Job, JobResult } from './jobs.js';
 
 type Side = LayerRows['side'];
@@ -16,7 +17,7 @@ export type States = Record<Side, Uint8Array>;
 const JOBS_AHEAD = 64;
 
 interface Lane {
-  threads: Threads;
+  threads: WorkerPool;
   /** Which bases it owns, ascending. */
   owned: number[];
 }
@@ -149,7 +150,7 @@ export class Lanes {
   }
 }
 
-function send(threads: Threads, job: Job): Promise<JobResult> {
+function send(threads: WorkerPool, job: Job): Promise<JobResult> {
   return threads.run<JobResult>('work', job);
 }
 

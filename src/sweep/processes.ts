@@ -2,9 +2,8 @@
  * Does tasks in processes of their own and says how each went. A process whose task went well waits for another of the
  * same kind: what starting, compiling and warming up cost is then paid once.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { builtFile } from '../built-file.js';
 import { InterruptedError } from '../errors.js';
+import { Child } from '../pool/child.js';
 import type { ProgressEvent } from '../progress.js';
 import { sizeKey } from './job.js';
 import type { ProcessReport, ProcessTask } from './run-process.js';
@@ -18,9 +17,6 @@ export type ProcessOutcome =
   | { ok: true; peakBytes: number }
   /** `final`: the input is at fault, so that trying again would not help. */
   | { ok: false; error: string; final: boolean; peakBytes: number };
-
-/** What is kept of a process's last words, for a crash without a report. */
-const STDERR_KEPT = 2000;
 
 /** Seconds that an interrupted process has to save its state. */
 const GRACE = 30;
@@ -85,34 +81,23 @@ function kindOf({ job, place }: ProcessTask): string {
 }
 
 class OneProcess {
-  /** How it ended. */
-  readonly ended: Promise<string>;
-  readonly #child: ChildProcess;
-  #words = '';
+  readonly #child: Child;
 
   constructor(
     root: string,
     readonly kind: string,
     cores: number,
   ) {
-    this.#child = fork(builtFile('src/sweep/run-process.js'), [], {
-      cwd: root,
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, ...threadLimits(cores) },
-      // Not those of a debugger or a test runner.
-      execArgv: [],
-    });
-    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.#words = (this.#words + text).slice(-STDERR_KEPT);
-    });
-    this.ended = new Promise((resolve) => {
-      this.#child.on('error', (error) => resolve(error.message));
-      this.#child.on('close', (code, by) => resolve(by ?? `exit code ${code}`));
-    });
+    this.#child = new Child('src/sweep/run-process.js', { cwd: root, env: threadLimits(cores) });
+  }
+
+  get ended(): Promise<string> {
+    return this.#child.ended;
   }
 
   /** Does a task; after one that failed the process ends by itself. */
   async perform(task: ProcessTask, { onProgress, signal }: ProcessOptions): Promise<ProcessOutcome> {
+    const { process } = this.#child;
     let last: ProcessReport | undefined;
     let highest = 0;
     let stopReading = () => {};
@@ -126,31 +111,25 @@ class OneProcess {
           resolve();
         }
       };
-      this.#child.on('message', read);
-      stopReading = () => this.#child.off('message', read);
+      process.on('message', read);
+      stopReading = () => process.off('message', read);
     });
     let grace: NodeJS.Timeout | undefined;
     const stop = () => {
-      this.#child.kill('SIGTERM');
-      grace = setTimeout(() => this.#child.kill('SIGKILL'), GRACE * 1000);
+      process.kill('SIGTERM');
+      grace = setTimeout(() => process.kill('SIGKILL'), GRACE * 1000);
     };
     signal?.addEventListener('abort', stop, { once: true });
     try {
       // One that died meanwhile is heard of by its end.
-      this.#child.send(task, () => {});
+      process.send(task, () => {});
       await Promise.race([reported, this.ended]);
       if (last?.type === 'done') return { ok: true, peakBytes: last.peakBytes };
       const how = await this.ended;
       if (signal?.aborted) throw new InterruptedError('interrupted; the run can be resumed');
       if (last?.type === 'failed')
         return { ok: false, error: last.error, final: last.cause === 'input', peakBytes: last.peakBytes };
-      const said = this.#words.trim().split('\n').at(-1);
-      return {
-        ok: false,
-        error: `its process ended with ${how}${said ? `: ${said}` : ''}`,
-        final: false,
-        peakBytes: highest,
-      };
+      return { ok: false, error: `its process ended with ${how}`, final: false, peakBytes: highest };
     } finally {
       clearTimeout(grace);
       stopReading();
@@ -160,8 +139,9 @@ class OneProcess {
 
   /** Ends it, whatever it does. */
   async end(): Promise<void> {
-    this.#child.kill('SIGTERM');
-    const grace = setTimeout(() => this.#child.kill('SIGKILL'), GRACE * 1000);
+    const { process } = this.#child;
+    process.kill('SIGTERM');
+    const grace = setTimeout(() => process.kill('SIGKILL'), GRACE * 1000);
     await this.ended;
     clearTimeout(grace);
   }

@@ -28,7 +28,7 @@ const masking = {
   bos: z.enum(['auto', 'always', 'never']),
   components: listOf(z.enum([...HEAD_KINDS, ...MLP_KINDS])).nullable(),
   engine: z.enum(ENGINE_CHOICES),
-  /** Threads inside the run, on wasm; a result follows their number in its last digits. */
+  /** Threads inside the run, on wasm, or GPUs; a result follows their number in its last digits. */
   workers: z.int().positive().max(MOST_THREADS),
   storeDtype: z.enum(STORE_DTYPES),
   basis: z.enum(BASES),

@@ -8,7 +8,8 @@ import { loadKernels } from '../../src/kernels/kernels.js';
 import { allocateThinSvd } from '../../src/kernels/thin-svd.js';
 import { listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
-import { openThreads, type Threads } from '../../src/pool/threads.js';
+import { openThreads } from '../../src/pool/threads.js';
+import type { WorkerPool } from '../../src/pool/worker-pool.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { gaussian } from '../kernels/helpers.js';
 import { openForTest } from '../support/open-model.js';
@@ -19,7 +20,7 @@ const file = 'src/decompose/worker.js';
 const folder = temporaryFolder();
 const kernels = await loadKernels();
 let model: Model;
-let threads: Threads;
+let threads: WorkerPool;
 
 beforeAll(async () => {
   await writeRandomGpt2(join(folder, 'model'), { layers: 2 });

@@ -4,6 +4,7 @@ import { InputError } from '../../src/errors.js';
 import {
   engineMemory,
   FULL_PASSES,
+  planProcesses,
   planTraining,
   trainingFlops,
   trainingMemory,
@@ -118,4 +119,16 @@ it('counts what a step leaves out where the past is fixed, and more where it is 
   const step = (of: Masking, keepPast: boolean) => trainingFlops(of, 1152, 64, { keepPast }).step;
   expect(step(fixedPast, false)).toBeLessThan(0.65 * step(masking, false));
   expect(step(fixedPast, true)).toBeLessThan(0.25 * step(fixedPast, false));
+});
+
+it('plans for each process as for one that has its share of a batch, the limit to itself, and no pasts', () => {
+  const one = { ...request, masking: fixedPast, engine: engineMemory('native-gpu'), limit: 8e9 };
+  const plan = planProcesses({ ...one, workers: 4 });
+  expect(plan).toMatchObject({ workers: 4, passes: { train: 16 * 18, keepPast: false } });
+  const alone = planTraining({ ...one, workers: 1 });
+  expect(alone.passes.keepPast).toBe(true);
+  expect(plan.memory).toBeLessThan(alone.memory);
+  expect(() => planProcesses({ ...one, limit: 5e8, workers: 4 })).toThrow(
+    /--memory 500 MB: one prompt of 18/,
+  );
 });

@@ -17,9 +17,10 @@ import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import { trainMasks } from '../../src/masks/train.js';
 import type { Kind } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
+import { openThreads } from '../../src/pool/threads.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
-import { openThreadedRunner, sharesByLength } from '../../src/run/threaded-runner.js';
+import { openParallelRunner, sharesByLength } from '../../src/run/parallel-runner.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
@@ -65,7 +66,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
     );
     const layout = new MaskLayout(architecture, kinds);
     const { key } = decomposition;
-    shared = await openThreadedRunner({
+    shared = await openParallelRunner({
       model: {
         engine: 'wasm',
         folder: path,
@@ -78,7 +79,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
         positions,
       },
       masking: { architecture, layout, positions },
-      workers: WORKERS,
+      openPool: (file) => openThreads({ file, workers: WORKERS }),
       passes: { ...passes, keepPast: true },
     });
     await model.close();
@@ -89,7 +90,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
   const run = async (runner: MaskRunner, replacement: Replacement) => {
     const prepared = await runner.prepare(pairs, { replacement, seed: 1 });
     const objective = await prepared.objective([5, 0, 3, 6, 1], masks, 'cross_entropy');
-    return { objective, scores: await prepared.score(masks) };
+    return { objective, kl: await prepared.kl(masks), scores: await prepared.score(masks) };
   };
 
   it('knows the same singular values', () => {
@@ -102,6 +103,8 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
       const [one, two] = [await run(alone, replacement), await run(shared, replacement)];
       expect(two.objective.kl).toBeCloseTo(one.objective.kl, 6);
       expect(two.objective.loss).toBeCloseTo(one.objective.loss, 5);
+      expect(one.kl).toBeCloseTo(mean(one.scores.kl)!, 5);
+      expect(two.kl).toBeCloseTo(one.kl, 6);
       const largest = Math.max(...one.objective.gradient.map(Math.abs));
       one.objective.gradient.forEach((value, i) => {
         expect(Math.abs(two.objective.gradient[i]! - value)).toBeLessThan(1e-4 * largest);
@@ -146,7 +149,7 @@ describe('training', () => {
         directions: runner.layout.size,
         pairs: pairs.length,
         evaluate: (indices, masks) => prepared.objective(indices, masks, 'kl'),
-        validate: async (masks) => mean((await prepared.score(masks)).kl)!,
+        validate: (masks) => prepared.kl(masks),
       },
       settings,
       3,
@@ -168,7 +171,7 @@ describe('training', () => {
     const { key } = decomposition;
     const { kinds } = layout;
     return learn(
-      await openThreadedRunner({
+      await openParallelRunner({
         model: {
           engine: 'wasm',
           folder: path,
@@ -181,7 +184,7 @@ describe('training', () => {
           positions: 'last',
         },
         masking: { architecture, layout, positions: 'last' },
-        workers: WORKERS,
+        openPool: (file) => openThreads({ file, workers: WORKERS }),
         passes: FULL_PASSES,
       }),
     );
@@ -211,7 +214,7 @@ it('refuses a decomposition that is gone', async () => {
   await writeRandomGpt2(path);
   const model = await openForTest(path);
   const layout = new MaskLayout(model.architecture);
-  const opening = openThreadedRunner({
+  const opening = openParallelRunner({
     model: {
       engine: 'wasm',
       folder: path,
@@ -224,7 +227,7 @@ it('refuses a decomposition that is gone', async () => {
       positions: 'last',
     },
     masking: { architecture: model.architecture, layout, positions: 'last' },
-    workers: 1,
+    openPool: (file) => openThreads({ file, workers: 1 }),
     passes,
   });
   await expect(opening).rejects.toThrow(/layer-000.safetensors: missing or damaged/);

@@ -1,7 +1,7 @@
 /**
- * Data-parallel masks: every thread holds the model, a batch is shared out over them, and only masks, gradients
- * and scores travel. Who computes what depends on the prompts and the number of threads alone, and sums are taken
- * in a fixed order, so that two runs agree to the last bit.
+ * Data-parallel masks: every worker holds the model, a batch is shared out over them, and only masks, gradients
+ * and scores travel, to processes also what is kept about the prompts. Who computes what depends on the prompts and
+ * the number of workers alone, and sums are taken in a fixed order, so that two runs agree to the last bit.
  */
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
@@ -10,40 +10,45 @@ import type { Objective } from '../masks/objective.js';
 import { batchesByLength } from '../masks/padded-prompts.js';
 import {
   allocatePairData,
+  detached,
+  type FilledPairs,
   type Masking,
   type PairData,
   settlePairData,
   subsetOf,
+  takeIn,
 } from '../masks/pair-data.js';
-import { openThreads, type Threads } from '../pool/threads.js';
+import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-import type { Job, MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
+import type { FilledJob, Job, MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
 
-export interface ThreadedOptions extends LongCall {
+export interface ParallelOptions extends LongCall {
   model: WorkerModel;
   masking: Masking;
-  workers: number;
+  /** Opens the workers, whose entry is this file below dist/. */
+  openPool: (file: string) => WorkerPool;
   passes: Passes;
 }
 
-/** Opens the threads, each of which loads the model. Close it when done. */
-export async function openThreadedRunner({
+/** Opens the workers, each of which loads the model. Close it when done. */
+export async function openParallelRunner({
   model,
   masking,
-  workers,
+  openPool,
   passes,
   onProgress,
   signal,
-}: ThreadedOptions): Promise<MaskRunner> {
-  const threads = openThreads({ file: 'src/run/mask-worker.js', workers });
+}: ParallelOptions): Promise<MaskRunner> {
+  const pool = openPool('src/run/mask-worker.js');
+  const { workers } = pool;
   onProgress?.({ stage: 'load', done: 0, total: workers });
-  // As many jobs as threads: each takes one and loads.
+  // As many jobs as workers: each takes one and loads.
   const loads = Array.from({ length: workers }, () =>
-    threads.run<Float32Array>('sigma', { model, passes } satisfies Job, signal),
+    pool.run<Float32Array>('sigma', { model, passes } satisfies Job, signal),
   );
   const [sigma] = await Promise.all(loads).catch(async (error) => {
-    await threads.close();
+    await pool.close();
     throw error;
   });
   onProgress?.({ stage: 'load', done: workers, total: workers });
@@ -53,27 +58,39 @@ export async function openThreadedRunner({
     workers,
     async prepare(pairs, { onProgress, signal, ...options }) {
       const data = allocatePairData(masking, pairs, { ...options, keepPast: passes.keepPast });
-      await inBatches(pairs, threads, passes, { onProgress, signal }, 'prepare', (batch) => {
-        const job: PairJob = { model, passes, data: subsetOf(data, batch) };
-        return threads.run('fill', job, signal);
-      });
-      return runnable(threads, { model, passes }, settlePairData(masking, data));
+      await inBatches(pairs, pool, passes, { onProgress, signal }, 'prepare', (batch) =>
+        fill(pool, masking, { model, passes, data: subsetOf(data, batch) }, signal),
+      );
+      return runnable(pool, masking, { model, passes }, settlePairData(masking, data));
     },
-    close: () => threads.close(),
+    close: () => pool.close(),
   };
 }
 
-function runnable(threads: Threads, base: Job, data: PairData): RunnablePairs {
+/** Has a worker run the unmasked model on the job's pairs: a thread fills their arrays, a process sends back what goes there. */
+async function fill(pool: WorkerPool, masking: Masking, job: PairJob, signal?: AbortSignal): Promise<void> {
+  if (pool.sharesMemory) return pool.run('fill', job, signal);
+  const { data, ...base } = job;
+  const { pairs, replacement } = data;
+  const wanted: FilledJob = { ...base, pairs, replacement };
+  takeIn(masking, data, await pool.run<FilledPairs>('filled', wanted, signal));
+}
+
+function runnable(pool: WorkerPool, masking: Masking, base: Job, data: PairData): RunnablePairs {
+  const some = (indices: readonly number[]) => {
+    const chosen = subsetOf(data, indices);
+    return pool.sharesMemory ? chosen : detached(masking, chosen);
+  };
   return {
     length: data.pairs.length,
     async objective(indices, masks, loss) {
       const lengths = indices.map((index) => data.pairs[index]!.clean.length);
-      const shares = sharesByLength(lengths, threads.workers);
+      const shares = sharesByLength(lengths, pool.workers);
       const parts = await Promise.all(
         shares.map((share) => {
           const members = share.map((at) => indices[at]!);
-          const job: ObjectiveJob = { ...base, data: subsetOf(data, members), masks, loss };
-          return threads.run<Objective>('gradient', job);
+          const job: ObjectiveJob = { ...base, data: some(members), masks, loss };
+          return pool.run<Objective>('gradient', job);
         }),
       );
       return joined(
@@ -83,17 +100,17 @@ function runnable(threads: Threads, base: Job, data: PairData): RunnablePairs {
     },
     async kl(masks, call = {}) {
       // Added in a fixed order, whoever is done first.
-      const sums = await inBatches(data.pairs, threads, base.passes, call, 'validate', (batch) => {
-        const job: MaskJob = { ...base, data: subsetOf(data, batch), masks };
-        return threads.run<number>('kl', job, call.signal);
+      const sums = await inBatches(data.pairs, pool, base.passes, call, 'validate', (batch) => {
+        const job: MaskJob = { ...base, data: some(batch), masks };
+        return pool.run<number>('kl', job, call.signal);
       });
       return sums.reduce((total, part) => total + part, 0) / data.pairs.length;
     },
     async score(masks, call = {}) {
       const scores = emptyScores(data.pairs.length);
-      await inBatches(data.pairs, threads, base.passes, call, 'evaluate', async (batch) => {
-        const job: MaskJob = { ...base, data: subsetOf(data, batch), masks };
-        setScores(scores, batch, await threads.run<PromptScores>('scores', job, call.signal));
+      await inBatches(data.pairs, pool, base.passes, call, 'evaluate', async (batch) => {
+        const job: MaskJob = { ...base, data: some(batch), masks };
+        setScores(scores, batch, await pool.run<PromptScores>('scores', job, call.signal));
       });
       return scores;
     },
@@ -111,10 +128,13 @@ function joined(parts: readonly Objective[], weights: readonly number[]): Object
   return { kl: mean(({ kl }) => kl), loss: mean(({ loss }) => loss), gradient };
 }
 
-/** All pairs in batches of similar length, at least one for each thread; threads take the next as they get free. */
+/**
+ * All pairs in batches of similar length, at least one for each worker; workers take the next as they get free.
+ * @returns what `work` returns, batch after batch
+ */
 async function inBatches<T>(
   pairs: readonly TokenPair[],
-  { workers }: Threads,
+  { workers }: WorkerPool,
   { forward }: Passes,
   { onProgress }: LongCall,
   stage: string,
@@ -130,14 +150,19 @@ async function inBatches<T>(
       forward,
     ).map((batch) => batch.map((at) => share[at]!)),
   );
-  return Promise.all(
-    batches.map(async (batch) => {
-      const result = await work(batch);
-      done += batch.length;
-      onProgress?.({ stage, done, total });
-      return result;
+  const results: T[] = [];
+  // Each worker's loop takes the next one, so that no more jobs are made up at a time than are underway.
+  const queue = batches.entries();
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      for (const [at, batch] of queue) {
+        results[at] = await work(batch);
+        done += batch.length;
+        onProgress?.({ stage, done, total });
+      }
     }),
   );
+  return results;
 }
 
 /** Cuts prompts into at most `count` shares of about equal work, each of prompts of similar length; none is empty. */

@@ -1,0 +1,42 @@
+/** A child process that runs a file of this program: how it is started, and what is known of its end. */
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
+import { builtFile } from '../built-file.js';
+
+/** What is kept of a process's last words, for a crash without a report. */
+const STDERR_KEPT = 8000;
+
+export interface ChildOptions extends Pick<ForkOptions, 'cwd' | 'serialization'> {
+  args?: readonly string[];
+  /** Added to this process's environment. */
+  env: NodeJS.ProcessEnv;
+}
+
+export class Child {
+  readonly process: ChildProcess;
+  /** How it ended, with the last line on stderr that tells of an error, or else the last: `SIGKILL`, or `exit code 1: no space left`. */
+  readonly ended: Promise<string>;
+
+  /** @param file its entry below dist/; it talks over the channel that `process.send` writes to */
+  constructor(file: string, { args = [], env, ...options }: ChildOptions) {
+    this.process = fork(builtFile(file), args, {
+      ...options,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, ...env },
+      // Not those of a debugger or a test runner.
+      execArgv: [],
+    });
+    let words = '';
+    this.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      words = (words + text).slice(-STDERR_KEPT);
+    });
+    this.ended = new Promise((resolve) => {
+      this.process.on('error', (error) => resolve(error.message));
+      this.process.on('close', (code, by) => {
+        // Who is killed has no time for last words: what stands there is of before.
+        const lines = by === 'SIGKILL' ? [] : words.trim().split('\n');
+        const said = lines.findLast((line) => /error\b/i.test(line)) ?? lines.at(-1);
+        resolve(`${by ?? `exit code ${code}`}${said ? `: ${said}` : ''}`);
+      });
+    });
+  }
+}
