@@ -15,7 +15,6 @@ import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { mean } from '../src/evaluate/statistics.js';
 import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
 import { packageFile } from '../src/package-file.js';
@@ -123,7 +122,7 @@ async function curve(
   };
   const evaluate = (indices: readonly number[], masks: Float32Array) =>
     train.objective(indices, masks, settings.loss);
-  const validate = async (masks: Float32Array) => mean((await validation.score(masks)).kl)!;
+  const validate = (masks: Float32Array) => validation.kl(masks);
   await trainMasks({ directions, pairs: train.length, evaluate, validate }, settings, seed, { onHistory });
   return points;
 }

@@ -14,11 +14,12 @@ import {
   TENSOR_USAGE,
 } from './device.js';
 import { Recording } from './recording.js';
+import { replaysOf, type Values } from './replays.js';
 
 /** What the backend keeps about a tensor's data. */
 interface TensorData {
   /** What is not on the GPU yet; null once it is. */
-  values?: Float32Array | Int32Array | Uint8Array | null;
+  values?: Values[number] | null;
   dtype: tf.DataType;
   shape: number[];
   resource?: GpuBuffer | null;
@@ -43,9 +44,6 @@ interface Backend extends tf.KernelBackend {
 }
 
 export type BackendClass = new (device: GpuDevice, adapterInfo: object) => Backend;
-
-/** Recordings kept at once. Each holds the memory of a pass; prompts of another length need another. */
-const MOST_RECORDINGS = 4;
 
 /** Elements written at once: Dawn takes up to 4 MiB without a buffer made for them. */
 const WRITTEN_AT_ONCE = 2 ** 19;
@@ -80,33 +78,11 @@ export function recordingBackend(Base: BackendClass) {
     }
 
     openReplays(): Replays {
-      const seen = new Set<string>();
-      /** The one used last at the end. */
-      const recordings = new Map<string, Recording>();
-      return {
-        run: (name, inputs, compute) => {
-          const key = [name, ...inputs.map(({ shape }) => shape.join('x'))].join(' ');
-          // The first time weights may have to be uploaded yet, and many computations never come again.
-          if (!seen.has(key)) {
-            seen.add(key);
-            return compute();
-          }
-          const values = inputs.map(({ dataId }) => this.#hostValues(dataId));
-          const recording = recordings.get(key) ?? this.#record(inputs, compute);
-          recordings.delete(key);
-          recordings.set(key, recording);
-          if (recordings.size > MOST_RECORDINGS) {
-            const [oldest] = recordings.keys();
-            recordings.get(oldest!)!.dispose();
-            recordings.delete(oldest!);
-          }
-          return this.#play(recording, values);
-        },
-        dispose: () => {
-          for (const recording of recordings.values()) recording.dispose();
-          recordings.clear();
-        },
-      };
+      return replaysOf<Recording>({
+        values: (inputs) => inputs.map(({ dataId }) => this.#hostValues(dataId)),
+        record: (inputs, compute) => this.#record(inputs, compute),
+        play: (recording, values) => this.#play(recording, values),
+      });
     }
 
     #record(inputs: readonly tf.Tensor[], compute: () => tf.Tensor[]): Recording {
@@ -138,12 +114,13 @@ export function recordingBackend(Base: BackendClass) {
         recording.dispose();
         throw error;
       } finally {
+        this.endComputePassEncoder();
         this.#recording = null;
         Object.assign(this, { bufferManager, queue, commandEncoder: null });
       }
     }
 
-    #play(recording: Recording, values: readonly NonNullable<TensorData['values']>[]): tf.Tensor[] {
+    #play(recording: Recording, values: Values): tf.Tensor[] {
       this.#send();
       values.forEach((each, at) => {
         const input = recording.inputs[at]!;
@@ -164,13 +141,13 @@ export function recordingBackend(Base: BackendClass) {
       if (this.commandEncoder) this.submitQueue();
     }
 
-    #hostValues(dataId: object): NonNullable<TensorData['values']> {
+    #hostValues(dataId: object): Values[number] {
       const { values } = this.tensorMap.get(dataId);
       if (!values) throw new Error('an input of a computation to be replayed is on the GPU already');
       return values;
     }
 
-    #write(buffer: GpuBuffer, values: NonNullable<TensorData['values']>): void {
+    #write(buffer: GpuBuffer, values: Values[number]): void {
       const wide = values instanceof Uint8Array ? Int32Array.from(values) : values;
       // The queue takes no shared memory.
       const data = wide.buffer instanceof SharedArrayBuffer ? wide.slice() : wide;
