@@ -69,7 +69,7 @@ async function start(): Promise<WebGpu> {
   const backend = new (recordingBackend(WebGPUBackend))(device, adapter.info);
   tf.registerBackend('webgpu', () => backend);
   return {
-    device: adapter.info.description || adapter.info.device || 'a GPU without a name',
+    device: adapter.info.device || adapter.info.description || 'a GPU without a name',
     openReplays: () => backend.openReplays(),
   };
 }
