@@ -13,7 +13,7 @@ import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
-import { answering } from '../pool/threads.js';
+import { answering } from '../pool/answering.js';
 
 /** What a thread needs to load the model. */
 export interface WorkerModel {

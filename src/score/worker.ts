@@ -1,7 +1,7 @@
 /** A thread of the scorer: some directions' bases and statistics, kept in its kernels from first to last. */
 import { instantiateKernels } from '../kernels/kernels.js';
 import { DirectionReader, type ReadValues } from '../kernels/reader.js';
-import { answering } from '../pool/threads.js';
+import { answering } from '../pool/answering.js';
 import type { Job, JobResult } from './jobs.js';
 
 const kernels = await instantiateKernels();
