@@ -3,9 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { builtFile } from '../built-file.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
-
-/** What a job's function answers: its value, or the message of an InputError, whose class would not survive the way. */
-type Answer<Result> = { value: Result } | { refused: string };
+import type { Answer } from './answering.js';
 
 /** Threads that a setting may ask for at most: more would only be a slip of the finger. */
 export const MOST_THREADS = 1024;
@@ -30,7 +28,7 @@ export interface Threads {
    * @throws InterruptedError if the signal fires; the job's thread is ended, the other jobs go on
    */
   run<Result = void>(name: string, job: unknown, signal?: AbortSignal): Promise<Result>;
-  /** Waits for what runs, then ends the threads. */
+  /** Waits for what runs, then ends the threads; a second call waits for the same end. */
   close(): Promise<void>;
 }
 
@@ -47,6 +45,7 @@ export function openThreads({
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
   // Started with the first job: where all is in the store there is none.
   let threads: Piscina<unknown, Answer<unknown>> | undefined;
+  let closed: Promise<void> | undefined;
   const start = () => {
     const started = new Piscina<unknown, Answer<unknown>>({
       filename: builtFile(file),
@@ -75,20 +74,9 @@ export function openThreads({
       if ('refused' in answer) throw new InputError(answer.refused);
       return answer.value as Result;
     },
-    close: async () => threads?.close(),
-  };
-}
-
-/** Worker side: makes a job's function answer as {@link Threads.run} expects. */
-export function answering<Job, Result>(
-  work: (job: Job) => Result | Promise<Result>,
-): (job: Job) => Promise<Answer<Result>> {
-  return async (job) => {
-    try {
-      return { value: await work(job) };
-    } catch (error) {
-      if (error instanceof InputError) return { refused: error.message };
-      throw error;
-    }
+    async close() {
+      closed ??= threads?.close();
+      await closed;
+    },
   };
 }
