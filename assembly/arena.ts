@@ -3,6 +3,11 @@
 /** The host and the SIMD loads like cache lines. */
 const ALIGNMENT: usize = 64;
 const PAGE: usize = 65536;
+/**
+ * Pages that are added at a time, 64 MiB: at each growth of the memory V8 may look for garbage. What is never written
+ * to takes no memory.
+ */
+const STEP: i32 = 1024;
 
 let top: usize = (__heap_base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 
@@ -22,7 +27,12 @@ export function allocate(bytes: usize): usize {
   // In 64 bits: the whole of a 4 GiB memory does not fit into 32, neither as a size nor as a difference.
   const end = (<u64>start + bytes + ALIGNMENT - 1) & ~(<u64>ALIGNMENT - 1);
   const missing = <i64>((end + PAGE - 1) / PAGE) - memory.size();
-  if (end > <u64>usize.MAX_VALUE || (missing > 0 && memory.grow(<i32>missing) < 0)) unreachable();
+  if (end > <u64>usize.MAX_VALUE || (missing > 0 && !grow(<i32>missing))) unreachable();
   top = <usize>end;
   return start;
+}
+
+/** Adds at least as many pages; false if there are no more. */
+function grow(pages: i32): bool {
+  return memory.grow(max(pages, STEP)) >= 0 || memory.grow(pages) >= 0;
 }

@@ -82,9 +82,18 @@ async function main(): Promise<void> {
       const store = options.store ?? join(scratch, `store-${stores++}`);
       return { store, ...inProcess({ model, store, dtype: 'f32', workers: 2, load: false, ...options }) };
     };
+    // Where memory is lent to the machine as it is needed, pages that were never written to cost several times others:
+    // a store goes as soon as it is measured, so that all find the same pages free.
+    const discarded = (options: Partial<Task>): Run => {
+      const run = once(options);
+      rmSync(run.store, { recursive: true });
+      return run;
+    };
     const best = (options: Partial<Task>) => bestOf([once(options), once(options)]);
     // In turns, so that both are measured in the machine's better and worse moments.
-    const turns = [0, 1, 2].map(() => [once({}), once({ workers: 1 })] as const);
+    const turns = [0, 1, 2].map(
+      (turn) => [turn === 0 ? once({}) : discarded({}), discarded({ workers: 1 })] as const,
+    );
     const two = bestOf(turns.map(([run]) => run));
     const one = bestOf(turns.map(([, run]) => run));
     const accuracy = await checkStore(model, two.store);
@@ -115,7 +124,7 @@ async function main(): Promise<void> {
 /** The best time and the largest memory of runs; the first one's store stays, for others to read. */
 function bestOf(runs: readonly Run[]): Run {
   const [{ store }, ...rest] = runs as [Run, ...Run[]];
-  for (const run of rest) if (run.store !== store) rmSync(run.store, { recursive: true });
+  for (const run of rest) if (run.store !== store) rmSync(run.store, { recursive: true, force: true });
   const seconds = Math.min(...runs.map((run) => run.seconds));
   const peakBytes = Math.max(...runs.map((run) => run.peakBytes));
   return { store, seconds, peakBytes };

@@ -68,6 +68,7 @@ async function computeLayers(
   // many as it takes to keep all threads busy, the largest matrices go first: no thread is left with one at the end.
   const last = missing.length - Math.max(1, layersInFlight - 2);
   const layersAhead = (place: number) => Math.max(0, last - place);
+  let undecomposed = missing.length;
 
   const lane = async () => {
     try {
@@ -93,6 +94,8 @@ async function computeLayers(
             for (const { component } of batch) progress(component);
           }),
         );
+        // Ending threads takes as long as writing a layer: the last one is written meanwhile.
+        if (--undecomposed === 0) void threads.close();
         const directions = rooms.map(({ component, svd }) => ({
           component,
           ...svd,

@@ -15,7 +15,7 @@ export interface Factors {
   cols: number;
 }
 
-/** Numbers in a component's factors as {@link factorsOf} gives them, and their inner width; b is 0 where there is none. */
+/** Numbers in a component's factors as {@link writeFactors} leaves them, and their inner width; b is 0 where there is none. */
 export function factorSizes(
   component: Component,
   { dHead, biases }: Architecture,
@@ -32,20 +32,42 @@ export function factorsOf(
   architecture: Architecture,
   split: QkSplit,
 ): Factors {
+  const { rows, cols } = component;
+  const sizes = factorSizes(component, architecture);
+  const a = new Float32Array(sizes.a);
+  const b = sizes.b > 0 ? new Float32Array(sizes.b) : null;
+  const factors = { a, b, rows, inner: sizes.inner, cols };
+  writeFactors(component, layer, architecture, split, factors);
+  return factors;
+}
+
+/** Writes a component's factors over what lies in `out`, which has {@link factorSizes}. */
+export function writeFactors(
+  component: Component,
+  layer: LayerWeights,
+  architecture: Architecture,
+  split: QkSplit,
+  out: Pick<Factors, 'a' | 'b'>,
+): void {
   const { kind, head } = component;
   switch (kind) {
     case 'qk':
-      return queryKeyFactors(component, head!, layer, architecture, split);
+      writeQueryKey(component, head!, layer, architecture, split, out);
+      break;
     case 'ov':
-      return outputValueFactors(component, head!, layer, architecture);
+      writeOutputValue(component, head!, layer, architecture, out);
+      break;
     case 'mlp_in':
     case 'mlp_up':
-      return whole(layer.mlpIn);
+      writeWhole(layer.mlpIn, out);
+      break;
     case 'mlp_gate':
-      return whole(layer.mlpGate!);
+      writeWhole(layer.mlpGate!, out);
+      break;
     case 'mlp_out':
     case 'mlp_down':
-      return whole(layer.mlpOut);
+      writeWhole(layer.mlpOut, out);
+      break;
   }
 }
 
@@ -59,10 +81,10 @@ export function augmentedHead(
   { rows, cols, weight, bias }: Linear,
   head: number,
   dHead: number,
+  out: Float32Array = new Float32Array((rows + (bias ? 1 : 0)) * dHead),
 ): Float32Array {
   const shift = bias ? 1 : 0;
   const from = head * dHead;
-  const out = new Float32Array((rows + shift) * dHead);
   if (bias) out.set(bias.subarray(from, from + dHead));
   for (let r = 0; r < rows; r++)
     out.set(weight.subarray(r * cols + from, r * cols + from + dHead), (r + shift) * dHead);
@@ -70,22 +92,23 @@ export function augmentedHead(
 }
 
 /** [b_Q; W_Q] · [b_K; W_K]ᵀ; with rotary positions [b_Q; W_Q] times the root of the keys' metric, or R_Δ between. */
-function queryKeyFactors(
-  { rows, cols, layer: index }: Component,
+function writeQueryKey(
+  { cols, layer: index }: Component,
   head: number,
   layer: LayerWeights,
   architecture: Architecture,
   split: QkSplit,
-): Factors {
+  { a, b }: Pick<Factors, 'a' | 'b'>,
+): void {
   const { dHead, rotary } = architecture;
-  const a = augmentedHead(layer.q, head, dHead);
+  augmentedHead(layer.q, head, dHead, a);
   const key = augmentedHead(layer.k, kvHeadOf(head, architecture), dHead);
   if (rotary && split.by === 'rotary') {
-    const metric = keyMetric(key, dHead, rotary[index]!, split.offsets);
-    return { a, b: metricRoot(metric, dHead), rows, inner: dHead, cols };
+    b!.set(metricRoot(keyMetric(key, dHead, rotary[index]!, split.offsets), dHead));
+    return;
   }
   if (rotary) turnRows(a, dHead, rotary[index]!, split.offsets);
-  return { a, b: transpose(key, cols, dHead), rows, inner: dHead, cols };
+  transpose(key, cols, dHead, b!);
 }
 
 /** Sizes of a head's planes, fastest first (see `planeSizes`). */
@@ -116,35 +139,30 @@ function turnRows(rows: Float32Array, dHead: number, rotary: Rotary, offset: num
 }
 
 /** [[b_V, 1], [W_V, 0]] · [W_O; b_O/H]; the last column and row are there only if the output has a bias. */
-function outputValueFactors(
+function writeOutputValue(
   { rows }: Component,
   head: number,
   layer: LayerWeights,
   architecture: Architecture,
-): Factors {
+  { a, b }: Pick<Factors, 'a' | 'b'>,
+): void {
   const { dHead, dModel: d, nHeads } = architecture;
   const { v, o } = layer;
-  const kvHead = kvHeadOf(head, architecture);
+  const from = kvHeadOf(head, architecture) * dHead;
   const inner = dHead + (o.bias ? 1 : 0);
-  const a = new Float32Array(rows * inner);
   const shift = rows - d;
-  if (v.bias) a.set(v.bias.subarray(kvHead * dHead, (kvHead + 1) * dHead));
-  if (o.bias) a[dHead] = 1;
-  for (let r = 0; r < d; r++) {
-    const from = r * v.cols + kvHead * dHead;
-    a.set(v.weight.subarray(from, from + dHead), (r + shift) * inner);
-  }
-  const b = new Float32Array(inner * d);
-  b.set(o.weight.subarray(head * dHead * d, (head + 1) * dHead * d));
-  if (o.bias) for (let c = 0; c < d; c++) b[dHead * d + c] = o.bias[c]! / nHeads;
-  return { a, b, rows, inner, cols: d };
+  a.fill(0, 0, shift * inner);
+  if (v.bias) a.set(v.bias.subarray(from, from + dHead));
+  for (let r = 0; r < d; r++)
+    a.set(v.weight.subarray(r * v.cols + from, r * v.cols + from + dHead), (r + shift) * inner);
+  b!.set(o.weight.subarray(head * dHead * d, (head + 1) * dHead * d));
+  if (!o.bias) return;
+  for (let r = 0; r < rows; r++) a[r * inner + dHead] = Number(r < shift);
+  for (let c = 0; c < d; c++) b![dHead * d + c] = o.bias[c]! / nHeads;
 }
 
 /** [b; W], or W alone. */
-function whole({ rows, cols, weight, bias }: Linear): Factors {
-  if (!bias) return { a: weight, b: null, rows, inner: cols, cols };
-  const a = new Float32Array((rows + 1) * cols);
-  a.set(bias);
-  a.set(weight, cols);
-  return { a, b: null, rows: rows + 1, inner: cols, cols };
+function writeWhole({ cols, weight, bias }: Linear, { a }: Pick<Factors, 'a' | 'b'>): void {
+  if (bias) a.set(bias);
+  a.set(weight, bias ? cols : 0);
 }

@@ -3,7 +3,7 @@ import { loadKernels } from '../kernels/kernels.js';
 import { openModel } from '../models/open-model.js';
 import type { Model } from '../models/weights.js';
 import { answering } from '../pool/worker-pool.js';
-import { factorsOf } from './factors.js';
+import { writeFactors } from './factors.js';
 import type { FactorJob, ModelSource, SvdJob } from './jobs.js';
 
 const kernels = await loadKernels();
@@ -12,7 +12,7 @@ const kernels = await loadKernels();
 let opened: Promise<Model> | undefined;
 
 function open({ path, form, qkSplit }: ModelSource): Promise<Model> {
-  opened ??= openModel(path, form, qkSplit);
+  opened ??= openModel(path, form, qkSplit, { oneLayer: true });
   return opened;
 }
 
@@ -20,9 +20,7 @@ export const factors = answering(async ({ model: source, layer, components, out 
   const model = await open(source);
   const weights = await model.layer(layer);
   components.forEach((component, i) => {
-    const { a, b } = factorsOf(component, weights, model.architecture, model.qkSplit);
-    out[i]!.a.set(a);
-    out[i]!.b?.set(b!);
+    writeFactors(component, weights, model.architecture, model.qkSplit, out[i]!);
   });
 });
 

@@ -22,6 +22,8 @@ const CHUNK_BYTES = 4 << 20;
 export interface ReadOptions {
   /** Puts the result on a SharedArrayBuffer, so that worker threads see it without a copy. */
   shared?: boolean;
+  /** Gives the buffer that holds the result, of as many bytes as it is asked for; a new one by default. */
+  memory?: (bytes: number) => ArrayBuffer;
   /** Refuses NaN and infinities. */
   finite?: boolean;
   /** Refuses bytes that do not have the checksum in the file's metadata, or have none there. Whole tensors only. */
@@ -90,7 +92,7 @@ export class SafetensorsFile {
    */
   async readFloat32(
     name: string,
-    { shared, finite, checked, rows }: ReadOptions = {},
+    { shared, memory, finite, checked, rows }: ReadOptions = {},
   ): Promise<Float32Array> {
     const { dtype, shape, start } = this.entry(name);
     if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16' && dtype !== 'F64')
@@ -104,7 +106,8 @@ export class SafetensorsFile {
 
     const width = elementBytes(dtype);
     const count = (to - from) * rowElements;
-    const out = new Float32Array(shared ? new SharedArrayBuffer(count * 4) : new ArrayBuffer(count * 4));
+    const own = (bytes: number) => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+    const out = new Float32Array((memory ?? own)(count * 4));
     const first = start + from * rowElements * width;
     let sum = 0;
     // F32 goes straight to its place; what must be converted, in pieces.

@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import { writeAtomically } from './atomic-file.js';
 import { f32ToBf16, f32ToF16 } from './float-conversion.js';
 import { CHECKSUMS, elementCount, LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors-header.js';
+import { writePieces } from './write-pieces.js';
 
 interface FloatTensor {
   /** F16 and BF16 are rounded to nearest, ties to even. */
@@ -51,10 +52,7 @@ export async function writeSafetensors(
   const sums = () => Object.fromEntries(ordered.map(([name], i) => [name, crc32(stored[i]!)]));
   const described = checksums ? { ...metadata, [CHECKSUMS]: JSON.stringify(sums()) } : metadata;
   const header = encodeHeader(ordered, described, path);
-  await writeAtomically(path, async (handle) => {
-    await handle.writeFile(header);
-    for (const bytes of stored) await handle.writeFile(bytes);
-  });
+  await writeAtomically(path, (handle) => writePieces(handle, [header, ...stored]));
 }
 
 const WIDTHS: Record<TensorData['dtype'], number> = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8 };

@@ -7,12 +7,18 @@ import { openWeights } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig } from './adapter.js';
 import { gptNeox } from './gpt-neox.js';
 import { gpt2 } from './gpt2.js';
+import { LayerMemory } from './layer-memory.js';
 import { llamaFamilies } from './llama-families.js';
 import { checkSplit, DEFAULT_SPLIT, type QkSplit } from './qk-split.js';
 import { endsInForm, layerInForm } from './weight-forms.js';
 import type { Model, WeightForm } from './weights.js';
 
 const ADAPTERS: readonly Adapter[] = [gpt2, gptNeox, ...llamaFamilies];
+
+export interface OpenOptions {
+  /** A layer is read over the one that was read before, which is no longer valid then. */
+  oneLayer?: boolean;
+}
 
 /**
  * @param folder a folder with `config.json` and safetensors weights
@@ -22,6 +28,7 @@ export async function openModel(
   folder: string,
   form: WeightForm = 'reference',
   qkSplit: QkSplit = DEFAULT_SPLIT,
+  { oneLayer = false }: OpenOptions = {},
 ): Promise<Model> {
   const where = join(folder, 'config.json');
   const config = (await readJson(where)) as ModelConfig;
@@ -38,6 +45,7 @@ export async function openModel(
   const architecture = adapter.architecture(config, where);
   checkSplit(qkSplit, architecture);
   const source = await openWeights(folder);
+  const memory = oneLayer ? new LayerMemory() : undefined;
   return {
     path: folder,
     architecture,
@@ -49,7 +57,11 @@ export async function openModel(
         .update(JSON.stringify(architecture))
         .digest('hex'),
     layer: async (layer) =>
-      layerInForm(await adapter.layer(source, architecture, layer, config), architecture, form),
+      layerInForm(
+        await adapter.layer(memory?.over(source) ?? source, architecture, layer, config),
+        architecture,
+        form,
+      ),
     ends: async () => endsInForm(await adapter.ends(source, architecture, config), architecture, form),
     close: () => source.close(),
   };

@@ -21,11 +21,7 @@ export function centres(architecture: Architecture, form: WeightForm): boolean {
 
 export function layerInForm(raw: RawLayer, architecture: Architecture, form: WeightForm): LayerWeights {
   const centre = centres(architecture, form);
-  const reads = (linear: Linear, norm: Norm) => {
-    const folded = foldNorm(linear, norm);
-    if (centre) centreColumns(folded.weight, linear.rows, linear.cols);
-    return folded;
-  };
+  const reads = (linear: Linear, norm: Norm) => foldNorm(linear, norm, centre);
   const writes = (linear: Linear) => {
     if (centre) centreOutputs(linear);
     return linear;
@@ -52,9 +48,9 @@ export function layerInForm(raw: RawLayer, architecture: Architecture, form: Wei
 
 export function endsInForm(raw: RawEnds, architecture: Architecture, form: WeightForm): EndWeights {
   const { dModel: d, nVocab, nPositions } = architecture;
-  const unembed = foldNorm(raw.unembed, raw.finalNorm);
-  if (centres(architecture, form)) {
-    centreColumns(unembed.weight, d, nVocab);
+  const centre = centres(architecture, form);
+  const unembed = foldNorm(raw.unembed, raw.finalNorm, centre);
+  if (centre) {
     centreOutputs(unembed);
     centreRows(raw.embed, nVocab, d);
     if (raw.positions) centreRows(raw.positions, nPositions, d);
@@ -62,19 +58,50 @@ export function endsInForm(raw: RawEnds, architecture: Architecture, form: Weigh
   return { embed: raw.embed, positions: raw.positions, unembed };
 }
 
-/** y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W), in place. */
-function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm): Linear {
-  const sums = bias ? Float64Array.from(bias) : new Float64Array(cols);
-  for (let r = 0; r < rows; r++) {
-    const gain = norm.gain[r]!;
-    const shift = norm.bias ? norm.bias[r]! : 0;
-    for (let c = 0, at = r * cols; c < cols; c++, at++) {
-      const value = weight[at]!;
-      weight[at] = value * gain;
-      sums[c]! += shift * value;
-    }
+/**
+ * y = (x∘g + β)·W + b written as y = x·(diag(g)·W) + (b + β·W), in place. With `centre`, each column's mean over the
+ * inputs is subtracted from what is then the weight: no change of output where the input has mean zero.
+ */
+function foldNorm({ rows, cols, weight, bias }: Linear, norm: Norm, centre: boolean): Linear {
+  const sums = new Float64Array(cols);
+  if (bias) sums.set(bias);
+  // Bias and means in one pass: the matrix is larger than the caches.
+  const means = new Float64Array(cols);
+  for (let r = 0; r < rows; r++)
+    foldRow(rowOf(weight, r, cols), norm.gain[r]!, norm.bias ? norm.bias[r]! : 0, sums, means);
+  if (centre) {
+    for (let c = 0; c < cols; c++) means[c]! /= rows;
+    for (let r = 0; r < rows; r++) subtract(rowOf(weight, r, cols), means);
   }
-  return { rows, cols, weight, bias: bias || norm.bias ? Float32Array.from(sums) : null };
+  return { rows, cols, weight, bias: bias || norm.bias ? new Float32Array(sums) : null };
+}
+
+// Row by row in functions of their own: V8 brings a function to full speed between two of its calls, and each thread
+// that decomposes waits for that; in one long loop it takes several times as long.
+
+function rowOf(weight: Float32Array, row: number, cols: number): Float32Array {
+  return weight.subarray(row * cols, (row + 1) * cols);
+}
+
+/** Row ← gain · row; adds shift times what it was to `sums`, and what it is now to `means`. */
+function foldRow(
+  row: Float32Array,
+  gain: number,
+  shift: number,
+  sums: Float64Array,
+  means: Float64Array,
+): void {
+  for (let c = 0; c < row.length; c++) {
+    const value = row[c]!;
+    const folded = Math.fround(value * gain);
+    row[c] = folded;
+    sums[c]! += shift * value;
+    means[c]! += folded;
+  }
+}
+
+function subtract(row: Float32Array, means: Float64Array): void {
+  for (let c = 0; c < row.length; c++) row[c]! -= means[c]!;
 }
 
 /** Multiplies output c by gain[c]; a shorter gain repeats, head by head. */
@@ -98,22 +125,16 @@ function meanSquareWeights(gain: Float32Array): Float32Array {
   return gain.map((value) => 1 / (gain.length * value * value));
 }
 
-/** Subtracts each column's mean over the inputs, in place: no change of output where the input has mean zero. */
-function centreColumns(weight: Float32Array, rows: number, cols: number): void {
-  const means = new Float64Array(cols);
-  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) means[c]! += weight[at]!;
-  for (let c = 0; c < cols; c++) means[c]! /= rows;
-  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < cols; c++, at++) weight[at]! -= means[c]!;
-}
-
 /** Subtracts each row's mean, in place: what is written to the stream (or to the logits) then has mean zero. */
 function centreRows(weight: Float32Array, rows: number, cols: number): void {
-  for (let r = 0; r < rows; r++) {
-    let mean = 0;
-    for (let at = r * cols; at < (r + 1) * cols; at++) mean += weight[at]!;
-    mean /= cols;
-    for (let at = r * cols; at < (r + 1) * cols; at++) weight[at]! -= mean;
-  }
+  for (let r = 0; r < rows; r++) centreRow(rowOf(weight, r, cols));
+}
+
+function centreRow(row: Float32Array): void {
+  let mean = 0;
+  for (let c = 0; c < row.length; c++) mean += row[c]!;
+  mean /= row.length;
+  for (let c = 0; c < row.length; c++) row[c]! -= mean;
 }
 
 function centreOutputs({ rows, cols, weight, bias }: Linear): void {
@@ -125,18 +146,22 @@ function centreOutputs({ rows, cols, weight, bias }: Linear): void {
 function foldValueBias(layer: LayerWeights, { nHeads, nKvHeads, dHead }: Architecture): LayerWeights {
   const { v, o } = layer;
   if (!v.bias) return layer;
-  const sums = o.bias ? Float64Array.from(o.bias) : new Float64Array(o.cols);
+  const sums = new Float64Array(o.cols);
+  if (o.bias) sums.set(o.bias);
   for (let head = 0; head < nHeads; head++) {
     const kvHead = Math.floor((head * nKvHeads) / nHeads);
     for (let i = 0; i < dHead; i++) {
       const value = v.bias[kvHead * dHead + i]!;
-      const row = (head * dHead + i) * o.cols;
-      for (let c = 0; c < o.cols; c++) sums[c]! += value * o.weight[row + c]!;
+      addScaled(value, rowOf(o.weight, head * dHead + i, o.cols), sums);
     }
   }
   return {
     ...layer,
     v: { ...v, bias: new Float32Array(v.cols) },
-    o: { ...o, bias: Float32Array.from(sums) },
+    o: { ...o, bias: new Float32Array(sums) },
   };
+}
+
+function addScaled(factor: number, row: Float32Array, sums: Float64Array): void {
+  for (let c = 0; c < row.length; c++) sums[c]! += factor * row[c]!;
 }

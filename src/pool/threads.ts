@@ -33,6 +33,7 @@ export function openThreads({
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
   // Started with the first job: where all is in the store there is none.
   let threads: Piscina<unknown, Answer<unknown>> | undefined;
+  let closed: Promise<void> | undefined;
   const start = () => {
     const started = new Piscina<unknown, Answer<unknown>>({
       filename: builtFile(file),
@@ -61,6 +62,9 @@ export function openThreads({
       }
       return resultOf(answer as Answer<Result>);
     },
-    close: async () => threads?.close(),
+    async close() {
+      closed ??= threads?.close();
+      await closed;
+    },
   };
 }

@@ -14,7 +14,7 @@ export interface WorkerPool {
    * @throws InterruptedError if the signal fires; the job's worker is ended, the other jobs go on
    */
   run<Result = void>(name: string, job: unknown, signal?: AbortSignal): Promise<Result>;
-  /** Waits for what runs, then ends the workers. */
+  /** Waits for what runs, then ends the workers; a second call waits for the same end. */
   close(): Promise<void>;
 }
 

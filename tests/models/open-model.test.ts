@@ -2,6 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { openModel } from '../../src/models/open-model.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
@@ -35,6 +36,21 @@ describe('openModel', () => {
     const layer = await model.layer(1);
     expect(layer.q.weight).toHaveLength(d * d);
     expect((await model.ends()).unembed.weight).toHaveLength(d * SMALL_GPT2.vocabulary);
+  });
+
+  it('reads one layer over the other where asked to, and each as by itself', async () => {
+    const [kept, over] = [
+      await openModel(good),
+      await openModel(good, 'reference', undefined, { oneLayer: true }),
+    ];
+    const places = [];
+    for (const index of [0, 1, 0]) {
+      const layer = await over.layer(index);
+      expect(layer).toEqual(await kept.layer(index));
+      places.push(layer.mlpIn.weight.buffer);
+    }
+    expect(new Set(places).size).toBe(1);
+    await Promise.all([kept.close(), over.close()]);
   });
 
   it('has one hash a model, whatever the form, and another for another config', async () => {
