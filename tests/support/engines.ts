@@ -1,15 +1,21 @@
 /** Runs one suite over every engine of this machine, and says in the titles what it had to skip and why. */
 import { beforeAll, describe } from 'vitest';
-import { type Engine, type EngineName, openEngine } from '../../src/engine/engine.js';
+import { type Engine, type EngineChoice, type EngineName, openEngine } from '../../src/engine/engine.js';
 import { InputError } from '../../src/errors.js';
 
-/** The native engine's name, or why there is none. */
-const native: { name: EngineName } | { missing: string } = await openEngine({ engine: 'native' }).catch(
-  (error) => {
+/** An engine's name, or why it is not there. */
+type Found = { name: EngineName } | { missing: string };
+
+const native = await find('native');
+
+async function find(engine: EngineChoice): Promise<Found> {
+  try {
+    return await openEngine({ engine });
+  } catch (error) {
     if (error instanceof InputError) return { missing: error.message };
     throw error;
-  },
-);
+  }
+}
 
 /** wasm always; the native engine, on the GPU or else the CPU, if it is linked. */
 export function availableEngines(): EngineName[] {
@@ -19,9 +25,14 @@ export function availableEngines(): EngineName[] {
 /**
  * A `describe` for each engine. The engine is the process's current one while its tests run.
  * @param body registers tests; it may call `engine()` inside them, not before
+ * @param options.further engines that are slow on software drivers, for few tests
  */
-export function describeOnEngines(title: string, body: (engine: () => Engine) => void): void {
-  for (const name of availableEngines())
+export function describeOnEngines(
+  title: string,
+  body: (engine: () => Engine) => void,
+  { further = [] }: { further?: EngineName[] } = {},
+): void {
+  for (const name of [...availableEngines(), ...further])
     describe(`${title} [${name}]`, () => {
       let engine: Engine;
       beforeAll(async () => {
@@ -31,6 +42,11 @@ export function describeOnEngines(title: string, body: (engine: () => Engine) =>
     });
   if ('missing' in native)
     describe.skip(`${title} [native, skipped: ${native.missing}]`, () => body(neverOpened));
+}
+
+/** WebGPU where it runs. Its own tests say what is missing where it does not. */
+export async function webGpu(): Promise<EngineName[]> {
+  return 'name' in (await find('webgpu')) ? ['webgpu'] : [];
 }
 
 function neverOpened(): never {
