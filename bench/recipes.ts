@@ -33,7 +33,7 @@ const embedded: Recipe = {
  */
 const SMOLLM2: Record<string, { schedule: Partial<TrainSettings>; pairs: number }> = {
   ioi: {
-    // Twice the steps of the others: at the same size KL falls from .18 to .16.
+    // Long: at the same size 260 steps end at KL .18, these 600 at .16.
     schedule: {
       steps: 240,
       lrDecay: 0.05,

@@ -5,10 +5,10 @@ export interface Replays {
   /**
    * @param key with the shapes of `inputs`, names the computation: where both are the same, so is all that `compute`
    * does with the engine, but for the values of `inputs`
-   * @param inputs every tensor that `compute` reads and that is not the same in each call; the caller's, who may dispose
-   * of them afterwards
+   * @param inputs every tensor that `compute` reads and that is not the same in each call, made from host arrays for this
+   * one; the caller's, who may dispose of them afterwards
    * @param compute reads no tensor back
-   * @returns what `compute` returns, or would
+   * @returns what `compute` returns, or would; valid until the next call with the same key
    */
   run(key: string, inputs: readonly tf.Tensor[], compute: () => tf.Tensor[]): tf.Tensor[];
   /** Frees what was recorded. */
