@@ -72,4 +72,41 @@ const smollm2: Recipe = {
       : { kl: task === 'ioi' ? 0.1 : 0.25, sparsity: 0.95 },
 };
 
-export const RECIPES: Record<string, Recipe> = { embedded, smollm2 };
+/** The same prompts at the size of the independent trial's smaller gendered-pronoun circuit. */
+const larger: Recipe = {
+  ...smollm2,
+  train: (task) => ({
+    ...smollm2.train(task),
+    lr: 0.3,
+    lrDecay: 0.1,
+    steps: 80,
+    l1: 1e-4,
+    roundingSteps: 320,
+    roundingDecay: 0.05,
+    roundingL1: 1.2e-4,
+  }),
+  bounds: () => ({ kl: 0.05, sparsity: 1 - 1170 / 86_400 }),
+};
+
+/** The schedule of that trial up to its first rounded circuit, on our prompts, to compare with. */
+const trial: Recipe = {
+  ...smollm2,
+  train: (task) => ({
+    ...smollm2.train(task),
+    lr: 0.05,
+    lrDecay: 1,
+    l1Warmup: 0.3,
+    steps: 160,
+    l1: task === 'ioi' ? 1.5e-4 : 1e-4,
+    roundingDecay: 1,
+    roundingSteps: task === 'ioi' ? 120 : 100,
+    roundingL1: task === 'ioi' ? 3e-5 : 2e-5,
+  }),
+};
+
+export const RECIPES: Record<string, Recipe> = {
+  embedded,
+  smollm2,
+  'smollm2-larger': larger,
+  'smollm2-trial': trial,
+};
