@@ -144,6 +144,7 @@ describe('training', () => {
   async function learn(runner: MaskRunner) {
     const prepared = await runner.prepare(pairs, { replacement: 'interchange', seed: 1 });
     const kl: number[] = [];
+    const l1: number[] = [];
     const { masks, soft } = await trainMasks(
       {
         directions: runner.layout.size,
@@ -153,10 +154,15 @@ describe('training', () => {
       },
       settings,
       3,
-      { onHistory: (line) => void kl.push(line.kl) },
+      {
+        onHistory: (line) => {
+          kl.push(line.kl);
+          l1.push(line.l1);
+        },
+      },
     );
     await runner.close();
-    return { masks, soft, kl };
+    return { masks, soft, kl, l1 };
   }
   const alone = async (engine: EngineName) =>
     learn(
@@ -202,10 +208,17 @@ describe('training', () => {
   it('follows one curve on every engine and in any number of threads', async () => {
     const curves = [await threaded()];
     for (const engine of availableEngines()) curves.push(await alone(engine));
-    for (const { kl } of curves.slice(1))
+    const first = curves[0]!;
+    for (const { kl, l1 } of curves.slice(1)) {
+      // A logit that is 0 but for rounding errors may be rounded up by one engine and down by the other: one mask
+      // more or less for a step, and another KL. It happens, but not often.
+      const toggled = l1.map((sum, step) => Math.abs(sum - first.l1[step]!) > 0.5);
+      expect(toggled.filter(Boolean).length).toBeLessThanOrEqual(1);
       kl.forEach((value, step) => {
-        expect(Math.abs(value - curves[0]!.kl[step]!)).toBeLessThan(1e-3);
+        if (toggled[step]) expect(Math.abs(l1[step]! - first.l1[step]!)).toBe(1);
+        else expect(Math.abs(value - first.kl[step]!)).toBeLessThan(1e-3);
       });
+    }
   });
 });
 
