@@ -21,7 +21,7 @@ import { workerCommand } from './commands/worker.js';
 
 async function main(): Promise<void> {
   const args = hideBin(process.argv);
-  checkFlags(args);
+  const bare = checkFlags(args);
   await yargs(args)
     .scriptName('orthoscope')
     .usage('$0 COMMAND: circuits of language models as sets of singular directions')
@@ -41,6 +41,8 @@ async function main(): Promise<void> {
       quiet: { type: 'boolean', default: false, describe: 'No remarks and no progress' },
     })
     .config('config', 'YAML file with the same keys as the flags', readConfig)
+    // Without a file's name the parser would take it for a switch.
+    .string('config')
     .demandCommand(1, 'name a command')
     .strict()
     .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false })
@@ -54,6 +56,10 @@ async function main(): Promise<void> {
       const empty = Object.keys(values).find((name) => values[name] === '');
       if (empty !== undefined)
         throw new InputError(`--${kebabCase(empty)}: is empty; give a value or leave it out`);
+      // The parser gives a number or a choice without a value its default, and only a switch becomes true.
+      const valueless = bare.find((name) => values[name] !== true);
+      if (valueless !== undefined)
+        throw new InputError(`--${valueless}: has no value; give one or leave it out`);
       return true;
     })
     .fail((message, error, help) => {
@@ -78,10 +84,12 @@ const REPEATABLE: Record<string, string> = { score: '--data', worker: '--model' 
 /**
  * Which of two values is meant nobody knows, and an empty one is most often a variable that was not set; the parser
  * would take the last and the empty one.
+ * @returns names of the flags that no value follows: switches, or forgotten values
  * @throws InputError naming the flag
  */
-function checkFlags(args: readonly string[]): void {
+function checkFlags(args: readonly string[]): string[] {
   const seen = new Set<string>();
+  const bare: string[] = [];
   const command = args.find((arg) => Object.hasOwn(REPEATABLE, arg)) ?? '';
   const end = args.indexOf('--');
   args.slice(0, end < 0 ? args.length : end).forEach((arg, i) => {
@@ -92,7 +100,15 @@ function checkFlags(args: readonly string[]): void {
     if (seen.has(flag) && REPEATABLE[command] !== flag)
       throw new InputError(`${flag}: is given twice; leave one out`);
     seen.add(flag);
+    const next = args[i + 1];
+    if (
+      value === undefined &&
+      !flag.startsWith('--no-') &&
+      (next === undefined || /^--?(?!\d|\.)./.test(next))
+    )
+      bare.push(flag.slice(2));
   });
+  return bare;
 }
 
 function readConfig(path: string): object {

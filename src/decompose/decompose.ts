@@ -55,6 +55,7 @@ async function computeLayers(
   store: DecompositionStore,
   { onProgress, signal }: LongCall,
 ): Promise<void> {
+  await store.open(key);
   const ofLayer = (layer: number) => components.filter((component) => component.layer === layer);
   const progress = costProgress(missing.flatMap(ofLayer), onProgress);
   // Whatever fails ends all the rest.

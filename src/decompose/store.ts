@@ -58,7 +58,18 @@ export class DecompositionStore {
     return components.reduce((sum, { rows, cols, rank }) => sum + rank * (width * (rows + cols) + 8), 0);
   }
 
-  /** @throws InputError if the file cannot be written */
+  /**
+   * Makes a decomposition's folder, before anything is computed that is to be written there.
+   * @throws InputError if it cannot be made
+   */
+  open(key: string): Promise<void> {
+    return makeFolder(join(this.folder, key));
+  }
+
+  /**
+   * Writes a layer into the folder that {@link open} makes.
+   * @throws InputError if the file cannot be written
+   */
   async write(key: string, layer: number, directions: readonly Directions[]): Promise<void> {
     const dtype = this.dtype === 'f16' ? 'F16' : 'F32';
     const tensors = new Map<string, TensorData>();
@@ -69,7 +80,6 @@ export class DecompositionStore {
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
       tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: cluster });
     }
-    await makeFolder(join(this.folder, key));
     await writeSafetensors(
       this.path(key, layer),
       tensors,

@@ -73,8 +73,6 @@ export interface TrainResult {
   masks: Float32Array;
   /** The best soft masks. */
   soft: Float32Array;
-  /** Masks after the very last step. */
-  last: Float32Array;
   steps: number;
 }
 
@@ -115,7 +113,7 @@ export async function trainMasks(
     endPhase(state, settings, schedule);
     await hooks.onCheckpoint?.(state);
   }
-  return { masks: state.best, soft: state.soft, last: schedule.masks(state), steps: state.step };
+  return { masks: state.best, soft: state.soft, steps: state.step };
 }
 
 async function runPhase(

@@ -265,6 +265,21 @@ describe('bad input', () => {
       /--masks: is empty; give a value/,
     ],
     [
+      'a number without its value',
+      () => ['task', model, '--task', 'ioi', '--seed', '--out', out],
+      /^orthoscope: --seed: has no value; give one or leave it out$/m,
+    ],
+    [
+      'a choice without its value',
+      () => ['evaluate', model, '--data', pairs, '--engine'],
+      /--engine: has no value/,
+    ],
+    [
+      'a config file without its name',
+      () => ['train', model, '--data', pairs, '--config'],
+      /--config: is empty/,
+    ],
+    [
       'a data set that is given twice where one is taken',
       () => ['--json', 'train', model, '--data', pairs, '--data', pairs],
       /--data: is given twice/,

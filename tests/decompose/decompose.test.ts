@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
 import { InterruptedError } from '../../src/errors.js';
@@ -74,6 +74,15 @@ it('reads single components and clusters when asked for', async () => {
     expect(cluster).toEqual(clusters(s));
     expect(recorded!.get(name)).toEqual(cluster);
   }
+});
+
+it('finds out before it computes that the store cannot be written', async () => {
+  const path = join(folder, 'a file');
+  writeFileSync(path, '');
+  const onProgress = vi.fn();
+  const store = new DecompositionStore(path);
+  await expect(decompose(model, { store, workers: 1, onProgress })).rejects.toThrow(/a file: is a file/);
+  expect(onProgress).not.toHaveBeenCalled();
 });
 
 it('keeps σ whole and rounds vectors where it stores f16', async () => {

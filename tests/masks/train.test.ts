@@ -154,9 +154,19 @@ it('starts every mask at the same value', () => {
 
 it('leaves frozen masks at 0 through both phases', async () => {
   const frozen = Uint8Array.from({ length: DIRECTIONS }, (_, k) => Number(k === 1 || k > 2));
-  const { masks, soft, last } = await trainMasks({ ...objective, frozen }, settings, 0);
-  for (const result of [masks, soft, last])
-    expect(result.every((mask, k) => !frozen[k] || mask === 0)).toBe(true);
+  const used: Float32Array[] = [];
+  const watched: MaskObjective = {
+    ...objective,
+    frozen,
+    evaluate: (indices, masks) => {
+      used.push(masks);
+      return objective.evaluate(indices, masks);
+    },
+  };
+  const { masks, soft } = await trainMasks(watched, settings, 0);
+  expect(used.length).toBe(settings.steps! + settings.roundingSteps);
+  for (const some of [...used, masks, soft])
+    expect(some.every((mask, k) => !frozen[k] || mask === 0)).toBe(true);
   expect(Array.from(masks.subarray(0, 3))).toEqual([1, 0, 1]);
 });
 
