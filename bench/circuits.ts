@@ -19,6 +19,7 @@ import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { run } from '../src/run/commands.js';
 import { TASKS } from '../src/tasks/tasks.js';
+import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
 
 const { values: options } = parseArgs({
@@ -136,13 +137,7 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
       replacement: 'interchange',
       seed,
     },
-    data: {
-      task,
-      aligned: false,
-      seed,
-      counts: recipe!.counts?.(task),
-      templates: recipe!.templates?.(task),
-    },
+    data: await recipePrompts(recipe!, options.model, task, seed, scratch),
     train: recipe!.train(task),
     evaluate: recipe!.evaluate,
     out: join(scratch, `${task}-${seed}`),

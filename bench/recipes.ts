@@ -18,6 +18,8 @@ export interface Recipe {
   templates?(task: string): string[] | undefined;
   /** Sizes, by task; the task's own where absent. */
   counts?(task: string): Partial<SplitCounts>;
+  /** Of the task's prompts, which to take; all where absent. */
+  keeps?(prompt: string): boolean;
   bounds(task: string): Bounds;
 }
 
@@ -88,25 +90,16 @@ const larger: Recipe = {
   bounds: () => ({ kl: 0.05, sparsity: 1 - 1170 / 86_400 }),
 };
 
-/** The schedule of that trial up to its first rounded circuit, on our prompts, to compare with. */
-const trial: Recipe = {
-  ...smollm2,
-  train: (task) => ({
-    ...smollm2.train(task),
-    lr: 0.05,
-    lrDecay: 1,
-    l1Warmup: 0.3,
-    steps: 160,
-    l1: task === 'ioi' ? 1.5e-4 : 1e-4,
-    roundingDecay: 1,
-    roundingSteps: task === 'ioi' ? 120 : 100,
-    roundingL1: task === 'ioi' ? 3e-5 : 2e-5,
-  }),
+/** The paper's own noun, as far as its example shows; the model gets "she" or "he" right as often as the trial's. */
+const friend: Recipe = {
+  ...larger,
+  counts: () => ({ train: 1000, validation: 64, test: 300 }),
+  keeps: (prompt) => prompt.includes(' friend,'),
 };
 
 export const RECIPES: Record<string, Recipe> = {
   embedded,
   smollm2,
   'smollm2-larger': larger,
-  'smollm2-trial': trial,
+  'smollm2-friend': friend,
 };

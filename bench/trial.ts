@@ -19,6 +19,8 @@ import { type HistoryLine, initialState, trainMasks } from '../src/masks/train.j
 import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import { SPLITS } from '../src/tasks/task.js';
+import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
 const { values: options } = parseArgs({
@@ -77,7 +79,7 @@ for (const task of tasks)
     throw new Error(`no schedule for "${task}": choose from ${Object.keys(SCHEDULES).join(', ')}`);
 if (options.save) mkdirSync(dirname(options.save), { recursive: true });
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
-const store = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
+const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
 const rows: Row[] = [];
 try {
   for (const task of tasks)
@@ -88,7 +90,7 @@ try {
       if (options.save) writeFileSync(options.save, `${JSON.stringify(results(), null, 2)}\n`);
     }
 } finally {
-  rmSync(store, { recursive: true, force: true });
+  rmSync(scratch, { recursive: true, force: true });
 }
 
 function results() {
@@ -99,17 +101,11 @@ function results() {
 
 function measure(recipe: Recipe, task: string, seed: number): Promise<Row[]> {
   return withSubject(model, { form: 'reference', bos: 'auto' }, async (subject) => {
-    const request = {
-      task,
-      aligned: false,
-      seed,
-      counts: recipe.counts?.(task),
-      templates: recipe.templates?.(task),
-    };
-    const data = await loadData(subject, request, ['train', 'validation', 'test']);
+    const request = await recipePrompts(recipe, model, task, seed, scratch);
+    const data = await loadData(subject, request, SPLITS);
     const { runner } = await openWorkbench(subject, workload(data, common.batchSize), {
       components: null,
-      store,
+      store: join(scratch, 'store'),
       storeDtype: 'f32',
       workers: null,
       memory: null,
