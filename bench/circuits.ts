@@ -12,13 +12,13 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { MaskMetrics, SplitMetrics } from '../src/evaluate/evaluate.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { run } from '../src/run/commands.js';
 import { TASKS } from '../src/tasks/tasks.js';
+import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
 
@@ -122,19 +122,11 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
   const started = performance.now();
   const { metrics, run: folder } = await run({
     common: {
+      ...DEFAULTS,
       model: options.model,
-      form: 'reference',
       qkSplit: options['qk-split'] as QkSplit['by'],
-      bos: 'auto',
-      components: null,
       store: join(scratch, 'store'),
-      storeDtype: 'f32',
-      workers: null,
-      memory: null,
       engine: options.engine as EngineChoice,
-      ...SVD_BASIS,
-      positions: 'last',
-      replacement: 'interchange',
       seed,
     },
     data: await recipePrompts(recipe!, options.model, task, seed, scratch),

@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { EVALUATE_DEFAULTS } from '../src/evaluate/evaluate.js';
 import { type PromptPair, writePromptPairs } from '../src/formats/prompt-pairs.js';
@@ -16,6 +15,7 @@ import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import type { QkSplit } from '../src/models/qk-split.js';
 import { Random } from '../src/random.js';
 import { run } from '../src/run/commands.js';
+import { DEFAULTS } from './defaults.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -86,20 +86,13 @@ async function measure(data: string, { by, offsets }: QkSplit, price: number, se
   const rank = by === 'plane' ? 2 : 1;
   const { metrics } = await run({
     common: {
+      ...DEFAULTS,
       model: options.model!,
-      form: 'reference',
       qkSplit: by,
       rotaryOffsets: offsets,
-      bos: 'auto',
       components: ['qk'],
       store: join(scratch, 'store'),
-      storeDtype: 'f32',
-      workers: null,
-      memory: null,
       engine: options.engine as EngineChoice,
-      ...SVD_BASIS,
-      positions: 'last',
-      replacement: 'interchange',
       seed,
     },
     data: { data, aligned: false, seed },

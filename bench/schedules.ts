@@ -13,7 +13,6 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
@@ -23,6 +22,7 @@ import type { RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench } from '../src/run/workbench.js';
 import { TASKS } from '../src/tasks/tasks.js';
+import { DEFAULTS } from './defaults.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -75,23 +75,19 @@ try {
 }
 
 function compare(task: string, seed: number): Promise<Row> {
-  return withSubject(options.model, { form: 'reference', bos: 'auto' }, async (subject) => {
+  return withSubject(options.model, DEFAULTS, async (subject) => {
     const data = await loadData(subject, { task, aligned: false, seed }, ['train', 'validation']);
     const { runner } = await openWorkbench(
       subject,
       { lengths: data.splits.train!.map(({ clean }) => clean.length), batchSize: reference.batchSize },
       {
-        components: null,
+        ...DEFAULTS,
         store,
-        storeDtype: 'f32',
         workers: 1,
-        memory: null,
         engine: options.engine as EngineChoice,
-        positions: 'last',
-        ...SVD_BASIS,
       },
     );
-    const how = { replacement: 'interchange' as const, seed };
+    const how = { replacement: DEFAULTS.replacement, seed };
     const train = await runner.prepare(data.splits.train!, how);
     const validation = await runner.prepare(data.splits.validation!, how);
     const { size } = runner.layout;

@@ -11,7 +11,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SVD_BASIS } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { mean } from '../src/evaluate/statistics.js';
 import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
@@ -20,6 +19,7 @@ import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
 import { SPLITS } from '../src/tasks/task.js';
+import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -100,20 +100,15 @@ function results() {
 }
 
 function measure(recipe: Recipe, task: string, seed: number): Promise<Row[]> {
-  return withSubject(model, { form: 'reference', bos: 'auto' }, async (subject) => {
+  return withSubject(model, DEFAULTS, async (subject) => {
     const request = await recipePrompts(recipe, model, task, seed, scratch);
     const data = await loadData(subject, request, SPLITS);
     const { runner } = await openWorkbench(subject, workload(data, common.batchSize), {
-      components: null,
+      ...DEFAULTS,
       store: join(scratch, 'store'),
-      storeDtype: 'f32',
-      workers: null,
-      memory: null,
       engine: options.engine as EngineChoice,
-      positions: 'last',
-      ...SVD_BASIS,
     });
-    const how = { replacement: 'interchange' as const, seed };
+    const how = { replacement: DEFAULTS.replacement, seed };
     const train = await runner.prepare(data.splits.train!, how);
     const validation = await runner.prepare(data.splits.validation!, how);
     const test = await runner.prepare(data.splits.test!, how);
