@@ -68,8 +68,20 @@ class FileSink extends ByteWriter {
   }
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Null for bytes that are not valid UTF-8: other text in their place would be scored as if it had been given. */
+function textOf(bytes: Uint8Array | undefined): string | null | undefined {
+  try {
+    return bytes && utf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
 /**
- * Streams the rows of a file, a row group at a time, by column; integers of 64 bits become numbers.
+ * Streams the rows of a file, a row group at a time, by column; integers of 64 bits become numbers, bytes that are no
+ * text null.
  * @throws InputError if the file is missing or damaged
  */
 export async function* readParquetRows(path: string): AsyncGenerator<Record<string, unknown>> {
@@ -79,7 +91,8 @@ export async function* readParquetRows(path: string): AsyncGenerator<Record<stri
     let rowStart = 0;
     for (const { num_rows } of metadata.row_groups) {
       const rowEnd = rowStart + Number(num_rows);
-      const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd });
+      const parsers = { stringFromBytes: textOf };
+      const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, parsers });
       for (const row of rows) yield plain(row) as Record<string, unknown>;
       rowStart = rowEnd;
     }

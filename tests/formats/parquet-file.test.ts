@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
@@ -43,6 +43,15 @@ async function all(path: string): Promise<Record<string, unknown>[]> {
 }
 
 describe('Parquet files', () => {
+  it('have null where bytes are no text', async () => {
+    const path = join(folder, 'latin.parquet');
+    await writeParquet(path, [{ name: 'text', type: 'STRING' }], {}, [[['good', 'fine']]]);
+    const bytes = readFileSync(path);
+    for (let at = bytes.indexOf('fine'); at >= 0; at = bytes.indexOf('fine')) bytes[at] = 0xff;
+    writeFileSync(path, bytes);
+    expect(await all(path)).toEqual([{ text: 'good' }, { text: null }]);
+  });
+
   it('come back as they were written, with units in their metadata', async () => {
     const path = join(folder, 'table.parquet');
     await writeParquet(path, COLUMNS, { schema_version: '1' }, GROUPS);
