@@ -90,7 +90,7 @@ const larger: Recipe = {
   bounds: () => ({ kl: 0.05, sparsity: 1 - 1170 / 86_400 }),
 };
 
-/** The paper's own noun, as far as its example shows; the model gets "she" or "he" right as often as the trial's. */
+/** Only the noun of the paper's example: the full model is right on .79 of these prompts, as on the trial's (.77). */
 const friend: Recipe = {
   ...larger,
   counts: () => ({ train: 1000, validation: 64, test: 300 }),
