@@ -47,6 +47,8 @@ type Figures = Pick<
 interface Row {
   task: string;
   seed: number;
+  /** A file may hold tasks that were measured on different ones. */
+  machine: string;
   directions: number;
   full: { accuracy: number; prob_diff: number };
   /** Before rounding. */
@@ -80,7 +82,6 @@ try {
 }
 
 interface Results {
-  machine: string;
   engine: string;
   recipe: string;
   qk_split: string;
@@ -108,7 +109,6 @@ function results(): Results {
   const others = saved?.rows.filter(({ task }) => !tasks.some(({ name }) => name === task)) ?? [];
   const order = TASKS.map((task) => task.name);
   return {
-    machine,
     engine,
     recipe: name!,
     qk_split: split!,
@@ -144,6 +144,7 @@ async function measure(task: string, seed: number, byAccuracy: boolean): Promise
   return {
     task,
     seed,
+    machine,
     directions,
     full: { accuracy: circuit.full_accuracy!, prob_diff: circuit.full_prob_diff! },
     soft: figures(soft!),
