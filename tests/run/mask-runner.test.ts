@@ -9,7 +9,7 @@ import { type EngineName, openEngine } from '../../src/engine/engine.js';
 import { SCORES } from '../../src/evaluate/prompt-scores.js';
 import { mean } from '../../src/evaluate/statistics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
-import { FULL_PASSES } from '../../src/masks/cost.js';
+import { FULL_PASSES, type Passes } from '../../src/masks/cost.js';
 import { MaskLayout } from '../../src/masks/layout.js';
 import { MaskedModel, type Positions } from '../../src/masks/masked-model.js';
 import type { Objective } from '../../src/masks/objective.js';
@@ -44,6 +44,34 @@ const pairs = Array.from({ length: 7 }, (_, id): TokenPair => {
   };
 });
 
+const store = new DecompositionStore(join(folder, 'store'));
+
+/** @param options.kinds all by default */
+function inThreads(
+  { architecture, form, qkSplit, path }: Model,
+  { key }: Decomposition,
+  { kinds, positions }: { kinds?: readonly Kind[]; positions: Positions },
+  passes: Passes,
+): Promise<MaskRunner> {
+  const layout = new MaskLayout(architecture, kinds);
+  return openParallelRunner({
+    model: {
+      engine: 'wasm',
+      folder: path,
+      form,
+      qkSplit,
+      store: store.folder,
+      key,
+      basis: SVD_BASIS,
+      kinds: layout.kinds,
+      positions,
+    },
+    masking: { architecture, layout, positions },
+    openPool: (file) => openThreads({ file, workers: WORKERS }),
+    passes,
+  });
+}
+
 describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
   { positions: 'last', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
   { positions: 'all', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
@@ -57,34 +85,15 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
     const path = join(folder, `${positions} ${kinds.length}`);
     await writeRandomGpt2(path);
     const model = await openForTest(path);
-    const { architecture, form, qkSplit } = model;
-    const store = new DecompositionStore(join(folder, 'store'));
     const decomposition = await decompose(model, { store, workers: 1 });
     const engine = await openEngine({ engine: 'wasm' });
     alone = runnerInThisThread(
       await MaskedModel.load(engine, model, decomposition, { positions, kinds }),
       passes,
     );
-    const layout = new MaskLayout(architecture, kinds);
-    const { key } = decomposition;
-    shared = await openParallelRunner({
-      model: {
-        engine: 'wasm',
-        folder: path,
-        form,
-        qkSplit,
-        store: store.folder,
-        key,
-        basis: SVD_BASIS,
-        kinds,
-        positions,
-      },
-      masking: { architecture, layout, positions },
-      openPool: (file) => openThreads({ file, workers: WORKERS }),
-      passes: { ...passes, keepPast: true },
-    });
+    shared = await inThreads(model, decomposition, { kinds, positions }, { ...passes, keepPast: true });
     await model.close();
-    masks = Float32Array.from({ length: layout.size }, () => random.uniform());
+    masks = Float32Array.from({ length: alone.layout.size }, () => random.uniform());
   });
   afterAll(() => Promise.all([alone.close(), shared.close()]));
 
@@ -133,7 +142,6 @@ describe('training', () => {
   };
   let model: Model;
   let decomposition: Decomposition;
-  const store = new DecompositionStore(join(folder, 'store'));
 
   beforeAll(async () => {
     const path = join(folder, 'trained');
@@ -176,28 +184,7 @@ describe('training', () => {
       await MaskedModel.load(await openEngine({ engine }), model, decomposition),
       FULL_PASSES,
     );
-  const threaded = () => {
-    const { architecture, form, qkSplit, path } = model;
-    const layout = new MaskLayout(architecture);
-    const { key } = decomposition;
-    const { kinds } = layout;
-    return openParallelRunner({
-      model: {
-        engine: 'wasm',
-        folder: path,
-        form,
-        qkSplit,
-        store: store.folder,
-        key,
-        basis: SVD_BASIS,
-        kinds,
-        positions: 'last',
-      },
-      masking: { architecture, layout, positions: 'last' },
-      openPool: (file) => openThreads({ file, workers: WORKERS }),
-      passes: FULL_PASSES,
-    });
-  };
+  const threaded = () => inThreads(model, decomposition, { positions: 'last' }, FULL_PASSES);
 
   const runners: [string, () => Promise<MaskRunner>][] = [
     ...availableEngines().map((engine): [string, () => Promise<MaskRunner>] => [engine, () => alone(engine)]),
