@@ -47,7 +47,7 @@ const SMOLLM2: Record<string, { schedule: Partial<TrainSettings>; pairs: number 
     pairs: 1400,
   },
   'greater-than': {
-    schedule: { steps: 80, l1: 1.2e-4, roundingSteps: 120, roundingDecay: 0.1, roundingL1: 3e-5 },
+    schedule: { steps: 100, l1: 1.4e-4, roundingSteps: 140, roundingDecay: 0.05, roundingL1: 4e-5 },
     pairs: 1400,
   },
   'gendered-pronoun': {
