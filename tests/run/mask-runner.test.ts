@@ -142,12 +142,14 @@ describe('training', () => {
   };
   let model: Model;
   let decomposition: Decomposition;
+  let plain: Awaited<ReturnType<typeof learn>>;
 
   beforeAll(async () => {
     const path = join(folder, 'trained');
     await writeRandomGpt2(path);
     model = await openForTest(path);
     decomposition = await decompose(model, { store, workers: 1 });
+    plain = await learn(await alone('wasm'));
   });
 
   const prepare = (runner: MaskRunner) => runner.prepare(pairs, { replacement: 'interchange', seed: 1 });
@@ -200,7 +202,7 @@ describe('training', () => {
   // engine answers what one training asked for, step by step.
   for (const [name, open] of runners)
     it(`answers every step of a training as a plain run on wasm [${name}]`, async () => {
-      const { steps, validations } = await learn(await alone('wasm'));
+      const { steps, validations } = plain;
       expect(steps.length).toBe(settings.steps! + settings.roundingSteps);
       const runner = await open();
       const prepared = await prepare(runner);
