@@ -1,29 +1,25 @@
 /** The golden figures through the command line, with pairs given as token ids. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/evaluate.js';
 import { writeMasks } from '../../src/formats/masks-file.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { availableEngines } from '../support/engines.js';
 import { type GoldenPrompts, goldenPairs } from '../support/golden.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { describeWith, GPT2_RANDOM, TINY_STORIES } from '../support/test-data.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
 
-for (const { model, file, directions } of [
-  { model: 'golden/gpt2-random-2l', file: 'golden/gpt2-random-2l/golden.json', directions: 266 },
-  {
-    model: 'data/llama-tinystories-656k',
-    file: 'golden/llama-tinystories-656k/golden.json',
-    directions: 1280,
-  },
+for (const { title, model, directions } of [
+  { title: 'a random GPT-2', model: GPT2_RANDOM, directions: 266 },
+  { title: 'a trained Llama', model: TINY_STORIES, directions: 1280 },
 ])
-  describeWithShared(file, `golden figures of ${model} on the command line`, () => {
-    const golden = JSON.parse(readFileSync(sharedFile(file), 'utf8'));
-    const data = pairsFile(golden, model);
+  describeWith(model, `golden figures of ${title} on the command line`, () => {
+    const golden = JSON.parse(readFileSync(model.figures, 'utf8'));
+    const data = pairsFile(golden, model.path);
 
     for (const engine of availableEngines())
       for (const at of ['at_init_0.99', 'at_random'])
@@ -36,7 +32,7 @@ for (const { model, file, directions } of [
             ],
           );
           await writeMasks(masks, { values: new Map(values), metadata: {} });
-          const args = ['evaluate', sharedFile(model), '--masks', masks, '--data', data];
+          const args = ['evaluate', model.path, '--masks', masks, '--data', data];
           const { code, stdout, stderr } = await orthoscope([...args, '--engine', engine, '--json'], {
             cache,
           });
@@ -52,16 +48,15 @@ for (const { model, file, directions } of [
         });
   });
 
-const MODEL = 'golden/gpt2-random-2l';
-
-describeWithShared(MODEL, 'golden training on the command line', () => {
-  const golden = JSON.parse(readFileSync(sharedFile(`${MODEL}/golden.json`), 'utf8'));
-  const data = pairsFile(golden, MODEL);
+describe('golden training on the command line', () => {
+  const { path: model, figures } = GPT2_RANDOM;
+  const golden = JSON.parse(readFileSync(figures, 'utf8'));
+  const data = pairsFile(golden, model);
 
   for (const engine of availableEngines())
     it(`train follows the fifteen steps [${engine}]`, async () => {
       const out = join(folder, `run-${engine}`);
-      const args = ['train', sharedFile(MODEL), '--data', data, '--preset', 'reference', '--epochs', '1'];
+      const args = ['train', model, '--data', data, '--preset', 'reference', '--epochs', '1'];
       const { code, stderr } = await orthoscope([...args, '--out', out, '--engine', engine], { cache });
       expect(code, stderr).toBe(0);
       const history = readFileSync(join(out, 'history.jsonl'), 'utf8')

@@ -10,18 +10,17 @@ import type { ModelDescription } from '../../src/run/describe-model.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { openForTest } from '../support/open-model.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { describeWith, TINY_STORIES } from '../support/test-data.js';
 
-const MODEL = 'data/llama-tinystories-656k';
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
 
-describeWithShared(MODEL, 'a Llama on the command line', () => {
-  const model = sharedFile(MODEL);
+describeWith(TINY_STORIES, 'a Llama on the command line', () => {
+  const model = TINY_STORIES.path;
   const run = (...args: string[]) => orthoscope(args, { cache });
 
   it('is described, and continues a prompt as it should', async () => {
-    const [expected] = JSON.parse(readFileSync(sharedFile(`${MODEL}/expected.json`), 'utf8')).cases;
+    const [expected] = JSON.parse(readFileSync(join(model, 'expected.json'), 'utf8')).cases;
     const args = ['model', model, '--prompt', expected.name, '--engine', 'wasm'];
     const { code, stdout, stderr } = await run(...args, '--json');
     expect(code, stderr).toBe(0);

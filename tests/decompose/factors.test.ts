@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { factorSizes, factorsOf } from '../../src/decompose/factors.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
@@ -17,7 +17,13 @@ import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import {
+  describeWith,
+  type GoldenModel,
+  GPT2_RANDOM,
+  GPT2_SMALL_PART,
+  TINY_STORIES,
+} from '../support/test-data.js';
 
 const folder = temporaryFolder();
 
@@ -101,16 +107,13 @@ it('gives every component the shape and rank that are announced, and directions 
   );
 });
 
-for (const [file, model] of [
-  ['golden/gpt2-random-2l/golden.json', 'golden/gpt2-random-2l'],
-  ['golden/llama-tinystories-656k/golden.json', 'data/llama-tinystories-656k'],
-] as const)
-  describeWithShared(file, `singular values of ${model}`, () => {
+describe('singular values', () => {
+  const agree = ({ path, figures }: GoldenModel) =>
     it('agree to 1e-4 above a thousandth of the largest', async () => {
-      const golden = JSON.parse(readFileSync(sharedFile(file), 'utf8')) as {
+      const golden = JSON.parse(readFileSync(figures, 'utf8')) as {
         singular_values: Record<string, number[]>;
       };
-      const { reference } = await decomposed(await openForTest(sharedFile(model)));
+      const { reference } = await decomposed(await openForTest(path));
       expect(reference.directions.size).toBe(Object.keys(golden.singular_values).length);
       for (const [name, wanted] of Object.entries(golden.singular_values)) {
         const { s } = reference.directions.get(name)!;
@@ -119,11 +122,14 @@ for (const [file, model] of [
             expect(Math.abs(s[k]! / wanted[k]! - 1), `${name}.${k}`).toBeLessThan(1e-4);
       }
     });
-  });
 
-const PARTIAL = 'data/gpt2-small-partial';
+  describeWith(GPT2_RANDOM, 'of a random GPT-2', () => agree(GPT2_RANDOM));
+  describeWith(TINY_STORIES, 'of a trained Llama', () => agree(TINY_STORIES));
+});
 
-describeWithShared(PARTIAL, 'singular values of real GPT-2 small heads', () => {
+const PARTIAL = GPT2_SMALL_PART.path;
+
+describeWith(GPT2_SMALL_PART, 'singular values of real GPT-2 small heads', () => {
   /** As the figures were made: folded and centred, but without biases. */
   const unbiased = (linear: Linear): Linear => ({ ...linear, bias: null });
 
@@ -131,11 +137,8 @@ describeWithShared(PARTIAL, 'singular values of real GPT-2 small heads', () => {
   async function attentionLayer(
     layer: number,
   ): Promise<{ weights: LayerWeights; architecture: ReturnType<typeof gpt2.architecture> }> {
-    const source = await openSafetensors(sharedFile(`${PARTIAL}/partial.safetensors`));
-    const architecture = gpt2.architecture(
-      await readJson(sharedFile(`${PARTIAL}/config.json`)),
-      'config.json',
-    );
+    const source = await openSafetensors(join(PARTIAL, 'partial.safetensors'));
+    const architecture = gpt2.architecture(await readJson(join(PARTIAL, 'config.json')), 'config.json');
     const withoutMlp = {
       ...source,
       has: (name: string) => source.has(name) || name.includes('.mlp.'),
@@ -162,7 +165,7 @@ describeWithShared(PARTIAL, 'singular values of real GPT-2 small heads', () => {
 
   it('agree to 1e-4 for all heads of layers 4, 5 and 9', async () => {
     const kernels = await loadKernels();
-    const stored = await openSafetensors(sharedFile(`${PARTIAL}/singular_values.safetensors`));
+    const stored = await openSafetensors(join(PARTIAL, 'singular_values.safetensors'));
     const wanted = {
       qk: await stored.readFloat32('qk_singular_values'),
       ov: await stored.readFloat32('ov_singular_values'),

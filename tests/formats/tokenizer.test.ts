@@ -1,16 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
-import { HAS_SMOLLM2, NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
+import { describeWith, goldenFile, SMOLLM2, TINY_STORIES } from '../support/test-data.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { wordLevelFolder } from './word-level-folder.js';
 
 const folder = temporaryFolder();
-const GPT2 = '../shared/data/gpt2-small-partial';
-const TINY_STORIES = '../shared/data/llama-tinystories-656k';
-const SMOLLM2_GOLDEN = '../shared/golden/smollm2-135m/logits.json';
+const GPT2 = goldenFile('gpt2-tokenizer');
 
 const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
 
@@ -138,10 +136,10 @@ describe('a folder without a usable tokenizer', () => {
   });
 });
 
-describe.skipIf(!existsSync(GPT2))("GPT-2's tokenizer (skipped without ../shared/data)", () => {
+describe("GPT-2's tokenizer", () => {
   it('gives the golden ids', async () => {
     const tokenizer = await openTokenizer(GPT2);
-    const golden: { text: string; ids: number[] }[] = json(`${GPT2}/tokenizer-golden.json`);
+    const golden: { text: string; ids: number[] }[] = json(join(GPT2, 'ids.json'));
     expect(golden.length).toBeGreaterThan(0);
     for (const { text, ids } of golden) {
       expect(tokenizer.encode(text)).toEqual(ids);
@@ -171,44 +169,40 @@ describe.skipIf(!existsSync(GPT2))("GPT-2's tokenizer (skipped without ../shared
   });
 });
 
-describe.skipIf(!existsSync(TINY_STORIES))(
-  'the TinyStories tokenizer (skipped without ../shared/data)',
-  () => {
-    it('begins with its token as its configuration says', async () => {
-      const tokenizer = await openTokenizer(TINY_STORIES);
-      const { cases }: { cases: { name: string; tokens: number[] }[] } = json(
-        `${TINY_STORIES}/expected.json`,
-      );
-      const texts = cases.filter(({ name }) => name === 'Once upon a time');
-      expect(texts).toHaveLength(1);
-      for (const { name, tokens } of texts) expect(tokenizer.encode(name)).toEqual(tokens);
-      expect(tokenizer.addsBos).toBe(true);
-      expect((await openTokenizer(TINY_STORIES, { bos: 'never' })).encode('Once upon a time')[0]).not.toBe(1);
-    });
+describeWith(TINY_STORIES, 'the TinyStories tokenizer', () => {
+  it('begins with its token as its configuration says', async () => {
+    const tokenizer = await openTokenizer(TINY_STORIES.path);
+    const { cases }: { cases: { name: string; tokens: number[] }[] } = json(
+      join(TINY_STORIES.path, 'expected.json'),
+    );
+    const texts = cases.filter(({ name }) => name === 'Once upon a time');
+    expect(texts).toHaveLength(1);
+    for (const { name, tokens } of texts) expect(tokenizer.encode(name)).toEqual(tokens);
+    expect(tokenizer.addsBos).toBe(true);
+    expect((await openTokenizer(TINY_STORIES.path, { bos: 'never' })).encode('Once upon a time')[0]).not.toBe(
+      1,
+    );
+  });
 
-    it('continues a prompt with one space, not with two', async () => {
-      const tokenizer = await openTokenizer(TINY_STORIES);
-      const prompt = 'He saw a';
-      for (const word of [' big dog', ' cat', ' ball']) {
-        const ids = tokenizer.continuation(prompt, word);
-        expect(tokenizer.decode([...tokenizer.encode(prompt).slice(1), ...ids])).toBe(prompt + word);
-      }
-    });
-  },
-);
+  it('continues a prompt with one space, not with two', async () => {
+    const tokenizer = await openTokenizer(TINY_STORIES.path);
+    const prompt = 'He saw a';
+    for (const word of [' big dog', ' cat', ' ball']) {
+      const ids = tokenizer.continuation(prompt, word);
+      expect(tokenizer.decode([...tokenizer.encode(prompt).slice(1), ...ids])).toBe(prompt + word);
+    }
+  });
+});
 
-describe.skipIf(!HAS_SMOLLM2 || !existsSync(SMOLLM2_GOLDEN))(
-  `SmolLM2's tokenizer${HAS_SMOLLM2 ? '' : ` (skipped: ${NO_SMOLLM2})`}`,
-  () => {
-    it('gives the golden ids', async () => {
-      const tokenizer = await openTokenizer(SMOLLM2);
-      const golden: { prompt: string; ids: number[] }[] = json(SMOLLM2_GOLDEN);
-      expect(golden.length).toBeGreaterThan(0);
-      for (const { prompt, ids } of golden) {
-        expect(tokenizer.encode(prompt)).toEqual(ids);
-        expect(tokenizer.decode(ids)).toBe(prompt);
-      }
-      expect(tokenizer.size).toBe(49152);
-    });
-  },
-);
+describeWith(SMOLLM2, "SmolLM2's tokenizer", () => {
+  it('gives the golden ids', async () => {
+    const tokenizer = await openTokenizer(SMOLLM2.path);
+    const golden: { prompt: string; ids: number[] }[] = json(goldenFile('smollm2-135m/logits.json'));
+    expect(golden.length).toBeGreaterThan(0);
+    for (const { prompt, ids } of golden) {
+      expect(tokenizer.encode(prompt)).toEqual(ids);
+      expect(tokenizer.decode(ids)).toBe(prompt);
+    }
+    expect(tokenizer.size).toBe(49152);
+  });
+});

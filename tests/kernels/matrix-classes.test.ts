@@ -1,10 +1,11 @@
 /** Both builds on every class of matrix, at sizes beyond all blocks of the kernels, where the reference is too slow. */
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { referenceProduct } from '../../src/kernels/reference/products.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { describeWith, GPT2_SMALL_PART } from '../support/test-data.js';
 import { columnsOrthogonality, gaussian, residual, rowsOrthogonality, transposed } from './helpers.js';
 
 /** Bounds on what is stored in f32: relative residual, and largest row sum of U^T U − I. */
@@ -65,11 +66,11 @@ it('products of factors, one graded, one of lower rank', () => {
   expectSame(found[0]!, found[1]!, rows, cols);
 });
 
-describeWithShared('data/gpt2-small-partial', 'real weights of GPT-2 small', () => {
+describeWith(GPT2_SMALL_PART, 'real weights of GPT-2 small', () => {
   const [d, h] = [768, 64];
 
   it.each([4, 5, 9])('layer %i: a head from its factors, and rows of W_O', async (layer) => {
-    const source = await openSafetensors(sharedFile('data/gpt2-small-partial/partial.safetensors'));
+    const source = await openSafetensors(join(GPT2_SMALL_PART.path, 'partial.safetensors'));
     const attention = await source.readFloat32(`h.${layer}.attn.c_attn.weight`);
     const output = await source.readFloat32(`h.${layer}.attn.c_proj.weight`);
     await source.close();

@@ -1,5 +1,6 @@
-/** Figures of a PyTorch program on a trained Llama-layout model (../shared/golden), on every engine. */
+/** Figures of a PyTorch program on a trained Llama-layout model (../shared), on every engine. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
@@ -17,10 +18,9 @@ import {
 } from '../support/golden.js';
 import { loadPlain, logitsAfter, rowsOf } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { describeWith, TINY_STORIES } from '../support/test-data.js';
 
-const MODEL = 'data/llama-tinystories-656k';
-const GOLDEN = 'golden/llama-tinystories-656k/golden.json';
+const MODEL = TINY_STORIES.path;
 
 interface LlamaPoint extends MaskPoint {
   /** For each prompt its likeliest tokens, [id, log-probability]. */
@@ -38,8 +38,8 @@ interface Expected {
   greedy_text: string;
 }
 
-describeWithShared(MODEL, 'a trained Llama', () => {
-  const { cases } = JSON.parse(readFileSync(sharedFile(`${MODEL}/expected.json`), 'utf8')) as {
+describeWith(TINY_STORIES, 'a trained Llama', () => {
+  const { cases } = JSON.parse(readFileSync(join(MODEL, 'expected.json'), 'utf8')) as {
     cases: Expected[];
   };
 
@@ -47,12 +47,12 @@ describeWithShared(MODEL, 'a trained Llama', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      model = await loadPlain(engine(), await openForTest(sharedFile(MODEL)));
+      model = await loadPlain(engine(), await openForTest(MODEL));
     });
 
     for (const expected of cases)
       it(`gives the logits of ${JSON.stringify(expected.name)}`, async () => {
-        const tokenizer = await openTokenizer(sharedFile(MODEL));
+        const tokenizer = await openTokenizer(MODEL);
         const ids = tokenizer.encode(expected.name);
         expect(ids).toEqual(expected.tokens);
         const [logits] = await logitsAfter(model, [ids]);
@@ -74,15 +74,15 @@ describeWithShared(MODEL, 'a trained Llama', () => {
       const prefixes = story.map((_, written) => [...tokens, ...story.slice(0, written)]);
       const next = (await logitsAfter(model, prefixes)).map((row) => row.indexOf(Math.max(...row)));
       expect(next).toEqual(story);
-      const tokenizer = await openTokenizer(sharedFile(MODEL));
+      const tokenizer = await openTokenizer(MODEL);
       expect(text.startsWith(name)).toBe(true);
       expect(tokenizer.decode([...tokens, ...story])).toContain(text);
     });
   });
 });
 
-describeWithShared(GOLDEN, 'golden figures of a Llama', () => {
-  const golden = JSON.parse(readFileSync(sharedFile(GOLDEN), 'utf8')) as GoldenPrompts & {
+describeWith(TINY_STORIES, 'golden figures of a Llama', () => {
+  const golden = JSON.parse(readFileSync(TINY_STORIES.figures, 'utf8')) as GoldenPrompts & {
     'at_init_0.99': LlamaPoint;
     at_random: LlamaPoint;
   };
@@ -92,7 +92,7 @@ describeWithShared(GOLDEN, 'golden figures of a Llama', () => {
     let prepared: PreparedPairs;
 
     beforeAll(async () => {
-      const opened = await openForTest(sharedFile(MODEL));
+      const opened = await openForTest(MODEL);
       model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
       prepared = await PreparedPairs.prepare(model, goldenPairs(golden), {
         replacement: 'interchange',

@@ -1,7 +1,7 @@
-/** Figures of the published mask code on a small random model (../shared/golden), on every engine. */
+/** Figures of the published mask code on a small random model (tests/golden/gpt2-random-2l), on every engine. */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { MaskedModel } from '../../src/masks/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
 import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
@@ -19,7 +19,7 @@ import {
 } from '../support/golden.js';
 import { rowsOf } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
+import { GPT2_RANDOM } from '../support/test-data.js';
 
 interface Gpt2Point extends MaskPoint {
   masked_last_token_logits_log_softmax: number[][];
@@ -32,11 +32,10 @@ interface Golden extends GoldenPrompts {
   adamw_15_steps: { steps: { kl: number; l1: number; loss: number; grad_norm: number }[] };
 }
 
-const FOLDER = 'golden/gpt2-random-2l';
 const further = await webGpu();
 
-describeWithShared(FOLDER, 'golden figures', () => {
-  const golden = JSON.parse(readFileSync(sharedFile(`${FOLDER}/golden.json`), 'utf8')) as Golden;
+describe('golden figures', () => {
+  const golden = JSON.parse(readFileSync(GPT2_RANDOM.figures, 'utf8')) as Golden;
   const pairs = goldenPairs(golden);
   const all = pairs.map((_, index) => index);
 
@@ -47,7 +46,7 @@ describeWithShared(FOLDER, 'golden figures', () => {
       let prepared: PreparedPairs;
 
       beforeAll(async () => {
-        const opened = await openForTest(sharedFile(FOLDER));
+        const opened = await openForTest(GPT2_RANDOM.path);
         model = await MaskedModel.load(engine(), opened, (await decomposed(opened)).decomposition);
         prepared = await PreparedPairs.prepare(model, pairs, { replacement: 'interchange', seed: 0 });
       });

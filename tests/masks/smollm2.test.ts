@@ -1,23 +1,16 @@
-/** SmolLM2-135M, a real model in float16, against PyTorch (../shared/golden/smollm2-135m), on every engine. */
+/** SmolLM2-135M, a real model in float16, against PyTorch (tests/golden/smollm2-135m), on every engine. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import type { MaskedModel } from '../../src/masks/masked-model.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
-import { describeWithShared, sharedFile } from '../support/shared-folder.js';
-import { HAS_SMOLLM2, NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
+import { describeWith, goldenFile, SMOLLM2 } from '../support/test-data.js';
 
-const GOLDEN = 'golden/smollm2-135m/logits.json';
-
-describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
-  if (!HAS_SMOLLM2) {
-    describe.skip(`[skipped: ${NO_SMOLLM2}]`, () => it('runs', () => {}));
-    return;
-  }
-  const golden = JSON.parse(readFileSync(sharedFile(GOLDEN), 'utf8')) as {
+describeWith(SMOLLM2, 'SmolLM2-135M', () => {
+  const golden = JSON.parse(readFileSync(goldenFile('smollm2-135m/logits.json'), 'utf8')) as {
     prompt: string;
     ids: number[];
     top10_ids: number[];
@@ -29,13 +22,13 @@ describeWithShared(GOLDEN, 'SmolLM2-135M', () => {
     let model: MaskedModel;
 
     beforeAll(async () => {
-      model = await loadPlain(engine(), await openForTest(SMOLLM2));
+      model = await loadPlain(engine(), await openForTest(SMOLLM2.path));
     });
     afterAll(() => model?.dispose());
 
     for (const { prompt, ids, top10_ids, top10_logprobs, mean_logprob_of_prompt } of golden)
       it(JSON.stringify(prompt), async () => {
-        const tokenizer = await openTokenizer(SMOLLM2);
+        const tokenizer = await openTokenizer(SMOLLM2.path);
         expect(tokenizer.encode(prompt)).toEqual(ids);
         const prefixes = ids.map((_, end) => ids.slice(0, end + 1));
         const after: number[][] = [];

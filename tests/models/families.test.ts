@@ -1,4 +1,4 @@
-/** Every family against `transformers` on small random models (tests/golden/make-families.py), on every engine. */
+/** Every family against `transformers` on small random models (tests/golden/families/make-families.py), on every engine. */
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
 
-const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../golden/families', import.meta.url));
 const models = readdirSync(GOLDEN, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name);

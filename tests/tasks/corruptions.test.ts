@@ -1,8 +1,9 @@
 /** Every corruption of every task changes what it says, and nothing else. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { MEN, WOMEN } from '../../src/tasks/names.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
+import { describeWith } from '../support/test-data.js';
 import { CASES } from './tokenizers.js';
 
 const counts = { train: 120, validation: 1, test: 1 };
@@ -10,8 +11,8 @@ const names = [...WOMEN, ...MEN];
 const wordsOf = (prompt: unknown) => (prompt as string).match(/[A-Za-z]+|\d\d/g)!;
 const namesIn = (prompt: unknown) => wordsOf(prompt).filter((word) => names.includes(word));
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();

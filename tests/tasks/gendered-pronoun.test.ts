@@ -1,10 +1,11 @@
 /** Gendered pronoun: the pronoun follows the name, and the corrupted name is of the other gender. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { MEN, WOMEN } from '../../src/tasks/names.js';
 import { generateTask, taskNamed } from '../../src/tasks/tasks.js';
 import { nameLength } from '../../src/tasks/token-fit.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
+import { describeWith } from '../support/test-data.js';
 import { CASES, openSpaceTokenizer, openWordTokenizer } from './tokenizers.js';
 
 const counts = { train: 200, validation: 1, test: 1 };
@@ -16,8 +17,8 @@ test('no name stands for both genders', () => {
   expect(new Set([...WOMEN, ...MEN]).size).toBe(WOMEN.length + MEN.length);
 });
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();

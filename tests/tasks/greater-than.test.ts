@@ -1,5 +1,5 @@
 /** Greater-than: which years a tokenizer admits, and which tokens count as right and as wrong. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PromptPair } from '../../src/formats/prompt-pairs.js';
@@ -7,14 +7,8 @@ import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { generateTask } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { hasForm, YEARS, yearForm } from '../../src/tasks/years.js';
-import {
-  CASES,
-  gpt2Case,
-  openGpt2,
-  openThreeDigitTokenizer,
-  openWordTokenizer,
-  SHARED,
-} from './tokenizers.js';
+import { describeWith, PROMPT_SETS } from '../support/test-data.js';
+import { CASES, openGpt2, openThreeDigitTokenizer, openWordTokenizer } from './tokenizers.js';
 
 const counts = { train: 150, validation: 1, test: 1 };
 const yearsOf = (prompt: PromptPair['clean'] | undefined) => {
@@ -22,8 +16,8 @@ const yearsOf = (prompt: PromptPair['clean'] | undefined) => {
   return { century: century!, end: end!, again: again! };
 };
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     let pairs: PromptPair[];
     beforeAll(async () => {
@@ -107,7 +101,7 @@ test('one century is not enough: no year is left to corrupt with', async () => {
   expect(() => generateTask('greater-than', { tokenizer, seed: 1 })).toThrow(/^greater-than: /);
 });
 
-describe.skipIf(!gpt2Case.present)(gpt2Case.title, () => {
+describe('GPT-2', () => {
   test('a year with a token of its own is left out, and its end is known all the same', async () => {
     const tokenizer = await openGpt2();
     const { report } = generateTask('greater-than', { tokenizer, seed: 1, counts });
@@ -119,9 +113,8 @@ describe.skipIf(!gpt2Case.present)(gpt2Case.title, () => {
   });
 });
 
-const published = join(SHARED, 'data/prompt-datasets/auto-circuit/greaterthan_gpt2-small_prompts.json');
-const reason = existsSync(published) && gpt2Case.present ? '' : ' (skipped: no ../shared/data)';
-describe.skipIf(reason !== '')(`published GPT-2 prompts${reason}`, () => {
+describeWith(PROMPT_SETS, 'published GPT-2 prompts', () => {
+  const published = join(PROMPT_SETS.path, 'auto-circuit/greaterthan_gpt2-small_prompts.json');
   test('have years of our form, and the same right and wrong ends', async () => {
     const tokenizer = await openGpt2();
     const form = yearForm(tokenizer)!;

@@ -1,19 +1,20 @@
 /** IOI: who is named where, and which names a tokenizer admits. */
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { Tokenizer } from '../../src/formats/tokenizer.js';
+import { beforeAll, expect, test } from 'vitest';
+import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { MEN, WOMEN } from '../../src/tasks/names.js';
 import { generateTask } from '../../src/tasks/tasks.js';
 import { nameLength } from '../../src/tasks/token-fit.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { CASES, openWordTokenizer, tinyStoriesCase } from './tokenizers.js';
+import { describeWith, TINY_STORIES } from '../support/test-data.js';
+import { CASES, openWordTokenizer } from './tokenizers.js';
 
 const counts = { train: 150, validation: 1, test: 1 };
 const names = [...WOMEN, ...MEN];
 const namesIn = (prompt: unknown) =>
   (prompt as string).match(/[A-Za-z]+/g)!.filter((word) => names.includes(word));
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();
@@ -82,9 +83,9 @@ test('four names are too few', async () => {
   );
 });
 
-describe.skipIf(!tinyStoriesCase.present)(tinyStoriesCase.title, () => {
+describeWith(TINY_STORIES, 'TinyStories', () => {
   test('is refused: its tokens reach across spaces, so that a name changes the tokens in front of it', async () => {
-    const tokenizer = await tinyStoriesCase.open();
+    const tokenizer = await openTokenizer(TINY_STORIES.path);
     expect(() => generateTask('ioi', { tokenizer, seed: 1 })).toThrow(
       'ioi: 0 of 80 names stand in one or two tokens',
     );

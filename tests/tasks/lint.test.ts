@@ -1,5 +1,5 @@
 /** The linter finds planted faults, and only those; and what it says of published prompt sets. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
@@ -9,7 +9,8 @@ import { encodePairs } from '../../src/formats/token-pairs.js';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { type FindingKind, lintPairs, summariseFindings } from '../../src/tasks/lint.js';
 import { generateTask } from '../../src/tasks/tasks.js';
-import { CASES, gpt2Case, openGpt2, SHARED } from './tokenizers.js';
+import { describeWith, PROMPT_SETS } from '../support/test-data.js';
+import { CASES, openGpt2 } from './tokenizers.js';
 
 function lint(pairs: PromptPair[], tokenizer: Tokenizer) {
   return lintPairs(
@@ -107,9 +108,8 @@ describe('planted faults', () => {
   });
 });
 
-const sets = join(SHARED, 'data/prompt-datasets');
-const reason = existsSync(sets) && gpt2Case.present ? '' : ' (skipped: no ../shared/data)';
-describe.skipIf(reason !== '')(`published prompt sets under GPT-2${reason}`, () => {
+describeWith(PROMPT_SETS, 'published prompt sets under GPT-2', () => {
+  const sets = PROMPT_SETS.path;
   let tokenizer: Tokenizer;
   beforeAll(async () => {
     tokenizer = await openGpt2();

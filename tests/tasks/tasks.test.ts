@@ -8,14 +8,17 @@ import { lintPairs } from '../../src/tasks/lint.js';
 import { SPLITS } from '../../src/tasks/task.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
+import { describeWith } from '../support/test-data.js';
 import { CASES, openWordTokenizer } from './tokenizers.js';
 
 const small = { train: 12, validation: 4, test: 8 };
 const seeds = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const allPairs = (splits: Record<string, PromptPair[]>) => SPLITS.flatMap((split) => splits[split]!);
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present).each(TASKS.map(({ name }) => name))(`${title}: %s`, (name) => {
+for (const [{ title, missing, open }, { name }] of CASES.flatMap((one) =>
+  TASKS.map((task) => [one, task] as const),
+))
+  describeWith({ missing }, `${title}: ${name}`, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();

@@ -1,49 +1,26 @@
 /** Tokenizers that the task tests run over: the embedded model's, odd ones made on the spot, and real ones. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { NO_SMOLLM2, SMOLLM2 } from '../support/smollm2.js';
+import { goldenFile, SMOLLM2, type TestData } from '../support/test-data.js';
 
-export const SHARED = new URL('../../../shared/', import.meta.url).pathname;
-const GPT2 = join(SHARED, 'data/gpt2-small-partial');
-const TINY_STORIES = join(SHARED, 'data/llama-tinystories-656k');
+export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
 
-export const openGpt2 = () => openTokenizer(GPT2);
-
-interface Case {
+interface Case extends Pick<TestData, 'missing'> {
   title: string;
-  present: boolean;
   open: () => Promise<Tokenizer>;
 }
 
-/** `present` is false where the files are not on this machine: the test then says so and is skipped. */
-export const gpt2Case = realCase('GPT-2', GPT2, 'no ../shared/data/gpt2-small-partial');
-const smolLm2Case = realCase('SmolLM2', SMOLLM2, NO_SMOLLM2);
-export const tinyStoriesCase = realCase(
-  'TinyStories',
-  TINY_STORIES,
-  'no ../shared/data/llama-tinystories-656k',
-);
-
 /** The tokenizers for which all three tasks can be set. */
 export const CASES: Case[] = [
-  { title: 'whole words', present: true, open: () => openWordTokenizer(taskVocabulary()) },
-  { title: 'pieces of words', present: true, open: openPieceTokenizer },
-  gpt2Case,
-  smolLm2Case,
+  { title: 'whole words', missing: null, open: () => openWordTokenizer(taskVocabulary()) },
+  { title: 'pieces of words', missing: null, open: openPieceTokenizer },
+  { title: 'GPT-2', missing: null, open: openGpt2 },
+  { title: 'SmolLM2', missing: SMOLLM2.missing, open: () => openTokenizer(SMOLLM2.path) },
 ];
-
-function realCase(name: string, folder: string, reason: string): Case {
-  const present = existsSync(join(folder, 'tokenizer.json'));
-  return {
-    title: present ? name : `${name} (skipped: ${reason})`,
-    present,
-    open: () => openTokenizer(folder),
-  };
-}
 
 /** The embedded model's kind of tokenizer with a vocabulary of one's own. */
 export function openWordTokenizer(words: readonly string[]): Promise<Tokenizer> {
