@@ -1,8 +1,8 @@
 /** `manifest.json`: what was run, on what, with what, and how it ended; enough to run it again. */
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { z } from 'zod';
-import { InputError } from '../errors.js';
 import { readJson } from './json-file.js';
+import { inputErrorOf } from './schema-error.js';
 
 const SHA256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex');
 const TIME = z.iso.datetime();
@@ -68,10 +68,10 @@ export function describeHost(): Manifest['host'] {
 
 /** @throws InputError if the file is missing or is no manifest that this program knows */
 export async function readManifest(path: string): Promise<Manifest> {
-  const result = schema.safeParse(await readJson(path));
+  const content = await readJson(path);
+  const result = schema.safeParse(content);
   if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  throw new InputError(`${path}: ${issue.path.join('.') || 'the manifest'}: ${issue.message}`);
+  throw inputErrorOf(result.error, path, content);
 }
 
 /** What makes two runs the same run; where, when and how far they ran does not count. */

@@ -1,8 +1,8 @@
 /** `directions.json` of a shard: what its states belong to, so that shards can be joined without the model. */
 import { z } from 'zod';
-import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { readJson } from '../formats/json-file.js';
+import { inputErrorOf } from '../formats/schema-error.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import type { ScoredDirection } from './bases.js';
 
@@ -40,11 +40,9 @@ export function writeScoredWith(path: string, { directions, masks, sizes }: Scor
 
 /** @throws InputError if the file is missing or is not what {@link writeScoredWith} writes */
 export async function readScoredWith(path: string): Promise<ScoredWith> {
-  const result = schema.safeParse(await readJson(path));
-  if (!result.success) {
-    const issue = result.error.issues[0]!;
-    throw new InputError(`${path}: ${issue.path.join('.')}: ${issue.message}`);
-  }
+  const content = await readJson(path);
+  const result = schema.safeParse(content);
+  if (!result.success) throw inputErrorOf(result.error, path, content);
   const { directions, masks, examples, context } = result.data;
   return { directions, masks: masks && Float32Array.from(masks), sizes: { examples, context } };
 }

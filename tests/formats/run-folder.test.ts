@@ -133,7 +133,7 @@ describe('a folder that holds a run', () => {
     [JSON.stringify({ ...manifest(), status: 'done' }), /status/],
     [
       JSON.stringify({ ...manifest(), model: { ...manifest().model, hash: 'x' } }),
-      /model\.hash: is not a SHA-256/,
+      /model\.hash "x": is not a SHA-256/,
     ],
     [JSON.stringify({ ...manifest(), surprise: 1 }), /surprise/],
   ])('refuses a manifest %#', async (text, message) => {

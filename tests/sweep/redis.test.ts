@@ -164,9 +164,13 @@ describeWithRedis('with a Redis', () => {
       await queue.close();
       expect(failed).toHaveLength(5);
       expect(failed.map(({ failedReason }) => failedReason).sort()).toEqual([
-        expect.stringContaining('the job is not one that this version does: : Invalid input'),
-        expect.stringContaining('the job is not one that this version does: id: is no id of a run'),
-        expect.stringContaining('the job is not one that this version does: settings: Unrecognized key'),
+        expect.stringContaining(
+          'the job is not one that this version does: "\\u001b[2Jrm -rf": expected an object',
+        ),
+        expect.stringContaining(
+          'the job is not one that this version does: id "../../outside": is no id of a run',
+        ),
+        expect.stringContaining('the job is not one that this version does: settings: unknown key "out"'),
         expect.stringContaining("the job's id is not that of its settings"),
         expect.stringContaining("the job's id is not that of its settings"),
       ]);

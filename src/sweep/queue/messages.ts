@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { inputErrorOf } from '../../formats/schema-error.js';
 import { sha256 } from '../data-file.js';
 import { anyJob, type Job, jobId } from '../job.js';
 
@@ -47,12 +48,10 @@ export type RunResult = z.infer<typeof runResult>;
  */
 export function parseJob(data: unknown): Job {
   const result = anyJob.safeParse(data);
-  if (!result.success) {
-    const issue = result.error.issues[0]!;
+  if (!result.success)
     throw new Error(
-      `the job is not one that this version does: ${shownText(issue.path.join('.'))}: ${shownText(issue.message)}`,
+      shownText(inputErrorOf(result.error, 'the job is not one that this version does', data).message),
     );
-  }
   if (jobId(result.data) !== result.data.id) throw new Error("the job's id is not that of its settings");
   return result.data;
 }
