@@ -1,7 +1,7 @@
 /** What mask training takes, by shapes alone, before anything is loaded: for limits of memory and estimates of time. */
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
-import type { Masking } from './pair-data.js';
+import type { Masking } from './masking-rules.js';
 import { hasFixedPast, pastSize } from './past.js';
 
 /** How a worker runs prompts. */

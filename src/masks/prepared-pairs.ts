@@ -27,13 +27,6 @@ import {
 } from './pair-data.js';
 import type { Past } from './past.js';
 
-/**
- * What a masked-out OV or MLP coefficient becomes: that of the corrupted prompt (`interchange`), the mean over
- * the data set's clean prompts (`mean`), nothing (`zero`), or that of another clean prompt (`resample`).
- */
-export type Replacement = 'interchange' | 'mean' | 'zero' | 'resample';
-export const REPLACEMENTS: readonly Replacement[] = ['interchange', 'mean', 'zero', 'resample'];
-
 export class PreparedPairs {
   readonly #slots: Slot[];
   readonly #memo = new BatchMemo();

@@ -5,8 +5,9 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import type { Passes } from '../masks/cost.js';
 import type { MaskLayout } from '../masks/layout.js';
 import type { MaskedModel } from '../masks/masked-model.js';
+import type { Replacement } from '../masks/masking-rules.js';
 import { type Objective, objective } from '../masks/objective.js';
-import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
+import { PreparedPairs } from '../masks/prepared-pairs.js';
 import { totalKl } from '../masks/total-kl.js';
 import type { LongCall } from '../progress.js';
 

@@ -6,13 +6,13 @@
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Passes } from '../masks/cost.js';
+import type { Masking } from '../masks/masking-rules.js';
 import type { Objective } from '../masks/objective.js';
 import { batchesByLength } from '../masks/padded-prompts.js';
 import {
   allocatePairData,
   detached,
   type FilledPairs,
-  type Masking,
   type PairData,
   settlePairData,
   subsetOf,

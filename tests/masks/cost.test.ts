@@ -10,7 +10,7 @@ import {
   trainingMemory,
 } from '../../src/masks/cost.js';
 import { MaskLayout } from '../../src/masks/layout.js';
-import type { Masking } from '../../src/masks/pair-data.js';
+import type { Masking } from '../../src/masks/masking-rules.js';
 import type { Architecture } from '../../src/models/architecture.js';
 
 const GPT2_SMALL: Architecture = {

@@ -2,12 +2,12 @@
 import { expect, it } from 'vitest';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/masks/layout.js';
-import type { Positions } from '../../src/masks/masked-model.js';
+import type { Positions } from '../../src/masks/masking-rules.js';
+import { type Masking, REPLACEMENTS } from '../../src/masks/masking-rules.js';
 import {
   allocatePairData,
   type CoefficientBlock,
   detached,
-  type Masking,
   type PairData,
   settlePairData,
   slotsOf,
@@ -15,7 +15,6 @@ import {
   subsetOf,
   takeIn,
 } from '../../src/masks/pair-data.js';
-import { REPLACEMENTS } from '../../src/masks/prepared-pairs.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { Random } from '../../src/random.js';
 
