@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writePromptPairs } from '../src/formats/prompt-pairs.js';
 import { openTokenizer } from '../src/formats/tokenizer.js';
 import type { DataRequest } from '../src/run/data.js';
-import { SPLITS, type Split } from '../src/tasks/task.js';
+import { SPLITS, type Split } from '../src/tasks/splits.js';
 import { generateTask } from '../src/tasks/tasks.js';
 import type { Recipe } from './recipes.js';
 

@@ -1,7 +1,7 @@
 /** What `circuits.ts` asks of a model: schedules, sizes, and the bounds that a circuit of it should keep. */
 import { EVALUATE_DEFAULTS, type EvaluateSettings } from '../src/evaluate/evaluate.js';
 import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
-import type { SplitCounts } from '../src/tasks/task.js';
+import type { SplitCounts } from '../src/tasks/splits.js';
 
 export interface Bounds {
   /** Largest KL of the binarised circuit. */

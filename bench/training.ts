@@ -24,9 +24,9 @@ import { type Engine, type EngineChoice, openEngine } from '../src/engine/engine
 import { InputError } from '../src/errors.js';
 import { type TensorData, writeSafetensors } from '../src/formats/safetensors-write.js';
 import type { TokenPair } from '../src/formats/token-pairs.js';
-import { FULL_PASSES } from '../src/masks/cost.js';
-import { MaskLayout } from '../src/masks/layout.js';
-import { MaskedModel } from '../src/masks/masked-model.js';
+import { MaskLayout } from '../src/forward/layout.js';
+import { MaskedModel } from '../src/forward/masked-model.js';
+import { FULL_PASSES } from '../src/forward/passes.js';
 import { norm } from '../src/masks/optimiser.js';
 import { PRESETS } from '../src/masks/settings.js';
 import { trainMasks } from '../src/masks/train.js';

@@ -18,7 +18,7 @@ import { type HistoryLine, initialState, trainMasks } from '../src/masks/train.j
 import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
-import { SPLITS } from '../src/tasks/task.js';
+import { SPLITS } from '../src/tasks/splits.js';
 import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';

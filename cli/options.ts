@@ -10,7 +10,7 @@ import { ENGINE_CHOICES, type EngineChoice } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
 import { EVALUATE_DEFAULTS, type EvaluateSettings, evaluateSettings } from '../src/evaluate/evaluate.js';
 import { formatByteSize, parseByteSize } from '../src/formats/byte-size.js';
-import { REPLACEMENTS } from '../src/masks/prepared-pairs.js';
+import { REPLACEMENTS } from '../src/forward/masking-rules.js';
 import { PRESETS, type Preset, type TrainSettings, trainSettings } from '../src/masks/settings.js';
 import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
 import { DEFAULT_SPLIT, MOST_OFFSETS, QK_SPLITS, type QkSplit } from '../src/models/qk-split.js';

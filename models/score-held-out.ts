@@ -5,9 +5,9 @@ import { mean } from '../src/evaluate/statistics.js';
 import type { PromptPair } from '../src/formats/prompt-pairs.js';
 import { encodePairs } from '../src/formats/token-pairs.js';
 import { openTokenizer } from '../src/formats/tokenizer.js';
-import { MaskedModel } from '../src/masks/masked-model.js';
-import { PreparedPairs } from '../src/masks/prepared-pairs.js';
+import { MaskedModel } from '../src/forward/masked-model.js';
 import { openModel } from '../src/models/open-model.js';
+import { PreparedPairs } from '../src/pairs/prepared-pairs.js';
 import { TASKS } from '../src/tasks/tasks.js';
 import { corruptedAsPrompt, heldOutTasks } from './sentences.js';
 

@@ -1,7 +1,7 @@
 /** Sentences as one rectangle of tensors: what the model reads and what it is to predict at every position. */
 import type { Engine } from '../src/engine/engine.js';
 import { toTensor } from '../src/engine/tensor.js';
-import { causalBias, longestOf } from '../src/masks/padded-prompts.js';
+import { causalBias, longestOf } from '../src/forward/padded-prompts.js';
 import type { Sentence } from './sentences.js';
 import type { Gpt2Shape, Matrix, TokenBatch } from './trainable-gpt2.js';
 

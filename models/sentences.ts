@@ -5,7 +5,7 @@ import type { Tokenizer } from '../src/formats/tokenizer.js';
 import { genderedPronoun } from '../src/tasks/gendered-pronoun.js';
 import { greaterThan } from '../src/tasks/greater-than.js';
 import { ioi } from '../src/tasks/ioi.js';
-import { SPLITS } from '../src/tasks/task.js';
+import { SPLITS } from '../src/tasks/splits.js';
 import { type GeneratedTask, generateTask, TASKS } from '../src/tasks/tasks.js';
 
 /** The default seed of the command line: a first run sees no prompt that the model was trained on. */

@@ -1,5 +1,5 @@
 /** How large a circuit is: directions kept, in all and by kind. */
-import type { MaskLayout } from '../masks/layout.js';
+import type { MaskLayout } from '../forward/layout.js';
 import type { Kind } from '../models/components.js';
 
 export interface CircuitSize {

@@ -1,5 +1,5 @@
 /** Mask vectors that a circuit must beat: as large as it, but chosen otherwise. */
-import type { MaskLayout } from '../masks/layout.js';
+import type { MaskLayout } from '../forward/layout.js';
 import type { Random } from '../random.js';
 
 /** As many directions as `active`, drawn from all. */

@@ -1,7 +1,7 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
 import { z } from 'zod';
-import type { MaskLayout } from '../masks/layout.js';
-import type { PreparedPairs } from '../masks/prepared-pairs.js';
+import type { MaskLayout } from '../forward/layout.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';

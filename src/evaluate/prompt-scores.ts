@@ -1,9 +1,9 @@
 /** What one mask vector does on each prompt, next to what the full model does. All figures at the last token. */
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import { batchesByLength } from '../forward/passes.js';
 import { lastLogits } from '../masks/last-logits.js';
-import { batchesByLength } from '../masks/padded-prompts.js';
-import type { PreparedPairs } from '../masks/prepared-pairs.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
 /** NaN where a prompt has no answer (or no distractor) to score. */

@@ -1,21 +1,9 @@
 /** What mask training takes, by shapes alone, before anything is loaded: for limits of memory and estimates of time. */
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
-import type { Masking } from './pair-data.js';
-import { hasFixedPast, pastSize } from './past.js';
-
-/** How a worker runs prompts. */
-export interface Passes {
-  /** Positions (padding included) in one pass forward and backward. */
-  train: number;
-  /** In one pass forward only. */
-  forward: number;
-  /** Whether what no mask reaches is computed once and kept, or anew in each pass. */
-  keepPast: boolean;
-}
-
-/** Where memory is no limit: more at a time are no faster. */
-export const FULL_PASSES: Passes = { train: 2048, forward: 2048, keepPast: true };
+import type { Masking } from '../forward/masking-rules.js';
+import { FULL_PASSES, type Passes } from '../forward/passes.js';
+import { hasFixedPast, pastSize } from '../forward/past.js';
 
 /** What an engine is as far as memory goes. */
 export interface EngineMemory {

@@ -1,6 +1,6 @@
 /** Logits at the last token, full and masked, brought to the host. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { PreparedPairs } from './prepared-pairs.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 
 export interface LastLogits {
   /** Of the unmasked model, row-major [indices, nVocab]. */

@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { klSum, type LossKind, type LossTargets, lossPull, lossSum } from '../engine/ops/loss.js';
 import { toTensor } from '../engine/tensor.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { LossHead } from './masked-model.js';
-import { batchesByLength } from './padded-prompts.js';
-import type { PreparedPairs } from './prepared-pairs.js';
+import type { LossHead } from '../forward/masked-model.js';
+import { batchesByLength } from '../forward/passes.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 
 export interface Objective {
   /** Mean KL(full ‖ masked) at the last token, in nats. */

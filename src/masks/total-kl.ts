@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { klSum } from '../engine/ops/loss.js';
 import { throwIfAborted } from '../errors.js';
+import { batchesByLength } from '../forward/passes.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
-import { batchesByLength } from './padded-prompts.js';
-import type { PreparedPairs } from './prepared-pairs.js';
 
 /**
  * @param masks flat mask vector, [directions]

@@ -4,8 +4,8 @@
  */
 import type { Decomposition } from '../decompose/directions.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import type { MaskLayout } from '../forward/layout.js';
 import { clusters } from '../kernels/thin-svd.js';
-import type { MaskLayout } from '../masks/layout.js';
 import type { Component } from '../models/components.js';
 
 export interface ClusterRange {

@@ -6,7 +6,7 @@ import { encodePairs, hashPairs, type TokenPair } from '../formats/token-pairs.j
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { Random } from '../random.js';
 import { reportLines } from '../tasks/report.js';
-import { SPLITS, type Split, type SplitCounts } from '../tasks/task.js';
+import { SPLITS, type Split, type SplitCounts } from '../tasks/splits.js';
 import { generateTask, taskNamed } from '../tasks/tasks.js';
 import type { Subject } from './subject.js';
 

@@ -2,7 +2,7 @@
 import { type EngineChoice, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
-import { nextTokens } from '../masks/next-tokens.js';
+import { nextTokens } from '../forward/next-tokens.js';
 import type { Architecture } from '../models/architecture.js';
 import { listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';

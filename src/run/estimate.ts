@@ -1,8 +1,8 @@
 /** What a training run would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
+import { MaskLayout } from '../forward/layout.js';
 import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
-import { MaskLayout } from '../masks/layout.js';
 import { trainingSteps } from '../masks/train.js';
 import { checkedRequest, type Listener, type RunOptions } from './commands.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';

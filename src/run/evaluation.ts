@@ -2,7 +2,7 @@
 import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Replacement } from '../masks/prepared-pairs.js';
+import type { Replacement } from '../forward/masking-rules.js';
 import type { LongCall } from '../progress.js';
 import type { Workbench } from './workbench.js';
 

@@ -2,12 +2,13 @@
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Passes } from '../masks/cost.js';
-import type { MaskLayout } from '../masks/layout.js';
-import type { MaskedModel } from '../masks/masked-model.js';
+import type { MaskLayout } from '../forward/layout.js';
+import type { MaskedModel } from '../forward/masked-model.js';
+import type { Replacement } from '../forward/masking-rules.js';
+import type { Passes } from '../forward/passes.js';
 import { type Objective, objective } from '../masks/objective.js';
-import { PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
 import { totalKl } from '../masks/total-kl.js';
+import { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
 export interface MaskRunner {

@@ -5,16 +5,17 @@ import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
 import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Passes } from '../masks/cost.js';
-import { MaskedModel, type Positions } from '../masks/masked-model.js';
+import { MaskedModel } from '../forward/masked-model.js';
+import type { Positions, Replacement } from '../forward/masking-rules.js';
+import type { Passes } from '../forward/passes.js';
 import { type Objective, objective } from '../masks/objective.js';
-import { allocatePairData, type FilledPairs, type PairData } from '../masks/pair-data.js';
-import { fillPairData, PreparedPairs, type Replacement } from '../masks/prepared-pairs.js';
 import { totalKl } from '../masks/total-kl.js';
 import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
+import { allocatePairData, type FilledPairs, type PairData } from '../pairs/pair-data.js';
+import { fillPairData, PreparedPairs } from '../pairs/prepared-pairs.js';
 import { answering } from '../pool/worker-pool.js';
 
 /** What a worker needs to load the model. */

@@ -2,8 +2,8 @@
 import { type Basis, basisName, SVD_BASIS } from '../decompose/basis.js';
 import { InputError } from '../errors.js';
 import { type MasksMetadata, readMasks } from '../formats/masks-file.js';
-import { MaskLayout } from '../masks/layout.js';
-import type { Replacement } from '../masks/prepared-pairs.js';
+import { MaskLayout } from '../forward/layout.js';
+import type { Replacement } from '../forward/masking-rules.js';
 import { type Kind, kindsOf, listComponents } from '../models/components.js';
 import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';

@@ -5,19 +5,19 @@
  */
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Passes } from '../masks/cost.js';
+import type { Masking } from '../forward/masking-rules.js';
+import type { Passes } from '../forward/passes.js';
+import { batchesByLength } from '../forward/passes.js';
 import type { Objective } from '../masks/objective.js';
-import { batchesByLength } from '../masks/padded-prompts.js';
 import {
   allocatePairData,
   detached,
   type FilledPairs,
-  type Masking,
   type PairData,
   settlePairData,
   subsetOf,
   takeIn,
-} from '../masks/pair-data.js';
+} from '../pairs/pair-data.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';

@@ -1,5 +1,7 @@
 /** Runs passages through the model and hands what directions read to the lanes, while the next block is computed. */
 import type * as tf from '@tensorflow/tfjs-core';
+import { longestOf } from '../forward/padded-prompts.js';
+import { batchesByLength } from '../forward/passes.js';
 import {
   type LayerRows,
   type ReadingBasis,
@@ -7,7 +9,6 @@ import {
   type Source,
   sourcesOf,
 } from '../kernels/reader.js';
-import { batchesByLength, longestOf } from '../masks/padded-prompts.js';
 import type { LayerRun, PlainModel } from './forward.js';
 import type { Lanes } from './lanes.js';
 import type { Passage, ScoredPositions } from './passages.js';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { RunOptions } from '../run/commands.js';
 import { type DataFile, dataPath, sha256 } from './data-file.js';
+import type { Place } from './place.js';
 import { scoreSettings } from './score-job.js';
 import { type RunSettings, runSettings } from './settings.js';
 
@@ -77,16 +78,6 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
-}
-
-/** Where a job is done. */
-export interface Place {
-  /** Local path or hub id of the model. */
-  model: string;
-  /** Folder of stored decompositions; null: in the cache folder. */
-  store: string | null;
-  /** Cores that a native TensorFlow, or the threads of a scoring, may use. */
-  cores: number;
 }
 
 /** Jobs with the same key are expected to need the same memory. */

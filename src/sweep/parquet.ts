@@ -1,6 +1,7 @@
 /** `sweep.parquet`: the rows of `sweep.json` as a table with typed columns. */
 import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
-import type { Cell } from './results.js';
+
+export type Cell = string | number | boolean | null;
 
 /** A column is of numbers or of truth values where all its cells are; else of text, `l1` for instance, which may be `auto`. */
 export async function writeRows(path: string, rows: readonly Record<string, Cell>[]): Promise<void> {

@@ -8,10 +8,8 @@ import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import { readMetrics } from '../report/read-metrics.js';
-import { writeRows } from './parquet.js';
+import { type Cell, writeRows } from './parquet.js';
 import type { Failure, SweepFolder } from './sweep-folder.js';
-
-export type Cell = string | number | boolean | null;
 
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
 export const FIGURES = [

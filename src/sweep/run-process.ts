@@ -8,7 +8,8 @@ import { InputError, InterruptedError } from '../errors.js';
 import type { ProgressEvent } from '../progress.js';
 import { run } from '../run/commands.js';
 import { score } from '../run/scoring.js';
-import { type Job, type Place, runOptions, runPath } from './job.js';
+import { type Job, runOptions, runPath } from './job.js';
+import type { Place } from './place.js';
 import { scoreRequest } from './score-job.js';
 
 export interface ProcessTask {

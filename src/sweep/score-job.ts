@@ -9,7 +9,7 @@ import { WEIGHT_FORMS } from '../models/weights.js';
 import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../run/score-plan.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../score/passages.js';
 import { dataFile, dataPath } from './data-file.js';
-import type { Place } from './job.js';
+import type { Place } from './place.js';
 
 /** What determines the result, besides the model; as flags of `orthoscope score`. */
 export const scoreSettings = z.strictObject({

@@ -4,7 +4,7 @@ import { BASES } from '../decompose/basis.js';
 import { STORE_DTYPES } from '../decompose/store.js';
 import { ENGINE_CHOICES } from '../engine/engine.js';
 import { EVALUATE_DEFAULTS, evaluateSettings } from '../evaluate/evaluate.js';
-import { REPLACEMENTS } from '../masks/prepared-pairs.js';
+import { REPLACEMENTS } from '../forward/masking-rules.js';
 import { PRESETS, trainSettings } from '../masks/settings.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { WEIGHT_FORMS } from '../models/weights.js';

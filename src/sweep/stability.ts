@@ -3,7 +3,8 @@ import { mean, quantile, standardDeviation } from '../evaluate/statistics.js';
 import { Random } from '../random.js';
 import { type Circuit, readCircuit } from './circuit.js';
 import { chanceJaccard, jaccard, jaccardAtExpected, overlaps, rankCorrelation, total } from './overlap.js';
-import type { Cell, ResultRow } from './results.js';
+import type { Cell } from './parquet.js';
+import type { ResultRow } from './results.js';
 import { bySetting, type SummaryOptions } from './summary.js';
 
 export interface Agreement {

@@ -2,7 +2,8 @@
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import { mean, quantile, standardDeviation } from '../evaluate/statistics.js';
 import { Random } from '../random.js';
-import { type Cell, FIGURES, type Figure, promptScores, type ResultRow } from './results.js';
+import type { Cell } from './parquet.js';
+import { FIGURES, type Figure, promptScores, type ResultRow } from './results.js';
 
 export interface FigureSummary {
   /** Over seeds. */

@@ -2,7 +2,8 @@
 import { InputError } from '../errors.js';
 import type { PromptPair } from '../formats/prompt-pairs.js';
 import type { Random } from '../random.js';
-import { type Draw, type Drawn, SPLITS, type Split, type SplitCounts, type TaskSetting } from './task.js';
+import { SPLITS, type Split, type SplitCounts } from './splits.js';
+import type { Draw, Drawn, TaskSetting } from './task.js';
 import { follow, isKnown } from './token-fit.js';
 
 type Setting = Pick<TaskSetting, 'tokenizer' | 'aligned' | 'report'>;

@@ -1,5 +1,5 @@
 /** What a generator kept and dropped for a tokenizer, counted so that it can be shown. */
-import type { SplitCounts } from './task.js';
+import type { SplitCounts } from './splits.js';
 
 export interface TaskReport {
   /** For each word list: how many of its words fit the tokenizer, and which do not. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { makeFolder } from '../formats/make-folder.js';
 import { writePromptPairs } from '../formats/prompt-pairs.js';
-import { SPLITS } from './task.js';
+import { SPLITS } from './splits.js';
 import type { GeneratedTask } from './tasks.js';
 
 /**

@@ -3,15 +3,10 @@ import type { PromptPair } from '../formats/prompt-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { Random } from '../random.js';
 import type { TaskReport } from './report.js';
-
-export const SPLITS = ['train', 'validation', 'test'] as const;
-export type Split = (typeof SPLITS)[number];
+import type { SplitCounts } from './splits.js';
 
 /** Prompt pairs of one split at most: far more than any circuit needs, few enough to be made within a minute. */
 export const MOST_PAIRS = 100_000;
-
-/** Numbers of prompt pairs. */
-export type SplitCounts = Record<Split, number>;
 
 /** A sentence with slots in braces, e.g. `So {name} is such a {adjective} {noun}, isn't`. */
 export interface Template {

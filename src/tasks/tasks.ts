@@ -8,7 +8,8 @@ import { genderedPronoun } from './gendered-pronoun.js';
 import { greaterThan } from './greater-than.js';
 import { ioi } from './ioi.js';
 import { emptyReport, keep, type TaskReport } from './report.js';
-import { SPLITS, type Split, type SplitCounts, type Task } from './task.js';
+import { SPLITS, type Split, type SplitCounts } from './splits.js';
+import type { Task } from './task.js';
 import { isKnown } from './token-fit.js';
 
 export const TASKS: readonly Task[] = [ioi, greaterThan, genderedPronoun];

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { MaskLayout } from '../../src/forward/layout.js';
+import type { Masking } from '../../src/forward/masking-rules.js';
+import { FULL_PASSES } from '../../src/forward/passes.js';
 import {
   engineMemory,
-  FULL_PASSES,
   planProcesses,
   planTraining,
   trainingFlops,
   trainingMemory,
 } from '../../src/masks/cost.js';
-import { MaskLayout } from '../../src/masks/layout.js';
-import type { Masking } from '../../src/masks/pair-data.js';
 import type { Architecture } from '../../src/models/architecture.js';
 
 const GPT2_SMALL: Architecture = {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import { MaskedModel } from '../../src/masks/masked-model.js';
-import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
+import { MaskedModel } from '../../src/forward/masked-model.js';
+import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import {

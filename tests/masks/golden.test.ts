@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MaskedModel } from '../../src/masks/masked-model.js';
+import { MaskedModel } from '../../src/forward/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
-import { PreparedPairs } from '../../src/masks/prepared-pairs.js';
 import { PRESETS } from '../../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
+import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines, webGpu } from '../support/engines.js';
 import {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import type { MaskedModel } from '../../src/masks/masked-model.js';
+import type { MaskedModel } from '../../src/forward/masked-model.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';

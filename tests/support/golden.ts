@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { objective } from '../../src/masks/objective.js';
-import type { PreparedPairs } from '../../src/masks/prepared-pairs.js';
+import type { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 
 /** Price of a mask in the files' losses. */
 const L1_WEIGHT = 1.95e-4;

@@ -1,7 +1,7 @@
 /** A model's own predictions, without masks. */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../../src/engine/engine.js';
-import { MaskedModel } from '../../src/masks/masked-model.js';
+import { MaskedModel } from '../../src/forward/masked-model.js';
 import type { Model } from '../../src/models/weights.js';
 
 /** Loads a model to be run as it is: no directions are needed. */

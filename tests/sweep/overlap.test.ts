@@ -1,7 +1,7 @@
 /** Overlap of circuits: against simulation, another program's figures, and rotations that must not matter. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MaskLayout } from '../../src/masks/layout.js';
+import { MaskLayout } from '../../src/forward/layout.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { Random } from '../../src/random.js';
 import { activeClusters } from '../../src/run/clusters.js';

@@ -4,7 +4,8 @@ import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { Random } from '../../src/random.js';
 import { drawSplits } from '../../src/tasks/draw-splits.js';
 import { emptyReport } from '../../src/tasks/report.js';
-import type { Drawn, SplitCounts } from '../../src/tasks/task.js';
+import type { SplitCounts } from '../../src/tasks/splits.js';
+import type { Drawn } from '../../src/tasks/task.js';
 import { CASES, openReachingTokenizer } from './tokenizers.js';
 
 const sound: Drawn = {

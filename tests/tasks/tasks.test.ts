@@ -5,7 +5,7 @@ import type { PromptPair } from '../../src/formats/prompt-pairs.js';
 import { encodePairs } from '../../src/formats/token-pairs.js';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { lintPairs } from '../../src/tasks/lint.js';
-import { SPLITS } from '../../src/tasks/task.js';
+import { SPLITS } from '../../src/tasks/splits.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { describeWith } from '../support/test-data.js';

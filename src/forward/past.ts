@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Architecture } from '../models/architecture.js';
-import type { Masking } from './pair-data.js';
+import type { Masking } from './masking-rules.js';
 
 /** Of one layer, [key heads, batch, positions, dHead] each; keys are normalised and turned where the model does so. */
 export interface KeysValues {

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { BatchMemo } from '../../src/masks/batch-memo.js';
+import { BatchMemo } from '../../src/pairs/batch-memo.js';
 
 it('makes a thing once for a batch, however its indices come', () => {
   const memo = new BatchMemo();

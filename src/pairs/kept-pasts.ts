@@ -1,9 +1,9 @@
 /** Pasts of prompts on the host, in shared memory: written as pairs are prepared, uploaded in every pass. */
 import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
+import { type Past, pastSize } from '../forward/past.js';
 import type { Architecture } from '../models/architecture.js';
 import { sharedFloat32 } from '../models/matrix.js';
-import { type Past, pastSize } from './past.js';
 
 /** One past a prompt, row-major [layers, 2, key heads, tokens − 1, dHead]. */
 export interface KeptPasts {

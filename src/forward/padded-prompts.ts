@@ -50,24 +50,3 @@ export function causalBias(prompts: readonly Int32Array[], count = longestOf(pro
 export function longestOf(prompts: readonly Int32Array[]): number {
   return prompts.reduce((longest, ids) => Math.max(longest, ids.length), 0);
 }
-
-/**
- * Cuts a list of prompts into batches of similar length, so that little padding is computed.
- * @param maxTokens most positions (padding included) in one batch; a single longer prompt is a batch of its own
- * @returns indices into `lengths`
- */
-export function batchesByLength(lengths: readonly number[], maxTokens: number): number[][] {
-  const order = lengths.map((_, index) => index).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
-  const batches: number[][] = [];
-  let batch: number[] = [];
-  for (const index of order) {
-    // Sorted ascending: the newest is the longest and sets the width of the whole batch.
-    if (batch.length > 0 && (batch.length + 1) * lengths[index]! > maxTokens) {
-      batches.push(batch);
-      batch = [];
-    }
-    batch.push(index);
-  }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
-}

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { MaskLayout } from '../../src/masks/layout.js';
+import { MaskLayout } from '../../src/forward/layout.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { listComponents } from '../../src/models/components.js';
 

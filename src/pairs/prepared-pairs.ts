@@ -6,13 +6,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import type { Baseline, MaskedModel } from '../forward/masked-model.js';
+import type { PerKind } from '../forward/masking.js';
+import { longestOf } from '../forward/padded-prompts.js';
+import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
+import type { Past } from '../forward/past.js';
 import type { LongCall } from '../progress.js';
 import { BatchMemo } from './batch-memo.js';
-import { FULL_PASSES } from './cost.js';
 import { type KeptPasts, keepLayer, keptPast } from './kept-pasts.js';
-import type { Baseline, MaskedModel } from './masked-model.js';
-import type { PerKind } from './masking.js';
-import { batchesByLength, longestOf } from './padded-prompts.js';
 import {
   allocatePairData,
   type CoefficientBlock,
@@ -25,14 +26,6 @@ import {
   slotView,
   subsetOf,
 } from './pair-data.js';
-import type { Past } from './past.js';
-
-/**
- * What a masked-out OV or MLP coefficient becomes: that of the corrupted prompt (`interchange`), the mean over
- * the data set's clean prompts (`mean`), nothing (`zero`), or that of another clean prompt (`resample`).
- */
-export type Replacement = 'interchange' | 'mean' | 'zero' | 'resample';
-export const REPLACEMENTS: readonly Replacement[] = ['interchange', 'mean', 'zero', 'resample'];
 
 export class PreparedPairs {
   readonly #slots: Slot[];

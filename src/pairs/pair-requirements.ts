@@ -2,9 +2,8 @@
 import type { LossKind } from '../engine/ops/loss.js';
 import { InputError } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import type { Positions, Replacement } from '../forward/masking-rules.js';
 import type { Kind } from '../models/components.js';
-import type { Positions } from './masked-model.js';
-import type { Replacement } from './prepared-pairs.js';
 
 export interface PairRequirements {
   kinds: readonly Kind[];

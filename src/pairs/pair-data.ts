@@ -3,22 +3,12 @@
  * read them without a copy. Processes are sent the part that they need.
  */
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Architecture } from '../models/architecture.js';
+import type { Masking, Replacement } from '../forward/masking-rules.js';
+import { hasFixedPast } from '../forward/past.js';
 import type { Kind } from '../models/components.js';
 import { sharedFloat32 } from '../models/matrix.js';
 import { Random } from '../random.js';
 import { allocatePasts, type KeptPasts } from './kept-pasts.js';
-import type { MaskLayout } from './layout.js';
-import type { Positions } from './masked-model.js';
-import { hasFixedPast } from './past.js';
-import type { Replacement } from './prepared-pairs.js';
-
-/** What decides which coefficients are kept. */
-export interface Masking {
-  architecture: Architecture;
-  layout: MaskLayout;
-  positions: Positions;
-}
 
 /** A layer and kind that has replaced coefficients: all masked kinds but QK, which is only ever scaled. */
 export interface Slot {

@@ -1,22 +1,21 @@
 /** What travels to a process and back: the numbers of the chosen pairs, all of them and no others. */
 import { expect, it } from 'vitest';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
-import { MaskLayout } from '../../src/masks/layout.js';
-import type { Positions } from '../../src/masks/masked-model.js';
+import { MaskLayout } from '../../src/forward/layout.js';
+import type { Positions } from '../../src/forward/masking-rules.js';
+import { type Masking, REPLACEMENTS } from '../../src/forward/masking-rules.js';
+import type { Architecture } from '../../src/models/architecture.js';
 import {
   allocatePairData,
   type CoefficientBlock,
   detached,
-  type Masking,
   type PairData,
   settlePairData,
   slotsOf,
   slotView,
   subsetOf,
   takeIn,
-} from '../../src/masks/pair-data.js';
-import { REPLACEMENTS } from '../../src/masks/prepared-pairs.js';
-import type { Architecture } from '../../src/models/architecture.js';
+} from '../../src/pairs/pair-data.js';
 import { Random } from '../../src/random.js';
 
 const architecture: Architecture = {

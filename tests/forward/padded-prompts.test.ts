@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { batchesByLength } from '../../src/masks/padded-prompts.js';
+import { batchesByLength } from '../../src/forward/passes.js';
 
 it('puts every prompt in one batch, within the limit, the longest of a batch last', () => {
   fc.assert(

@@ -21,12 +21,10 @@ import { disposeLayer, type LayerBases, uploadLayer } from './bases.js';
 import { type BlockResult, type BlockTrace, forwardBlock, pullBlock } from './block.js';
 import { MaskLayout } from './layout.js';
 import type { BlockInput, PerKind } from './masking.js';
+import type { Positions } from './masking-rules.js';
 import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
 import { hasFixedPast, type KeysValues, type Past } from './past.js';
 import { foldOverPlanes, spreadOverPlanes } from './planes.js';
-
-/** Positions on which OV and MLP masks act. */
-export type Positions = 'last' | 'all';
 
 /** Per layer and kind, what replaces masked-out coefficients (see `BlockInput.baseline`). */
 export type Baseline = PerKind<tf.Tensor2D>[];

@@ -3,9 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine/engine.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import { FULL_PASSES } from './cost.js';
 import { MaskedModel } from './masked-model.js';
-import { batchesByLength } from './padded-prompts.js';
+import { batchesByLength, FULL_PASSES } from './passes.js';
 
 export interface NextTokens {
   /** The likeliest tokens after the prompt with their log-probabilities, descending. */
