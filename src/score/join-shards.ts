@@ -1,8 +1,8 @@
 /** Joins the statistics of all shards of a data set. */
 import { InputError } from '../errors.js';
-import { type ExampleSizes, NO_EXAMPLES } from '../kernels/statistics-state.js';
 import { mergeStates } from './merge-states.js';
 import { type Counters, readStateFile, type StateFile } from './state-file.js';
+import { type ExampleSizes, NO_EXAMPLES } from './statistics-state.js';
 
 /**
  * Joins files one at a time into the first one's states.

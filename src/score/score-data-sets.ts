@@ -3,16 +3,17 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, throwIfAborted } from '../errors.js';
-import { type ReadingBasis, SIDES } from '../kernels/reader.js';
-import type { ExampleSizes } from '../kernels/statistics-state.js';
 import type { LongCall } from '../progress.js';
 import type { Shard } from '../shard.js';
 import { type Block, type DataSet, FIRST_HASH, readBlocks, sizeOf } from './data-sets.js';
-import type { Lanes } from './lanes.js';
+import { SIDES } from './layer-rows.js';
 import type { PassageSettings } from './passages.js';
+import type { ReaderThreads } from './reader-threads.js';
+import type { ReadingBasis } from './reading-basis.js';
 import { RejectedFile } from './rejected-file.js';
 import type { LayerValues, Scorer } from './scorer.js';
 import { type Counters, NO_COUNTS, readStateFile, type StateFile, writeStateFile } from './state-file.js';
+import type { ExampleSizes } from './statistics-state.js';
 import { type ValueType, writeValues } from './values-file.js';
 
 export interface ScoringSettings {
@@ -35,7 +36,7 @@ export interface Scoring {
   dataSets: readonly DataSet[];
   bases: readonly ReadingBasis[];
   scorer: Scorer;
-  lanes: Lanes;
+  readers: ReaderThreads;
   settings: ScoringSettings;
 }
 
@@ -97,7 +98,7 @@ interface Before {
 }
 
 async function scoreDataSet(
-  { folder, bases, scorer, lanes, settings }: Scoring,
+  { folder, bases, scorer, readers, settings }: Scoring,
   dataSet: DataSet,
   earlier: StateFile | null,
   before: Before,
@@ -111,13 +112,13 @@ async function scoreDataSet(
     join(folder, REJECTED),
     start?.rejected_bytes ?? before.rejectedBytes,
   );
-  if (earlier) await lanes.restore(earlier.states);
-  else await lanes.clear();
+  if (earlier) await readers.restore(earlier.states);
+  else await readers.clear();
 
   let [blocks, hash] = [start?.blocks ?? 0, start?.data_hash ?? FIRST_HASH];
   const save = async (complete: boolean): Promise<StateFile> => {
-    // The lanes take jobs in order: what was sent before is in these statistics, nothing else.
-    const [states] = await Promise.all([lanes.save(), scorer.drain()]);
+    // The threads take jobs in order: what was sent before is in these statistics, nothing else.
+    const [states] = await Promise.all([readers.save(), scorer.drain()]);
     const rejected_bytes = await rejects.flush();
     const file: StateFile = {
       header: {

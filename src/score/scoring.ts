@@ -20,7 +20,7 @@ import { readBases, type ScoredBases, type ScoredDirection } from './bases.js';
 import { type ScoredWith, writeScoredWith } from './directions-file.js';
 import { type Estimate, estimateScoring } from './estimate.js';
 import { PlainModel } from './forward.js';
-import { Lanes } from './lanes.js';
+import { ReaderThreads } from './reader-threads.js';
 import { type DataSetResult, STATES, scoreDataSets, statePath } from './score-data-sets.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import { Scorer } from './scorer.js';
@@ -87,8 +87,8 @@ async function scorePlanned(
     { resume },
   );
   return concluding(run, () =>
-    withScorer(plan, prepared, listener, (scorer, lanes) =>
-      scoreInto(run, plan, prepared, scorer, lanes, listener),
+    withScorer(plan, prepared, listener, (scorer, readers) =>
+      scoreInto(run, plan, prepared, scorer, readers, listener),
     ),
   );
 }
@@ -99,14 +99,14 @@ async function scoreInto(
   plan: ScorePlan,
   { bases, directions }: Prepared,
   scorer: Scorer,
-  lanes: Lanes,
+  readers: ReaderThreads,
   listener: Listener,
 ): Promise<ScoreOutcome> {
   const { request, dataSets, passages, identity } = plan;
   const sizes = { examples: request.examples, context: request.context };
   const settings = { ...request, sizes, passages, identity };
   const results = await timed(run, 'score', () =>
-    scoreDataSets({ folder: run.path, dataSets, bases, scorer, lanes, settings }, listener),
+    scoreDataSets({ folder: run.path, dataSets, bases, scorer, readers, settings }, listener),
   );
   const counters = Object.fromEntries(
     Object.entries(results).map(([name, result]) => [name, result.counters]),
@@ -206,16 +206,16 @@ async function withScorer<T>(
   { request, subject, scored }: ScorePlan,
   { engine, bases }: Prepared,
   call: LongCall,
-  work: (scorer: Scorer, lanes: Lanes) => Promise<T>,
+  work: (scorer: Scorer, readers: ReaderThreads) => Promise<T>,
 ): Promise<T> {
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
   const model = await PlainModel.load(engine, subject.model, depth, call);
   try {
-    const lanes = await Lanes.open(bases, request, request.workers ?? availableParallelism());
+    const readers = await ReaderThreads.open(bases, request, request.workers ?? availableParallelism());
     try {
-      return await work(new Scorer(model, lanes, bases, request.positions), lanes);
+      return await work(new Scorer(model, readers, bases, request.positions), readers);
     } finally {
-      await lanes.close();
+      await readers.close();
     }
   } finally {
     model.dispose();

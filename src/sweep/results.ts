@@ -12,7 +12,6 @@ import { readMetrics } from '../report/read-metrics.js';
 import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
-
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
 export const FIGURES = [
   'kl',

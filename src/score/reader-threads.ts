@@ -2,13 +2,14 @@
  * Threads that each own some of the directions: their bases and statistics never move, and each takes in layers in
  * the order in which they were sent.
  */
-import { type LayerRows, type ReadingBasis, type ReadValues, SIDES } from '../kernels/reader.js';
-import { type ExampleSizes, NO_EXAMPLES, stateBytes } from '../kernels/statistics-state.js';
+
 import { openThreads } from '../pool/threads.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
-import type { Job, JobResult } from './jobs.js';
-
-type Side = LayerRows['side'];
+import type { ReadValues } from './direction-reader.js';
+import { type LayerRows, SIDES, type Side } from './layer-rows.js';
+import type { ReaderAnswer, ReaderJob } from './reader-jobs.js';
+import type { ReadingBasis } from './reading-basis.js';
+import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
 
 /** States of all directions, in the order of the bases. */
 export type States = Record<Side, Uint8Array>;
@@ -16,31 +17,37 @@ export type States = Record<Side, Uint8Array>;
 /** More than are ever under way: a thread has its next job before the main thread finds time to send it. */
 const JOBS_AHEAD = 64;
 
-interface Lane {
-  threads: WorkerPool;
+interface ReaderThread {
+  /** Of one thread: its jobs are done in order. */
+  pool: WorkerPool;
   /** Which bases it owns, ascending. */
   owned: number[];
 }
 
-export class Lanes {
+export class ReaderThreads {
   private constructor(
-    private readonly lanes: Lane[],
+    private readonly threads: ReaderThread[],
     private readonly bases: readonly ReadingBasis[],
     private readonly sizes: Record<Side, ExampleSizes>,
   ) {}
 
-  static async open(bases: readonly ReadingBasis[], sizes: ExampleSizes, workers: number): Promise<Lanes> {
-    const lanes = shareOut(bases, workers).map(
-      (owned): Lane => ({
-        threads: openThreads({ file: 'src/score/worker.js', workers: 1, jobsAhead: JOBS_AHEAD }),
+  /** @param workers threads, at most one per basis */
+  static async open(
+    bases: readonly ReadingBasis[],
+    sizes: ExampleSizes,
+    workers: number,
+  ): Promise<ReaderThreads> {
+    const threads = dealtOut(bases, workers).map(
+      (owned): ReaderThread => ({
+        pool: openThreads({ file: 'src/score/reader-thread.js', workers: 1, jobsAhead: JOBS_AHEAD }),
         owned,
       }),
     );
-    const opened = new Lanes(lanes, bases, { clean: sizes, corrupted: NO_EXAMPLES });
+    const opened = new ReaderThreads(threads, bases, { clean: sizes, corrupted: NO_EXAMPLES });
     try {
       await Promise.all(
-        lanes.map(({ threads, owned }) =>
-          send(threads, { job: 'open', bases: owned.map((at) => bases[at]!), sizes }),
+        threads.map(({ pool, owned }) =>
+          send(pool, { job: 'open', bases: owned.map((at) => bases[at]!), sizes }),
         ),
       );
     } catch (error) {
@@ -51,7 +58,7 @@ export class Lanes {
   }
 
   get workers(): number {
-    return this.lanes.length;
+    return this.threads.length;
   }
 
   /**
@@ -62,10 +69,10 @@ export class Lanes {
     const values: (ReadValues | null)[] = this.bases.map(() => null);
     let seconds = 0;
     await Promise.all(
-      this.lanes.map(async ({ threads, owned }) => {
+      this.threads.map(async ({ pool, owned }) => {
         const own = owned.filter((at) => this.bases[at]!.layer === rows.layer);
         if (own.length === 0) return;
-        const result = await send(threads, { job: 'read', rows, keep });
+        const result = await send(pool, { job: 'read', rows, keep });
         seconds += result.seconds;
         result.values.forEach((found, i) => {
           values[own[i]!] = found;
@@ -78,9 +85,9 @@ export class Lanes {
   /** Statistics of all that was sent before. */
   async save(): Promise<States> {
     const states = this.#empty();
-    await this.#eachLane(async ({ threads, owned }, side) => {
+    await this.#eachThread(async ({ pool, owned }, side) => {
       const own = this.#room(owned, side);
-      await send(threads, { job: 'save', side, states: own });
+      await send(pool, { job: 'save', side, states: own });
       this.#exchange(owned, side, states[side], own, 'gather');
     });
     return states;
@@ -88,19 +95,19 @@ export class Lanes {
 
   /** Goes on from statistics that were saved. */
   async restore(states: States): Promise<void> {
-    await this.#eachLane(async ({ threads, owned }, side) => {
+    await this.#eachThread(async ({ pool, owned }, side) => {
       const own = this.#room(owned, side);
       this.#exchange(owned, side, states[side], own, 'scatter');
-      await send(threads, { job: 'restore', side, states: own });
+      await send(pool, { job: 'restore', side, states: own });
     });
   }
 
   async clear(): Promise<void> {
-    await Promise.all(this.lanes.map(({ threads }) => send(threads, { job: 'clear' })));
+    await Promise.all(this.threads.map(({ pool }) => send(pool, { job: 'clear' })));
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.lanes.map(({ threads }) => threads.close()));
+    await Promise.all(this.threads.map(({ pool }) => pool.close()));
   }
 
   #empty(): States {
@@ -111,8 +118,8 @@ export class Lanes {
     };
   }
 
-  async #eachLane(work: (lane: Lane, side: Side) => Promise<void>): Promise<void> {
-    await Promise.all(this.lanes.flatMap((lane) => SIDES.map((side) => work(lane, side))));
+  async #eachThread(work: (thread: ReaderThread, side: Side) => Promise<void>): Promise<void> {
+    await Promise.all(this.threads.flatMap((thread) => SIDES.map((side) => work(thread, side))));
   }
 
   #room(owned: readonly number[], side: Side): Uint8Array {
@@ -127,7 +134,7 @@ export class Lanes {
     return this.bases[at]!.units.length * stateBytes(this.sizes[side]);
   }
 
-  /** Copies between a lane's states and those of all bases. */
+  /** Copies between a thread's states and those of all bases. */
   #exchange(
     owned: readonly number[],
     side: Side,
@@ -150,8 +157,8 @@ export class Lanes {
   }
 }
 
-function send(threads: WorkerPool, job: Job): Promise<JobResult> {
-  return threads.run<JobResult>('work', job);
+function send(pool: WorkerPool, job: ReaderJob): Promise<ReaderAnswer> {
+  return pool.run<ReaderAnswer>('work', job);
 }
 
 /** Multiplications of one row with a basis, roughly. */
@@ -159,17 +166,17 @@ function costOf({ width, units, keys }: ReadingBasis): number {
   return (width + (keys ? keys.dHead + 32 : 0) + 64) * units.length;
 }
 
-/** The costliest first, each to the lane that has least; none stays empty if there are bases enough. */
-function shareOut(bases: readonly ReadingBasis[], workers: number): number[][] {
-  const lanes = Array.from({ length: Math.min(workers, bases.length) }, () => ({
+/** The costliest first, each to the thread that has least; none stays empty if there are bases enough. */
+function dealtOut(bases: readonly ReadingBasis[], workers: number): number[][] {
+  const threads = Array.from({ length: Math.min(workers, bases.length) }, () => ({
     cost: 0,
     owned: [] as number[],
   }));
   const order = bases.map((_, at) => at).sort((a, b) => costOf(bases[b]!) - costOf(bases[a]!) || a - b);
   for (const at of order) {
-    const lane = lanes.reduce((least, other) => (other.cost < least.cost ? other : least));
-    lane.cost += costOf(bases[at]!);
-    lane.owned.push(at);
+    const thread = threads.reduce((least, other) => (other.cost < least.cost ? other : least));
+    thread.cost += costOf(bases[at]!);
+    thread.owned.push(at);
   }
-  return lanes.map(({ owned }) => owned.sort((a, b) => a - b));
+  return threads.map(({ owned }) => owned.sort((a, b) => a - b));
 }

@@ -2,11 +2,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { instantiateKernels, type KernelVariant, loadKernels } from '../../src/kernels/kernels.js';
-import { DirectionReader, type LayerRows, type ReadingBasis } from '../../src/kernels/reader.js';
-import { referenceObserve } from '../../src/kernels/reference/statistics.js';
-import { clearStates, type ExampleSizes, stateBytes, unitOf } from '../../src/kernels/statistics-state.js';
+import { loadKernels } from '../../src/kernels/kernels.js';
+import type { KernelVariant } from '../../src/kernels/wasm.js';
+import { DirectionReader, readerKernels } from '../../src/score/direction-reader.js';
+import {
+  describePassage,
+  describeRow,
+  type LayerRows,
+  PASSAGE_WORDS,
+  ROW_WORDS,
+} from '../../src/score/layer-rows.js';
 import { mergeStates } from '../../src/score/merge-states.js';
+import type { ReadingBasis } from '../../src/score/reading-basis.js';
+import { referenceObserve } from '../../src/score/reference-statistics.js';
+import { clearStates, type ExampleSizes, stateBytes, unitOf } from '../../src/score/statistics-state.js';
 
 const SIZES: ExampleSizes = { examples: 3, context: 4 };
 
@@ -38,7 +47,17 @@ function identityBasis(directions: number, unit: number): ReadingBasis {
 function layerOf(prompts: readonly Prompt[], directions: number): LayerRows {
   const rows = prompts.flatMap(({ prompt, values }) => values.map((own, t) => ({ prompt, own, t })));
   const columns = Math.max(...prompts.map(({ values }) => values.length));
+  const descriptions = new Int32Array(ROW_WORDS * rows.length);
+  rows.forEach(({ prompt, t }, i) => {
+    describeRow(descriptions, i, { prompt, position: t, token: i, before: t, scored: t });
+  });
+  const passages = new Int32Array(PASSAGE_WORDS * prompts.length);
   let row = 0;
+  prompts.forEach(({ values }, at) => {
+    const padding = columns - values.length;
+    describePassage(passages, at, { first: padding, scored: padding, row, shift: -padding });
+    row += values.length;
+  });
   return {
     layer: 0,
     side: 'clean',
@@ -47,16 +66,9 @@ function layerOf(prompts: readonly Prompt[], directions: number): LayerRows {
     columns,
     lastOnly: false,
     sources: { mlpInput: Float32Array.from(rows.flatMap(({ own }) => own.slice(0, directions))) },
-    descriptions: Int32Array.from(rows.flatMap(({ prompt, t }, i) => [prompt, t, i, t, t])),
+    descriptions,
     tokens: Int32Array.from(rows.map(({ prompt, t }) => 100 * prompt + t)),
-    prompts: Int32Array.from(
-      prompts.flatMap(({ values }) => {
-        const padding = columns - values.length;
-        const from = row;
-        row += values.length;
-        return [padding, padding, from, -padding];
-      }),
-    ),
+    passages,
   };
 }
 
@@ -66,11 +78,7 @@ async function wasmStates(
   directions: number,
   unit: number,
 ): Promise<Uint8Array> {
-  const reader = new DirectionReader(
-    await instantiateKernels(variant),
-    [identityBasis(directions, unit)],
-    SIZES,
-  );
+  const reader = new DirectionReader(await readerKernels(variant), [identityBasis(directions, unit)], SIZES);
   for (const part of parts) reader.read(layerOf(part, directions), false);
   const states = new Uint8Array(reader.savedBytes('clean'));
   reader.save('clean', states);

@@ -1,20 +1,19 @@
-/** A thread of the scorer: some directions' bases and statistics, kept in its kernels from first to last. */
-import { instantiateKernels } from '../kernels/kernels.js';
-import { DirectionReader, type ReadValues } from '../kernels/reader.js';
+/** A thread that reads: some directions' bases and statistics, kept in its kernels from first to last. */
 import { answering } from '../pool/worker-pool.js';
-import type { Job, JobResult } from './jobs.js';
+import { DirectionReader, type ReadValues, readerKernels } from './direction-reader.js';
+import type { ReaderAnswer, ReaderJob } from './reader-jobs.js';
 
-const kernels = await instantiateKernels();
+const kernels = await readerKernels();
 let reader: DirectionReader;
 
 /** Does one job, without ever giving way to the next one. */
-export const work = answering((job: Job): JobResult => {
+export const work = answering((job: ReaderJob): ReaderAnswer => {
   const started = performance.now();
-  const values = done(job);
+  const values = perform(job);
   return { values, seconds: (performance.now() - started) / 1000 };
 });
 
-function done(job: Job): ReadValues[] {
+function perform(job: ReaderJob): ReadValues[] {
   switch (job.job) {
     case 'open':
       reader = new DirectionReader(kernels, job.bases, job.sizes);
