@@ -10,10 +10,12 @@ const LAYERS = [
   '^src/forward/',
   '^src/pairs/',
   '^src/masks/',
-  '^src/(evaluate|score)/',
+  '^src/evaluate/',
   '^src/report/',
   '^src/run/',
-  '^src/sweep/',
+  '^src/queue/',
+  '^src/(score|sweep)/',
+  '^src/commands/',
   '^cli/',
 ];
 
@@ -29,8 +31,8 @@ const OWNERS = {
   'cli-progress': '^cli/',
   yargs: '^cli/',
   yaml: '^(cli|src/sweep)/',
-  bullmq: '^src/sweep/queue/',
-  ioredis: '^src/sweep/queue/',
+  bullmq: '^src/queue/',
+  ioredis: '^src/queue/',
 };
 
 module.exports = {

@@ -3,14 +3,14 @@ import { SET, gemm } from './gemm';
 import { multiplyAddInRegisters } from './peak';
 
 export { allocate, mark, release } from './arena';
-export { resetKeys, scanKeys, settleKeys } from './keys';
-export { project, read } from './project';
+export { strongestKeys } from './keys';
+export { read } from './read';
 export { accumulate } from './statistics';
 export { svd, svdOfProduct } from './svd';
 
 /** C [m, n] ← op(A) op(B): A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or [n, k] with `transposeB`. */
 export function gemmF32(
-  transposeA: bool, transposeB: bool, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
+  transposeA: i32, transposeB: i32, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
 ): void {
   const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
   const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
@@ -19,7 +19,7 @@ export function gemmF32(
 
 /** As `gemmF32`, in f64. */
 export function gemmF64(
-  transposeA: bool, transposeB: bool, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
+  transposeA: i32, transposeB: i32, m: i32, n: i32, k: i32, a: usize, b: usize, c: usize,
 ): void {
   const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
   const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;

@@ -6,16 +6,17 @@
  * decompositions: bench/decompose.ts.
  */
 import { availableParallelism, cpus } from 'node:os';
-import { type KernelVariant, loadKernels, type WasmKernels } from '../src/kernels/kernels.js';
+import { loadKernels, type WasmKernels } from '../src/kernels/kernels.js';
+import { compileKernels, instantiate, type KernelVariant } from '../src/kernels/wasm.js';
 import { Random } from '../src/random.js';
 
 const SEED = 1;
 const SIDE = 768;
 const TURNS = 20;
-/** Rows that are scored at a time, on directions with a bias row. */
+/** Rows that are read at a time, by directions with a bias. */
 const ROWS = 1024;
 /** Directions of a head and of an MLP matrix. */
-const RANKS = [64, 768];
+const DIRECTIONS = [64, 768];
 
 interface ProductSpeed {
   variant: KernelVariant;
@@ -26,25 +27,25 @@ interface ProductSpeed {
   ratio: number;
 }
 
-interface ProjectionSpeed {
+interface ReadingSpeed {
   variant: KernelVariant;
-  rank: number;
+  directions: number;
   /** GFLOP/s, and as a share of the 768³ product's. */
-  project: number;
+  read: number;
   ratio: number;
 }
 
 const variants: KernelVariant[] =
   (await loadKernels()).variant === 'relaxed' ? ['relaxed', 'simd'] : ['simd'];
 const products: ProductSpeed[] = [];
-const projections: ProjectionSpeed[] = [];
+const readings: ReadingSpeed[] = [];
 for (const variant of variants) {
   const build = await loadKernels(variant);
   for (const type of ['f32', 'f64'] as const) products.push(productSpeed(build, type));
-  for (const rank of RANKS) projections.push(projectionSpeed(build, rank));
+  for (const directions of DIRECTIONS) readings.push(await readingSpeed(build, directions));
 }
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
-if (process.argv.includes('--json')) console.log(JSON.stringify({ machine, products, projections }, null, 2));
+if (process.argv.includes('--json')) console.log(JSON.stringify({ machine, products, readings }, null, 2));
 else print();
 
 function productSpeed(build: WasmKernels, type: 'f32' | 'f64'): ProductSpeed {
@@ -70,28 +71,42 @@ function productSpeed(build: WasmKernels, type: 'f32' | 'f64'): ProductSpeed {
   return { variant: build.variant, type, peak, gemm, ratio: gemm / peak };
 }
 
-function projectionSpeed(build: WasmKernels, rank: number): ProjectionSpeed {
+/** What scoring runs: a basis that rests in the kernels' memory, and rows that are copied in. */
+async function readingSpeed(build: WasmKernels, directions: number): Promise<ReadingSpeed> {
   const random = new Random(SEED);
-  const matrix = (length: number) => new Float32Array(length).map(() => random.uniform() - 0.5);
-  const [x, u, s, out] = [matrix(ROWS * SIDE), matrix((SIDE + 1) * rank), matrix(rank), matrix(ROWS * rank)];
-  const project = () => {
-    build.project(x, ROWS, { u, s }, out);
-    return 2 * ROWS * (SIDE + 1) * rank;
+  const values = (length: number) => new Float32Array(length).map(() => random.uniform() - 0.5);
+  const { memory, read } = instantiate((await compileKernels(build.variant)).module);
+  const [x, matrix, bias] = [values(ROWS * SIDE), values(SIDE * directions), values(directions)];
+  const resident = { matrix: memory.copyIn(matrix), bias: memory.copyIn(bias) };
+  const out = memory.allocate(4 * ROWS * directions);
+  const readRows = () => {
+    memory.scoped(() =>
+      read({
+        rows: ROWS,
+        width: SIDE,
+        cols: directions,
+        x: memory.copyIn(x),
+        xStride: SIDE,
+        ...resident,
+        out,
+      }),
+    );
+    return 2 * ROWS * SIDE * directions;
   };
-  project();
+  readRows();
   const entry = (i: number, k: number) => {
-    let sum = u[k]!;
-    for (let p = 0; p < SIDE; p++) sum += x[i * SIDE + p]! * u[(p + 1) * rank + k]!;
-    return sum * s[k]!;
+    let sum = bias[k]!;
+    for (let p = 0; p < SIDE; p++) sum += x[i * SIDE + p]! * matrix[p * directions + k]!;
+    return sum;
   };
-  check('project', out, rank, entry, 2e-4);
-  const [a, c] = [matrix(SIDE * SIDE), matrix(SIDE * SIDE)];
+  check('read', memory.view(Float32Array, out, ROWS * directions), directions, entry, 2e-4);
+  const [a, c] = [values(SIDE * SIDE), values(SIDE * SIDE)];
   const multiply = () => {
     build.gemm(a, a, { rows: SIDE, inner: SIDE, cols: SIDE }, c);
     return 2 * SIDE ** 3;
   };
-  const [gemm, speed] = inTurns(multiply, project);
-  return { variant: build.variant, rank, project: speed, ratio: speed / gemm };
+  const [gemm, speed] = inTurns(multiply, readRows);
+  return { variant: build.variant, directions, read: speed, ratio: speed / gemm };
 }
 
 /** Best GFLOP/s of two calls that return their number of operations; they take turns, so that both meet the same machine. */
@@ -129,8 +144,8 @@ function print(): void {
     console.log(
       `gemm 768³ ${type} ${variant.padEnd(8)} ${gemm.toFixed(1)} of ${peak.toFixed(1)} GFLOP/s in registers: ${share(ratio)}`,
     );
-  for (const { variant, rank, project, ratio } of projections)
+  for (const { variant, directions, read, ratio } of readings)
     console.log(
-      `project 1024 rows on ${String(rank).padEnd(3)} ${variant.padEnd(8)} ${project.toFixed(1)} GFLOP/s: ${share(ratio)} of gemm`,
+      `read 1024 rows by ${String(directions).padEnd(3)} directions ${variant.padEnd(8)} ${read.toFixed(1)} GFLOP/s: ${share(ratio)} of gemm`,
     );
 }

@@ -10,17 +10,25 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openEngine } from '../src/engine/engine.js';
-import { instantiateKernels, loadKernels } from '../src/kernels/kernels.js';
-import { DirectionReader, type LayerRows, type ReadingBasis } from '../src/kernels/reader.js';
-import { NO_EXAMPLES, stateBytes, unitOf } from '../src/kernels/statistics-state.js';
+import { loadKernels } from '../src/kernels/kernels.js';
 import { listComponents } from '../src/models/components.js';
 import { Random } from '../src/random.js';
 import { readBases } from '../src/score/bases.js';
+import { DirectionReader, readerKernels } from '../src/score/direction-reader.js';
 import { chooseDirections } from '../src/score/directions.js';
 import { PlainModel } from '../src/score/forward.js';
-import { Lanes } from '../src/score/lanes.js';
+import {
+  describePassage,
+  describeRow,
+  type LayerRows,
+  PASSAGE_WORDS,
+  ROW_WORDS,
+} from '../src/score/layer-rows.js';
 import type { Passage, ScoredPositions } from '../src/score/passages.js';
+import { ReaderThreads } from '../src/score/reader-threads.js';
+import type { ReadingBasis } from '../src/score/reading-basis.js';
 import { Scorer } from '../src/score/scorer.js';
+import { NO_EXAMPLES, stateBytes, unitOf } from '../src/score/statistics-state.js';
 import { momentsOf } from '../src/score/summary.js';
 import { gpt2SmallIn } from './gpt2-folder.js';
 
@@ -33,11 +41,11 @@ const PROMPTS = flag < 0 ? 512 : Number(process.argv[flag + 1]);
 interface Throughput {
   positions: ScoredPositions;
   tokens_per_second: number;
-  /** Shares of the wall-clock time: the forward pass, and waiting for the lanes. */
+  /** Shares of the wall-clock time: the forward pass, and waiting for the threads. */
   forward: number;
   waiting: number;
   /** Threads' working time over what they had. */
-  lanes: number;
+  reading: number;
 }
 
 interface Peer {
@@ -82,18 +90,15 @@ async function measureProjection() {
   const values = (length: number) => Float32Array.from({ length }, () => random.uniform() - 0.5);
   const kernels = await loadKernels();
   const [a, b, out] = [values(d * d), values(d * d), new Float32Array(d * d)];
-  const wasm = await instantiateKernels();
-  const place = (array: Float32Array) => {
-    const pointer = wasm.allocate(array.byteLength);
-    new Float32Array(wasm.memory.buffer, pointer, array.length).set(array);
-    return pointer;
-  };
+  const { memory, read } = await readerKernels();
   const [x, matrix, bias] = [values(n * d), values(d * cols), values(cols)];
-  const [xAt, matrixAt, biasAt] = [place(x), place(matrix), place(bias)];
-  const to = wasm.allocate(4 * n * cols);
-  const project = () => wasm.read(n, d, cols, xAt, d, matrixAt, biasAt, to);
+  const resident = {
+    ...{ x: memory.copyIn(x), xStride: d, matrix: memory.copyIn(matrix), bias: memory.copyIn(bias) },
+    out: memory.allocate(4 * n * cols),
+  };
+  const project = () => read({ rows: n, width: d, cols, ...resident });
   project();
-  const found = new Float32Array(wasm.memory.buffer, to, n * cols);
+  const found = memory.view(Float32Array, resident.out, n * cols);
   for (let at = 0; at < n * cols; at += 997) {
     const [row, c] = [Math.floor(at / cols), at % cols];
     let sum = bias[c]!;
@@ -104,7 +109,7 @@ async function measureProjection() {
     ...{ name: 'L0.mlp_in', layer: 0, source: 'mlpInput', from: 0, width: d, matrix, bias, keys: null },
     units: new Float64Array(cols).fill(unitOf(1)),
   };
-  const reader = new DirectionReader(await instantiateKernels(), [basis], NO_EXAMPLES);
+  const reader = new DirectionReader(await readerKernels(), [basis], NO_EXAMPLES);
   const rows = syntheticRows(0, n, { mlpInput: x });
   let [gemm, alone, whole] = [0, 0, 0];
   for (let turn = 0; turn < 20; turn++) {
@@ -135,16 +140,16 @@ function speed(operations: number, work: () => void): number {
 
 function syntheticRows(layer: number, n: number, sources: LayerRows['sources']): LayerRows {
   const shared = (length: number) => new Int32Array(new SharedArrayBuffer(4 * length));
-  const [descriptions, tokens, prompts] = [shared(5 * n), shared(n), shared(4 * n)];
+  const [descriptions, tokens, passages] = [shared(ROW_WORDS * n), shared(n), shared(PASSAGE_WORDS * n)];
   for (let row = 0; row < n; row++) {
-    descriptions.set([row, 0, row, 0, 0], 5 * row);
-    prompts.set([0, 0, row, 0], 4 * row);
+    describeRow(descriptions, row, { prompt: row, position: 0, token: row, before: 0, scored: 0 });
+    describePassage(passages, row, { first: 0, scored: 0, row, shift: 0 });
   }
-  const described = { descriptions, tokens, prompts };
+  const described = { descriptions, tokens, passages };
   return { layer, side: 'clean', rows: n, batch: n, columns: 1, lastOnly: true, sources, ...described };
 }
 
-/** Layers a second that the lanes take in without any forward pass, on one thread and on two. */
+/** Layers a second that the threads take in without any forward pass, on one thread and on two. */
 async function measureScaling() {
   const n = 512;
   const random = new Random(SEED);
@@ -158,17 +163,17 @@ async function measureScaling() {
   );
   const seconds: number[] = [];
   for (const workers of [1, 2]) {
-    const lanes = await Lanes.open(bases, SIZES, workers);
+    const readers = await ReaderThreads.open(bases, SIZES, workers);
     let best = Number.POSITIVE_INFINITY;
     for (let run = 0; run < 3; run++) {
       const started = performance.now();
       await Promise.all(
-        Array.from({ length: 12 }, (_, layer) => lanes.read(syntheticRows(layer, n, sources), false)),
+        Array.from({ length: 12 }, (_, layer) => readers.read(syntheticRows(layer, n, sources), false)),
       );
       best = Math.min(best, (performance.now() - started) / 1000);
     }
     seconds.push(best);
-    await lanes.close();
+    await readers.close();
   }
   return { rows_per_second: seconds.map((time) => n / time), speedup: seconds[0]! / seconds[1]! };
 }
@@ -181,8 +186,8 @@ function randomPrompts(): Int32Array[] {
 }
 
 async function measureThroughput(positions: ScoredPositions): Promise<[Throughput, number[]]> {
-  const lanes = await Lanes.open(bases, SIZES, availableParallelism());
-  const scorer = new Scorer(plain, lanes, bases, positions);
+  const readers = await ReaderThreads.open(bases, SIZES, availableParallelism());
+  const scorer = new Scorer(plain, readers, bases, positions);
   const passages = prompts.map(
     (ids, i): Passage => ({ prompt: i, ids, from: positions === 'all' ? 0 : TOKENS - 1, shift: 0 }),
   );
@@ -191,13 +196,13 @@ async function measureThroughput(positions: ScoredPositions): Promise<[Throughpu
     await scorer.drain();
   };
   await pass(passages.slice(0, 128));
-  await lanes.clear();
+  await readers.clear();
   const before = { ...scorer.times };
   const started = performance.now();
   await pass(passages);
   const seconds = (performance.now() - started) / 1000;
-  const { clean } = await lanes.save();
-  await lanes.close();
+  const { clean } = await readers.save();
+  await readers.close();
   const each = stateBytes(SIZES);
   const means = directions.map(
     ({ sigma }, at) => momentsOf(new DataView(clean.buffer, at * each, each), unitOf(sigma)).mean,
@@ -209,7 +214,7 @@ async function measureThroughput(positions: ScoredPositions): Promise<[Throughpu
       tokens_per_second: (PROMPTS * TOKENS) / seconds,
       forward: (times.forward - before.forward) / seconds,
       waiting: (times.waiting - before.waiting) / seconds,
-      lanes: (times.lanes - before.lanes) / (seconds * lanes.workers),
+      reading: (times.reading - before.reading) / (seconds * readers.workers),
     },
     means,
   ];
@@ -257,11 +262,11 @@ function print(): void {
   console.log(`  with its statistics ${with_statistics.toFixed(1)} (${percent(ratio_with_statistics)})`);
   const [one, two] = scaling.rows_per_second;
   console.log(
-    `lanes alone: ${one!.toFixed(0)} rows/s on one thread, ${two!.toFixed(0)} on two: ${scaling.speedup.toFixed(2)} times`,
+    `threads alone: ${one!.toFixed(0)} rows/s on one thread, ${two!.toFixed(0)} on two: ${scaling.speedup.toFixed(2)} times`,
   );
-  for (const { positions, tokens_per_second, forward, waiting, lanes } of result.throughput)
+  for (const { positions, tokens_per_second, forward, waiting, reading } of result.throughput)
     console.log(
-      `${positions.padEnd(4)} ${tokens_per_second.toFixed(0)} tokens/s; forward ${percent(forward)} of the time, waiting for lanes ${percent(waiting)}; lanes busy ${percent(lanes)}`,
+      `${positions.padEnd(4)} ${tokens_per_second.toFixed(0)} tokens/s; forward ${percent(forward)} of the time, waiting for threads ${percent(waiting)}; threads busy ${percent(reading)}`,
     );
   console.log(`peak resident memory ${(result.peak_resident_bytes / 2 ** 30).toFixed(2)} GiB`);
   if (!peer) console.log('no Python with torch and safetensors here: the peer was not measured');

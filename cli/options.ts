@@ -16,10 +16,10 @@ import { HEAD_KINDS, type Kind, MLP_KINDS } from '../src/models/components.js';
 import { DEFAULT_SPLIT, MOST_OFFSETS, QK_SPLITS, type QkSplit } from '../src/models/qk-split.js';
 import { WEIGHT_FORMS } from '../src/models/weights.js';
 import { MOST_THREADS } from '../src/pool/threads.js';
+import { PROCESS_BYTES } from '../src/queue/machine.js';
 import { LEAST_SEED, MOST_SEED } from '../src/random.js';
 import type { CommonSettings } from '../src/run/commands.js';
 import type { DataRequest } from '../src/run/data.js';
-import { PROCESS_BYTES } from '../src/sweep/shares.js';
 import { MOST_PAIRS } from '../src/tasks/task.js';
 import { TASKS } from '../src/tasks/tasks.js';
 

@@ -1,7 +1,7 @@
 /** A live view of a sweep on stderr: the whole and each run on a terminal, a line now and then elsewhere. */
 import { clearScreenDown, moveCursor } from 'node:readline';
+import type { JobsProgress } from '../src/queue/job-tracker.js';
 import { duration } from '../src/report/figures.js';
-import type { SweepProgress } from '../src/sweep/progress.js';
 
 /** Seconds between two lines where there is no terminal. */
 const LINE_INTERVAL = 15;
@@ -26,7 +26,7 @@ export class SweepView {
     this.stream.write(`${line}\n`);
   };
 
-  show = (state: SweepProgress): void => {
+  show = (state: JobsProgress): void => {
     if (this.quiet) return;
     const now = performance.now();
     const counted = state.complete + state.failed;
@@ -57,7 +57,7 @@ export class SweepView {
 }
 
 export function headline(
-  { total, complete, failed, running, seconds_left }: SweepProgress,
+  { total, complete, failed, running, seconds_left }: JobsProgress,
   jobs = 'runs',
 ): string {
   const parts = [`${complete}/${total} ${jobs} complete`, `${running.length} running`];
@@ -66,7 +66,7 @@ export function headline(
   return parts.join(', ');
 }
 
-export function runLine({ label, worker, stage, done, total, note, seconds }: SweepProgress['running'][0]) {
+export function runLine({ label, worker, stage, done, total, note, seconds }: JobsProgress['running'][0]) {
   const share = total > 0 ? `${Math.round((100 * done) / total)} %` : '';
   return `  ${label}  ${stage} ${share}  ${note}  ${duration(seconds)}  ${worker}`;
 }

@@ -23,8 +23,11 @@ step('install', 'node_modules/.orthoscope-stamp', ['package-lock.json'], () =>
 step('build kernels', 'dist/wasm/.stamp', ['assembly', 'asconfig.json', 'package-lock.json'], () =>
   npm('run', '--silent', 'build:wasm'),
 );
-step('build', 'dist/.stamp', ['src', 'cli', 'models', 'bench', 'tsconfig.json', 'package-lock.json'], () =>
-  npm('run', '--silent', 'build:ts'),
+step(
+  'build',
+  'dist/.stamp',
+  ['src', 'assembly', 'cli', 'models', 'bench', 'tsconfig.json', 'package-lock.json'],
+  () => npm('run', '--silent', 'build:ts'),
 );
 
 /** Runs `work` unless the stamp file already holds the hash of the inputs. */

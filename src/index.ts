@@ -32,6 +32,6 @@ export type { Model, WeightForm } from './models/weights.js';
 export { PreparedPairs } from './pairs/prepared-pairs.js';
 export type { LongCall, ProgressEvent } from './progress.js';
 export { type RunOptions, type RunOutcome, run } from './run/commands.js';
-export type { ScoreRequest } from './run/score-plan.js';
-export { type ScoreOutcome, score } from './run/scoring.js';
+export type { ScoreRequest } from './score/score-plan.js';
+export { type ScoreOutcome, score } from './score/scoring.js';
 export { generateTask, TASKS } from './tasks/tasks.js';

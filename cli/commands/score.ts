@@ -10,17 +10,18 @@ import { openRun } from '../../src/formats/run-folder.js';
 import { MOST_OFFSETS } from '../../src/models/qk-split.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { MOST_THREADS } from '../../src/pool/threads.js';
+import { checkRedisUrl } from '../../src/queue/redis.js';
 import { count, duration } from '../../src/report/figures.js';
-import { scoresTable } from '../../src/report/scores-table.js';
-import { mergeScores } from '../../src/run/score-merge.js';
-import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../../src/run/score-plan.js';
-import { estimateScore, type ScoreOutcome, score } from '../../src/run/scoring.js';
 import type { Estimate } from '../../src/score/estimate.js';
+import { mergeScores } from '../../src/score/merge-scores.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
 import { RANKINGS, type Ranking, rankDirections } from '../../src/score/read-tables.js';
+import { SHARDS, type ShardedScore, scoreInShards } from '../../src/score/score-in-shards.js';
+import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../../src/score/score-plan.js';
+import { scoresTable } from '../../src/score/scores-table.js';
+import { estimateScore, type ScoreOutcome, score } from '../../src/score/scoring.js';
 import { VALUE_TYPES } from '../../src/score/values-file.js';
-import { checkRedisUrl } from '../../src/sweep/queue/redis.js';
-import { SHARDS, type ShardedScore, scoreInShards } from '../../src/sweep/score-shards.js';
+import { parseShard } from '../../src/shard.js';
 import { type Context, inContext } from '../context.js';
 import {
   type Flags,
@@ -254,7 +255,7 @@ function requestOf(flags: Flags): ScoreRequest {
     examples: whole(flags.examples, 'examples', 0, MOST_EXAMPLES),
     context: whole(flags.context, 'context', 1, MOST_CONTEXT),
     values: flags.values === undefined ? null : (flags.values as ScoreRequest['values']),
-    shard: shardOf(String(flags.shard)),
+    shard: parseShard(String(flags.shard), '--shard'),
     maxRejected: whole(flags.maxRejected, 'max-rejected', 0),
     checkpointSeconds: whole(flags.checkpointSeconds, 'checkpoint-seconds', 0, 86_400),
   };
@@ -264,11 +265,4 @@ function thresholdOf(flags: Flags): number {
   const threshold = number(flags.threshold, 'threshold');
   if (threshold >= 0 && threshold < 1) return threshold;
   throw new InputError(`--threshold ${threshold}: masks are from 0 to 1; give a number from 0 to below 1`);
-}
-
-function shardOf(text: string): ScoreRequest['shard'] {
-  const [index, of] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).slice(1).map(Number);
-  if (index === undefined || of === undefined || index < 1 || index > of)
-    throw new InputError(`--shard ${text}: give i/n with i from 1 to n, e.g. 2/8`);
-  return { index, of };
 }

@@ -5,6 +5,7 @@ import { InputError, InterruptedError } from '../../src/errors.js';
 import { formatByteSize } from '../../src/formats/byte-size.js';
 import { MOST_THREADS } from '../../src/pool/threads.js';
 import { duration } from '../../src/report/figures.js';
+import { parseShard } from '../../src/shard.js';
 import {
   dryRun,
   type SweepSettings,
@@ -12,7 +13,6 @@ import {
   sweepStatus,
 } from '../../src/sweep/commands.js';
 import { type ResultRow, readResults } from '../../src/sweep/results.js';
-import { parseShard } from '../../src/sweep/shard.js';
 import { stability } from '../../src/sweep/stability.js';
 import { SUMMARY_DEFAULTS, summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
@@ -120,7 +120,7 @@ async function start(flags: Flags, plan: string, out: string, context: Context):
     plan,
     out,
     redis: flags.local === true ? null : redisUrl(flags),
-    shard: flags.shard === undefined ? null : parseShard(String(flags.shard)),
+    shard: flags.shard === undefined ? null : parseShard(String(flags.shard), '--shard'),
     jobs: flags.jobs === undefined ? null : whole(flags.jobs, 'jobs', 1, MOST_THREADS),
     memory: runsMemory(flags),
     store: flags.store === undefined ? null : resolve(flags.store as string),

@@ -1,11 +1,11 @@
 /** `orthoscope worker`: takes runs of sweeps, and shards of scorings, from a queue until it is told to stop. */
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
+import { work } from '../../src/commands/worker.js';
 import { InputError } from '../../src/errors.js';
 import { packageFile } from '../../src/package-file.js';
 import { MOST_THREADS } from '../../src/pool/threads.js';
-import { work } from '../../src/sweep/queue/worker.js';
-import { thisMachine } from '../../src/sweep/shares.js';
+import { thisMachine } from '../../src/queue/machine.js';
 import { inContext } from '../context.js';
 import { type Flags, redisFlag, redisUrl, runsMemory, whole } from '../options.js';
 

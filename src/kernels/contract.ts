@@ -38,22 +38,4 @@ export interface Kernels {
 
   /** op(A) · op(B), [rows, cols], both operands and the arithmetic in f32 or both in f64. */
   gemm<T extends Float32Array | Float64Array>(a: T, b: T, shape: ProductShape, out?: T): T;
-
-  /**
-   * Scores of rows on directions, what a masked forward pass calls σ_k · [1, x]·u_k: ([1, X] u) diag(s) where u has a
-   * row more than X has columns (the bias row, first), (X u) diag(s) where it has not. In f32 throughout; errors are
-   * below width · 2⁻²³ · Σ|x||u|σ. One product of [rows, width] by [width, rank], at the speed of {@link gemm} for
-   * rows in the hundreds; u and s are scaled and packed anew in every call, so give many rows at once.
-   * @param x [rows, width], without the leading one
-   * @param directions.u [width + 1 or width, rank], row-major: `Directions.u` as it is; for the keys' side of QK give
-   *   vt transposed
-   * @param directions.s [rank]; ones give plain coefficients [1, x]·u_k
-   * @returns [rows, rank]
-   */
-  project(
-    x: Float32Array,
-    rows: number,
-    directions: Pick<ThinSvd, 'u' | 's'>,
-    out?: Float32Array,
-  ): Float32Array;
 }

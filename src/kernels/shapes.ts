@@ -41,23 +41,6 @@ export function gemmTarget<T extends Float32Array | Float64Array>(
   return result;
 }
 
-/** The shape of a projection, and where its result goes. `bias`: u begins with a row for the leading one. */
-export function projectionTarget(
-  x: Float32Array,
-  rows: number,
-  { u, s }: Pick<ThinSvd, 'u' | 's'>,
-  out?: Float32Array,
-): { width: number; rank: number; bias: boolean; result: Float32Array } {
-  const width = x.length / rows;
-  const rank = s.length;
-  checkDimensions(rows, width, rank);
-  const bias = u.length === (width + 1) * rank;
-  if (!bias) checkLength('u', u, width, rank);
-  const result = out ?? new Float32Array(rows * rank);
-  checkLength('the result', result, rows, rank);
-  return { width, rank, bias, result };
-}
-
 /** @throws InputError if σ₀ is too large for float32: entries near its limit, or a product of large factors */
 export function checkSigma(what: string, { s }: ThinSvd): void {
   if (!Number.isFinite(s[0]))

@@ -12,9 +12,11 @@ export interface SessionOptions {
   command: string;
   /** Every setting that determines the result, defaults included. */
   settings: Record<string, unknown>;
-  seed: number;
+  /** Of every random choice; left out where there is none. */
+  seed?: number;
   subject: Subject;
-  data: RunData;
+  /** Left out where it is only known, and noted, once it was read. */
+  data?: RunData;
 }
 
 /** The manifest of a run that is about to begin, as far as it is known before an engine is opened. */
@@ -31,10 +33,10 @@ export async function newManifest({
     command,
     status: 'running',
     settings,
-    seeds: { run: seed },
+    seeds: seed === undefined ? {} : { run: seed },
     model: { id: source.id, path: source.folder, revision: source.revision, hash: await model.hash() },
-    data: data.described,
-    notes: [...data.notes, ...headNotes(model.architecture)],
+    data: data?.described ?? {},
+    notes: [...(data?.notes ?? []), ...headNotes(model.architecture)],
     weight_form: model.form,
     engine: '',
     versions: { orthoscope: packageVersion(), node: process.versions.node },

@@ -6,14 +6,14 @@ import type { Decomposition, Directions } from '../decompose/directions.js';
 import { augmentedHead, kvHeadOf } from '../decompose/factors.js';
 import { throwIfAborted } from '../errors.js';
 import { loadKernels, type WasmKernels } from '../kernels/kernels.js';
-import type { KeyBasis, ReadingBasis } from '../kernels/reader.js';
-import { unitOf } from '../kernels/statistics-state.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
 import type { LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { ScoredComponent } from './directions.js';
+import type { KeyBasis, ReadingBasis } from './reading-basis.js';
+import { unitOf } from './statistics-state.js';
 
 /** Directions of one basis at most, so that large matrices can be spread over threads. */
 const SLICE = 256;

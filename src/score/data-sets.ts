@@ -11,6 +11,7 @@ import {
   type RecordSource,
   readRecords,
 } from '../formats/record-stream.js';
+import { inShard, type Shard } from '../shard.js';
 import { type Passage, type PassageSettings, passagesOf } from './passages.js';
 
 export interface DataSet extends RecordSource {
@@ -19,12 +20,6 @@ export interface DataSet extends RecordSource {
 
 /** Records in a block. It settles which prompts are batched together, so a change of it changes last digits. */
 const BLOCK_RECORDS = 512;
-
-/** One of `of` equal parts, from 1. */
-export interface Shard {
-  index: number;
-  of: number;
-}
 
 export interface Rejected {
   data_set: string;
@@ -107,7 +102,7 @@ export async function* readBlocks(
   const next = (number: number): Block & { contents: string[] } => ({
     number,
     records,
-    own: number >= skip && number % shard.of === shard.index - 1,
+    own: number >= skip && inShard(number, shard),
     clean: [],
     corrupted: [],
     windows: 0,

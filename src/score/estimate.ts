@@ -1,10 +1,12 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
-import { type ReadingBasis, type Source, sourcesOf } from '../kernels/reader.js';
-import { type ExampleSizes, NO_EXAMPLES, stateBytes } from '../kernels/statistics-state.js';
+
 import type { Architecture } from '../models/architecture.js';
-import { type Block, type DataSet, readBlocks, type Shard, sizeOf } from './data-sets.js';
+import type { Shard } from '../shard.js';
+import { type Block, type DataSet, readBlocks, sizeOf } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
+import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { FORWARD_TOKENS, LAYERS_IN_FLIGHT, type Scorer } from './scorer.js';
+import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
 import type { ValueType } from './values-file.js';
 
 export interface Estimate {

@@ -12,10 +12,10 @@ import { plainMlpForward } from '../forward/mlp.js';
 import { outputNorm } from '../forward/output-norm.js';
 import { causalBias, embedPrompts, longestOf } from '../forward/padded-prompts.js';
 import { lastOf, rows } from '../forward/positions.js';
-import type { Source } from '../kernels/reader.js';
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { EndWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import type { Source } from './reading-basis.js';
 
 export interface LayerRun {
   layer: number;

@@ -1,28 +1,21 @@
 /** Joins the statistics of two parts of a data set to exactly what one pass over both leaves behind. */
-import {
-  type ExampleSizes,
-  MAGNITUDES,
-  NOBODY,
-  SLOT,
-  STATE,
-  slotBytes,
-  stateBytes,
-} from '../kernels/statistics-state.js';
+import { Slot, State } from '../../assembly/layout.js';
+import { type ExampleSizes, slotBytes, stateBytes } from './statistics-state.js';
 
 /** Sums whose parts add up without rounding. */
 const SUMS = [
-  STATE.count,
-  STATE.sum,
-  STATE.sum + 8,
-  STATE.squares,
-  STATE.squares + 8,
-  STATE.squares + 16,
-  STATE.squares + 24,
-  STATE.distance,
-  STATE.share,
-  STATE.share + 8,
-  STATE.logit,
-  STATE.logit + 8,
+  State.COUNT,
+  State.SUM,
+  State.SUM + 8,
+  State.SQUARES,
+  State.SQUARES + 8,
+  State.SQUARES + 16,
+  State.SQUARES + 24,
+  State.DISTANCE,
+  State.SHARE,
+  State.SHARE + 8,
+  State.LOGIT,
+  State.LOGIT + 8,
 ];
 
 /** Brings the states of `other` into `into`, direction by direction; both have the same sizes. */
@@ -35,11 +28,11 @@ export function mergeStates(into: Uint8Array, other: Uint8Array, sizes: ExampleS
 function mergeState(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes): void {
   const [a, b] = [viewOf(into), viewOf(other)];
   for (const at of SUMS) a.setFloat64(at, a.getFloat64(at, true) + b.getFloat64(at, true), true);
-  a.setFloat32(STATE.min, Math.min(a.getFloat32(STATE.min, true), b.getFloat32(STATE.min, true)), true);
-  a.setFloat32(STATE.max, Math.max(a.getFloat32(STATE.max, true), b.getFloat32(STATE.max, true)), true);
+  a.setFloat32(State.MIN, Math.min(a.getFloat32(State.MIN, true), b.getFloat32(State.MIN, true)), true);
+  a.setFloat32(State.MAX, Math.max(a.getFloat32(State.MAX, true), b.getFloat32(State.MAX, true)), true);
   mergeHistograms(a, b);
   const list = sizes.examples * slotBytes(sizes);
-  const lists = STATE.examples;
+  const lists = State.EXAMPLES;
   mergeExamples(into.subarray(lists, lists + list), other.subarray(lists, lists + list), sizes, false);
   mergeExamples(
     into.subarray(lists + list, lists + 2 * list),
@@ -50,16 +43,16 @@ function mergeState(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes): v
 }
 
 function mergeHistograms(a: DataView, b: DataView): void {
-  const [topA, topB] = [a.getInt32(STATE.top, true), b.getInt32(STATE.top, true)];
+  const [topA, topB] = [a.getInt32(State.TOP, true), b.getInt32(State.TOP, true)];
   const top = Math.max(topA, topB);
-  let near = a.getUint32(STATE.nearZero, true) + b.getUint32(STATE.nearZero, true);
-  for (const side of [STATE.negative, STATE.positive]) {
-    const counts = new Uint32Array(MAGNITUDES);
+  let near = a.getUint32(State.NEAR_ZERO, true) + b.getUint32(State.NEAR_ZERO, true);
+  for (const side of [State.NEGATIVE, State.POSITIVE]) {
+    const counts = new Uint32Array(State.MAGNITUDES);
     for (const [view, shift] of [
       [a, top - topA],
       [b, top - topB],
     ] as const)
-      for (let i = 0; i < MAGNITUDES; i++) {
+      for (let i = 0; i < State.MAGNITUDES; i++) {
         const found = view.getUint32(side + 4 * i, true);
         if (i < shift) near += found;
         else counts[i - shift]! += found;
@@ -68,8 +61,8 @@ function mergeHistograms(a: DataView, b: DataView): void {
       a.setUint32(side + 4 * i, found, true);
     });
   }
-  a.setUint32(STATE.nearZero, near, true);
-  a.setInt32(STATE.top, top, true);
+  a.setUint32(State.NEAR_ZERO, near, true);
+  a.setInt32(State.TOP, top, true);
 }
 
 function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes, lowest: boolean): void {
@@ -79,7 +72,7 @@ function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes,
   );
   const ranked = slots
     .map((slot) => ({ slot, ...orderOf(slot) }))
-    .filter(({ prompt }) => prompt !== NOBODY)
+    .filter(({ prompt }) => prompt !== Slot.EMPTY)
     .sort(
       (x, y) =>
         (lowest ? x.value - y.value : y.value - x.value) || x.prompt - y.prompt || x.position - y.position,
@@ -94,9 +87,9 @@ function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes,
 function orderOf(slot: Uint8Array): { value: number; prompt: number; position: number } {
   const view = viewOf(slot);
   return {
-    value: view.getFloat32(SLOT.value, true),
-    prompt: view.getUint32(SLOT.prompt, true),
-    position: view.getInt32(SLOT.position, true),
+    value: view.getFloat32(Slot.VALUE, true),
+    prompt: view.getUint32(Slot.PROMPT, true),
+    position: view.getInt32(Slot.POSITION, true),
   };
 }
 

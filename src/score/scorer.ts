@@ -1,23 +1,26 @@
-/** Runs passages through the model and hands what directions read to the lanes, while the next block is computed. */
+/** Runs passages through the model and hands what directions read to the threads, while the next block is computed. */
 import type * as tf from '@tensorflow/tfjs-core';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength } from '../forward/passes.js';
-import {
-  type LayerRows,
-  type ReadingBasis,
-  type ReadValues,
-  type Source,
-  sourcesOf,
-} from '../kernels/reader.js';
+import type { ReadValues } from './direction-reader.js';
 import type { LayerRun, PlainModel } from './forward.js';
-import type { Lanes } from './lanes.js';
+import {
+  describePassage,
+  describeRow,
+  type LayerRows,
+  PASSAGE_WORDS,
+  ROW_WORDS,
+  type Side,
+} from './layer-rows.js';
 import type { Passage, ScoredPositions } from './passages.js';
+import type { ReaderThreads } from './reader-threads.js';
+import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { Slab } from './slab.js';
 
 /** Positions (padding included) in one forward pass. */
 export const FORWARD_TOKENS = 4096;
 
-/** Layers that wait for the lanes or are worked on; when there are more, the forward pass waits. */
+/** Layers that wait for the threads or are worked on; when there are more, the forward pass waits. */
 export const LAYERS_IN_FLIGHT = 4;
 
 /** Values of one layer, with the rows that they belong to. */
@@ -31,10 +34,10 @@ export interface LayerValues {
 export interface ScoringTimes {
   /** The forward pass, downloads included. */
   forward: number;
-  /** The main thread waiting for the lanes. */
+  /** The main thread waiting for the others. */
   waiting: number;
-  /** Working time of all lanes together. */
-  lanes: number;
+  /** Working time of all threads that read, together. */
+  reading: number;
 }
 
 interface InFlight {
@@ -44,14 +47,14 @@ interface InFlight {
 }
 
 export class Scorer {
-  readonly times: ScoringTimes = { forward: 0, waiting: 0, lanes: 0 };
+  readonly times: ScoringTimes = { forward: 0, waiting: 0, reading: 0 };
   readonly #free: Slab[] = Array.from({ length: LAYERS_IN_FLIGHT + 1 }, () => new Slab());
   readonly #inFlight: InFlight[] = [];
   readonly #wanted = new Map<number, Set<Source>>();
 
   constructor(
     private readonly model: PlainModel,
-    private readonly lanes: Lanes,
+    private readonly readers: ReaderThreads,
     bases: readonly ReadingBasis[],
     private readonly positions: ScoredPositions,
   ) {
@@ -63,14 +66,10 @@ export class Scorer {
   }
 
   /**
-   * Scores passages; with `keep` it returns the values, layer by layer, once every lane has them. Otherwise what is
+   * Scores passages; with `keep` it returns the values, layer by layer, once every thread has them. Otherwise what is
    * left at the end is still being worked on: see {@link drain}.
    */
-  async *score(
-    side: LayerRows['side'],
-    passages: readonly Passage[],
-    keep: boolean,
-  ): AsyncGenerator<LayerValues> {
+  async *score(side: Side, passages: readonly Passage[], keep: boolean): AsyncGenerator<LayerValues> {
     const lengths = passages.map(({ ids }) => ids.length);
     for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
       const inBatch = batch.map((at) => passages[at]!);
@@ -88,7 +87,7 @@ export class Scorer {
           const rows = slab && (await this.#layerRows(side, next.value as LayerRun, described, slab));
           this.times.forward += (performance.now() - started) / 1000;
           if (!rows) break;
-          const done = this.lanes.read(rows, keep);
+          const done = this.readers.read(rows, keep);
           // Failures are met where the layer is awaited; until then they must not count as unhandled.
           done.catch(() => {});
           this.#inFlight.push({ rows, slab: slab!, done });
@@ -104,7 +103,7 @@ export class Scorer {
     while (keep && this.#inFlight.length > 0) yield await this.#settle();
   }
 
-  /** Waits until the lanes have taken in everything. */
+  /** Waits until the threads have taken in everything. */
   async drain(): Promise<void> {
     while (this.#inFlight.length > 0) await this.#settle();
   }
@@ -114,7 +113,7 @@ export class Scorer {
     const started = performance.now();
     try {
       const { values, seconds } = await done;
-      this.times.lanes += seconds;
+      this.times.reading += seconds;
       return { rows, values };
     } finally {
       this.times.waiting += (performance.now() - started) / 1000;
@@ -124,7 +123,7 @@ export class Scorer {
 
   /** Copies a layer's tensors to shared memory, without the rows of padding. */
   async #layerRows(
-    side: LayerRows['side'],
+    side: Side,
     { layer, sources: tensors }: LayerRun,
     { counts, ...described }: Described,
     slab: Slab,
@@ -162,8 +161,8 @@ function describe(passages: readonly Passage[], lastOnly: boolean): Described {
   const columns = longestOf(passages.map(({ ids }) => ids));
   const counts = passages.map(({ ids, from }) => ids.length - from);
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  const descriptions = new Int32Array(new SharedArrayBuffer(4 * 5 * rows));
-  const prompts = new Int32Array(new SharedArrayBuffer(4 * 4 * passages.length));
+  const descriptions = new Int32Array(new SharedArrayBuffer(4 * ROW_WORDS * rows));
+  const described = new Int32Array(new SharedArrayBuffer(4 * PASSAGE_WORDS * passages.length));
   const tokens = new Int32Array(
     new SharedArrayBuffer(4 * passages.reduce((sum, { ids }) => sum + ids.length, 0)),
   );
@@ -171,10 +170,21 @@ function describe(passages: readonly Passage[], lastOnly: boolean): Described {
   passages.forEach(({ prompt, ids, from, shift }, b) => {
     const padding = columns - ids.length;
     tokens.set(ids, token);
-    prompts.set([padding, padding + from, row, shift - padding], 4 * b);
-    for (let at = from; at < ids.length; at++, row++)
-      descriptions.set([prompt, shift + at, token + at, at, at - from], 5 * row);
+    describePassage(described, b, { first: padding, scored: padding + from, row, shift: shift - padding });
+    for (let at = from; at < ids.length; at++, row++) {
+      const place = { prompt, position: shift + at, token: token + at };
+      describeRow(descriptions, row, { ...place, before: at, scored: at - from });
+    }
     token += ids.length;
   });
-  return { rows, batch: passages.length, columns, lastOnly, descriptions, tokens, prompts, counts };
+  return {
+    rows,
+    batch: passages.length,
+    columns,
+    lastOnly,
+    descriptions,
+    tokens,
+    passages: described,
+    counts,
+  };
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic-file.js';
 import { fileError } from '../formats/file-error.js';
-import type { States } from './lanes.js';
+import type { States } from './reader-threads.js';
 
 const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().nonnegative();

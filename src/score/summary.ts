@@ -1,14 +1,6 @@
 /** From the running statistics of a direction to figures. */
-import {
-  type ExampleSizes,
-  exactSum,
-  MAGNITUDES,
-  NOBODY,
-  SLOT,
-  STATE,
-  STEP,
-  slotBytes,
-} from '../kernels/statistics-state.js';
+import { Slot, State } from '../../assembly/layout.js';
+import { type ExampleSizes, exactSum, STEP, slotBytes } from './statistics-state.js';
 
 /** A quantile is off by at most this share of its value, or, nearer to zero, of the largest magnitude times {@link NEAR_ZERO}. */
 export const QUANTILE_ERROR = 1 / 32;
@@ -24,10 +16,10 @@ export interface Moments {
 
 /** Exact in the sums that are kept; one rounding at the end. */
 export function momentsOf(state: DataView, unit: number): Moments {
-  const count = state.getFloat64(STATE.count, true);
+  const count = state.getFloat64(State.COUNT, true);
   if (count === 0) return { count, mean: Number.NaN, variance: Number.NaN };
-  const sum = exactSum(floats(state, STATE.sum, 2), unit);
-  const squares = exactSum(floats(state, STATE.squares, 4), unit * unit);
+  const sum = exactSum(floats(state, State.SUM, 2), unit);
+  const squares = exactSum(floats(state, State.SQUARES, 4), unit * unit);
   const n = BigInt(count);
   // Sums are in multiples of unit · 2⁻⁴⁴, those of squares in multiples of its square.
   const spread = n * squares - sum * sum;
@@ -40,7 +32,7 @@ export function momentsOf(state: DataView, unit: number): Moments {
 }
 
 export function extremesOf(state: DataView): { min: number; max: number } {
-  return { min: state.getFloat32(STATE.min, true), max: state.getFloat32(STATE.max, true) };
+  return { min: state.getFloat32(State.MIN, true), max: state.getFloat32(State.MAX, true) };
 }
 
 /** Counts by value: buckets ascending, the middle of each and its count. */
@@ -51,17 +43,17 @@ export interface Histogram {
 }
 
 export function histogramOf(state: DataView): Histogram {
-  const top = state.getInt32(STATE.top, true);
-  const middles = new Float64Array(2 * MAGNITUDES + 1);
-  const counts = new Float64Array(2 * MAGNITUDES + 1);
-  for (let i = 0; i < MAGNITUDES; i++) {
-    const middle = middleOf(top - (MAGNITUDES - 1) + i);
-    middles[MAGNITUDES - 1 - i] = -middle;
-    counts[MAGNITUDES - 1 - i] = state.getUint32(STATE.negative + 4 * i, true);
-    middles[MAGNITUDES + 1 + i] = middle;
-    counts[MAGNITUDES + 1 + i] = state.getUint32(STATE.positive + 4 * i, true);
+  const top = state.getInt32(State.TOP, true);
+  const middles = new Float64Array(2 * State.MAGNITUDES + 1);
+  const counts = new Float64Array(2 * State.MAGNITUDES + 1);
+  for (let i = 0; i < State.MAGNITUDES; i++) {
+    const middle = middleOf(top - (State.MAGNITUDES - 1) + i);
+    middles[State.MAGNITUDES - 1 - i] = -middle;
+    counts[State.MAGNITUDES - 1 - i] = state.getUint32(State.NEGATIVE + 4 * i, true);
+    middles[State.MAGNITUDES + 1 + i] = middle;
+    counts[State.MAGNITUDES + 1 + i] = state.getUint32(State.POSITIVE + 4 * i, true);
   }
-  counts[MAGNITUDES] = state.getUint32(STATE.nearZero, true);
+  counts[State.MAGNITUDES] = state.getUint32(State.NEAR_ZERO, true);
   return { middles, counts, total: counts.reduce((sum, value) => sum + value, 0) };
 }
 
@@ -105,7 +97,7 @@ export interface Separation {
 
 /** From histograms: values in the same bucket count as ties, which bounds the error by half their share of pairs. */
 export function aurocOf(first: DataView, second: DataView): Separation | null {
-  const top = Math.max(first.getInt32(STATE.top, true), second.getInt32(STATE.top, true));
+  const top = Math.max(first.getInt32(State.TOP, true), second.getInt32(State.TOP, true));
   const [a, b] = [raised(first, top), raised(second, top)];
   const [n, m] = [total(a), total(b)];
   if (n === 0 || m === 0) return null;
@@ -120,15 +112,15 @@ export function aurocOf(first: DataView, second: DataView): Separation | null {
 
 /** Counts by bucket, ascending, in the window that ends with `top`. */
 function raised(state: DataView, top: number): Float64Array {
-  const shift = top - state.getInt32(STATE.top, true);
-  const counts = new Float64Array(2 * MAGNITUDES + 1);
-  counts[MAGNITUDES] = state.getUint32(STATE.nearZero, true);
-  for (let i = 0; i < MAGNITUDES; i++) {
-    const [negative, positive] = [STATE.negative, STATE.positive].map((side) =>
+  const shift = top - state.getInt32(State.TOP, true);
+  const counts = new Float64Array(2 * State.MAGNITUDES + 1);
+  counts[State.MAGNITUDES] = state.getUint32(State.NEAR_ZERO, true);
+  for (let i = 0; i < State.MAGNITUDES; i++) {
+    const [negative, positive] = [State.NEGATIVE, State.POSITIVE].map((side) =>
       state.getUint32(side + 4 * i, true),
     );
-    counts[i < shift ? MAGNITUDES : MAGNITUDES - 1 - (i - shift)]! += negative!;
-    counts[i < shift ? MAGNITUDES : MAGNITUDES + 1 + (i - shift)]! += positive!;
+    counts[i < shift ? State.MAGNITUDES : State.MAGNITUDES - 1 - (i - shift)]! += negative!;
+    counts[i < shift ? State.MAGNITUDES : State.MAGNITUDES + 1 + (i - shift)]! += positive!;
   }
   return counts;
 }
@@ -152,10 +144,10 @@ export interface KeyFigures {
 }
 
 export function keyFiguresOf(state: DataView, unit: number): KeyFigures {
-  const share = Number(exactSum(floats(state, STATE.share, 2), unit)) * unit * STEP ** 2;
-  const logit = Number(exactSum(floats(state, STATE.logit, 2), LOGIT_UNIT)) * LOGIT_UNIT * STEP ** 2;
+  const share = Number(exactSum(floats(state, State.SHARE, 2), unit)) * unit * STEP ** 2;
+  const logit = Number(exactSum(floats(state, State.LOGIT, 2), LOGIT_UNIT)) * LOGIT_UNIT * STEP ** 2;
   return {
-    distance: state.getFloat64(STATE.distance, true) / state.getFloat64(STATE.count, true),
+    distance: state.getFloat64(State.DISTANCE, true) / state.getFloat64(State.COUNT, true),
     share: logit > 0 ? share / logit : null,
   };
 }
@@ -183,17 +175,17 @@ export function examplesOf(state: DataView, sizes: ExampleSizes, end: 'top' | 'b
   const found: Example[] = [];
   const first = end === 'top' ? 0 : sizes.examples;
   for (let i = first; i < first + sizes.examples; i++) {
-    const slot = STATE.examples + i * slotBytes(sizes);
-    const prompt = state.getUint32(slot + SLOT.prompt, true);
-    if (prompt === NOBODY) break;
+    const slot = State.EXAMPLES + i * slotBytes(sizes);
+    const prompt = state.getUint32(slot + Slot.PROMPT, true);
+    if (prompt === Slot.EMPTY) break;
     const words = (from: number) =>
-      Array.from({ length: sizes.context }, (_, at) => slot + SLOT.context + 4 * (from + at));
+      Array.from({ length: sizes.context }, (_, at) => slot + Slot.CONTEXT + 4 * (from + at));
     found.push({
-      value: state.getFloat32(slot + SLOT.value, true),
+      value: state.getFloat32(slot + Slot.VALUE, true),
       prompt,
-      position: state.getInt32(slot + SLOT.position, true),
-      key: state.getInt32(slot + SLOT.key, true),
-      logit: state.getFloat32(slot + SLOT.logit, true),
+      position: state.getInt32(slot + Slot.POSITION, true),
+      key: state.getInt32(slot + Slot.KEY, true),
+      logit: state.getFloat32(slot + Slot.LOGIT, true),
       context: words(0).map((at) => state.getInt32(at, true)),
       values: words(sizes.context).map((at) => state.getFloat32(at, true)),
     });

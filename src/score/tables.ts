@@ -1,10 +1,10 @@
 /** The tables that scoring ends in: `directions.parquet` and `examples.parquet` (docs/scoring.md, "Files"). */
 import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
-import { NO_EXAMPLES, stateBytes, unitOf } from '../kernels/statistics-state.js';
 import type { ScoredDirection } from './bases.js';
 import type { ScoredWith } from './directions-file.js';
-import type { States } from './lanes.js';
+import type { States } from './reader-threads.js';
+import { NO_EXAMPLES, stateBytes, unitOf } from './statistics-state.js';
 import {
   aurocOf,
   cohensD,

@@ -1,6 +1,7 @@
 /** `scores.parquet`: every value, a file a block, a row group a layer of a batch. */
 import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
-import type { ReadingBasis } from '../kernels/reader.js';
+import { positionOf, promptOf } from './layer-rows.js';
+import type { ReadingBasis } from './reading-basis.js';
 import type { LayerValues } from './scorer.js';
 
 export const VALUE_TYPES = ['f32', 'f16'] as const;
@@ -54,8 +55,8 @@ function groupOf(
     const n = bases[basis]!.units.length;
     for (let k = 0; k < n; k++)
       for (let row = 0; row < count; row++, at++) {
-        line[at] = rows.descriptions[5 * row]!;
-        position[at] = rows.descriptions[5 * row + 1]!;
+        line[at] = promptOf(rows, row);
+        position[at] = positionOf(rows, row);
         id[at] = firstIds[basis]! + k;
         value[at] = found.values[row * n + k]!;
         if (found.keys) key[at] = found.keys[row * n + k]!;

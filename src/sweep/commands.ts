@@ -4,17 +4,21 @@ import { openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
 import { readJson } from '../formats/json-file.js';
 import type { LongCall } from '../progress.js';
+import type { JobsListener } from '../queue/execute.js';
+import type { JobsProgress } from '../queue/job-tracker.js';
+import type { Failure } from '../queue/jobs-folder.js';
+import { localExecutor } from '../queue/local-executor.js';
+import { thisMachine } from '../queue/machine.js';
+import { checkRedisUrl } from '../queue/redis.js';
+import { redisExecutor } from '../queue/redis-executor.js';
+import type { Shard } from '../shard.js';
 import { type Prediction, predict } from './cost.js';
-import { localExecutor } from './local.js';
-import { labelsOf, type SweepProgress } from './progress.js';
-import { redisExecutor } from './queue/coordinator.js';
-import { checkRedisUrl } from './queue/redis.js';
 import { readResults } from './results.js';
-import type { Shard } from './shard.js';
-import { thisMachine } from './shares.js';
+import { runJobs } from './run-job.js';
+import { labelsOf } from './run-labels.js';
 import { type SettingSummary, summarise } from './summary.js';
-import { planSweep, type SweepListener, type SweepOutcome, sweep } from './sweep.js';
-import { type Failure, SweepFolder } from './sweep-folder.js';
+import { planSweep, type SweepOutcome, sweep } from './sweep.js';
+import { SweepFolder } from './sweep-folder.js';
 
 export interface SweepSettings {
   plan: string;
@@ -34,7 +38,7 @@ export interface SweepSettings {
 /** Does what is left of a plan and summarises what is there. */
 export async function sweepCommand(
   settings: SweepSettings,
-  listener: SweepListener = {},
+  listener: JobsListener = {},
 ): Promise<{ outcome: SweepOutcome; summaries: SettingSummary[] }> {
   const { plan, out, shard, store, redis } = settings;
   const folder = new SweepFolder(out);
@@ -42,8 +46,8 @@ export async function sweepCommand(
   if (redis !== null) checkRedisUrl(redis);
   const executor =
     redis === null
-      ? localExecutor({ folder, machine: machineOf(settings), store })
-      : redisExecutor({ url: redis, folder });
+      ? localExecutor({ kind: runJobs, folder, machine: machineOf(settings), store })
+      : redisExecutor({ kind: runJobs, url: redis, folder });
   const outcome = await sweep({ plan, folder, shard, executor }, listener);
   // Those of the plan are among the failures.
   for (const { id, error } of await folder.damaged())
@@ -92,7 +96,7 @@ export interface SweepStatus {
   damaged: { id: string; error: string }[];
   failures: Failure[];
   /** As the last sitting left it, or is keeping it; null if there was none. */
-  progress: SweepProgress | null;
+  progress: JobsProgress | null;
 }
 
 export async function sweepStatus(folder: SweepFolder): Promise<SweepStatus> {
@@ -103,6 +107,6 @@ export async function sweepStatus(folder: SweepFolder): Promise<SweepStatus> {
     complete: statuses.filter((status) => status === 'complete').length,
     damaged: await folder.damaged(),
     failures: await folder.failures(),
-    progress: existsSync(progress) ? ((await readJson(progress)) as unknown as SweepProgress) : null,
+    progress: existsSync(progress) ? ((await readJson(progress)) as unknown as JobsProgress) : null,
   };
 }

@@ -1,9 +1,8 @@
 /** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
+import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import { TASKS } from '../tasks/tasks.js';
-import type { PlannedRun } from './expand.js';
-import type { RunJob } from './job.js';
 import type { ResultRow } from './results.js';
-import { Footprints, type Machine, share } from './shares.js';
+import type { PlannedRun, RunJob } from './run-job.js';
 
 /** Tokens of a prompt, where nothing is known. */
 const TOKENS = 16;
@@ -67,7 +66,7 @@ export function predict(
   const sum = <Item>(items: readonly Item[], of: (item: Item) => number) =>
     items.reduce((total, item) => total + of(item), 0);
   const bytes = Math.max(0, ...pending.map((run) => new Footprints().bytes('', run.weightBytes)));
-  const { atOnce } = share(
+  const { atOnce } = jobsAtOnce(
     machine,
     { bytes, threads: pending[0]?.job.settings.workers ?? 1 },
     Math.max(1, pending.length),

@@ -1,28 +1,16 @@
 /** From a plan's entries to jobs: models and data files are opened, hashed and checked once each. */
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import type { Architecture } from '../models/architecture.js';
 import { kindsOf } from '../models/components.js';
 import { packageFile } from '../package-file.js';
 import type { LongCall } from '../progress.js';
+import { type DataFile, dataFileAt } from '../queue/data-file.js';
+import { newJob } from '../queue/job.js';
+import { inspectModel, type KnownModel } from '../queue/known-model.js';
 import { checkedKinds } from '../run/decomposition.js';
-import { withSubject } from '../run/subject.js';
 import { taskNamed } from '../tasks/tasks.js';
-import { type DataFile, dataFileAt } from './data-file.js';
-import { jobId, type PlannedJob, type RunJob } from './job.js';
 import type { PlanEntry } from './plan.js';
+import { type PlannedRun, runJobs } from './run-job.js';
 import { completed, type PlanSettings, type RunSettings } from './settings.js';
-
-/** A run of a sweep: the job, and where its parts lie on this machine. */
-export interface PlannedRun extends PlannedJob<RunJob> {
-  /** Local path or hub id. */
-  model: string;
-  /** Bytes of the model's weights as float32, for guesses at memory. */
-  weightBytes: number;
-}
 
 /**
  * Each run once, in the plan's order.
@@ -66,8 +54,12 @@ async function planned(
   const all = kindsOf(model.architecture);
   // Kinds in their own order, and all of them as null: the same choice has one identity.
   whole.components = kinds.length === all.length ? null : all.filter((kind) => kinds.includes(kind));
-  const job = { kind: 'run' as const, model: model.identity, settings: whole };
-  return { job: { id: jobId(job), ...job }, model: path, weightBytes: model.weightBytes, files };
+  return {
+    job: newJob(runJobs, model.identity, whole),
+    model: path,
+    weightBytes: model.weightBytes,
+    files,
+  };
 }
 
 async function promptsOf(
@@ -100,35 +92,4 @@ function refuseUnknown(what: string, asked: readonly string[], known: readonly {
   const unknown = asked.find((id) => !known.some((entry) => entry.id === id));
   if (unknown !== undefined)
     throw new InputError(`no ${what} "${unknown}"; choose from ${known.map(({ id }) => id).join(', ')}`);
-}
-
-export interface KnownModel {
-  architecture: Architecture;
-  identity: RunJob['model'];
-  weightBytes: number;
-}
-
-/** Opens a model, hashes what a run reads of it, and closes it again. */
-export function inspectModel(path: string, call: LongCall = {}): Promise<KnownModel> {
-  return withSubject(path, { form: 'reference', bos: 'auto', ...call }, async ({ source, model }) => {
-    const { architecture } = model;
-    const { nLayers, dModel: d, dMlp, nVocab, gatedMlp } = architecture;
-    const perLayer = 4 * d * d + (gatedMlp ? 3 : 2) * d * dMlp;
-    return {
-      architecture,
-      identity: { name: source.id, hash: await model.hash(), tokenizer: await tokenizerHash(source.folder) },
-      weightBytes: 4 * (nLayers * perLayer + d * nVocab),
-    };
-  });
-}
-
-/** The files that decide how text becomes tokens. */
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'];
-
-async function tokenizerHash(folder: string): Promise<string | null> {
-  const present = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)));
-  if (!present.includes('tokenizer.json')) return null;
-  const hash = createHash('sha256');
-  for (const name of present) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
-  return hash.digest('hex');
 }

@@ -7,9 +7,10 @@ import { writeJson } from '../formats/atomic-file.js';
 import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
+import type { Failure } from '../queue/jobs-folder.js';
 import { readMetrics } from '../report/read-metrics.js';
 import { type Cell, writeRows } from './parquet.js';
-import type { Failure, SweepFolder } from './sweep-folder.js';
+import type { SweepFolder } from './sweep-folder.js';
 
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
 export const FIGURES = [

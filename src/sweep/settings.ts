@@ -9,8 +9,8 @@ import { PRESETS, trainSettings } from '../masks/settings.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { WEIGHT_FORMS } from '../models/weights.js';
 import { MOST_THREADS } from '../pool/threads.js';
+import { dataFile } from '../queue/data-file.js';
 import { MOST_PAIRS } from '../tasks/task.js';
-import { dataFile } from './data-file.js';
 
 const text = z.string().min(1);
 const pairs = z.int().min(0).max(MOST_PAIRS);

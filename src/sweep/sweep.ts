@@ -1,20 +1,18 @@
 /** A sweep from plan to table: what is complete is kept, the rest is done, and the results are gathered. */
 import { copyFile } from 'node:fs/promises';
-import { writeJson } from '../formats/atomic-file.js';
 import type { LongCall } from '../progress.js';
-import type { Executor } from './executor.js';
-import { expandPlan, type PlannedRun } from './expand.js';
+import { execute, type JobsListener } from '../queue/execute.js';
+import type { Executor } from '../queue/executor.js';
+import { JobTracker } from '../queue/job-tracker.js';
+import type { Failure } from '../queue/jobs-folder.js';
+import { inShard, type Shard } from '../shard.js';
+import { expandPlan } from './expand.js';
 import { readPlan } from './plan.js';
-import { labelsOf, type SweepProgress, SweepTracker } from './progress.js';
 import { writeResults } from './results.js';
-import { inShard, type Shard } from './shard.js';
-import type { Failure, SweepFolder } from './sweep-folder.js';
-
-export interface SweepListener extends LongCall {
-  onNote?: (line: string) => void;
-  /** Called after every event, and twice a second at least. */
-  onState?: (state: SweepProgress) => void;
-}
+import type { PlannedRun } from './run-job.js';
+import { labelsOf } from './run-labels.js';
+import type { RunSettings } from './settings.js';
+import type { SweepFolder } from './sweep-folder.js';
 
 export interface PlannedSweep {
   runs: PlannedRun[];
@@ -39,7 +37,7 @@ export interface SweepOptions {
   plan: string;
   folder: SweepFolder;
   shard: Shard | null;
-  executor: Executor;
+  executor: Executor<RunSettings>;
 }
 
 export interface SweepOutcome {
@@ -50,13 +48,10 @@ export interface SweepOutcome {
   failures: Failure[];
 }
 
-/** Milliseconds between two writings of `progress.json`. */
-const STATE_INTERVAL = 500;
-
 /** @throws InterruptedError if the signal fires; what is complete stays, what was underway can be resumed */
 export async function sweep(
   { plan, folder, shard, executor }: SweepOptions,
-  { onNote, onState, ...call }: SweepListener = {},
+  { onNote, onState, ...call }: JobsListener = {},
 ): Promise<SweepOutcome> {
   const { runs, complete } = await planSweep(plan, folder, shard, call);
   const pending = runs.filter(({ job }) => !complete.has(job.id));
@@ -69,7 +64,7 @@ export async function sweep(
   onNote?.(`${runs.length} runs, ${complete.size} of them complete already`);
 
   const labels = labelsOf(runs.map(({ job }) => job));
-  const tracker = new SweepTracker(runs.length, complete.size, labels);
+  const tracker = new JobTracker(runs.length, complete.size, labels);
   try {
     const failures = await execute(executor, pending, folder, tracker, { onNote, onState, ...call });
     const { complete: done } = tracker.state();
@@ -77,47 +72,4 @@ export async function sweep(
   } finally {
     await writeResults(folder);
   }
-}
-
-/**
- * Has jobs done, and keeps `progress.json` and the list of failures meanwhile.
- * @throws InterruptedError if the signal fires
- */
-export async function execute<Planned>(
-  executor: Executor<Planned>,
-  pending: readonly Planned[],
-  folder: SweepFolder,
-  tracker: SweepTracker,
-  { onNote, onState, signal }: SweepListener,
-): Promise<Failure[]> {
-  const failures: Failure[] = [];
-  const show = () => onState?.(tracker.state());
-  // Only a view: that it cannot be written must not end the sweep.
-  const save = () => writeJson(folder.file('progress.json'), tracker.state()).catch(() => {});
-  let saving = save();
-  const timer = setInterval(() => {
-    show();
-    saving = saving.then(save);
-  }, STATE_INTERVAL);
-  try {
-    await executor(pending, {
-      signal,
-      onEvent: async (event) => {
-        tracker.take(event);
-        if (event.type === 'note') onNote?.(event.text);
-        if (event.type === 'failed') {
-          const { id, error, attempts } = event;
-          failures.push({ id, error, attempts });
-          onNote?.(`failed: ${tracker.label(id)}: ${error}`);
-          await folder.setFailure({ id, error, attempts });
-        }
-        show();
-      },
-    });
-  } finally {
-    clearInterval(timer);
-    show();
-    await saving.then(save);
-  }
-  return failures;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { referenceProduct, referenceProjection } from '../../src/kernels/reference/products.js';
+import { referenceProduct } from '../../src/kernels/reference/products.js';
 import { gaussian, kernelSets } from './helpers.js';
 
 const sets = await kernelSets();
@@ -68,37 +68,3 @@ describe.each(sets)('gemm, %s kernels', (_, kernels) => {
     expect(() => kernels.gemm(a, b, { rows: 2, inner: 3, cols: 2 }, new Float32Array(3))).toThrow(RangeError);
   });
 });
-
-describe.each(sets)('project, %s kernels', (_, kernels) => {
-  it.each([
-    ['with a bias row', 1],
-    ['without a bias row', 0],
-  ])('gives the coefficients %s', (_, bias) => {
-    const [rows, width, rank] = [70, 33, 21];
-    const x = gaussian(rows, width, 1);
-    const directions = { u: gaussian(width + bias, rank, 2), s: gaussian(1, rank, 3).map(Math.abs) };
-    const found = kernels.project(x, rows, directions);
-    const exact = referenceProjection(x, rows, directions);
-    for (let i = 0; i < found.length; i++) expect(Math.abs(found[i]! - exact[i]!)).toBeLessThan(1e-5 * width);
-  });
-
-  it('gives σ back for the directions themselves', () => {
-    const [rows, cols] = [12, 9];
-    const a = gaussian(rows, cols, 4);
-    const { u, s, vt } = kernels.svd(a, rows, cols);
-    // Rows of V^T are inputs whose images under the transpose are σ_k u_k.
-    const found = kernels.project(a, rows, { u: transpose(vt, cols), s: new Float32Array(cols).fill(1) });
-    for (let i = 0; i < rows; i++)
-      for (let k = 0; k < cols; k++) expect(found[i * cols + k]).toBeCloseTo(s[k]! * u[i * cols + k]!, 5);
-  });
-
-  it('refuses directions of another width', () => {
-    const directions = { u: new Float32Array(10), s: new Float32Array(2) };
-    expect(() => kernels.project(new Float32Array(12), 2, directions)).toThrow(/u has 10 entries/);
-    expect(() => kernels.project(new Float32Array(13), 2, directions)).toThrow(RangeError);
-  });
-});
-
-function transpose(a: Float32Array, n: number): Float32Array {
-  return a.map((_, i) => a[(i % n) * n + Math.floor(i / n)]!);
-}

@@ -33,7 +33,7 @@ describeOnEngines('statistics of the embedded model', (engine) => {
         splits.train.map((pair, i) => passage(i + 1, tokenizer.encode(pair[side] as string), positions));
       const clean = await readAll(scoring, 'clean', passages('clean'));
       const corrupted = await readAll(scoring, 'corrupted', passages('corrupted'));
-      const states = await scoring.lanes.save();
+      const states = await scoring.readers.save();
       await scoring.close();
 
       const paths = {

@@ -1,19 +1,20 @@
 /** A scorer on a small model in this process, and every value that it reads. */
 import type { Engine } from '../../src/engine/engine.js';
-import type { ExampleSizes } from '../../src/kernels/statistics-state.js';
 import { listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { readBases, type ScoredBases } from '../../src/score/bases.js';
 import { chooseDirections } from '../../src/score/directions.js';
 import { PlainModel } from '../../src/score/forward.js';
-import { Lanes } from '../../src/score/lanes.js';
+import { positionOf, promptOf } from '../../src/score/layer-rows.js';
 import type { Passage, ScoredPositions } from '../../src/score/passages.js';
+import { ReaderThreads } from '../../src/score/reader-threads.js';
 import { Scorer } from '../../src/score/scorer.js';
+import type { ExampleSizes } from '../../src/score/statistics-state.js';
 import { type Decomposed, decomposed } from './decomposed.js';
 
 export interface Scoring extends ScoredBases, Decomposed {
   scorer: Scorer;
-  lanes: Lanes;
+  readers: ReaderThreads;
   close(): Promise<void>;
 }
 
@@ -29,14 +30,14 @@ export async function openScoring(
   const bases = await readBases(model, taken.decomposition, scored);
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
   const plain = await PlainModel.load(engine, model, depth);
-  const lanes = await Lanes.open(bases.bases, SIZES, workers);
+  const readers = await ReaderThreads.open(bases.bases, SIZES, workers);
   return {
     ...bases,
     ...taken,
-    lanes,
-    scorer: new Scorer(plain, lanes, bases.bases, positions),
+    readers,
+    scorer: new Scorer(plain, readers, bases.bases, positions),
     close: async () => {
-      await lanes.close();
+      await readers.close();
       plain.dispose();
     },
   };
@@ -76,8 +77,8 @@ export async function readAll(
       for (let row = 0; row < rows.rows; row++)
         for (let k = 0; k < n; k++)
           all[starts[basis]! + k]!.push({
-            prompt: rows.descriptions[5 * row]!,
-            position: rows.descriptions[5 * row + 1]!,
+            prompt: promptOf(rows, row),
+            position: positionOf(rows, row),
             value: found.values[row * n + k]!,
             key: found.keys ? found.keys[row * n + k]! : -1,
           });

@@ -3,9 +3,10 @@ import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { packageFile } from '../../src/package-file.js';
+import { jobId, jobSchema } from '../../src/queue/job.js';
 import { expandPlan } from '../../src/sweep/expand.js';
-import { jobId, type RunJob, runJob, runOptions } from '../../src/sweep/job.js';
 import { parsePlan } from '../../src/sweep/plan.js';
+import { type RunJob, runJobs, runOptions } from '../../src/sweep/run-job.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -58,8 +59,8 @@ describe('a run’s identity', () => {
 
   it('is the hash of the job', async () => {
     const [run] = await expand('task: ioi');
-    expect(jobId(run!.job)).toBe(run!.job.id);
-    expect(runJob.parse(JSON.parse(JSON.stringify(run!.job)))).toEqual(run!.job);
+    expect(jobId(runJobs, run!.job.model, run!.job.settings)).toBe(run!.job.id);
+    expect(jobSchema(runJobs).parse(JSON.parse(JSON.stringify(run!.job)))).toEqual(run!.job);
   });
 });
 
@@ -123,6 +124,6 @@ describe('a job', () => {
   ])('is refused with %s', (_, spoil) => {
     const bad = structuredClone(job);
     spoil(bad);
-    expect(runJob.safeParse(bad).success).toBe(false);
+    expect(jobSchema(runJobs).safeParse(bad).success).toBe(false);
   });
 });

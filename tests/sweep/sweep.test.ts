@@ -5,11 +5,11 @@ import { beforeAll, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
+import type { JobsListener } from '../../src/queue/execute.js';
+import type { JobsProgress } from '../../src/queue/job-tracker.js';
 import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
-import type { SweepProgress } from '../../src/sweep/progress.js';
 import { readResults } from '../../src/sweep/results.js';
 import { summarise } from '../../src/sweep/summary.js';
-import type { SweepListener } from '../../src/sweep/sweep.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
@@ -18,7 +18,7 @@ const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
 const plan = tinyPlan(folder, 'plan', 'task: ioi\nmatrix:\n  init: [0.99, 0.6]\n  seed: 0..1');
 
-function start(name: string, more: Partial<SweepSettings> = {}, listener: SweepListener = {}) {
+function start(name: string, more: Partial<SweepSettings> = {}, listener: JobsListener = {}) {
   const settings = {
     plan,
     out: join(folder, name),
@@ -84,7 +84,7 @@ it('computes nothing that is done, however the plan is repeated or grown', async
 });
 
 it('gives the same table in two shards as in one piece', async () => {
-  const shards = [1, 2].map((index) => ({ index, count: 2 }));
+  const shards = [1, 2].map((index) => ({ index, of: 2 }));
   for (const shard of shards) {
     const { outcome } = await start(`shard-${shard.index}`, { shard });
     expect(outcome).toMatchObject({ total: 2, complete: 2 });
@@ -98,10 +98,10 @@ it('gives the same table in two shards as in one piece', async () => {
 
 it('interrupted, leaves runs that can be resumed, and goes on to the same result', async () => {
   const abort = new AbortController();
-  const states: SweepProgress[] = [];
+  const states: JobsProgress[] = [];
   const listener = {
     signal: abort.signal,
-    onState: (state: SweepProgress) => {
+    onState: (state: JobsProgress) => {
       states.push(state);
       if (state.running.some(({ stage }) => stage === 'train')) abort.abort();
     },
@@ -162,7 +162,7 @@ it.skipIf(!existsSync(children))(
   async () => {
     let killed = false;
     const notes: string[] = [];
-    const onState = ({ running }: SweepProgress) => {
+    const onState = ({ running }: JobsProgress) => {
       if (killed || !running.some(({ stage }) => stage === 'train')) return;
       killed = true;
       for (const pid of processes()) process.kill(Number(pid), 'SIGKILL');

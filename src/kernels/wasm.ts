@@ -1,0 +1,89 @@
+/** The WebAssembly of the kernels, with arguments by name: the only importer of WebAssembly. */
+import { readFile } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
+import { builtFile } from '../built-file.js';
+import { InputError } from '../errors.js';
+import { KernelMemory, type MemoryExports } from './memory.js';
+
+/** `relaxed` fuses multiply and add into one rounding; `simd` runs wherever WebAssembly has SIMD. */
+export type KernelVariant = 'relaxed' | 'simd';
+
+/**
+ * Parameters of each function that assembly/index.ts exports, in the order of its signature there; a test holds the two
+ * to each other. With them arguments are given by name: two of a dozen addresses that changed places would go unnoticed.
+ */
+export const PARAMETERS = {
+  svd: ['rows', 'cols', 'a', 'u', 's', 'vt'],
+  svdOfProduct: ['rows', 'inner', 'cols', 'a', 'b', 'u', 's', 'vt'],
+  gemmF32: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
+  gemmF64: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
+  read: ['rows', 'width', 'cols', 'x', 'xStride', 'matrix', 'bias', 'out'],
+  accumulate: [
+    ...(['rows', 'cols', 'x', 'units', 'states', 'stateBytes', 'examples', 'context'] as const),
+    ...(['descriptions', 'tokens', 'keys', 'logits'] as const),
+  ],
+  strongestKeys: [
+    ...(['from', 'to', 'batch', 'cols', 'factors', 'passages', 'best', 'bestKey', 'x', 'scale'] as const),
+    ...(['rates', 'rateStride', 'width', 'queries', 'queryStride', 'keyRows', 'keyStride'] as const),
+    ...(['keys', 'logits', 'memo', 'seen'] as const),
+  ],
+  peakF32: ['rounds'],
+  peakF64: ['rounds'],
+} as const;
+
+type Name = keyof typeof PARAMETERS;
+
+/** Kernels by name. Arrays are byte addresses in `memory`; what each does stands in assembly/. */
+export type WasmCalls = {
+  [Each in Name]: (args: Record<(typeof PARAMETERS)[Each][number], number>) => number;
+} & { memory: KernelMemory };
+
+export interface KernelBuild {
+  variant: KernelVariant;
+  module: WebAssembly.Module;
+}
+
+/**
+ * Compiles the kernels. Without a wish it takes the relaxed build where this machine's JavaScript engine can run it.
+ * @throws InputError if the build is missing, or the wished variant cannot run here
+ */
+export async function compileKernels(variant?: KernelVariant): Promise<KernelBuild> {
+  const relaxed = variant === 'simd' ? undefined : await readBuild('relaxed');
+  if (relaxed && enableRelaxedSimd(relaxed))
+    return { variant: 'relaxed', module: await WebAssembly.compile(relaxed) };
+  if (variant === 'relaxed')
+    throw new InputError('relaxed SIMD is not available in this Node; use the plain SIMD kernels');
+  return { variant: 'simd', module: await WebAssembly.compile(await readBuild('simd')) };
+}
+
+/** An instance with a memory of its own. */
+export function instantiate(module: WebAssembly.Module): WasmCalls {
+  const abort = () => {
+    throw new Error('the kernels aborted');
+  };
+  const { exports } = new WebAssembly.Instance(module, { env: { abort } });
+  const calls = Object.entries(PARAMETERS).map(([name, parameters]) => {
+    const call = exports[name] as (...args: number[]) => number;
+    return [name, (args: Record<string, number>) => call(...parameters.map((each) => args[each]!))];
+  });
+  return {
+    ...(Object.fromEntries(calls) as Omit<WasmCalls, 'memory'>),
+    memory: new KernelMemory(exports as unknown as MemoryExports),
+  };
+}
+
+async function readBuild(variant: KernelVariant): Promise<Uint8Array> {
+  const path = builtFile(`wasm/kernels-${variant}.wasm`);
+  try {
+    return await readFile(path);
+  } catch {
+    throw new InputError(`${path}: the kernels are not built; run "npm run build:wasm"`);
+  }
+}
+
+/** Node 20 has relaxed SIMD behind a flag of its engine; later ones have it without. */
+function enableRelaxedSimd(build: Uint8Array): boolean {
+  if (WebAssembly.validate(build)) return true;
+  if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
+  return WebAssembly.validate(build);
+}

@@ -1,0 +1,41 @@
+/** A model as jobs name it: by content. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Architecture } from '../models/architecture.js';
+import type { LongCall } from '../progress.js';
+import { withSubject } from '../run/subject.js';
+import type { JobModel } from './job.js';
+
+export interface KnownModel {
+  architecture: Architecture;
+  identity: JobModel;
+  /** Of its weights as float32. */
+  weightBytes: number;
+}
+
+/** Opens a model, hashes what a job reads of it, and closes it again. */
+export function inspectModel(path: string, call: LongCall = {}): Promise<KnownModel> {
+  return withSubject(path, { form: 'reference', bos: 'auto', ...call }, async ({ source, model }) => {
+    const { architecture } = model;
+    const { nLayers, dModel: d, dMlp, nVocab, gatedMlp } = architecture;
+    const perLayer = 4 * d * d + (gatedMlp ? 3 : 2) * d * dMlp;
+    return {
+      architecture,
+      identity: { name: source.id, hash: await model.hash(), tokenizer: await tokenizerHash(source.folder) },
+      weightBytes: 4 * (nLayers * perLayer + d * nVocab),
+    };
+  });
+}
+
+/** The files that decide how text becomes tokens. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'];
+
+async function tokenizerHash(folder: string): Promise<string | null> {
+  const present = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)));
+  if (!present.includes('tokenizer.json')) return null;
+  const hash = createHash('sha256');
+  for (const name of present) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
+  return hash.digest('hex');
+}
