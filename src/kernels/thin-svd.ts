@@ -35,10 +35,15 @@ export function clusters(s: Float32Array, gap = 1e-4): Int32Array {
   return cluster;
 }
 
-/** How many clusters have more than one direction, and how many directions those hold together. */
-export function countClustered(cluster: Int32Array): { clusters: number; directions: number } {
-  const sizes = new Map<number, number>();
-  for (const id of cluster) sizes.set(id, (sizes.get(id) ?? 0) + 1);
-  const several = [...sizes.values()].filter((size) => size > 1);
-  return { clusters: several.length, directions: several.reduce((sum, size) => sum + size, 0) };
+/**
+ * First and last direction of each cluster of more than one.
+ * @param cluster [rank], what {@link clusters} returns
+ */
+export function clusterRanges(cluster: Int32Array): { first: number; last: number }[] {
+  const ranges: { first: number; last: number }[] = [];
+  for (let first = 0, next = 0; first < cluster.length; first = next) {
+    while (next < cluster.length && cluster[next] === cluster[first]) next++;
+    if (next - first > 1) ranges.push({ first, last: next - 1 });
+  }
+  return ranges;
 }

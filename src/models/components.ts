@@ -6,13 +6,17 @@ export const HEAD_KINDS = ['qk', 'ov'] as const;
 export const MLP_KINDS = ['mlp_gate', 'mlp_in', 'mlp_up', 'mlp_out', 'mlp_down'] as const;
 export type Kind = (typeof HEAD_KINDS)[number] | (typeof MLP_KINDS)[number];
 
-export interface Component {
+/** Where a component is in a model, and its name there. */
+export interface ComponentPlace {
   /** `L9H6.qk`, `L9H6.ov`, `L4.mlp_in`, `L4.mlp_out`; gated: `L4.mlp_gate`, `L4.mlp_up`, `L4.mlp_down`. */
   name: string;
   kind: Kind;
   layer: number;
   /** Query head; undefined for MLP matrices. */
   head?: number;
+}
+
+export interface Component extends ComponentPlace {
   /** Rows of the augmented matrix: input width, plus one where there is a bias row. */
   rows: number;
   cols: number;
@@ -25,6 +29,45 @@ export interface Component {
 /** A component's name, e.g. `L9H6.qk` or `L4.mlp_in`. */
 export function componentName(kind: Kind, layer: number, head?: number): string {
   return head === undefined ? `L${layer}.${kind}` : `L${layer}H${head}.${kind}`;
+}
+
+/** Reads what {@link componentName} writes; null for any other text. A model may lack the component all the same. */
+export function parseComponentName(name: string): ComponentPlace | null {
+  const [, layer, head, kind] = /^L(\d+)(?:H(\d+))?\.([a-z_]+)$/.exec(name) ?? [];
+  const kinds: readonly string[] = head === undefined ? MLP_KINDS : HEAD_KINDS;
+  if (kind === undefined || !kinds.includes(kind)) return null;
+  const place = {
+    kind: kind as Kind,
+    layer: Number(layer),
+    ...(head !== undefined && { head: Number(head) }),
+  };
+  // `L07.mlp_in` would be a second name of the same component.
+  return componentName(place.kind, place.layer, place.head) === name ? { name, ...place } : null;
+}
+
+/** Neighbouring directions of a component; both ends belong to it. */
+export interface DirectionRange {
+  component: ComponentPlace;
+  first: number;
+  last: number;
+}
+
+/** A range's name, e.g. `L9H6.qk.0-7`. */
+export function directionRangeName({ component, first, last }: DirectionRange): string {
+  return `${component.name}.${first}-${last}`;
+}
+
+/**
+ * Reads the name of a range (`L9H6.qk.0-7`), of one direction (`L9H6.qk.28`), or of a whole component (`L9H6.qk`),
+ * whose range goes on to infinity since its name does not say how many directions it has; null for any other text.
+ */
+export function parseDirectionRange(text: string): DirectionRange | null {
+  const [, name, first, last = first] = /^(.+?)(?:\.(\d+)(?:-(\d+))?)?$/.exec(text) ?? [];
+  const component = parseComponentName(name ?? '');
+  if (!component) return null;
+  return first === undefined
+    ? { component, first: 0, last: Number.POSITIVE_INFINITY }
+    : { component, first: Number(first), last: Number(last) };
 }
 
 export function isHead({ kind }: Component): boolean {

@@ -33,11 +33,11 @@ interface Rows {
 export function circuitPicture(parts: readonly CircuitPart[]): Markup {
   const layers = 1 + Math.max(...parts.map(({ layer }) => layer));
   const rows = { layers, height: layers <= 24 ? 24 : 14 };
-  const mostOfAHead = Math.max(...parts.filter(({ head }) => head !== null).map(shareKept));
+  const mostOfAHead = Math.max(...parts.filter(({ head }) => head !== undefined).map(shareKept));
   const panels = KINDS.map((kind) => {
     const own = parts.filter((part) => part.kind === kind);
     if (own.length === 0) return null;
-    return own[0]!.head === null ? mlpPanel(own, rows) : headPanel(own, rows, mostOfAHead);
+    return own[0]!.head === undefined ? mlpPanel(own, rows) : headPanel(own, rows, mostOfAHead);
   });
   return html`<div class="panels">
 ${panels}</div>`;

@@ -1,16 +1,16 @@
 /** Which directions of which component a circuit consists of, read off its masks. */
-import { HEAD_KINDS, type Kind, MLP_KINDS } from '../models/components.js';
+import {
+  type ComponentPlace,
+  HEAD_KINDS,
+  type Kind,
+  MLP_KINDS,
+  parseComponentName,
+} from '../models/components.js';
 
 /** In the order of data flow through a block. */
 export const KINDS: readonly Kind[] = [...HEAD_KINDS, ...MLP_KINDS];
 
-export interface CircuitPart {
-  /** The component's name, e.g. `L9H6.qk`. */
-  name: string;
-  kind: Kind;
-  layer: number;
-  /** null for MLP matrices. */
-  head: number | null;
+export interface CircuitPart extends ComponentPlace {
   /** How many directions the component has. */
   directions: number;
   /** Indices of those in the circuit, ascending. */
@@ -22,17 +22,13 @@ export interface CircuitPart {
  * @param masks by component name, as `masks.safetensors` holds them
  */
 export function circuitParts(masks: ReadonlyMap<string, Float32Array>, threshold: number): CircuitPart[] {
-  const parts = [...masks].map(([name, values]): CircuitPart => {
-    const [, layer, head, kind] = /^L(\d+)(?:H(\d+))?\.(\w+)$/.exec(name)!;
-    return {
-      name,
-      kind: kind as Kind,
-      layer: Number(layer),
-      head: head === undefined ? null : Number(head),
+  const parts = [...masks].map(
+    ([name, values]): CircuitPart => ({
+      ...parseComponentName(name)!,
       directions: values.length,
       active: [...values.keys()].filter((index) => values[index]! > threshold),
-    };
-  });
+    }),
+  );
   return parts.sort(
     (a, b) =>
       a.layer - b.layer || KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.head ?? 0) - (b.head ?? 0),

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { InputError } from '../errors.js';
 import { writeText } from '../formats/atomic-file.js';
-import { readMasks } from '../formats/masks-file.js';
 import { openRun } from '../formats/run-folder.js';
+import { readMasks } from '../masks/masks-file.js';
 import { reportPage } from './html.js';
 import { readMetrics } from './read-metrics.js';
 

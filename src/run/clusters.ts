@@ -5,14 +5,11 @@
 import type { Decomposition } from '../decompose/directions.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import type { MaskLayout } from '../forward/layout.js';
-import { clusters } from '../kernels/thin-svd.js';
-import type { Component } from '../models/components.js';
+import { clusterRanges, clusters } from '../kernels/thin-svd.js';
+import { type Component, type DirectionRange, directionRangeName } from '../models/components.js';
 
-export interface ClusterRange {
+export interface ClusterRange extends DirectionRange {
   component: Component;
-  /** First and last direction, zero-based. */
-  first: number;
-  last: number;
 }
 
 /** Clusters of more than one direction of which at least one is active. */
@@ -23,21 +20,15 @@ export function activeClusters(
 ): ClusterRange[] {
   return layout.components.flatMap((component) => {
     const { start, length } = layout.of(component);
-    const numbers = clusters(sigma.subarray(start, start + length));
-    const ranges: ClusterRange[] = [];
-    for (let first = 0, next = 0; first < length; first = next) {
-      next = first + 1;
-      while (next < length && numbers[next] === numbers[first]) next++;
-      const touched = active.subarray(start + first, start + next).some((mask) => mask > 0);
-      if (next - first > 1 && touched) ranges.push({ component, first, last: next - 1 });
-    }
-    return ranges;
+    return clusterRanges(clusters(sigma.subarray(start, start + length)))
+      .filter(({ first, last }) => active.subarray(start + first, start + last + 1).some((mask) => mask > 0))
+      .map((range) => ({ component, ...range }));
   });
 }
 
 /**
- * Writes nothing where no cluster is touched. A tensor a cluster, `L0H1.qk.12-14` for the directions 12 to 14: the v_k
- * of the active ones, [active, cols].
+ * Writes nothing where the circuit has no direction of a cluster. There is one tensor per cluster, `L0H1.qk.12-14` for
+ * the directions 12 to 14: the v_k of those in the circuit, [active, cols].
  * @param active 1 for directions of the circuit, else 0; flat, in the layout's order
  */
 export async function writeClusters(
@@ -47,7 +38,8 @@ export async function writeClusters(
   decomposition: Decomposition,
 ): Promise<void> {
   const tensors = new Map<string, TensorData>();
-  for (const { component, first, last } of activeClusters(layout, sigma, active)) {
+  for (const cluster of activeClusters(layout, sigma, active)) {
+    const { component, first, last } = cluster;
     const { name, layer, cols } = component;
     const { vt } = (await decomposition.layer(layer)).get(name)!;
     const { start } = layout.of(component);
@@ -57,7 +49,7 @@ export async function writeClusters(
     rows.forEach((k, at) => {
       data.set(vt.subarray(k * cols, (k + 1) * cols), at * cols);
     });
-    tensors.set(`${name}.${first}-${last}`, { dtype: 'F32', shape: [rows.length, cols], data });
+    tensors.set(directionRangeName(cluster), { dtype: 'F32', shape: [rows.length, cols], data });
   }
   if (tensors.size > 0) await writeSafetensors(path, tensors, { format: 'orthoscope-clusters' });
 }

@@ -7,7 +7,7 @@ import { planDecomposition } from '../decompose/plan.js';
 import { DecompositionStore, type StoreDtype } from '../decompose/store.js';
 import { InputError } from '../errors.js';
 import { cacheFolder } from '../formats/cache-folder.js';
-import { countClustered } from '../kernels/thin-svd.js';
+import { clusterRanges } from '../kernels/thin-svd.js';
 import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -85,9 +85,9 @@ export function decomposeOnly(options: CommandOptions): Promise<DecompositionSum
       const found =
         stored?.values() ?? [...(await decomposition.layer(layer)).values()].map((d) => d.cluster);
       for (const cluster of found) {
-        const { clusters, directions } = countClustered(cluster);
-        summary.clusters += clusters;
-        summary.clustered_directions += directions;
+        const ranges = clusterRanges(cluster);
+        summary.clusters += ranges.length;
+        for (const { first, last } of ranges) summary.clustered_directions += last - first + 1;
       }
     }
     return summary;

@@ -1,9 +1,9 @@
 /** Masks files and the models they belong to. */
 import { type Basis, basisName, SVD_BASIS } from '../decompose/basis.js';
 import { InputError } from '../errors.js';
-import { type MasksMetadata, readMasks } from '../formats/masks-file.js';
 import { MaskLayout } from '../forward/layout.js';
 import type { Replacement } from '../forward/masking-rules.js';
+import { type MasksMetadata, readMasks } from '../masks/masks-file.js';
 import { type Kind, kindsOf, listComponents } from '../models/components.js';
 import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';

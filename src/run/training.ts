@@ -1,9 +1,9 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 import type { Basis } from '../decompose/basis.js';
-import { writeMasks } from '../formats/masks-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
+import { writeMasks } from '../masks/masks-file.js';
 import type { TrainSettings } from '../masks/settings.js';
 import { type MaskObjective, type TrainResult, trainMasks } from '../masks/train.js';
 import type { LongCall } from '../progress.js';

@@ -6,6 +6,7 @@ import type { Decomposition, Directions } from '../decompose/directions.js';
 import { augmentedHead, kvHeadOf } from '../decompose/factors.js';
 import { throwIfAborted } from '../errors.js';
 import { loadKernels, type WasmKernels } from '../kernels/kernels.js';
+import { clusterRanges } from '../kernels/thin-svd.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
@@ -54,7 +55,7 @@ export async function readBases(
     );
     for (const { component, indices } of ofLayer) {
       const own = decomposed.get(component.name)!;
-      const sizes = clusterSizes(own.cluster);
+      const clustered = clusterRanges(own.cluster);
       for (let from = 0; from < indices.length; from += SLICE) {
         const slice = indices.slice(from, from + SLICE);
         bases.push(basisOf(own, slice, weights, model.architecture, kernels));
@@ -65,19 +66,12 @@ export async function readBases(
           component: { name, kind, layer, head },
           index,
           sigma: own.s[index]!,
-          clustered: sizes[index]! > 1,
+          clustered: clustered.some(({ first, last }) => index >= first && index <= last),
         });
     }
   }
   onProgress?.({ stage: 'load', done: layers.length, total: layers.length });
   return { bases, directions };
-}
-
-/** Size of the cluster that each direction belongs to. */
-function clusterSizes(numbers: Int32Array): number[] {
-  const sizes = new Map<number, number>();
-  for (const cluster of numbers) sizes.set(cluster, (sizes.get(cluster) ?? 0) + 1);
-  return Array.from(numbers, (cluster) => sizes.get(cluster)!);
 }
 
 function basisOf(

@@ -1,6 +1,6 @@
 /** Which directions are scored: all, those of a circuit, or a list; in the order of the mask vector. */
 import { InputError } from '../errors.js';
-import type { Component } from '../models/components.js';
+import { type Component, parseDirectionRange } from '../models/components.js';
 
 export interface ScoredComponent {
   component: Component;
@@ -18,19 +18,18 @@ export function chooseDirections(list: string, components: readonly Component[])
     return components.map((component) => ({ component, indices: range(0, component.rank) }));
   const chosen = new Map<string, Set<number>>();
   for (const item of list.split(',').map((text) => text.trim())) {
-    const match = /^(L\d+(?:H\d+)?\.[a-z_]+)(?:\.(\d+)(?:-(\d+))?)?$/.exec(item);
-    if (!match)
+    const asked = parseDirectionRange(item);
+    if (!asked)
       throw new InputError(
         `--directions ${item}: give all, active, or names such as L0H1.qk.3, L0H1.qk.0-7 or L0H1.qk`,
       );
-    const component = components.find(({ name }) => name === match[1]);
+    const component = components.find(({ name }) => name === asked.component.name);
     if (!component)
       throw new InputError(
-        `--directions ${item}: the model has no ${match[1]}; its components are ${components[0]!.name} to ${components.at(-1)!.name}`,
+        `--directions ${item}: the model has no ${asked.component.name}; its components are ${components[0]!.name} to ${components.at(-1)!.name}`,
       );
-    const first = match[2] === undefined ? 0 : Number(match[2]);
-    const last =
-      match[3] !== undefined ? Number(match[3]) : match[2] === undefined ? component.rank - 1 : first;
+    const { first } = asked;
+    const last = Number.isFinite(asked.last) ? asked.last : component.rank - 1;
     if (first > last || last >= component.rank)
       throw new InputError(
         `--directions ${item}: ${component.name} has directions 0 to ${component.rank - 1}`,

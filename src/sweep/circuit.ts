@@ -1,8 +1,9 @@
 /** A run's circuit as sets of directions, read from its folder. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readMasks } from '../formats/masks-file.js';
 import { openSafetensors } from '../formats/safetensors.js';
+import { readMasks } from '../masks/masks-file.js';
+import { parseDirectionRange } from '../models/components.js';
 import type { ResultRow } from './results.js';
 
 /** The active directions of a cluster of equal σ. */
@@ -44,16 +45,17 @@ async function readClusters(path: string): Promise<Circuit['clusters']> {
   const source = await openSafetensors(path);
   try {
     for (const tensor of source.names()) {
-      const [, name, first, last] = /^(.+)\.(\d+)-(\d+)$/.exec(tensor) ?? [];
-      if (name === undefined) continue;
+      const range = parseDirectionRange(tensor);
+      if (!range) continue;
       const [rows, cols] = source.info(tensor).shape as [number, number];
       const cluster = {
-        first: Number(first),
-        last: Number(last),
+        first: range.first,
+        last: range.last,
         basis: await source.readFloat32(tensor),
         rows,
         cols,
       };
+      const { name } = range.component;
       found.set(name, [...(found.get(name) ?? []), cluster]);
     }
   } finally {

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
-import { writeMasks } from '../../src/formats/masks-file.js';
+import { writeMasks } from '../../src/masks/masks-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/evaluate.js';
-import { readMasks } from '../../src/formats/masks-file.js';
+import { readMasks } from '../../src/masks/masks-file.js';
 import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { productSvdCost, svdCost } from '../../src/kernels/cost.js';
-import { allocateThinSvd, clusters, countClustered } from '../../src/kernels/thin-svd.js';
+import { allocateThinSvd, clusterRanges, clusters } from '../../src/kernels/thin-svd.js';
 
 describe('clusters', () => {
   it('joins neighbours whose relative gap is below 1e-4', () => {
@@ -31,11 +31,14 @@ describe('clusters', () => {
   });
 });
 
-describe('countClustered', () => {
+describe('clusterRanges', () => {
   it('counts clusters of several and what is in them', () => {
-    expect(countClustered(Int32Array.of(0, 1, 1, 2, 3, 3, 3))).toEqual({ clusters: 2, directions: 5 });
-    expect(countClustered(Int32Array.of(0, 1, 2))).toEqual({ clusters: 0, directions: 0 });
-    expect(countClustered(new Int32Array(4))).toEqual({ clusters: 1, directions: 4 });
+    expect(clusterRanges(Int32Array.of(0, 1, 1, 2, 3, 3, 3))).toEqual([
+      { first: 1, last: 2 },
+      { first: 4, last: 6 },
+    ]);
+    expect(clusterRanges(Int32Array.of(0, 1, 2))).toEqual([]);
+    expect(clusterRanges(new Int32Array(4))).toEqual([{ first: 0, last: 3 }]);
   });
 });
 

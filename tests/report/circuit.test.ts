@@ -13,7 +13,7 @@ it('reads the directions above the threshold off each component, in the order of
     { name: 'L3H11.qk', kind: 'qk', layer: 3, head: 11, directions: 1, active: [0] },
     { name: 'L3H2.ov', kind: 'ov', layer: 3, head: 2, directions: 1, active: [0] },
     { name: 'L3H11.ov', kind: 'ov', layer: 3, head: 11, directions: 4, active: [0, 2] },
-    { name: 'L10.mlp_in', kind: 'mlp_in', layer: 10, head: null, directions: 2, active: [] },
+    { name: 'L10.mlp_in', kind: 'mlp_in', layer: 10, directions: 2, active: [] },
   ]);
 });
 

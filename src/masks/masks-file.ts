@@ -1,13 +1,11 @@
 /** `masks.safetensors`: the learned masks of a run, one tensor a component. */
 import { InputError } from '../errors.js';
-import { isRecord } from './json-file.js';
-import { openSafetensors } from './safetensors.js';
-import { type TensorData, writeSafetensors } from './safetensors-write.js';
+import { isRecord } from '../formats/json-file.js';
+import { openSafetensors } from '../formats/safetensors.js';
+import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import { parseComponentName } from '../models/components.js';
 
 const SCHEMA_VERSION = '1';
-
-/** `L9H6.qk`, `L4.mlp_in`. */
-const COMPONENT_NAME = /^L\d+(H\d+\.(qk|ov)|\.mlp_[a-z]+)$/;
 
 /** What the masks belong to. A file made elsewhere may say nothing of it. */
 export interface MasksMetadata {
@@ -82,7 +80,7 @@ export async function readMasks(path: string): Promise<Masks> {
 }
 
 function maskFault(name: string, data: Float32Array): string | null {
-  if (!COMPONENT_NAME.test(name)) return `"${name}" is no component's name, such as L9H6.qk or L4.mlp_in`;
+  if (!parseComponentName(name)) return `"${name}" is no component's name, such as L9H6.qk or L4.mlp_in`;
   // Written so that NaN fails, too.
   const index = data.findIndex((value) => !(value >= 0 && value <= 1));
   return index < 0 ? null : `mask "${name}" holds ${data[index]} at index ${index}; masks lie in [0, 1]`;

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { type Masks, readMasks, writeMasks } from '../../src/formats/masks-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { type Masks, readMasks, writeMasks } from '../../src/masks/masks-file.js';
+import { temporaryFolder } from '../formats/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'masks.safetensors');
