@@ -1,8 +1,8 @@
 /** Fills the room of prompt pairs: the unmasked model's last states, its coefficients and its pasts. */
-import * as tf from '@tensorflow/tfjs-core';
 import type { MaskedModel } from '../forward/masked-model.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Past } from '../forward/past.js';
+import { coefficientsOf, PlaceReader } from '../forward/places.js';
 import { maskedPositions, slotsOf, slotView } from './coefficient-slots.js';
 import { type KeptPasts, keepLayer } from './kept-pasts.js';
 import type { EmptyPairs, FilledPairs } from './pair-data.js';
@@ -50,14 +50,17 @@ async function runUnmasked(
   for (const batch of batchesByLength(lengths, forwardTokens)) {
     const chosen = batch.map((index) => prompts[index]!);
     const past = pasts && (await writePast(pasts, model, chosen, batch));
-    const run = model.forward(chosen, { collect: target !== null, past });
-    const state = (await run.state.data()) as Float32Array;
+    const reader = new PlaceReader(
+      target ? slots.map(({ layer, kind }) => ({ layer, place: coefficientsOf(kind) })) : [],
+    );
+    const final = model.forward(chosen, { hooks: reader.hooks, past });
+    const state = (await final.data()) as Float32Array;
     batch.forEach((index, row) => {
       useState(index, state.subarray(row * d, (row + 1) * d));
     });
     if (target)
       for (const [at, { layer, kind, width }] of slots.entries()) {
-        const values = (await run.coefficients[layer]![kind]!.data()) as Float32Array;
+        const values = (await reader.value(layer, coefficientsOf(kind)).data()) as Float32Array;
         const perPrompt = values.length / batch.length;
         batch.forEach((index, row) => {
           const kept = maskedPositions(model, layer, lengths[index]!) * width;
@@ -66,7 +69,8 @@ async function runUnmasked(
           view.set(values.subarray(end - kept, end));
         });
       }
-    tf.dispose(run as unknown as tf.TensorContainer);
+    final.dispose();
+    reader.dispose();
   }
 }
 

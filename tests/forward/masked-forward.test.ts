@@ -127,7 +127,7 @@ async function logProbabilities(
   const indices = pairs.map((_, index) => index);
   const baseline = prepared.baseline(indices);
   const past = prepared.past(indices);
-  const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
+  const state = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
   const logits = masked.logits(state);
   const result = tf.logSoftmax(logits);
   const values = await result.data();
