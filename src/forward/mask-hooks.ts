@@ -1,6 +1,7 @@
 /** Masks as hooks on the coefficients that they scale. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Hook } from './places.js';
+import { firstOf, joinPositions, lastOf, rows } from './positions.js';
 
 /**
  * Mixes coefficients with what replaces those that are masked out: c = ỹ + m·(y − ỹ).
@@ -30,6 +31,21 @@ export function maskHook(
       return tf.mul(gradient, mask);
     },
   };
+}
+
+/**
+ * A hook that sees the last position of each prompt alone, where its place has more.
+ * @param hook on [batch, directions]
+ */
+export function onLastPosition({ replace, pull }: Hook, batch: number): Hook {
+  const last = (change: (x: tf.Tensor) => tf.Tensor) => (x: tf.Tensor) => {
+    const [n] = x.shape as [number, number];
+    if (n === batch) return change(x);
+    const all = x as tf.Tensor2D;
+    const changed = change(lastOf(all, batch, 1)) as tf.Tensor2D;
+    return rows(joinPositions(batch, firstOf(all, batch, n / batch - 1), changed));
+  };
+  return { ...(replace && { replace: last(replace) }), ...(pull && { pull: last(pull) }) };
 }
 
 /** Sum over rows, [n, k] → [k], as a product with ones: reductions along columns are slow on wasm. */

@@ -12,7 +12,7 @@ import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { uploadBases } from './bases.js';
 import { MaskLayout } from './layout.js';
-import { maskHook } from './mask-hooks.js';
+import { maskHook, onLastPosition } from './mask-hooks.js';
 import type { Positions } from './masking-rules.js';
 import { longestOf } from './padded-prompts.js';
 import { hasFixedPast, type Past } from './past.js';
@@ -29,6 +29,10 @@ export type PerKind<T> = Partial<Record<Kind, T>>;
  */
 export type Baseline = PerKind<tf.Tensor2D>[];
 
+/**
+ * `positions` says only where hooks find OV and MLP coefficients; masks act where the model was loaded for, whatever
+ * it says.
+ */
 export interface MaskedPassOptions extends PassOptions {
   /** Flat mask vector in the layout's order; without it the model runs unmasked, on its plain weights. */
   masks?: Float32Array;
@@ -50,7 +54,7 @@ export class MaskedModel {
   private constructor(
     private readonly transformer: Transformer,
     readonly layout: MaskLayout,
-    /** On which positions OV and MLP masks act where a pass does not say otherwise. */
+    /** On which positions OV and MLP masks act. */
     readonly positions: Positions,
     /** Singular value of each masked direction, in the layout's order. */
     readonly sigma: Float32Array,
@@ -114,8 +118,7 @@ export class MaskedModel {
     const start = this.start(prompts, options, false);
     // The same is computed for other prompts and masks again.
     const often = options.masks !== undefined && !options.hooks;
-    const { positions = this.positions, ends = 'last' } = options;
-    const key = often ? { pass: 'forward', positions, ends } : null;
+    const key = often ? { pass: 'forward', ends: options.ends ?? 'last' } : null;
     const [state] = this.repeated(key, start, [], () => [this.transformer.run(start)]);
     return state as tf.Tensor2D;
   }
@@ -143,8 +146,7 @@ export class MaskedModel {
     options: Omit<MaskedPassOptions, 'masks' | 'baseline'> = {},
   ): Promise<{ gradient: Float32Array; values: Float32Array }> {
     const start = this.start(prompts, { ...options, masks, baseline }, true);
-    const { positions = this.positions, ends = 'last' } = options;
-    const key = options.hooks ? null : { pass: 'gradient', positions, ends, ...head.key };
+    const key = options.hooks ? null : { pass: 'gradient', ends: options.ends ?? 'last', ...head.key };
     const results = this.repeated(key, start, head.inputs, () => {
       const values = this.transformer.pulled(start, head);
       const parts = start.gradients.flatMap((byKind) => this.layout.kinds.map((kind) => byKind[kind]!));
@@ -171,9 +173,10 @@ export class MaskedModel {
   /** @param pulled whether masks will have gradients */
   private start(
     prompts: readonly Int32Array[],
-    { masks, baseline = [], hooks, positions = this.positions, ends, past }: MaskedPassOptions,
+    { masks, baseline = [], hooks, positions: asked, ends, past }: MaskedPassOptions,
     pulled: boolean,
   ): MaskedStart {
+    const positions = hooks && asked === 'all' ? 'all' : this.positions;
     // Where nothing is asked of earlier positions and no mask reaches them, the last one alone is run.
     const lastAlone = positions === 'last' && ends !== 'all' && isAtTheEnd(hooks);
     const uploaded = masks
@@ -185,7 +188,9 @@ export class MaskedModel {
         const record = (gradient: tf.Tensor1D) => {
           gradients[layer]![kind] = gradient;
         };
-        return [coefficientsOf(kind), maskHook(mask, baseline[layer]?.[kind], pulled ? record : null)];
+        const hook = maskHook(mask, baseline[layer]?.[kind], pulled ? record : null);
+        const lastOnly = kind !== 'qk' && this.positions === 'last' && positions === 'all';
+        return [coefficientsOf(kind), lastOnly ? onLastPosition(hook, prompts.length) : hook];
       });
       return Object.fromEntries(entries);
     });

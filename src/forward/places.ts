@@ -13,7 +13,7 @@ import type { Kind } from '../models/components.js';
  * | `streamBefore` | [batch, positions, dModel] | the stream that the block reads |
  * | `attentionInput` | [batch·positions, dModel] | the same, normalised |
  * | `queryRate`, `keyRate` | [heads, batch, positions, 1] | factor of the normalisation of queries and keys, where they have one |
- * | `q` | [heads, batch, queries, dHead] | queries as attention multiplies them: normalised and turned where the model does so |
+ * | `q` | [heads, batch, queries, dHead] | queries as attention multiplies them: normalised, and turned by their column |
  * | `k`, `v` | [key heads, batch, positions, dHead] | keys likewise, and values |
  * | `scores` | [heads, batch, queries, keys] | scaled and capped; keys that must not be seen are ruled out after this |
  * | `pattern` | [heads, batch, queries, keys] | what the softmax makes of them |
@@ -94,6 +94,8 @@ export function onward<T extends tf.Tensor>(hook: Hook | undefined, value: T): T
 
 /** The gradient by a place's value, from that by what went on. */
 export function backward<T extends tf.Tensor>(hook: Hook | undefined, gradient: T): T {
+  if (hook?.replace && !hook.pull)
+    throw new Error('a value was replaced by a hook that pulls no gradient back');
   return (hook?.pull?.(gradient) ?? gradient) as T;
 }
 
