@@ -10,13 +10,13 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openEngine } from '../src/engine/engine.js';
+import { Transformer } from '../src/forward/transformer.js';
 import { loadKernels } from '../src/kernels/kernels.js';
 import { listComponents } from '../src/models/components.js';
 import { Random } from '../src/random.js';
 import { readBases } from '../src/score/bases.js';
 import { DirectionReader, readerKernels } from '../src/score/direction-reader.js';
 import { chooseDirections } from '../src/score/directions.js';
-import { PlainModel } from '../src/score/forward.js';
 import {
   describePassage,
   describeRow,
@@ -62,7 +62,7 @@ const components = listComponents(model.architecture);
 const { bases, directions } = await readBases(model, decomposition, chooseDirections('all', components));
 const scaling = await measureScaling();
 const engine = await openEngine();
-const plain = await PlainModel.load(engine, model, model.architecture.nLayers);
+const plain = await Transformer.load(engine, model, { logits: false });
 const prompts = randomPrompts();
 const [last, lastMeans] = await measureThroughput('last');
 const [all, allMeans] = await measureThroughput('all');

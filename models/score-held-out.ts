@@ -33,8 +33,7 @@ export async function scoreHeldOut(
   const tokenizer = await openTokenizer(folder);
   const source = await openModel(folder);
   // Nothing is masked: no directions are needed.
-  const nothing = { key: '', computed: 0, layer: async () => new Map() };
-  const model = await MaskedModel.load(engine, source, nothing, { kinds: [] });
+  const model = await MaskedModel.load(engine, source, null);
   const score = async (prompts: PromptPair[]): Promise<Score> => {
     const pairs = encodePairs(prompts, tokenizer, source.architecture);
     const prepared = await PreparedPairs.prepare(model, pairs, { replacement: 'zero', seed: 0 });

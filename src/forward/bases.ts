@@ -1,6 +1,6 @@
 /**
- * One layer's frozen tensors on the engine: the plain weights, and for each masked kind a pair "read, write":
- * coefficients = read(input), output = write(mask ∘ coefficients). At mask 1 the pair equals the plain matrix.
+ * A layer's directions on the engine: for each kind a pair "read, write" with coefficients = read(input) and output =
+ * write(coefficients), which as it stands equals the plain matrix.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Directions } from '../decompose/directions.js';
@@ -13,6 +13,7 @@ import type { Architecture } from '../models/architecture.js';
 import { componentName, type Kind } from '../models/components.js';
 import { transpose } from '../models/matrix.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
+import type { PlainLayer } from './plain-layer.js';
 
 /** Coefficients of one matrix: y = x·U (bias row included), output = Σ_k c_k σ_k v_k. */
 export interface MatrixBasis {
@@ -28,7 +29,7 @@ export interface QueryKeyBasis {
   read: FrozenLinear;
   /**
    * Without rotary positions: [dModel, heads·rank], x → σ_k [1,x]·v_k, used in place of the keys.
-   * With them: null, and `back` returns the masked coefficients to head space before the rotation; by plane, they
+   * With them: null, and `back` returns the coefficients to head space before the rotation; by plane, they
    * are there already.
    */
   keys: FrozenLinear | null;
@@ -46,38 +47,34 @@ export interface OutputValueBasis {
   write: FrozenLinear;
 }
 
+/** The bases of a layer's kinds; null, or absent, where a kind has none. */
 export interface LayerBases {
-  query: FrozenLinear;
-  key: FrozenLinear;
-  value: FrozenLinear;
-  output: FrozenLinear;
-  mlpIn: FrozenLinear;
-  mlpGate: FrozenLinear | null;
-  mlpOut: FrozenLinear;
   qk: QueryKeyBasis | null;
   ov: OutputValueBasis | null;
-  /** Masked MLP matrices by kind. */
+  /** MLP matrices by kind. */
   mlp: Partial<Record<Kind, MatrixBasis>>;
-  /** Weights of the mean squares in normalisations of what a matrix writes (`LayerWeights.norms`). */
-  norms: Partial<Record<keyof NonNullable<LayerWeights['norms']>, tf.Tensor1D>>;
 }
 
+export const NO_BASES: LayerBases = { qk: null, ov: null, mlp: {} };
+
 /**
- * Uploads a layer.
- * @param kinds the kinds that are masked; directions of others are not needed
- * @param qkByPlane QK is masked in the head's own coordinates, without directions
+ * Uploads the bases of a layer.
+ * @param plain the layer's weights on the engine
+ * @param directions of the kinds, but QK by plane
+ * @param kinds those that are wanted; directions of others are not needed
+ * @param qkByPlane QK's coefficients are the head's own coordinates
  */
-export function uploadLayer(
+export function uploadBases(
   engine: Engine,
   architecture: Architecture,
   layer: number,
   weights: LayerWeights,
+  plain: PlainLayer,
   directions: Map<string, Directions>,
   kinds: readonly Kind[],
   qkByPlane = false,
 ): LayerBases {
   const frozen: Freeze = (weight, rows, cols, bias) => new FrozenLinear(engine, weight, rows, cols, bias);
-  const plain = (linear: Linear) => frozen(linear.weight, linear.rows, linear.cols, linear.bias);
   const mlp: LayerBases['mlp'] = {};
   for (const kind of kinds) {
     if (kind === 'qk' || kind === 'ov') continue;
@@ -99,27 +96,14 @@ export function uploadLayer(
       { length: architecture.nHeads },
       (_, head) => directions.get(componentName(kind, layer, head))!,
     );
-  const query = plain(weights.q);
   const queryKey = () =>
     qkByPlane
-      ? { read: query, keys: null, back: null }
+      ? { read: plain.query, keys: null, back: null }
       : queryKeyBasis(heads('qk'), weights, architecture, frozen);
   return {
-    query,
-    key: plain(weights.k),
-    value: plain(weights.v),
-    output: plain(weights.o),
-    mlpIn: plain(weights.mlpIn),
-    mlpGate: weights.mlpGate && plain(weights.mlpGate),
-    mlpOut: plain(weights.mlpOut),
     qk: kinds.includes('qk') ? queryKey() : null,
     ov: kinds.includes('ov') ? outputValueBasis(heads('ov'), weights, architecture, frozen) : null,
     mlp,
-    norms: Object.fromEntries(
-      Object.entries(weights.norms ?? {}).flatMap(([name, values]) =>
-        values ? [[name, toTensor(values, [values.length])]] : [],
-      ),
-    ),
   };
 }
 
@@ -203,13 +187,11 @@ function scaleRows(matrix: Float32Array, factors: Float32Array, cols: number): F
   return matrix.map((value, at) => value * factors[Math.floor(at / cols)]!);
 }
 
-export function disposeLayer(bases: LayerBases): void {
-  const { qk, ov, mlp, norms, query, key, value, output, mlpIn, mlpGate, mlpOut } = bases;
-  for (const linear of [query, key, value, output, mlpIn, mlpGate, mlpOut, qk?.read, qk?.keys, ov?.write])
-    linear?.dispose();
-  for (const basis of Object.values(mlp)) {
-    basis.read.dispose();
-    basis.write.dispose();
+export function disposeBases({ qk, ov, mlp }: LayerBases): void {
+  for (const linear of [qk?.read, qk?.keys, ov?.write]) linear?.dispose();
+  for (const { read, write } of Object.values(mlp)) {
+    read.dispose();
+    write.dispose();
   }
-  for (const tensor of [qk?.back, ov?.read, ov?.readBias, ...Object.values(norms)]) tensor?.dispose();
+  for (const tensor of [qk?.back, ov?.read, ov?.readBias]) tensor?.dispose();
 }

@@ -1,10 +1,9 @@
-/** What the unmasked model says next, and how likely it finds a prompt. */
+/** What a model says next, and how likely it finds a prompt. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine/engine.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import { MaskedModel } from './masked-model.js';
-import { batchesByLength, FULL_PASSES } from './passes.js';
+import { Transformer } from './transformer.js';
 
 export interface NextTokens {
   /** The likeliest tokens after the prompt with their log-probabilities, descending. */
@@ -13,8 +12,11 @@ export interface NextTokens {
   promptLogProbability: number | null;
 }
 
+/** Numbers in the logits that are there at once. */
+const LOGITS_AT_ONCE = 2 ** 24;
+
 /**
- * Loads the model without directions and runs every beginning of the prompt.
+ * Loads the model as it is and runs the prompt.
  * @param ids a prompt of at least one token
  * @param count how many tokens to list
  */
@@ -25,30 +27,28 @@ export async function nextTokens(
   count: number,
   call: LongCall = {},
 ): Promise<NextTokens> {
-  const nothing = { key: '', computed: 0, layer: async () => new Map() };
-  const plain = await MaskedModel.load(engine, model, nothing, { kinds: [], ...call });
-  const beginnings = Array.from(ids, (_, end) => ids.slice(0, end + 1));
-  const ofNext = new Float64Array(ids.length);
+  const plain = await Transformer.load(engine, model, call);
+  const { nVocab, dModel } = plain.architecture;
+  const states = plain.forward([ids], { ends: 'all' });
+  const slice = Math.max(1, Math.floor(LOGITS_AT_ONCE / nVocab));
+  let ofPrompt = 0;
   let last = new Float32Array(0);
-  for (const batch of batchesByLength(
-    beginnings.map(({ length }) => length),
-    FULL_PASSES.forward,
-  )) {
-    const { state } = plain.forward(batch.map((index) => beginnings[index]!));
-    const logs = tf.tidy(() => tf.logSoftmax(plain.logits(state)));
+  for (let from = 0; from < ids.length; from += slice) {
+    const rows = Math.min(slice, ids.length - from);
+    const logs = tf.tidy(() => tf.logSoftmax(plain.logits(tf.slice(states, [from, 0], [rows, dModel]))));
     const values = (await logs.data()) as Float32Array;
-    const nVocab = logs.shape[1];
-    tf.dispose([state, logs]);
-    batch.forEach((index, row) => {
-      if (index === ids.length - 1) last = values.slice(row * nVocab, (row + 1) * nVocab);
-      else ofNext[index] = values[row * nVocab + ids[index + 1]!]!;
-    });
+    logs.dispose();
+    for (let row = 0; row < rows; row++) {
+      const next = ids[from + row + 1];
+      if (next === undefined) last = values.slice(row * nVocab, (row + 1) * nVocab);
+      else ofPrompt += values[row * nVocab + next]!;
+    }
   }
+  states.dispose();
   plain.dispose();
   const order = Array.from(last.keys()).sort((a, b) => last[b]! - last[a]!);
   return {
     likeliest: order.slice(0, count).map((id) => ({ id, logProbability: last[id]! })),
-    promptLogProbability:
-      ids.length > 1 ? ofNext.reduce((sum, value) => sum + value, 0) / (ids.length - 1) : null,
+    promptLogProbability: ids.length > 1 ? ofPrompt / (ids.length - 1) : null,
   };
 }

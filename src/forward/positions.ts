@@ -1,6 +1,19 @@
 /** Cuts and joins streams along positions. */
 import * as tf from '@tensorflow/tfjs-core';
 
+/** Positions of the stream in a block. */
+export interface Span {
+  batch: number;
+  /** Of the stream that the block reads. */
+  positions: number;
+  /** Of these the last ones, which are computed. */
+  queries: number;
+  /** Of these the first ones, at which OV and MLP pass their plain weights. */
+  plain: number;
+  /** The others, at which coefficients may pass their directions. */
+  masked: number;
+}
+
 /** [batch, positions, d] → [batch·positions, d]. */
 export function rows(x: tf.Tensor): tf.Tensor2D {
   return tf.reshape(x, [-1, x.shape[x.rank - 1]!]);
@@ -24,6 +37,21 @@ export function joinPositions(batch: number, first: tf.Tensor2D | null, last: tf
   const d = last.shape[1];
   const end = tf.reshape(last, [batch, -1, d]) as tf.Tensor3D;
   return first ? tf.concat([tf.reshape(first, [batch, -1, d]) as tf.Tensor3D, end], 1) : end;
+}
+
+/**
+ * One function on the plain positions and another on the masked ones.
+ * @param x [batch·queries, d]
+ * @returns [batch·queries, d']
+ */
+export function byPart(
+  x: tf.Tensor2D,
+  { batch, plain, masked }: Span,
+  onPlain: (x: tf.Tensor2D) => tf.Tensor2D,
+  onMasked: (x: tf.Tensor2D) => tf.Tensor2D,
+): tf.Tensor2D {
+  const last = onMasked(lastOf(x, batch, masked));
+  return plain === 0 ? last : rows(joinPositions(batch, onPlain(firstOf(x, batch, plain)), last));
 }
 
 /** Zeros before the last `count` of `total` positions, [batch·total, d]. */

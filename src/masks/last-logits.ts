@@ -19,7 +19,7 @@ export async function lastLogits(
   const teacher = prepared.teacher(indices);
   const baseline = prepared.baseline(indices);
   const past = prepared.past(indices);
-  const { state } = model.forward(prepared.prompts(indices), { masks, baseline, past });
+  const state = model.forward(prepared.prompts(indices), { masks, baseline, past });
   const logits = model.logits(state);
   const result = {
     full: (await teacher.data()) as Float32Array,

@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { klSum, type LossKind, type LossTargets, lossPull, lossSum } from '../engine/ops/loss.js';
 import { toTensor } from '../engine/tensor.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { LossHead } from '../forward/masked-model.js';
 import { batchesByLength } from '../forward/passes.js';
+import type { LossHead } from '../forward/transformer.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 
 export interface Objective {
@@ -38,7 +38,7 @@ export async function objective(
     const head = lossHead(prepared, members, kind, indices.length);
     const baseline = prepared.baseline(members);
     const prompts = prepared.prompts(members);
-    const part = await model.gradient(prompts, masks, baseline, head, prepared.past(members));
+    const part = await model.gradient(prompts, masks, baseline, head, { past: prepared.past(members) });
     for (let i = 0; i < part.gradient.length; i++) gradient[i]! += part.gradient[i]!;
     const [klPart, lossPart] = part.values;
     kl += klPart! / indices.length;
@@ -57,7 +57,7 @@ function lossHead(prepared: PreparedPairs, members: number[], kind: LossKind, to
   const states = prepared.teacherStates(members);
   const marked = labels(kind, prepared.pairs, members, model.architecture.nVocab);
   return {
-    name: `${kind}, one of ${total}`,
+    key: { loss: kind, total },
     inputs: [states, ...Object.values(marked)],
     pull: (logits) => {
       const targets = { teacher: model.logits(states), ...marked };

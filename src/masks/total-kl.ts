@@ -22,7 +22,7 @@ export async function totalKl(
     throwIfAborted(signal);
     const baseline = prepared.baseline(batch);
     const prompts = prepared.prompts(batch);
-    const { state } = model.forward(prompts, { masks, baseline, past: prepared.past(batch) });
+    const state = model.forward(prompts, { masks, baseline, past: prepared.past(batch) });
     const sum = tf.tidy(() => klSum(model.logits(state), prepared.teacher(batch)));
     total += (await sum.data())[0]!;
     tf.dispose([baseline, state, sum] as unknown as tf.TensorContainer);

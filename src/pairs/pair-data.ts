@@ -1,31 +1,24 @@
 /**
  * What the unmasked model does on prompt pairs, as plain arrays on shared memory: threads fill them together and
- * read them without a copy. Processes are sent the part that they need.
+ * read them without a copy. A type for each state that they pass through: empty, filled, ready to be masked.
  */
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Masking, Replacement } from '../forward/masking-rules.js';
 import { hasFixedPast } from '../forward/past.js';
-import type { Kind } from '../models/components.js';
 import { sharedFloat32 } from '../models/matrix.js';
 import { Random } from '../random.js';
+import { blockSize, type CoefficientBlock, slotsOf, slotView } from './coefficient-slots.js';
 import { allocatePasts, type KeptPasts } from './kept-pasts.js';
 
-/** A layer and kind that has replaced coefficients: all masked kinds but QK, which is only ever scaled. */
-export interface Slot {
-  layer: number;
-  kind: Kind;
-  /** Directions. */
-  width: number;
+export interface PairOptions {
+  replacement: Replacement;
+  /** Of the partners that `resample` draws. */
+  seed: number;
+  /** Keep pasts, where masks do not reach them. */
+  keepPast: boolean;
 }
 
-/** Coefficients of one prompt: row-major [positions, width] slot after slot, from `start` on. */
-export interface CoefficientBlock {
-  start: number;
-  /** Tokens of the prompt, of which a slot may hold the last one only; a mean counts as one token. */
-  length: number;
-}
-
-export interface PairData {
+interface PairArrays {
   pairs: readonly TokenPair[];
   replacement: Replacement;
   /** The teacher's final normalised stream at the last token, row-major [rows, dModel]. */
@@ -33,154 +26,130 @@ export interface PairData {
   /** Each pair's row in `states`. */
   rows: readonly number[];
   coefficients: Float32Array;
-  /** Where each pair's prompt leaves its coefficients; empty if the rule reads none. */
-  own: readonly CoefficientBlock[];
-  /** Where each pair finds those that replace its own; empty for `zero`. */
-  replaced: readonly CoefficientBlock[];
   /** Of the clean prompts; null if none are kept. */
   pasts: KeptPasts | null;
 }
 
-export interface PairOptions {
-  replacement: Replacement;
+/** Room for some pairs, to be written to by `fillPairs`. */
+export interface EmptyPairs extends PairArrays {
+  /** Where each pair's prompt leaves its coefficients; empty if the rule reads none. */
+  own: readonly CoefficientBlock[];
   seed: number;
-  /** Keep pasts, where masks do not reach them. */
-  keepPast: boolean;
 }
 
-export function slotsOf({ architecture, layout }: Masking): Slot[] {
-  const slots: Slot[] = [];
-  for (let layer = 0; layer < architecture.nLayers; layer++)
-    for (const kind of layout.kinds)
-      if (kind !== 'qk') slots.push({ layer, kind, width: layout.block(layer, kind)!.length });
-  return slots;
+/** The same, written. */
+export interface FilledPairs extends EmptyPairs {
+  filled: true;
 }
 
-/** Number of positions, counted from the last, whose coefficients block `layer` masks in prompts of a length. */
-export function maskedPositions({ architecture, positions }: Masking, layer: number, length: number): number {
-  return positions === 'last' || layer === architecture.nLayers - 1 ? 1 : length;
+/** What masks are run on. */
+export interface ReadyPairs extends PairArrays {
+  /** Where each pair finds the coefficients that replace its own; empty for `zero`. Pairs may share a block. */
+  replaced: readonly CoefficientBlock[];
 }
 
-/** Numbers in the block of a prompt of a length. */
-function blockSize(masking: Masking, slots: readonly Slot[], length: number): number {
-  return slots.reduce((sum, { layer, width }) => sum + maskedPositions(masking, layer, length) * width, 0);
-}
-
-/** Arrays for these pairs, still empty; each prompt's own coefficients follow those of the one before. */
-export function allocatePairData(
+/** Each prompt's own coefficients follow those of the one before. */
+export function emptyPairs(
   masking: Masking,
   pairs: readonly TokenPair[],
   { replacement, seed, keepPast }: PairOptions,
   allocate: (length: number) => Float32Array = sharedFloat32,
-): PairData {
-  const states = allocate(pairs.length * masking.architecture.dModel);
-  const rows = pairs.map((_, index) => index);
+): EmptyPairs {
   const lengths = pairs.map(({ clean }) => clean.length);
-  const pasts = keepPast && hasFixedPast(masking) ? allocatePasts(masking.architecture, lengths) : null;
-  const all = { pairs, replacement, states, rows, pasts };
   const slots = slotsOf(masking);
-  if (replacement === 'zero' || slots.length === 0)
-    return { ...all, coefficients: allocate(0), own: [], replaced: [] };
+  const readsNone = replacement === 'zero' || slots.length === 0;
   let end = 0;
-  const own = pairs.map((pair): CoefficientBlock => {
+  const own = (readsNone ? [] : pairs).map((pair): CoefficientBlock => {
     const start = end;
     const { length } = replacement === 'interchange' ? pair.corrupted! : pair.clean;
     end += blockSize(masking, slots, length);
     return { start, length };
   });
-  const partners = replacement === 'resample' ? derangement(pairs.length, seed) : rows;
-  const replaced = partners.map((index) => own[index]!);
-  return { ...all, coefficients: allocate(end), own, replaced };
-}
-
-/** The same arrays, for some of the pairs. */
-export function subsetOf(data: PairData, indices: readonly number[]): PairData {
-  const pick = <T>(items: readonly T[]) => (items.length > 0 ? indices.map((index) => items[index]!) : []);
-  const { pairs, rows, own, replaced, pasts } = data;
   return {
-    ...data,
-    pairs: pick(pairs),
-    rows: pick(rows),
-    own: pick(own),
-    replaced: pick(replaced),
-    pasts: pasts && { ...pasts, starts: pick(pasts.starts), lengths: pick(pasts.lengths) },
+    pairs,
+    replacement,
+    seed,
+    states: allocate(pairs.length * masking.architecture.dModel),
+    rows: pairs.map((_, index) => index),
+    coefficients: allocate(end),
+    own,
+    pasts: keepPast && hasFixedPast(masking) ? allocatePasts(masking.architecture, lengths) : null,
   };
 }
 
+/** The room of some pairs, in the same arrays. */
+export function emptyPart(data: EmptyPairs, indices: readonly number[]): EmptyPairs {
+  return { ...arraysOfSome(data, indices), own: pick(data.own, indices), seed: data.seed };
+}
+
+/** The same arrays, for some of the pairs. */
+export function readyPart(data: ReadyPairs, indices: readonly number[]): ReadyPairs {
+  return { ...arraysOfSome(data, indices), replaced: pick(data.replaced, indices) };
+}
+
 /**
- * The same with arrays of its own that hold what masks on these pairs need and no more, to be sent to a process. Pasts
- * stay behind: a GPU computes them anew in less time than they take on the way.
+ * @param parts of `all`, filled
+ * @throws Error if a pair is in none of them: masks on it would be compared with zeros
  */
-export function detached(masking: Masking, data: PairData): PairData {
-  const d = masking.architecture.dModel;
-  const states = new Float32Array(data.rows.length * d);
-  data.rows.forEach((row, at) => states.set(data.states.subarray(row * d, (row + 1) * d), at * d));
-  const slots = slotsOf(masking);
-  const size = (block: CoefficientBlock) => blockSize(masking, slots, block.length);
-  // Pairs may share a block.
-  const blocks = [...new Set(data.replaced)];
-  const moved = new Map<CoefficientBlock, CoefficientBlock>();
-  const coefficients = new Float32Array(blocks.reduce((sum, block) => sum + size(block), 0));
-  let start = 0;
-  for (const block of blocks) {
-    coefficients.set(data.coefficients.subarray(block.start, block.start + size(block)), start);
-    moved.set(block, { ...block, start });
-    start += size(block);
-  }
-  const rows = data.rows.map((_, at) => at);
-  const replaced = data.replaced.map((block) => moved.get(block)!);
-  return { ...data, states, rows, coefficients, own: [], replaced, pasts: null };
+export function filledWhole(all: EmptyPairs, parts: readonly FilledPairs[]): FilledPairs {
+  const written = new Set(parts.flatMap(({ rows }) => rows));
+  const missing = all.rows.find((row) => !written.has(row));
+  if (missing !== undefined) throw new Error(`pair "${all.pairs[missing]!.id}" was not filled`);
+  return { ...all, filled: true };
 }
 
-/** What a process leaves of some pairs, in their order: rows of `states`, and their own blocks of `coefficients`. */
-export type FilledPairs = Pick<PairData, 'states' | 'coefficients'>;
-
-/** Puts it where these pairs have it. */
-export function takeIn(masking: Masking, data: PairData, filled: FilledPairs): void {
-  const d = masking.architecture.dModel;
-  data.rows.forEach((row, at) => data.states.set(filled.states.subarray(at * d, (at + 1) * d), row * d));
-  const slots = slotsOf(masking);
-  let from = 0;
-  for (const { start, length } of data.own) {
-    const to = from + blockSize(masking, slots, length);
-    data.coefficients.set(filled.coefficients.subarray(from, to), start);
-    from = to;
+/** Finds for each pair what replaces its coefficients; needs all pairs of the data set at once. */
+export function readyPairs(masking: Masking, { own, seed, filled: _, ...arrays }: FilledPairs): ReadyPairs {
+  const { replacement, pairs } = arrays;
+  if (replacement === 'mean' && own.length > 0) {
+    const coefficients = meanOf(masking, arrays.coefficients, own);
+    const block = { start: 0, length: 1 };
+    return { ...arrays, coefficients, replaced: pairs.map(() => block) };
   }
+  if (replacement !== 'resample' || own.length === 0) return { ...arrays, replaced: own };
+  return { ...arrays, replaced: derangement(pairs.length, seed).map((index) => own[index]!) };
 }
 
-/** After all pairs were run: for `mean`, the one block that replaces all others. */
-export function settlePairData(masking: Masking, data: PairData): PairData {
-  if (data.replacement !== 'mean' || data.own.length === 0) return data;
+/** The mean of each coefficient over prompts and their positions, as one block. */
+function meanOf(
+  masking: Masking,
+  coefficients: Float32Array,
+  blocks: readonly CoefficientBlock[],
+): Float32Array {
   const slots = slotsOf(masking);
-  const coefficients = sharedFloat32(slots.reduce((sum, { width }) => sum + width, 0));
+  const means = sharedFloat32(slots.reduce((sum, { width }) => sum + width, 0));
   let start = 0;
   slots.forEach(({ width }, at) => {
     const sums = new Float64Array(width);
     let rows = 0;
-    for (const block of data.own) {
-      const values = slotView(masking, data.coefficients, slots, block, at);
+    for (const block of blocks) {
+      const values = slotView(masking, coefficients, slots, block, at);
       for (let i = 0; i < values.length; i++) sums[i % width]! += values[i]!;
       rows += values.length / width;
     }
-    for (let i = 0; i < width; i++) coefficients[start + i] = sums[i]! / rows;
+    for (let i = 0; i < width; i++) means[start + i] = sums[i]! / rows;
     start += width;
   });
-  const block = { start: 0, length: 1 };
-  return { ...data, coefficients, own: [], replaced: data.pairs.map(() => block) };
+  return means;
 }
 
-/** One slot's coefficients in a block, row-major [positions, width]; a view. */
-export function slotView(
-  masking: Masking,
-  coefficients: Float32Array,
-  slots: readonly Slot[],
-  { start, length }: CoefficientBlock,
-  at: number,
-): Float32Array {
-  let from = start;
-  const size = ({ layer, width }: Slot) => maskedPositions(masking, layer, length) * width;
-  for (let before = 0; before < at; before++) from += size(slots[before]!);
-  return coefficients.subarray(from, from + size(slots[at]!));
+function arraysOfSome(
+  { pairs, replacement, states, rows, coefficients, pasts }: PairArrays,
+  indices: readonly number[],
+): PairArrays {
+  return {
+    pairs: pick(pairs, indices),
+    replacement,
+    states,
+    rows: pick(rows, indices),
+    coefficients,
+    pasts: pasts && { ...pasts, starts: pick(pasts.starts, indices), lengths: pick(pasts.lengths, indices) },
+  };
+}
+
+/** @param items one for each pair, or none at all */
+function pick<T>(items: readonly T[], indices: readonly number[]): T[] {
+  return items.length > 0 ? indices.map((index) => items[index]!) : [];
 }
 
 /** A random cyclic order: every prompt is given another one (itself only if it is alone). */

@@ -2,39 +2,37 @@
  * What the unmasked model does on every prompt pair, computed once and kept: the teacher's last state, and
  * the coefficients that replace masked-out ones under the chosen rule (docs/maths.md, "Replacement rules").
  */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Baseline, MaskedModel } from '../forward/masked-model.js';
-import type { PerKind } from '../forward/masking.js';
+import type { Baseline, MaskedModel, PerKind } from '../forward/masked-model.js';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import type { Past } from '../forward/past.js';
 import type { LongCall } from '../progress.js';
 import { BatchMemo } from './batch-memo.js';
-import { type KeptPasts, keepLayer, keptPast } from './kept-pasts.js';
+import { type CoefficientBlock, maskedPositions, type Slot, slotsOf, slotView } from './coefficient-slots.js';
+import { fillPairs } from './fill-pairs.js';
+import { keptPast } from './kept-pasts.js';
 import {
-  allocatePairData,
-  type CoefficientBlock,
-  maskedPositions,
-  type PairData,
+  emptyPairs,
+  emptyPart,
+  type FilledPairs,
+  filledWhole,
   type PairOptions,
-  type Slot,
-  settlePairData,
-  slotsOf,
-  slotView,
-  subsetOf,
+  type ReadyPairs,
+  readyPairs,
 } from './pair-data.js';
 
 export class PreparedPairs {
   readonly #slots: Slot[];
   readonly #memo = new BatchMemo();
 
-  /** @param data filled by {@link fillPairData}, on this model or on its like in another thread */
+  /** @param data filled on this model or on its like in another thread */
   constructor(
     readonly model: MaskedModel,
-    readonly data: PairData,
+    readonly data: ReadyPairs,
     /** Positions (padding included) in one forward pass. */
     readonly forwardTokens = FULL_PASSES.forward,
   ) {
@@ -58,17 +56,18 @@ export class PreparedPairs {
       signal,
     }: Omit<PairOptions, 'keepPast'> & { keepPast?: boolean; forwardTokens?: number } & LongCall,
   ): Promise<PreparedPairs> {
-    const data = allocatePairData(model, pairs, { replacement, seed, keepPast });
+    const room = emptyPairs(model, pairs, { replacement, seed, keepPast });
+    const parts: FilledPairs[] = [];
     const lengths = pairs.map(({ clean }) => clean.length);
     let done = 0;
     for (const batch of batchesByLength(lengths, forwardTokens)) {
       throwIfAborted(signal);
       onProgress?.({ stage: 'prepare', done, total: pairs.length });
-      await fillPairData(model, subsetOf(data, batch), forwardTokens);
+      parts.push(await fillPairs(model, emptyPart(room, batch), forwardTokens));
       done += batch.length;
     }
     onProgress?.({ stage: 'prepare', done, total: pairs.length });
-    return new PreparedPairs(model, settlePairData(model, data), forwardTokens);
+    return new PreparedPairs(model, readyPairs(model, filledWhole(room, parts)), forwardTokens);
   }
 
   get pairs(): readonly TokenPair[] {
@@ -144,81 +143,6 @@ export class PreparedPairs {
     });
     return values;
   }
-}
-
-/** Runs the unmasked model on all pairs of `data`, in few passes, and writes what it does into its arrays. */
-export async function fillPairData(model: MaskedModel, data: PairData, forwardTokens: number): Promise<void> {
-  const { pairs, states, rows, own, replacement, pasts } = data;
-  const d = model.architecture.dModel;
-  const readsClean = replacement !== 'interchange' && own.length > 0;
-  const clean = pairs.map((pair) => pair.clean);
-  await runUnmasked(model, clean, readsClean ? data : null, pasts, forwardTokens, (index, state) =>
-    states.set(state, rows[index]! * d),
-  );
-  if (replacement === 'interchange' && own.length > 0)
-    await runUnmasked(
-      model,
-      pairs.map((pair) => pair.corrupted!),
-      data,
-      null,
-      forwardTokens,
-      () => {},
-    );
-}
-
-/**
- * @param target where each prompt's coefficients go; null: nowhere
- * @param pasts where its past goes; null: nowhere
- */
-async function runUnmasked(
-  model: MaskedModel,
-  prompts: Int32Array[],
-  target: PairData | null,
-  pasts: KeptPasts | null,
-  forwardTokens: number,
-  useState: (index: number, state: Float32Array) => void,
-): Promise<void> {
-  const d = model.architecture.dModel;
-  const slots = slotsOf(model);
-  const lengths = prompts.map((ids) => ids.length);
-  for (const batch of batchesByLength(lengths, forwardTokens)) {
-    const chosen = batch.map((index) => prompts[index]!);
-    const past = pasts && (await writePast(pasts, model, chosen, batch));
-    const run = model.forward(chosen, { collect: target !== null, past });
-    const state = (await run.state.data()) as Float32Array;
-    batch.forEach((index, row) => {
-      useState(index, state.subarray(row * d, (row + 1) * d));
-    });
-    if (target)
-      for (const [at, { layer, kind, width }] of slots.entries()) {
-        const values = (await run.coefficients[layer]![kind]!.data()) as Float32Array;
-        const perPrompt = values.length / batch.length;
-        batch.forEach((index, row) => {
-          const kept = maskedPositions(model, layer, lengths[index]!) * width;
-          const end = (row + 1) * perPrompt;
-          const view = slotView(model, target.coefficients, slots, target.own[index]!, at);
-          view.set(values.subarray(end - kept, end));
-        });
-      }
-    tf.dispose(run as unknown as tf.TensorContainer);
-  }
-}
-
-/** Computes a batch's past, writes it and returns it for the forward pass. */
-async function writePast(
-  pasts: KeptPasts,
-  model: MaskedModel,
-  prompts: readonly Int32Array[],
-  batch: readonly number[],
-): Promise<Past | null> {
-  const past = model.past(prompts);
-  if (!past) return null;
-  const layers = [...past];
-  for (const [layer, { keys, values }] of layers.entries()) {
-    const padded = [(await keys.data()) as Float32Array, (await values.data()) as Float32Array] as const;
-    keepLayer(pasts, model.architecture, layer, batch, padded);
-  }
-  return layers;
 }
 
 /** The last `wanted` rows; where there are fewer, the first row stands in for the missing ones. */

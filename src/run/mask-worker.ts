@@ -14,8 +14,10 @@ import type { Kind } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
-import { allocatePairData, type FilledPairs, type PairData } from '../pairs/pair-data.js';
-import { fillPairData, PreparedPairs } from '../pairs/prepared-pairs.js';
+import { fillPairs } from '../pairs/fill-pairs.js';
+import { type EmptyPairs, emptyPairs, type ReadyPairs } from '../pairs/pair-data.js';
+import { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { PairContents } from '../pairs/sent-pairs.js';
 import { answering } from '../pool/worker-pool.js';
 
 /** What a worker needs to load the model. */
@@ -38,16 +40,17 @@ export interface Job {
   passes: Passes;
 }
 
-export interface PairJob extends Job {
-  data: PairData;
+export interface FillJob extends Job {
+  room: EmptyPairs;
 }
 
-export interface FilledJob extends Job {
+export interface ContentsJob extends Job {
   pairs: readonly TokenPair[];
   replacement: Replacement;
 }
 
-export interface MaskJob extends PairJob {
+export interface MaskJob extends Job {
+  data: ReadyPairs;
   masks: Float32Array;
 }
 
@@ -83,20 +86,22 @@ async function load(model: WorkerModel): Promise<MaskedModel> {
 /** Loads the model, unless it is there; returns the singular values. */
 export const sigma = answering(async (job: Job): Promise<Float32Array> => (await modelOf(job)).sigma);
 
-/** Fills the arrays of the pairs, which lie on shared memory. */
-export const fill = answering(async (job: PairJob): Promise<void> => {
-  await fillPairData(await modelOf(job), job.data, job.passes.forward);
+/** Fills the room of the pairs, which lies on shared memory. */
+export const fill = answering(async (job: FillJob): Promise<void> => {
+  await fillPairs(await modelOf(job), job.room, job.passes.forward);
 });
 
-/** The same where no memory is shared: fills arrays of this worker's own. */
-export const filled = answering(async ({ pairs, replacement, ...job }: FilledJob): Promise<FilledPairs> => {
-  const model = await modelOf(job);
-  // Who replaces whom is no matter here, and pasts stay behind.
-  const options = { replacement, seed: 0, keepPast: false };
-  const data = allocatePairData(model, pairs, options, (length) => new Float32Array(length));
-  await fillPairData(model, data, job.passes.forward);
-  return { states: data.states, coefficients: data.coefficients };
-});
+/** The same where no memory is shared: fills room of this worker's own. */
+export const contents = answering(
+  async ({ pairs, replacement, ...job }: ContentsJob): Promise<PairContents> => {
+    const model = await modelOf(job);
+    // Which pair replaces which is decided where all are known, and pasts stay behind.
+    const options = { replacement, seed: 0, keepPast: false };
+    const room = emptyPairs(model, pairs, options, (length) => new Float32Array(length));
+    const { states, coefficients } = await fillPairs(model, room, job.passes.forward);
+    return { states, coefficients };
+  },
+);
 
 export const gradient = answering(async (job: ObjectiveJob): Promise<Objective> => {
   const prepared = new PreparedPairs(await modelOf(job), job.data);
@@ -113,6 +118,6 @@ export const scores = answering(
     scorePrompts(new PreparedPairs(await modelOf(job), job.data, job.passes.forward), job.masks),
 );
 
-function allOf({ pairs }: PairData): number[] {
+function allOf({ pairs }: ReadyPairs): number[] {
   return pairs.map((_, index) => index);
 }

@@ -10,18 +10,19 @@ import type { Passes } from '../forward/passes.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Objective } from '../masks/objective.js';
 import {
-  allocatePairData,
-  detached,
+  emptyPairs,
+  emptyPart,
   type FilledPairs,
-  type PairData,
-  settlePairData,
-  subsetOf,
-  takeIn,
+  filledWhole,
+  type ReadyPairs,
+  readyPairs,
+  readyPart,
 } from '../pairs/pair-data.js';
+import { detached, type PairContents, received } from '../pairs/sent-pairs.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-import type { FilledJob, Job, MaskJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
+import type { ContentsJob, FillJob, Job, MaskJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
 
 export interface ParallelOptions extends LongCall {
   model: WorkerModel;
@@ -57,28 +58,36 @@ export async function openParallelRunner({
     sigma: sigma!,
     workers,
     async prepare(pairs, { onProgress, signal, ...options }) {
-      const data = allocatePairData(masking, pairs, { ...options, keepPast: passes.keepPast });
-      await inBatches(pairs, pool, passes, { onProgress, signal }, 'prepare', (batch) =>
-        fill(pool, masking, { model, passes, data: subsetOf(data, batch) }, signal),
+      const room = emptyPairs(masking, pairs, { ...options, keepPast: passes.keepPast });
+      const parts = await inBatches(pairs, pool, passes, { onProgress, signal }, 'prepare', (batch) =>
+        fill(pool, masking, { model, passes, room: emptyPart(room, batch) }, signal),
       );
-      return runnable(pool, masking, { model, passes }, settlePairData(masking, data));
+      return runnable(pool, masking, { model, passes }, readyPairs(masking, filledWhole(room, parts)));
     },
     close: () => pool.close(),
   };
 }
 
-/** Has a worker run the unmasked model on the job's pairs: a thread fills their arrays, a process sends back what goes there. */
-async function fill(pool: WorkerPool, masking: Masking, job: PairJob, signal?: AbortSignal): Promise<void> {
-  if (pool.sharesMemory) return pool.run('fill', job, signal);
-  const { data, ...base } = job;
-  const { pairs, replacement } = data;
-  const wanted: FilledJob = { ...base, pairs, replacement };
-  takeIn(masking, data, await pool.run<FilledPairs>('filled', wanted, signal));
+/** Has a worker run the unmasked model on the job's pairs: a thread fills their room, a process sends back what goes there. */
+async function fill(
+  pool: WorkerPool,
+  masking: Masking,
+  job: FillJob,
+  signal?: AbortSignal,
+): Promise<FilledPairs> {
+  const { room, ...base } = job;
+  if (pool.sharesMemory) {
+    await pool.run('fill', job, signal);
+    return { ...room, filled: true };
+  }
+  const { pairs, replacement } = room;
+  const wanted: ContentsJob = { ...base, pairs, replacement };
+  return received(masking, room, await pool.run<PairContents>('contents', wanted, signal));
 }
 
-function runnable(pool: WorkerPool, masking: Masking, base: Job, data: PairData): RunnablePairs {
+function runnable(pool: WorkerPool, masking: Masking, base: Job, data: ReadyPairs): RunnablePairs {
   const some = (indices: readonly number[]) => {
-    const chosen = subsetOf(data, indices);
+    const chosen = readyPart(data, indices);
     return pool.sharesMemory ? chosen : detached(masking, chosen);
   };
   return {

@@ -1,5 +1,4 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
-
 import type { Architecture } from '../models/architecture.js';
 import type { Shard } from '../shard.js';
 import { type Block, type DataSet, readBlocks, sizeOf } from './data-sets.js';

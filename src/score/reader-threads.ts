@@ -2,7 +2,6 @@
  * Threads that each own some of the directions: their bases and statistics never move, and each takes in layers in
  * the order in which they were sent.
  */
-
 import { openThreads } from '../pool/threads.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { ReadValues } from './direction-reader.js';

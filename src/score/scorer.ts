@@ -2,8 +2,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength } from '../forward/passes.js';
+import type { Transformer } from '../forward/transformer.js';
 import type { ReadValues } from './direction-reader.js';
-import type { LayerRun, PlainModel } from './forward.js';
 import {
   describePassage,
   describeRow,
@@ -16,6 +16,7 @@ import type { Passage, ScoredPositions } from './passages.js';
 import type { ReaderThreads } from './reader-threads.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { Slab } from './slab.js';
+import { type LayerRun, sourcesOfLayers } from './sources.js';
 
 /** Positions (padding included) in one forward pass. */
 export const FORWARD_TOKENS = 4096;
@@ -53,7 +54,7 @@ export class Scorer {
   readonly #wanted = new Map<number, Set<Source>>();
 
   constructor(
-    private readonly model: PlainModel,
+    private readonly model: Transformer,
     private readonly readers: ReaderThreads,
     bases: readonly ReadingBasis[],
     private readonly positions: ScoredPositions,
@@ -74,7 +75,8 @@ export class Scorer {
     for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
       const inBatch = batch.map((at) => passages[at]!);
       const described = describe(inBatch, this.positions === 'last');
-      const run = this.model.run(
+      const run = sourcesOfLayers(
+        this.model,
         inBatch.map(({ ids }) => ids),
         this.positions === 'last',
         (layer) => this.#wanted.get(layer) ?? new Set(),

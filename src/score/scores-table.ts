@@ -1,5 +1,4 @@
 /** The strongest directions as plain text, for the terminal. */
-
 import { count, decimal, NONE } from '../report/figures.js';
 import type { RankedDataSet } from './read-tables.js';
 

@@ -11,6 +11,7 @@ import { readJson } from '../formats/json-file.js';
 import { type Manifest, readManifest } from '../formats/manifest.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
+import { Transformer } from '../forward/transformer.js';
 import { kindsOf } from '../models/components.js';
 import type { LongCall } from '../progress.js';
 import type { Listener } from '../run/commands.js';
@@ -19,7 +20,6 @@ import { concluding, timed } from '../run/session.js';
 import { readBases, type ScoredBases, type ScoredDirection } from './bases.js';
 import { type ScoredWith, writeScoredWith } from './directions-file.js';
 import { type Estimate, estimateScoring } from './estimate.js';
-import { PlainModel } from './forward.js';
 import { ReaderThreads } from './reader-threads.js';
 import { type DataSetResult, STATES, scoreDataSets, statePath } from './score-data-sets.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
@@ -209,7 +209,7 @@ async function withScorer<T>(
   work: (scorer: Scorer, readers: ReaderThreads) => Promise<T>,
 ): Promise<T> {
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
-  const model = await PlainModel.load(engine, subject.model, depth, call);
+  const model = await Transformer.load(engine, subject.model, { depth, logits: false, ...call });
   try {
     const readers = await ReaderThreads.open(bases, request, request.workers ?? availableParallelism());
     try {

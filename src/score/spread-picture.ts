@@ -1,5 +1,4 @@
 /** How a direction's values are spread, clean above corrupted, on one axis. */
-
 import { html, type Markup } from '../report/markup.js';
 import type { DirectionRow } from './tables.js';
 

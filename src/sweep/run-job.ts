@@ -1,5 +1,4 @@
 /** Runs of a sweep as jobs. */
-
 import { dataPath } from '../queue/data-file.js';
 import { type Job, type JobKind, type JobPlace, jobPath, type PlannedJob } from '../queue/job.js';
 import type { RunOptions } from '../run/commands.js';

@@ -75,6 +75,25 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   seed: fc.integer({ min: 0, max: 1e6 }),
 });
 
+const GRADIENT_SETTING: Setting = {
+  family: 'gpt2',
+  layers: 2,
+  heads: 2,
+  group: 2,
+  dHead: 4,
+  dMlp: 12,
+  activation: 'gelu_new',
+  tied: true,
+  form: 'reference',
+  split: DEFAULT_SPLIT,
+  masked: [true, true, true, true, true],
+  positions: 'last',
+  replacement: 'interchange',
+  keepPast: true,
+  ...SVD_BASIS,
+  seed: 5,
+};
+
 /** A LayerNorm over one or two numbers gives ±1 or 0 whatever they are: no test of anything. */
 const wideEnough = setting.filter(({ heads, dHead }) => heads * dHead > 2);
 
@@ -127,7 +146,7 @@ async function logProbabilities(
   const indices = pairs.map((_, index) => index);
   const baseline = prepared.baseline(indices);
   const past = prepared.past(indices);
-  const { state } = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
+  const state = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
   const logits = masked.logits(state);
   const result = tf.logSoftmax(logits);
   const values = await result.data();
@@ -241,26 +260,30 @@ describeOnEngines('masked forward', (engine) => {
     );
   });
 
+  it('has it at masks of 0 and 1 as well, those of QK among them', async () => {
+    for (const family of ['gpt2', 'qwen3'] as const) {
+      const { masked, prepared, random } = await build(engine(), { ...GRADIENT_SETTING, family });
+      const masks = Float32Array.from({ length: masked.layout.size }, () => random.integer(2));
+      const { gradient } = await objective(prepared, [0, 1, 2], masks, 'kl', 1000);
+      const scale = Math.max(...gradient.map(Math.abs));
+      for (const kind of masked.layout.kinds)
+        for (let probe = 0; probe < 4; probe++) {
+          const { start, length } = masked.layout.block(random.integer(2), kind)!;
+          const k = start + random.integer(length);
+          const at = async (shift: number) => {
+            const moved = masks.slice();
+            moved[k]! += shift;
+            return (await objective(prepared, [0, 1, 2], moved, 'kl', 1000)).loss;
+          };
+          const slope = ((await at(1e-2)) - (await at(-1e-2))) / 2e-2;
+          expect(Math.abs(slope - gradient[k]!), `${kind}, direction ${k}`).toBeLessThan(0.01 * scale + 2e-4);
+        }
+      masked.dispose();
+    }
+  });
+
   for (const loss of ['kl', 'logit_diff', 'cross_entropy'] as const)
     it(`has the gradient of ${loss} that finite differences show`, async () => {
-      const options: Setting = {
-        family: 'gpt2',
-        layers: 2,
-        heads: 2,
-        group: 2,
-        dHead: 4,
-        dMlp: 12,
-        activation: 'gelu_new',
-        tied: true,
-        form: 'reference',
-        split: DEFAULT_SPLIT,
-        masked: [true, true, true, true, true],
-        positions: 'last',
-        replacement: 'interchange',
-        keepPast: true,
-        ...SVD_BASIS,
-        seed: 5,
-      };
       for (const change of [
         {},
         { positions: 'all', activation: 'gelu' },
@@ -271,7 +294,7 @@ describeOnEngines('masked forward', (engine) => {
         { masked: WITHOUT_QK },
         { masked: WITHOUT_QK, keepPast: false },
       ] as const) {
-        const { masked, prepared, random } = await build(engine(), { ...options, ...change });
+        const { masked, prepared, random } = await build(engine(), { ...GRADIENT_SETTING, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());
         const { gradient } = await objective(prepared, [0, 1, 2], masks, loss, 1000);
         const scale = Math.max(...gradient.map(Math.abs));

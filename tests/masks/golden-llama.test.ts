@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
+import type { Transformer } from '../../src/forward/transformer.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
@@ -44,7 +45,7 @@ describeWith(TINY_STORIES, 'a trained Llama', () => {
   };
 
   describeOnEngines('unmasked', (engine) => {
-    let model: MaskedModel;
+    let model: Transformer;
 
     beforeAll(async () => {
       model = await loadPlain(engine(), await openForTest(MODEL));
@@ -105,7 +106,7 @@ describeWith(TINY_STORIES, 'golden figures of a Llama', () => {
         const all = golden.clean.map((_, index) => index);
         const baseline = prepared.baseline(all);
         const masks = masksAt(prepared, golden[at]);
-        const { state } = model.forward(prepared.prompts(all), { masks, baseline });
+        const state = model.forward(prepared.prompts(all), { masks, baseline });
         const logits = model.logits(state);
         const found = logSoftmax(await rowsOf(logits));
         golden[at].masked_last_token_log_softmax.forEach((likeliest, prompt) => {

@@ -60,7 +60,7 @@ describe('golden figures', () => {
       for (const at of ['at_init_0.99', 'at_random'] as const) {
         it(`gives the masked model ${at}`, async () => {
           const baseline = prepared.baseline(all);
-          const { state } = model.forward(prepared.prompts(all), {
+          const state = model.forward(prepared.prompts(all), {
             masks: masksAt(prepared, golden[at]),
             baseline,
           });

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import type { MaskedModel } from '../../src/forward/masked-model.js';
+import type { Transformer } from '../../src/forward/transformer.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
@@ -19,7 +19,7 @@ describeWith(SMOLLM2, 'SmolLM2-135M', () => {
   }[];
 
   describeOnEngines('log-probabilities', (engine) => {
-    let model: MaskedModel;
+    let model: Transformer;
 
     beforeAll(async () => {
       model = await loadPlain(engine(), await openForTest(SMOLLM2.path));

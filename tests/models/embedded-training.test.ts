@@ -107,7 +107,7 @@ describeOnEngines('forward pass in training', (engine) => {
 
     const model = await openModel(folder);
     const loaded = await loadPlain(engine(), model);
-    const { state } = loaded.forward(SENTENCES.map(({ prompt }) => prompt));
+    const state = loaded.forward(SENTENCES.map(({ prompt }) => prompt));
     const theirs = tf.tidy(() => tf.softmax(loaded.logits(state)));
     const expected = (await theirs.data()) as Float32Array;
     tf.dispose([state, theirs]);

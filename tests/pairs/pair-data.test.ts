@@ -3,19 +3,19 @@ import { expect, it } from 'vitest';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import type { Positions } from '../../src/forward/masking-rules.js';
-import { type Masking, REPLACEMENTS } from '../../src/forward/masking-rules.js';
+import { type Masking, REPLACEMENTS, type Replacement } from '../../src/forward/masking-rules.js';
 import type { Architecture } from '../../src/models/architecture.js';
+import { type CoefficientBlock, slotsOf, slotView } from '../../src/pairs/coefficient-slots.js';
 import {
-  allocatePairData,
-  type CoefficientBlock,
-  detached,
-  type PairData,
-  settlePairData,
-  slotsOf,
-  slotView,
-  subsetOf,
-  takeIn,
+  emptyPairs,
+  emptyPart,
+  type FilledPairs,
+  filledWhole,
+  type ReadyPairs,
+  readyPairs,
+  readyPart,
 } from '../../src/pairs/pair-data.js';
+import { detached, received } from '../../src/pairs/sent-pairs.js';
 import { Random } from '../../src/random.js';
 
 const architecture: Architecture = {
@@ -49,17 +49,17 @@ const pairs = Array.from({ length: 6 }, (_, id): TokenPair => {
 });
 
 /** Data of all pairs, as if computed. */
-function filled(how: Masking, replacement: PairData['replacement']): PairData {
-  const data = allocatePairData(how, pairs, { replacement, seed: 3, keepPast: true });
+function filled(how: Masking, replacement: Replacement): FilledPairs {
+  const data = emptyPairs(how, pairs, { replacement, seed: 3, keepPast: true });
   for (const array of [data.states, data.coefficients])
     array.forEach((_, i) => {
       array[i] = random.normal();
     });
-  return data;
+  return { ...data, filled: true };
 }
 
 /** What masks read of each pair. */
-function read(how: Masking, { states, rows, coefficients, replaced }: PairData) {
+function read(how: Masking, { states, rows, coefficients, replaced }: ReadyPairs) {
   const d = architecture.dModel;
   const slots = slotsOf(how);
   const of = (block: CoefficientBlock) =>
@@ -76,7 +76,7 @@ for (const positions of ['last', 'all'] as const)
     const chosen = [4, 1, 2];
 
     it(`is sent what masks on ${positions} positions read, replaced by ${replacement}`, () => {
-      const subset = subsetOf(settlePairData(how, filled(how, replacement)), chosen);
+      const subset = readyPart(readyPairs(how, filled(how, replacement)), chosen);
       const sent = detached(how, subset);
       expect(read(how, sent)).toEqual(read(how, subset));
       expect(sent.states.length).toBe(chosen.length * architecture.dModel);
@@ -89,13 +89,15 @@ for (const positions of ['last', 'all'] as const)
 
     it(`comes back to its place, on ${positions} positions, replaced by ${replacement}`, () => {
       const whole = filled(how, replacement);
-      const back = allocatePairData(how, pairs, { replacement, seed: 3, keepPast: false });
-      for (const batch of [[5, 0], chosen, [3]]) {
-        const part = subsetOf(whole, batch);
-        // A process lays its pairs out in their order, and replaces nothing.
-        const own = detached(how, { ...part, replaced: part.own });
-        takeIn(how, subsetOf(back, batch), { states: own.states, coefficients: own.coefficients });
-      }
+      const back = emptyPairs(how, pairs, { replacement, seed: 3, keepPast: false });
+      const batches = [[5, 0], chosen, [3]];
+      const parts = batches.map((batch) => {
+        const { own, ...part } = emptyPart(whole, batch);
+        // A process lays its pairs out in their order.
+        return received(how, emptyPart(back, batch), detached(how, { ...part, replaced: own }));
+      });
+      expect(() => filledWhole(back, parts.slice(1))).toThrow('pair "0" was not filled');
+      expect(filledWhole(back, parts).filled).toBe(true);
       expect(back.states).toEqual(whole.states);
       expect(back.coefficients).toEqual(whole.coefficients);
     });

@@ -1,21 +1,20 @@
 /** A model's own predictions, without masks. */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../../src/engine/engine.js';
-import { MaskedModel } from '../../src/forward/masked-model.js';
+import { Transformer } from '../../src/forward/transformer.js';
 import type { Model } from '../../src/models/weights.js';
 
-/** Loads a model to be run as it is: no directions are needed. */
-export function loadPlain(engine: Engine, model: Model): Promise<MaskedModel> {
-  const nothing = { key: '', computed: 0, layer: async () => new Map() };
-  return MaskedModel.load(engine, model, nothing, { kinds: [] });
+/** Loads a model to be run as it is. */
+export function loadPlain(engine: Engine, model: Model): Promise<Transformer> {
+  return Transformer.load(engine, model);
 }
 
 /** Logits after the last token of each prompt, a row a prompt. */
 export async function logitsAfter(
-  model: MaskedModel,
+  model: Transformer,
   prompts: readonly ArrayLike<number>[],
 ): Promise<number[][]> {
-  const { state } = model.forward(prompts.map((ids) => Int32Array.from(ids)));
+  const state = model.forward(prompts.map((ids) => Int32Array.from(ids)));
   const logits = model.logits(state);
   const rows = await rowsOf(logits);
   state.dispose();

@@ -18,8 +18,8 @@ export interface ReferenceModel {
 
 export interface ReferenceMasking {
   positions: 'last' | 'all';
-  /** Mask of a direction; undefined where the component is not masked. */
-  mask(component: string): Float32Array | undefined;
+  /** Mask of a component's directions, `fromEnd` positions before the last; undefined where it is not masked. */
+  mask(component: string, fromEnd: number): Float32Array | undefined;
   /** Replacement of coefficient k (not scaled by σ) of a component, `fromEnd` positions before the last. */
   replacement(component: string, fromEnd: number, k: number): number;
 }
@@ -31,6 +31,8 @@ export interface ReferenceRun {
   coefficients: Map<string, number[][]>;
   /** Per layer, the rows that attention reads, without their leading one. */
   inputs: number[][][];
+  /** Per layer, the values at the named places of a pass without masks, batch dimensions left out. */
+  places: Map<string, number[][] | number[][][]>[];
 }
 
 type Vector = number[];
@@ -44,6 +46,7 @@ export function referenceForward(
   const d = a.dModel;
   const coefficients = new Map<string, number[][]>();
   const inputs: number[][][] = [];
+  const places: ReferenceRun['places'] = [];
   let stream: Vector[] = Array.from(ids, (id, position) =>
     Array.from(
       { length: d },
@@ -66,7 +69,7 @@ export function referenceForward(
     const own = project(row, u, component.rank);
     if (!coefficients.has(name)) coefficients.set(name, []);
     coefficients.get(name)![position] = own;
-    const mask = masked(position) ? masking!.mask(name) : undefined;
+    const mask = masked(position) ? masking!.mask(name, stream.length - 1 - position) : undefined;
     const out = new Array<number>(component.cols).fill(0);
     own.forEach((y, k) => {
       const c = mask
@@ -81,10 +84,14 @@ export function referenceForward(
     const x = stream.map((row) => normalised(row, a));
     inputs.push(x);
     const outputs = stream.map(() => new Array<number>(d).fill(0));
+    const patterns: number[][][] = [];
     for (let head = 0; head < a.nHeads; head++) {
       const scores = scoresOf(model, weights, layer, head, x, masking);
-      scores.forEach((row, i) => {
-        const attention = softmax(row.map((score) => capped(score * a.attentionScale[layer]!, a.scoreCap)));
+      const pattern = scores.map((row) =>
+        softmax(row.map((score) => capped(score * a.attentionScale[layer]!, a.scoreCap))),
+      );
+      patterns.push(pattern);
+      pattern.forEach((attention, i) => {
         const context = new Array<number>(d).fill(0);
         attention.forEach((weight, j) => {
           for (let c = 0; c < d; c++) context[c]! += weight * x[j]![c]!;
@@ -98,7 +105,10 @@ export function referenceForward(
     const middle = stream.map((row, i) => row.map((value, c) => value + written[i]![c]!));
     const y = (a.parallelResidual ? stream : middle).map((row) => normalised(row, a));
     const augmented = (linear: Linear, row: Vector) => (linear.bias ? [1, ...row] : row);
-    stream = middle.map((row, i) => {
+    const hiddens: Vector[] = [];
+    const mlpWritten: Vector[] = [];
+    const mlpOutput: Vector[] = [];
+    const after = middle.map((row, i) => {
       let hidden: Vector;
       if (a.gatedMlp) {
         const up = through('mlp_up', layer, undefined, i, augmented(weights.mlpIn, y[i]!));
@@ -117,8 +127,27 @@ export function referenceForward(
         augmented(weights.mlpOut, hidden),
       );
       const added = outputNormalised(out, norms?.mlp, a.normEpsilon);
+      hiddens.push(hidden);
+      mlpWritten.push(out);
+      mlpOutput.push(added);
       return row.map((value, c) => value + added[c]!);
     });
+    places.push(
+      new Map<string, number[][] | number[][][]>([
+        ...headPlaces(a, weights, layer, x, patterns),
+        ['streamBefore', stream],
+        ['attentionInput', x],
+        ['attentionWritten', outputs],
+        ['attentionOutput', written],
+        ['streamBetween', middle],
+        ['mlpInput', y],
+        ['mlpHidden', hiddens],
+        ['mlpWritten', mlpWritten],
+        ['mlpOutput', mlpOutput],
+        ['streamAfter', after],
+      ]),
+    );
+    stream = after;
   });
   const final = normalised(stream[stream.length - 1]!, a);
   const { weight, bias } = ends.unembed;
@@ -130,7 +159,62 @@ export function referenceForward(
   );
   const top = Math.max(...logits);
   const normaliser = top + Math.log(logits.reduce((total, logit) => total + Math.exp(logit - top), 0));
-  return { logProbabilities: logits.map((logit) => logit - normaliser), coefficients, inputs };
+  return { logProbabilities: logits.map((logit) => logit - normaliser), coefficients, inputs, places };
+}
+
+/** What each head computes in its own coordinates, from the plain weights; keys and values by key head. */
+function headPlaces(
+  a: Architecture,
+  weights: LayerWeights,
+  layer: number,
+  x: Vector[],
+  pattern: number[][][],
+): [string, number[][][]][] {
+  const { dHead, queryKeyNorm } = a;
+  const rotary = a.rotary?.[layer];
+  const byHead = (linear: Linear, heads: number) =>
+    Array.from({ length: heads }, (_, head) => {
+      const matrix = headColumns(linear, head, dHead);
+      return x.map((row) => times(linear.bias ? [1, ...row] : row, matrix));
+    });
+  const turned = (written: Vector[][], rates: number[][][]) =>
+    written.map((head, h) =>
+      head.map((row, i) => {
+        const scaled = row.map((value) => value * rates[h]![i]![0]!);
+        return rotary ? rotated(scaled, i, rotary) : scaled;
+      }),
+    );
+  const ratesOf = (written: Vector[][], norm: Float32Array | undefined) =>
+    written.map((head) => head.map((row) => [outputRate(row, norm, queryKeyNorm)]));
+  const [queries, keys] = [byHead(weights.q, a.nHeads), byHead(weights.k, a.nKvHeads)];
+  const v = byHead(weights.v, a.nKvHeads);
+  const [queryRate, keyRate] = [ratesOf(queries, weights.norms?.query), ratesOf(keys, weights.norms?.key)];
+  const [q, k] = [turned(queries, queryRate), turned(keys, keyRate)];
+  const scores = q.map((head, h) =>
+    head.map((row, i) =>
+      k[kvHeadOf(h, a)]!.slice(0, i + 1).map((key) =>
+        capped(
+          a.attentionScale[layer]! * row.reduce((sum, value, c) => sum + value * key[c]!, 0),
+          a.scoreCap,
+        ),
+      ),
+    ),
+  );
+  const z = pattern.map((head, h) =>
+    head.map((row) =>
+      Array.from({ length: dHead }, (_, c) =>
+        row.reduce((sum, weight, j) => sum + weight * v[kvHeadOf(h, a)]![j]![c]!, 0),
+      ),
+    ),
+  );
+  const rates: [string, number[][][]][] =
+    queryKeyNorm === undefined
+      ? []
+      : [
+          ['queryRate', queryRate],
+          ['keyRate', keyRate],
+        ];
+  return [...rates, ['q', q], ['k', k], ['v', v], ['scores', scores], ['pattern', pattern], ['z', z]];
 }
 
 /** Scores by QK directions alone, before the attention scale: Σ_k m_k ([1,x_i]u_k) σ_k ([1,x_j]v_k) for j ≤ i. */
@@ -158,7 +242,7 @@ function scoresOf(
   masking: ReferenceMasking | undefined,
 ): number[][] {
   const name = componentName('qk', layer, head);
-  const mask = masking?.mask(name);
+  const mask = masking?.mask(name, 0);
   const d = architecture.dModel;
   const { dHead } = architecture;
   const rotary = architecture.rotary?.[layer];

@@ -1,10 +1,10 @@
 /** A scorer on a small model in this process, and every value that it reads. */
 import type { Engine } from '../../src/engine/engine.js';
+import { Transformer } from '../../src/forward/transformer.js';
 import { listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { readBases, type ScoredBases } from '../../src/score/bases.js';
 import { chooseDirections } from '../../src/score/directions.js';
-import { PlainModel } from '../../src/score/forward.js';
 import { positionOf, promptOf } from '../../src/score/layer-rows.js';
 import type { Passage, ScoredPositions } from '../../src/score/passages.js';
 import { ReaderThreads } from '../../src/score/reader-threads.js';
@@ -29,7 +29,7 @@ export async function openScoring(
   const scored = chooseDirections(list, listComponents(model.architecture));
   const bases = await readBases(model, taken.decomposition, scored);
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
-  const plain = await PlainModel.load(engine, model, depth);
+  const plain = await Transformer.load(engine, model, { depth, logits: false });
   const readers = await ReaderThreads.open(bases.bases, SIZES, workers);
   return {
     ...bases,

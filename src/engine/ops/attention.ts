@@ -5,11 +5,19 @@ import { tidy } from './tidy.js';
 export interface AttentionTrace {
   /** [heads, batch, queries, keys]: rows sum to one. */
   weights: tf.Tensor4D;
+  /** What values are summed with: the weights, unless something stands in for them. */
+  used: tf.Tensor4D;
   q: tf.Tensor4D;
   k: tf.Tensor4D;
   v: tf.Tensor4D;
   /** Where scores are capped, tanh(score/cap); null elsewhere. */
   bent: tf.Tensor4D | null;
+}
+
+/** What may stand in for the scores or weights on the way forward, or for their gradients on the way back. */
+interface StandIns {
+  scores?(x: tf.Tensor4D): tf.Tensor4D;
+  weights?(x: tf.Tensor4D): tf.Tensor4D;
 }
 
 /**
@@ -28,14 +36,17 @@ export function attend(
   bias: tf.Tensor4D,
   scale: number,
   cap?: number,
+  standIn: StandIns = {},
 ): { z: tf.Tensor4D; trace: AttentionTrace } {
-  const { weights, bent } = tidy(() => {
+  const { weights, used, bent } = tidy(() => {
     const products = tf.matMul(q, k, false, true);
     const tanh = cap === undefined ? null : (tf.tanh(tf.mul(products, scale / cap)) as tf.Tensor4D);
-    const scores = tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale);
-    return { weights: tf.softmax(tf.add(scores, bias)) as tf.Tensor4D, bent: tanh };
+    const own = (tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale)) as tf.Tensor4D;
+    const scores = standIn.scores?.(own) ?? own;
+    const weights = tf.softmax(tf.add(scores, bias)) as tf.Tensor4D;
+    return { weights, used: standIn.weights?.(weights) ?? weights, bent: tanh };
   });
-  return { z: tf.matMul(weights, v), trace: { weights, q, k, v, bent } };
+  return { z: tf.matMul(used, v), trace: { weights, used, q, k, v, bent } };
 }
 
 /**
@@ -45,21 +56,24 @@ export function attend(
  */
 export function attendPull(
   dz: tf.Tensor4D,
-  { weights, q, k, v, bent }: AttentionTrace,
+  { weights, used, q, k, v, bent }: AttentionTrace,
   scale: number,
   moving: number,
+  standIn: StandIns = {},
 ): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
   const dScores = tf.tidy(() => {
-    const dWeights = tf.matMul(dz, v, false, true);
+    const dUsed = tf.matMul<tf.Tensor4D>(dz, v, false, true);
+    const dWeights = standIn.weights?.(dUsed) ?? dUsed;
     const own = tf.sum(tf.mul(dWeights, weights), -1, true);
-    const dCapped = tf.mul(tf.mul(weights, tf.sub(dWeights, own)), scale) as tf.Tensor4D;
+    const dOwn = tf.mul<tf.Tensor4D>(weights, tf.sub(dWeights, own));
+    const dCapped = tf.mul<tf.Tensor4D>(standIn.scores?.(dOwn) ?? dOwn, scale);
     return bent ? (tf.mul(dCapped, tf.sub(1, tf.square(bent))) as tf.Tensor4D) : dCapped;
   });
   const dq = tf.matMul<tf.Tensor4D>(dScores, k);
   const through = (scores: tf.Tensor4D, queries: tf.Tensor4D) =>
     tf.tidy(() => tf.matMul<tf.Tensor4D>(lastKeys(scores, moving), queries, true, false));
   const dk = moving > 0 ? through(dScores, q) : null;
-  const dv = moving > 0 ? through(weights, dz) : null;
+  const dv = moving > 0 ? through(used, dz) : null;
   dScores.dispose();
   return { dq, dk, dv };
 }

@@ -22,8 +22,9 @@ export function replaysOf<Recording extends { dispose(): void }>(recorder: Recor
   const recordings = new Map<string, Recording>();
   const rarest = () => [...recordings.keys()].reduce((a, b) => (times.get(b)! < times.get(a)! ? b : a));
   return {
-    run(name, inputs, compute) {
-      const key = [name, ...inputs.map(({ shape }) => shape.join('x'))].join(' ');
+    run(named, inputs, compute) {
+      const choices = Object.entries(named).sort(([a], [b]) => (a < b ? -1 : 1));
+      const key = JSON.stringify([choices, inputs.map(({ shape }) => shape)]);
       const now = (times.get(key) ?? 0) + 1;
       times.set(key, now);
       // The first time weights may have to be uploaded yet, and many computations never come again.

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { openEngine } from '../../../src/engine/engine.js';
+import type { ReplayKey } from '../../../src/engine/replay.js';
 import { type Recorder, replaysOf } from '../../../src/engine/webgpu/replays.js';
 
 /** Stands for a GPU: a recording is its number, and playing it says so. */
@@ -15,7 +16,7 @@ function recorder() {
   const replays = replaysOf({ values: () => [], record, play });
   /** 0 where it was computed, else the recording's number. */
   const run = (key: string, inputs: tf.Tensor[] = []) => {
-    const [result] = replays.run(key, inputs, () => [tf.scalar(0)]);
+    const [result] = replays.run({ pass: key }, inputs, () => [tf.scalar(0)]);
     return result!.dataSync()[0];
   };
   return { replays, record, run, disposed };
@@ -27,6 +28,15 @@ it('computes what comes once, records what comes again, and plays that from then
   const { run, record } = recorder();
   expect([run('a'), run('a'), run('a'), run('b'), run('a')]).toEqual([0, 1, 1, 0, 1]);
   expect(record).toHaveBeenCalledTimes(1);
+});
+
+it('takes computations whose keys say the same, in whatever order, for one; any other choice for another', () => {
+  const { replays } = recorder();
+  const run = (key: ReplayKey) => replays.run(key, [], () => [tf.scalar(0)])[0]!.dataSync()[0];
+  expect(run({ loss: 'kl', total: 32 })).toBe(0);
+  expect(run({ total: 32, loss: 'kl' })).toBe(1);
+  expect(run({ loss: 'kl', total: 64 })).toBe(0);
+  expect(run({ loss: 'kl' })).toBe(0);
 });
 
 it('takes other shapes for another computation', () => {

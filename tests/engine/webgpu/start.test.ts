@@ -58,7 +58,7 @@ describe.skipIf(missing)(`WebGPU${missing ? ` (skipped: ${missing})` : ''}`, () 
     for (let call = 0; call < 4; call++) {
       const x = toTensor(new Float32Array([call, 1]), [1, 2]);
       // Buffers are freed before the constant is made, which must not land in one of them.
-      const [y] = replays.run('y', [x], () => [
+      const [y] = replays.run({ pass: 'y' }, [x], () => [
         tf.tidy(() => {
           const first = tf.matMul(tf.square(x), weights);
           const early = tf.sum(tf.exp(first));
@@ -83,10 +83,10 @@ describe.skipIf(missing)(`WebGPU${missing ? ` (skipped: ${missing})` : ''}`, () 
       void y.data().catch(() => {});
       return [y];
     };
-    replays.run('reads', [x()], reading);
+    replays.run({ pass: 'reads' }, [x()], reading);
     const used = x();
     await tf.square(used).data();
-    expect(() => replays.run('reads', [used], reading)).toThrow('on the GPU already');
+    expect(() => replays.run({ pass: 'reads' }, [used], reading)).toThrow('on the GPU already');
     expect([...(await tf.square(x()).data())]).toEqual([1, 4]);
   });
 

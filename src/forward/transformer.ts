@@ -1,0 +1,343 @@
+/** A transformer on an engine, block by block and back. Directions join it where their coefficients are wanted. */
+import * as tf from '@tensorflow/tfjs-core';
+import { collectGarbage } from '../collect-garbage.js';
+import type { Engine } from '../engine/engine.js';
+import { FrozenLinear } from '../engine/ops/linear.js';
+import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
+import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
+import { tidy } from '../engine/ops/tidy.js';
+import { toTensor } from '../engine/tensor.js';
+import { throwIfAborted } from '../errors.js';
+import type { Architecture, Rotary } from '../models/architecture.js';
+import type { Kind } from '../models/components.js';
+import { centres } from '../models/weight-forms.js';
+import type { LayerWeights, Model } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
+import { disposeBases, type LayerBases, NO_BASES } from './bases.js';
+import { type BlockResult, type BlockTrace, forwardBlock, pullBlock } from './block.js';
+import type { BlockInput } from './block-input.js';
+import type { Positions } from './masking-rules.js';
+import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
+import type { KeysValues, Past } from './past.js';
+import {
+  backward,
+  coefficientsOf,
+  type Hooks,
+  lowestPulled,
+  onward,
+  pullsInput,
+  replacesStream,
+} from './places.js';
+import { disposePlainLayer, type PlainLayer, uploadPlainLayer } from './plain-layer.js';
+
+/** How prompts are run. */
+export interface PassOptions {
+  /** What is read, replaced and pulled back, and where; not disposed of. */
+  hooks?: Hooks;
+  /** At which positions OV and MLP coefficients have their places; the last ones by default. */
+  positions?: Positions;
+  /** Which positions the last block computes, and the final state has; the last ones by default. */
+  ends?: Positions;
+}
+
+interface StartOptions extends PassOptions {
+  /** Of the positions before the stream's, which then is the last one alone. Disposed of in the pass. */
+  past?: Past | null;
+  /** The stream's positions: how many from the last, and the first one's position for rotations. */
+  columns?: { count: number; first: number };
+}
+
+/** A pass that is about to begin; running it disposes of it. */
+export interface Start {
+  inputs: BlockInput[];
+  stream: tf.Tensor3D;
+  /** Attention bias and rotary tables, of all blocks. */
+  shared: (tf.Tensor4D | RotaryTable)[];
+  past: Past | null;
+  hooks: Hooks;
+}
+
+/** What comes after the logits in a pass that is pulled back. */
+export interface LossHead {
+  /**
+   * All that decides what `pull` computes, besides `inputs` and their shapes: an engine that has recorded a pass plays
+   * it for another head with an equal key and equal shapes. So a number that `pull` divides by belongs in here.
+   */
+  key: Readonly<Record<string, string | number>>;
+  /** All tensors that `pull` reads and that change from pass to pass, made from host arrays for this one. */
+  inputs: tf.Tensor[];
+  /**
+   * @param logits [batch, nVocab], or [batch·positions, nVocab] where all positions are asked for
+   * @returns the gradient by them, and values to be read; disposes nothing
+   */
+  pull(logits: tf.Tensor2D): { dLogits: tf.Tensor2D; values: tf.Scalar[] };
+}
+
+export interface TransformerOptions extends LongCall {
+  /** Only the first so many blocks. */
+  depth?: number;
+  /** Whether logits will be asked for; they are by default. */
+  logits?: boolean;
+  /** Gives a layer's directions; none by default. */
+  basesOf?: (layer: number, weights: LayerWeights, plain: PlainLayer) => Promise<LayerBases>;
+}
+
+export class Transformer {
+  /** By batch, as long as somebody holds it: steps on the same one follow each other. */
+  private readonly embedded = new WeakMap<readonly Int32Array[], Float32Array>();
+
+  private constructor(
+    /** As it is computed: its normalisations are no more than the weight form needs. */
+    readonly architecture: Architecture,
+    /** As it is where something of another origin joins the stream. */
+    private readonly original: Architecture,
+    private readonly layers: (PlainLayer & LayerBases)[],
+    private readonly embedding: Embedding,
+    /** [dModel, nVocab]. */
+    private readonly unembed: FrozenLinear | null,
+  ) {}
+
+  /** Uploads the weights, a layer at a time. */
+  static async load(
+    engine: Engine,
+    model: Model,
+    {
+      depth = model.architecture.nLayers,
+      logits = true,
+      basesOf = async () => NO_BASES,
+      onProgress,
+      signal,
+    }: TransformerOptions = {},
+  ): Promise<Transformer> {
+    const original = model.architecture;
+    // Two passes less over the stream in every normalisation.
+    const architecture: Architecture = centres(original, model.form)
+      ? { ...original, norm: 'rms' }
+      : original;
+    const layers: (PlainLayer & LayerBases)[] = [];
+    for (let layer = 0; layer < depth; layer++) {
+      throwIfAborted(signal);
+      onProgress?.({ stage: 'load', done: layer, total: depth });
+      const weights = await model.layer(layer);
+      const plain = uploadPlainLayer(engine, weights);
+      layers.push({ ...plain, ...(await basesOf(layer, weights, plain)) });
+      collectGarbage();
+    }
+    // Taken apart, so that the unembedding's host copy is not kept with the rest.
+    const { unembed, ...embedding } = await model.ends();
+    const { weight, rows, cols, bias } = unembed;
+    const unembedding = logits ? new FrozenLinear(engine, weight, rows, cols, bias) : null;
+    collectGarbage();
+    onProgress?.({ stage: 'load', done: depth, total: depth });
+    return new Transformer(architecture, original, layers, embedding, unembedding);
+  }
+
+  /** Number of blocks. */
+  get depth(): number {
+    return this.layers.length;
+  }
+
+  /**
+   * Runs prompts to their final states: [batch, dModel], of the last token; with `ends` at `all`, [batch·longest,
+   * dModel], prompts padded on the left.
+   */
+  forward(prompts: readonly Int32Array[], options: PassOptions = {}): tf.Tensor2D {
+    const start = this.start(prompts, options);
+    try {
+      return this.run(start);
+    } finally {
+      disposeStart(start);
+    }
+  }
+
+  /**
+   * Runs the blocks alone, one each time that the next result is asked for; what hooks kept of one can be read then.
+   * @returns number of the block that was run
+   */
+  *layersOf(prompts: readonly Int32Array[], options: PassOptions): Generator<number> {
+    const start = this.start(prompts, options);
+    let stream: tf.Tensor3D | null = null;
+    try {
+      for (const [layer, result] of this.blocks(start)) {
+        stream = result.stream;
+        tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
+        yield layer;
+      }
+    } finally {
+      disposeStart(start);
+      stream?.dispose();
+    }
+  }
+
+  /** Embeds prompts, and makes ready what the blocks need. */
+  start(
+    prompts: readonly Int32Array[],
+    {
+      hooks = {},
+      positions = 'last',
+      ends = 'last',
+      past = null,
+      columns = { count: past ? 1 : longestOf(prompts), first: 0 },
+    }: StartOptions,
+  ): Start {
+    this.check(hooks);
+    const architecture = replacesStream(hooks) ? this.original : this.architecture;
+    const attentionBias = causalBias(prompts, columns.count);
+    // Most models turn alike in all layers: one table for each way of turning.
+    const tables = new Map<Rotary, RotaryTable>();
+    for (const rotary of new Set(architecture.rotary))
+      tables.set(rotary, rotaryTable(rotary, columns.count, columns.first));
+    const lowest = lowestPulled(hooks);
+    const inputs = this.layers.map(
+      (weights, layer): BlockInput => ({
+        architecture,
+        layer,
+        weights,
+        hooks: hooks.blocks?.[layer] ?? {},
+        positions,
+        lastOnly: ends === 'last' && layer === this.layers.length - 1,
+        trace: layer >= lowest,
+        past: null,
+        attentionBias,
+        rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
+      }),
+    );
+    const shared = [attentionBias, ...tables.values()];
+    return { inputs, stream: this.embed(prompts, columns.count), shared, past, hooks };
+  }
+
+  /** Runs what was started to the final states. */
+  run(start: Start): tf.Tensor2D {
+    let stream = start.stream;
+    for (const [, result] of this.blocks(start)) {
+      tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
+      stream = result.stream;
+    }
+    const { y, rate } = this.finish(stream, start);
+    const state = onward(start.hooks.final, y);
+    if (state !== y) y.dispose();
+    tf.dispose([stream, rate]);
+    return state;
+  }
+
+  /** Runs what was started, and pulls back the gradient of a loss to all hooks that take one; returns the head's values. */
+  pulled(start: Start, head: LossHead): tf.Tensor1D {
+    const { inputs, hooks } = start;
+    const traces: BlockTrace[] = [];
+    let stream = start.stream;
+    for (const [layer, { own, trace, stream: result }] of this.blocks(start)) {
+      tf.dispose(own as unknown as tf.TensorContainer);
+      if (inputs[layer]!.trace) traces[layer] = trace;
+      else tf.dispose(trace as unknown as tf.TensorContainer);
+      stream = result;
+    }
+    const final = this.finish(stream, start);
+    const ends = tidy(() => {
+      const state = onward(hooks.final, final.y);
+      const logits = this.logits(state);
+      const { dLogits, values } = head.pull(onward(hooks.logits, logits));
+      const dState = this.unembed!.pull(this.uncap(backward(hooks.logits, dLogits), logits));
+      const dFinal = backward(hooks.final, dState);
+      const pulled = normalisePull(dFinal, final, inputs[0]!.architecture.norm);
+      return { dStream: tf.reshape<tf.Rank.R3>(pulled, stream.shape), values: tf.stack(values) };
+    });
+    let { dStream } = ends;
+    tf.dispose([stream, final] as tf.TensorContainer);
+    const lowest = lowestPulled(hooks);
+    for (let layer = inputs.length - 1; layer >= lowest; layer--) {
+      const input = inputs[layer]!;
+      const before = pullBlock(dStream, traces[layer]!, input, layer > lowest || pullsInput(input.hooks));
+      tf.dispose([dStream, traces[layer]] as unknown as tf.TensorContainer);
+      if (before) dStream = before;
+    }
+    dStream.dispose();
+    return ends.values as tf.Tensor1D;
+  }
+
+  /** Runs all positions but the last as the plain model does; returns each layer's keys and values. */
+  *earlier(prompts: readonly Int32Array[]): Past {
+    const earlier = prompts.map((ids) => ids.subarray(0, -1));
+    const longest = longestOf(earlier);
+    // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
+    const start = this.start(earlier, { columns: { count: longest, first: -longest } });
+    for (const [layer, { own, trace, stream }] of this.blocks(start)) {
+      tf.dispose(trace as unknown as tf.TensorContainer);
+      // Whoever takes the last layer's does not come back. What its block computed beyond is one position.
+      if (layer === this.layers.length - 1) {
+        stream.dispose();
+        disposeStart(start);
+      }
+      yield own;
+    }
+  }
+
+  /** Logits of final states, [n, dModel] → [n, nVocab]. */
+  logits(states: tf.Tensor2D): tf.Tensor2D {
+    const { logitCap: cap } = this.architecture;
+    const logits = this.unembed!.apply(states);
+    if (cap === undefined) return logits;
+    const capped = tf.tidy(() => tf.mul<tf.Tensor2D>(tf.tanh(tf.div(logits, cap)), cap));
+    logits.dispose();
+    return capped;
+  }
+
+  dispose(): void {
+    for (const layer of this.layers) {
+      disposePlainLayer(layer);
+      disposeBases(layer);
+    }
+    this.unembed?.dispose();
+  }
+
+  /** Runs block after block. The last result's stream is the caller's, and everything else of all results. */
+  private *blocks({ inputs, stream, past }: Start): Generator<[number, BlockResult]> {
+    const layers = past?.[Symbol.iterator]();
+    for (const input of inputs) {
+      const past: KeysValues | null = layers?.next().value ?? null;
+      const result = forwardBlock(stream, { ...input, past });
+      tf.dispose([stream, past] as unknown as tf.TensorContainer);
+      stream = result.stream;
+      yield [input.layer, result];
+    }
+  }
+
+  /** The gradient by uncapped logits: tanh's slope at l/cap is 1 − (capped/cap)². */
+  private uncap(dLogits: tf.Tensor2D, capped: tf.Tensor2D): tf.Tensor2D {
+    const { logitCap: cap } = this.architecture;
+    if (cap === undefined) return dLogits;
+    return tf.tidy(() => tf.mul(dLogits, tf.sub(1, tf.square(tf.div(capped, cap)))));
+  }
+
+  private embed(prompts: readonly Int32Array[], count: number): tf.Tensor3D {
+    const { dModel } = this.architecture;
+    let embedded = this.embedded.get(prompts);
+    if (embedded?.length !== prompts.length * count * dModel) {
+      embedded = embedPrompts(prompts, this.embedding, dModel, count);
+      this.embedded.set(prompts, embedded);
+    }
+    return toTensor(embedded, [prompts.length, count, dModel]) as tf.Tensor3D;
+  }
+
+  private finish(stream: tf.Tensor3D, { inputs }: Start): Normalised {
+    const { dModel, norm, normEpsilon } = inputs[0]!.architecture;
+    return tidy(() => normalise(tf.reshape(stream, [-1, dModel]), norm, normEpsilon));
+  }
+
+  /** @throws Error if a hook is on coefficients that are not there, or on a layer that is not */
+  private check({ blocks = [] }: Hooks): void {
+    blocks.forEach((hooks, layer) => {
+      const weights = this.layers[layer];
+      for (const place of Object.keys(hooks ?? {})) {
+        const kind = place.replace('.coefficients', '') as Kind;
+        const missing =
+          place === coefficientsOf(kind) &&
+          (kind === 'qk' || kind === 'ov' ? !weights?.[kind] : !weights?.mlp[kind]);
+        if (!weights || missing) throw new Error(`nothing passes ${place} of layer ${layer}`);
+      }
+    });
+  }
+}
+
+export function disposeStart({ stream, shared }: Start): void {
+  tf.dispose([stream, shared] as unknown as tf.TensorContainer);
+}
