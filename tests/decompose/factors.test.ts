@@ -12,11 +12,11 @@ import { openModel } from '../../src/models/open-model.js';
 import { DEFAULT_SPLIT } from '../../src/models/qk-split.js';
 import { layerInForm } from '../../src/models/weight-forms.js';
 import type { LayerWeights, Linear } from '../../src/models/weights.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import {
   describeWith,
   type GoldenModel,

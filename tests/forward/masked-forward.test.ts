@@ -16,13 +16,13 @@ import { DEFAULT_SPLIT, type QkSplit } from '../../src/models/qk-split.js';
 import type { WeightForm } from '../../src/models/weights.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { Random } from '../../src/random.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type Decomposed, decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
 import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Of every family's kinds, QK comes first. */
 const WITHOUT_QK = [false, true, true, true, true];
