@@ -1,21 +1,27 @@
-/** Prints what Vitest counted in its last run as one line, `N passed, N failed, N skipped`; fails without a report. */
+/**
+ * Prints what Vitest counted as one line, `N passed, N failed, N skipped`.
+ * Usage: node scripts/test-counts.mjs REPORT [FURTHER…]
+ * Tests that passed and were skipped are those of the first report; failures are those of all reports, which are of
+ * the same tests in other surroundings. Fails where a test failed or a report is missing.
+ */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
-const report = readReport(fileURLToPath(new URL('../dist/test-results.json', import.meta.url)));
-// A file that does not even load has no tests to count, but it is a failure.
-const failed = report && (report.numFailedTests || (report.success ? 0 : 1));
-console.log(
-  report
-    ? `${report.numPassedTests} passed, ${failed} failed, ${report.numPendingTests + report.numTodoTests} skipped`
-    : '0 passed, 1 failed, 0 skipped',
-);
-process.exitCode = report && !failed ? 0 : 1;
+const [first, ...further] = process.argv.slice(2).map(countsOf);
+const failed = [first, ...further].reduce((sum, counts) => sum + counts.failed, 0);
+console.log(`${first.passed} passed, ${failed} failed, ${first.skipped} skipped`);
+process.exitCode = failed ? 1 : 0;
 
-function readReport(path) {
+function countsOf(path) {
+  let report;
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    report = JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    return undefined;
+    return { passed: 0, failed: 1, skipped: 0 };
   }
+  return {
+    passed: report.numPassedTests,
+    // A file that does not even load has no tests to count, but it is a failure.
+    failed: report.numFailedTests || (report.success ? 0 : 1),
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
 }

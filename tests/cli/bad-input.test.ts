@@ -13,9 +13,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { packageFile } from '../../src/package-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');

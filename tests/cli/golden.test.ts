@@ -4,10 +4,10 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/evaluate.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { availableEngines } from '../support/engines.js';
 import { type GoldenPrompts, goldenPairs } from '../support/golden.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { describeWith, GPT2_RANDOM, TINY_STORIES } from '../support/test-data.js';
 
 const folder = temporaryFolder();

@@ -7,9 +7,9 @@ import { openSafetensors } from '../../src/formats/safetensors.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { listComponents } from '../../src/models/components.js';
 import type { ModelDescription } from '../../src/run/describe-model.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
 import { openForTest } from '../support/open-model.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { describeWith, TINY_STORIES } from '../support/test-data.js';
 
 const folder = temporaryFolder();

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/evaluate.js';
 import { readMasks } from '../../src/masks/masks-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readParquetMetadata, readParquetRows } from '../../src/formats/parquet-file.js';
 import { packageFile } from '../../src/package-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { orthoscope } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
 
 const folder = temporaryFolder();

@@ -7,10 +7,10 @@ import { loadKernels } from '../../src/kernels/kernels.js';
 import type { Component } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');

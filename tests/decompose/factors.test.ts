@@ -8,15 +8,14 @@ import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { listComponents } from '../../src/models/components.js';
 import { gpt2 } from '../../src/models/gpt2.js';
-import { openModel } from '../../src/models/open-model.js';
 import { DEFAULT_SPLIT } from '../../src/models/qk-split.js';
 import { layerInForm } from '../../src/models/weight-forms.js';
 import type { LayerWeights, Linear } from '../../src/models/weights.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import {
   describeWith,
   type GoldenModel,
@@ -44,7 +43,7 @@ it('announces the sizes of factors for every family and every split of QK', asyn
     for (const split of [DEFAULT_SPLIT, { by: 'offset', offsets: 3 }] as const) {
       const path = join(folder, `${family}-${split.by}`);
       await writeRandomFamily(path, { ...SMALL, family });
-      const model = await openModel(path, 'reference', split);
+      const model = await openForTest(path, 'reference', split);
       const weights = await model.layer(0);
       for (const component of listComponents(model.architecture, undefined, split)) {
         if (component.layer > 0) continue;

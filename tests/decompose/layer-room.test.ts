@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { LayerRoom, roomFor } from '../../src/decompose/layer-room.js';
 import { listComponents } from '../../src/models/components.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

@@ -6,9 +6,9 @@ import { type PlanOptions, planDecomposition } from '../../src/decompose/plan.js
 import { DecompositionStore, type StoreDtype } from '../../src/decompose/store.js';
 import { InputError } from '../../src/errors.js';
 import type { Model } from '../../src/models/weights.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');

@@ -10,10 +10,10 @@ import { listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { openThreads } from '../../src/pool/threads.js';
 import type { WorkerPool } from '../../src/pool/worker-pool.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
-import { gaussian } from '../kernels/helpers.js';
+import { gaussian } from '../support/matrices.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 // Threads run the built worker, dist/src/decompose/worker.js: `npm test` builds it first.
 const file = 'src/decompose/worker.js';

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { cudaDevices, visibleDevices } from '../../src/engine/devices.js';
 import { InputError } from '../../src/errors.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { pretendGpus } from '../support/pretend-gpus.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

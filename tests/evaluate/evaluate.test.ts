@@ -5,12 +5,12 @@ import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { Random } from '../../src/random.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { referenceForward } from '../support/reference-forward.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

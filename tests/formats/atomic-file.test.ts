@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { isTemporaryName, writeAtomically, writeJson, writeText } from '../../src/formats/atomic-file.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'work');
 const path = join(folder, 'a.txt');

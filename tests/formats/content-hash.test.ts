@@ -6,7 +6,7 @@ import { InterruptedError } from '../../src/errors.js';
 import { openSafetensors, openWeights } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
 import type { ProgressEvent } from '../../src/progress.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'a.safetensors');

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { duplicateKey } from '../../src/formats/duplicate-key.js';
 import { readJson } from '../../src/formats/json-file.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'a.json');

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { InputError, InterruptedError } from '../../src/errors.js';
 import type { HubOptions } from '../../src/formats/hub.js';
 import { resolveModel } from '../../src/formats/model-folder.js';
-import { COMMIT, type HubServer, startHub } from './hub-server.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { COMMIT, type HubServer, startHub } from '../support/hub-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

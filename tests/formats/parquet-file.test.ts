@@ -10,7 +10,7 @@ import {
   writeParquet,
 } from '../../src/formats/parquet-file.js';
 import { python } from '../support/python.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

@@ -9,7 +9,7 @@ import {
   readPromptPairs,
   writePromptPairs,
 } from '../../src/formats/prompt-pairs.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const jsonl = join(folder, 'pairs.jsonl');

@@ -9,7 +9,7 @@ import {
   readRecords,
   type StreamRecord,
 } from '../../src/formats/record-stream.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

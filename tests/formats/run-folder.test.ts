@@ -13,7 +13,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { describeHost, firstDifference, type Manifest } from '../../src/formats/manifest.js';
 import { createRun, openRun } from '../../src/formats/run-folder.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const path = join(temporaryFolder(), 'runs', 'one');
 beforeEach(() => rmSync(path, { recursive: true, force: true }));

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
-import { entry, rawSafetensors } from './safetensors-bytes.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { entry, rawSafetensors } from '../support/safetensors-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const path = join(temporaryFolder(), 'a.safetensors');
 

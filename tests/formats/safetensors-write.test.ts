@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'a.safetensors');

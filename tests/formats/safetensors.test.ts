@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openSafetensors, openWeights } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
-import { entry, rawSafetensors } from './safetensors-bytes.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { entry, rawSafetensors } from '../support/safetensors-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'a.safetensors');

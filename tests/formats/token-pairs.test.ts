@@ -3,8 +3,8 @@ import { InputError } from '../../src/errors.js';
 import type { PromptPair } from '../../src/formats/prompt-pairs.js';
 import { encodePairs, hashPairs } from '../../src/formats/token-pairs.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
-import { temporaryFolder } from './temporary-folder.js';
-import { wordLevelFolder } from './word-level-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { wordLevelFolder } from '../support/word-level-folder.js';
 
 const WORDS = ['<unk>', '<s>', 'Mary', 'and', 'John', 'he', 'she', '.', 'a'];
 const folder = wordLevelFolder(temporaryFolder(), WORDS, {}, { add_bos_token: true, bos_token: '<s>' });

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { describeWith, goldenFile, SMOLLM2, TINY_STORIES } from '../support/test-data.js';
-import { temporaryFolder } from './temporary-folder.js';
-import { wordLevelFolder } from './word-level-folder.js';
+import { wordLevelFolder } from '../support/word-level-folder.js';
 
 const folder = temporaryFolder();
 const GPT2 = goldenFile('gpt2-tokenizer');

@@ -1,26 +1,7 @@
 import { expect, it } from 'vitest';
 import { MaskLayout } from '../../src/forward/layout.js';
-import type { Architecture } from '../../src/models/architecture.js';
 import { listComponents } from '../../src/models/components.js';
-
-const GPT2_SMALL: Architecture = {
-  family: 'gpt2',
-  nLayers: 12,
-  dModel: 768,
-  nHeads: 12,
-  nKvHeads: 12,
-  dHead: 64,
-  dMlp: 3072,
-  nVocab: 50257,
-  nPositions: 1024,
-  norm: 'layer',
-  normEpsilon: 1e-5,
-  activation: 'gelu_new',
-  gatedMlp: false,
-  parallelResidual: false,
-  attentionScale: new Array<number>(12).fill(1 / 8),
-  biases: { q: true, k: true, v: true, o: true, mlpIn: true, mlpGate: false, mlpOut: true },
-};
+import { GPT2_SMALL } from '../support/architectures.js';
 
 it('counts the directions of GPT-2 small as the paper does', () => {
   expect(new MaskLayout(GPT2_SMALL).size).toBe(37_020);

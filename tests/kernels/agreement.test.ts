@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { referenceKernels } from '../../src/kernels/reference/kernels.js';
 import { clusters } from '../../src/kernels/thin-svd.js';
-import { gaussian } from './helpers.js';
+import { gaussian } from '../support/matrices.js';
 
 const simd = await loadKernels('simd');
 const best = await loadKernels();

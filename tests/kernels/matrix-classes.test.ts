@@ -5,8 +5,14 @@ import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { referenceProduct } from '../../src/kernels/reference/products.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
+import {
+  columnsOrthogonality,
+  gaussian,
+  residual,
+  rowsOrthogonality,
+  transposed,
+} from '../support/matrices.js';
 import { describeWith, GPT2_SMALL_PART } from '../support/test-data.js';
-import { columnsOrthogonality, gaussian, residual, rowsOrthogonality, transposed } from './helpers.js';
 
 /** Bounds on what is stored in f32: relative residual, and largest row sum of U^T U − I. */
 const BOUND = 2e-6;

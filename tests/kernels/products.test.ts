@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { referenceProduct } from '../../src/kernels/reference/products.js';
-import { gaussian, kernelSets } from './helpers.js';
+import { gaussian, kernelSets } from '../support/matrices.js';
 
 const sets = await kernelSets();
 const ORIENTATIONS = [false, true].flatMap((transposeA) =>

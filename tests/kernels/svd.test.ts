@@ -11,7 +11,7 @@ import {
   residual,
   rowsOrthogonality,
   transposed,
-} from './helpers.js';
+} from '../support/matrices.js';
 
 /** Bounds on what is stored in f32: relative residual, and largest row sum of U^T U − I. */
 const RESIDUAL = 2e-6;

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { referenceProduct } from '../../src/kernels/reference/products.js';
 import { compileKernels, instantiate, PARAMETERS } from '../../src/kernels/wasm.js';
 import { packageFile } from '../../src/package-file.js';
-import { gaussian } from './helpers.js';
+import { gaussian } from '../support/matrices.js';
 
 /** Signatures of exported functions as assembly/ has them: name → parameters. */
 function signatures(): Map<string, string[]> {

@@ -11,26 +11,8 @@ import {
   trainingFlops,
   trainingMemory,
 } from '../../src/masks/cost.js';
-import type { Architecture } from '../../src/models/architecture.js';
+import { GPT2_SMALL } from '../support/architectures.js';
 
-const GPT2_SMALL: Architecture = {
-  family: 'gpt2',
-  nLayers: 12,
-  dModel: 768,
-  nHeads: 12,
-  nKvHeads: 12,
-  dHead: 64,
-  dMlp: 3072,
-  nVocab: 50257,
-  nPositions: 1024,
-  norm: 'layer',
-  normEpsilon: 1e-5,
-  activation: 'gelu_new',
-  gatedMlp: false,
-  parallelResidual: false,
-  attentionScale: new Array(12).fill(0.125),
-  biases: { q: true, k: true, v: true, o: true, mlpIn: true, mlpGate: false, mlpOut: true },
-};
 const masking: Masking = {
   architecture: GPT2_SMALL,
   layout: new MaskLayout(GPT2_SMALL),

@@ -5,7 +5,7 @@ import { InputError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
 import { type Masks, readMasks, writeMasks } from '../../src/masks/masks-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = join(folder, 'masks.safetensors');

@@ -18,9 +18,9 @@ import { openModel } from '../../src/models/open-model.js';
 import { packageFile } from '../../src/package-file.js';
 import { Random } from '../../src/random.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines, describeOnEngines } from '../support/engines.js';
 import { loadPlain } from '../support/next-tokens.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const SHAPE: Gpt2Shape = { layers: 2, heads: 2, dModel: 8, dMlp: 12, vocabulary: 11, positions: 7 };
 

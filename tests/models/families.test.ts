@@ -8,11 +8,11 @@ import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floa
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
 import { WEIGHT_FORMS } from '../../src/models/weights.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const GOLDEN = fileURLToPath(new URL('../golden/families', import.meta.url));
 const models = readdirSync(GOLDEN, { withFileTypes: true })

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { openModel } from '../../src/models/open-model.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const good = join(folder, 'good');

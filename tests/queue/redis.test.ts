@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Worker } from 'bullmq';
 import { expect, it } from 'vitest';
 import { openRedis } from '../../src/queue/redis.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

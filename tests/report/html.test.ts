@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type ReportedRun, reportPage } from '../../src/report/html.js';
 import { resultTable } from '../../src/report/table.js';
-import { type Element, parseHtml } from './parse-html.js';
-import { reportedRun, withoutAnswers } from './run-fixture.js';
+import { type Element, parseHtml } from '../support/parse-html.js';
+import { reportedRun, withoutAnswers } from '../support/run-fixture.js';
 
 const run = reportedRun();
 const elementsOf = (reported: ReportedRun): Element[] => parseHtml(reportPage(reported));

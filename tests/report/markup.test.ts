@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { html } from '../../src/report/markup.js';
-import { parseHtml } from './parse-html.js';
+import { parseHtml } from '../support/parse-html.js';
 
 it('gives back whatever text was put in, as text and as attribute', () => {
   const text = fc.oneof(

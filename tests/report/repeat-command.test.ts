@@ -17,7 +17,7 @@ import {
 import type { Manifest } from '../../src/formats/manifest.js';
 import { PRESETS } from '../../src/masks/settings.js';
 import { repeatCommand } from '../../src/report/repeat-command.js';
-import { reportedRun } from './run-fixture.js';
+import { reportedRun } from '../support/run-fixture.js';
 
 const { manifest } = reportedRun();
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { resultTable } from '../../src/report/table.js';
-import { reportedRun, withoutAnswers } from './run-fixture.js';
+import { reportedRun, withoutAnswers } from '../support/run-fixture.js';
 
 it('shows the model, the masks and every control, in 80 columns', () => {
   const table = resultTable(reportedRun().metrics);

@@ -7,8 +7,8 @@ import { createRun } from '../../src/formats/run-folder.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { reportPage } from '../../src/report/html.js';
 import { writeReport } from '../../src/report/write-report.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
-import { reportedRun } from './run-fixture.js';
+import { reportedRun } from '../support/run-fixture.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'run');
 const { manifest, metrics, history, masks } = reportedRun();

@@ -7,9 +7,9 @@ import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { packageFile } from '../../src/package-file.js';
 import { loadData } from '../../src/run/data.js';
 import type { Subject } from '../../src/run/subject.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 let subject: Subject;

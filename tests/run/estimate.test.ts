@@ -5,7 +5,7 @@ import { EVALUATE_DEFAULTS } from '../../src/evaluate/evaluate.js';
 import { PRESETS } from '../../src/masks/settings.js';
 import { packageFile } from '../../src/package-file.js';
 import { estimateRun } from '../../src/run/estimate.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const common = {

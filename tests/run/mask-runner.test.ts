@@ -22,10 +22,10 @@ import { openThreads } from '../../src/pool/threads.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openParallelRunner, sharesByLength } from '../../src/run/parallel-runner.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { availableEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
 import { SMALL_GPT2, writeRandomGpt2 } from '../support/random-gpt2.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const WORKERS = 2;
 /** Pasts are kept where threads share them: the one that is alone computes them anew. */

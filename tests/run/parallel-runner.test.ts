@@ -21,8 +21,8 @@ import { loadData } from '../../src/run/data.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openParallelRunner } from '../../src/run/parallel-runner.js';
 import { withSubject } from '../../src/run/subject.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** TensorFlow where it is linked: a process each is what it needs. */
 const engine = await openEngine({ engine: 'native-cpu' }).catch((error) => {

@@ -7,9 +7,9 @@ import { resolveModel } from '../../src/formats/model-folder.js';
 import { packageFile } from '../../src/package-file.js';
 import type { Subject } from '../../src/run/subject.js';
 import { decompositionThreads, planFor, poolOf } from '../../src/run/workbench.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
 import { pretendGpus } from '../support/pretend-gpus.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const path = packageFile('models/embedded');

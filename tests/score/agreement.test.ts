@@ -7,10 +7,10 @@ import { packageFile } from '../../src/package-file.js';
 import { NEAR_ZERO, QUANTILE_ERROR } from '../../src/score/summary.js';
 import { type DirectionRow, type ExampleRow, writeTables } from '../../src/score/tables.js';
 import { generateTask } from '../../src/tasks/tasks.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
 import { openScoring, passage, type Read, readAll, SIZES } from '../support/scoring.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];

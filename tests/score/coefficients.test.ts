@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Random } from '../../src/random.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, type RotaryFamily, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { referenceCoefficients } from '../support/reference-coefficients.js';
 import { openScoring, passage, readAll } from '../support/scoring.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

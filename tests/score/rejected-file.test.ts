@@ -2,7 +2,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { joinRejected, RejectedFile } from '../../src/score/rejected-file.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const record = (data_set: string, line: number) => ({ data_set, line, offset: null, reason: 'none' });

@@ -8,9 +8,9 @@ import { jobSchema, newJob } from '../../src/queue/job.js';
 import { inspectModel } from '../../src/queue/known-model.js';
 import { PREFIX, queueName } from '../../src/queue/messages.js';
 import { type ShardJob, shardJobs } from '../../src/score/shard-job.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { WorkerProcesses } from '../support/worker-process.js';
 
 const folder = temporaryFolder();

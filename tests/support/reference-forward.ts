@@ -305,7 +305,7 @@ function headColumns({ rows, cols, weight, bias }: Linear, head: number, dHead: 
   return bias ? [Array.from(bias.subarray(head * dHead, (head + 1) * dHead)), ...plain] : plain;
 }
 
-function rotated(x: Vector, position: number, { dims, frequencies, scale }: Rotary): Vector {
+export function rotated(x: Vector, position: number, { dims, frequencies, scale }: Rotary): Vector {
   const half = dims / 2;
   return x.map((value, i) => {
     if (i >= dims) return value;
@@ -334,7 +334,7 @@ function times(row: Vector, matrix: number[][]): Vector {
 }
 
 /** The factor of a normalisation whose gain is in y: 1/√(Σ w y² + ε); 1 where there is none. */
-function outputRate(y: Vector, weights: Float32Array | undefined, epsilon = 0): number {
+export function outputRate(y: Vector, weights: Float32Array | undefined, epsilon = 0): number {
   if (!weights) return 1;
   return 1 / Math.sqrt(y.reduce((total, value, i) => total + weights[i]! * value * value, 0) + epsilon);
 }
@@ -344,11 +344,11 @@ function outputNormalised(y: Vector, weights: Float32Array | undefined, epsilon 
   return y.map((value) => value * rate);
 }
 
-function capped(x: number, cap: number | undefined): number {
+export function capped(x: number, cap: number | undefined): number {
   return cap === undefined ? x : cap * Math.tanh(x / cap);
 }
 
-function activation(x: number, kind: Activation): number {
+export function activation(x: number, kind: Activation): number {
   switch (kind) {
     case 'relu':
       return Math.max(0, x);
@@ -374,7 +374,7 @@ function erf(x: number): number {
   return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
 }
 
-function softmax(row: number[]): number[] {
+export function softmax(row: number[]): number[] {
   const top = Math.max(...row);
   const powers = row.map((value) => Math.exp(value - top));
   const total = powers.reduce((sum, value) => sum + value, 0);

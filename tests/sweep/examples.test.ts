@@ -9,7 +9,7 @@ import { builtFile } from '../../src/built-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { parsePlan, readPlan } from '../../src/sweep/plan.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
 
 const folder = temporaryFolder();

@@ -7,7 +7,7 @@ import { jobId, jobSchema } from '../../src/queue/job.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { parsePlan } from '../../src/sweep/plan.js';
 import { type RunJob, runJobs, runOptions } from '../../src/sweep/run-job.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');

@@ -12,8 +12,8 @@ import { expandPlan } from '../../src/sweep/expand.js';
 import { readPlan } from '../../src/sweep/plan.js';
 import { readResults } from '../../src/sweep/results.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
 import { WorkerProcesses } from '../support/worker-process.js';
 

@@ -8,7 +8,7 @@ import { Random } from '../../src/random.js';
 import { FIGURES, type ResultRow } from '../../src/sweep/results.js';
 import { bySetting, paretoFront, summarise } from '../../src/sweep/summary.js';
 import { summaryTable } from '../../src/sweep/table.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 let folders = 0;

@@ -11,7 +11,7 @@ import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
 import { readResults } from '../../src/sweep/results.js';
 import { summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
 
 const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { shiftBetweenTexts, shiftBetweenTokens } from '../../src/tasks/alignment.js';
-import { CASES } from './tokenizers.js';
+import { CASES } from '../support/tokenizers.js';
 
 describe('ids', () => {
   test.each([

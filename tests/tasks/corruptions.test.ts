@@ -4,7 +4,7 @@ import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { MEN, WOMEN } from '../../src/tasks/names.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { describeWith } from '../support/test-data.js';
-import { CASES } from './tokenizers.js';
+import { CASES } from '../support/tokenizers.js';
 
 const counts = { train: 120, validation: 1, test: 1 };
 const names = [...WOMEN, ...MEN];

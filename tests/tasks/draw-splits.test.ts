@@ -6,7 +6,7 @@ import { drawSplits } from '../../src/tasks/draw-splits.js';
 import { emptyReport } from '../../src/tasks/report.js';
 import type { SplitCounts } from '../../src/tasks/splits.js';
 import type { Drawn } from '../../src/tasks/task.js';
-import { CASES, openReachingTokenizer } from './tokenizers.js';
+import { CASES, openReachingTokenizer } from '../support/tokenizers.js';
 
 const sound: Drawn = {
   clean: 'When Mary met',

@@ -6,7 +6,7 @@ import { generateTask, taskNamed } from '../../src/tasks/tasks.js';
 import { nameLength } from '../../src/tasks/token-fit.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { describeWith } from '../support/test-data.js';
-import { CASES, openSpaceTokenizer, openWordTokenizer } from './tokenizers.js';
+import { CASES, openSpaceTokenizer, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 200, validation: 1, test: 1 };
 const namedIn = (prompt: unknown) =>

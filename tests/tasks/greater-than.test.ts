@@ -8,7 +8,7 @@ import { generateTask } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { hasForm, YEARS, yearForm } from '../../src/tasks/years.js';
 import { describeWith, PROMPT_SETS } from '../support/test-data.js';
-import { CASES, openGpt2, openThreeDigitTokenizer, openWordTokenizer } from './tokenizers.js';
+import { CASES, openGpt2, openThreeDigitTokenizer, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 150, validation: 1, test: 1 };
 const yearsOf = (prompt: PromptPair['clean'] | undefined) => {

@@ -6,7 +6,7 @@ import { generateTask } from '../../src/tasks/tasks.js';
 import { nameLength } from '../../src/tasks/token-fit.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { describeWith, TINY_STORIES } from '../support/test-data.js';
-import { CASES, openWordTokenizer } from './tokenizers.js';
+import { CASES, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 150, validation: 1, test: 1 };
 const names = [...WOMEN, ...MEN];

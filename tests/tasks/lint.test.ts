@@ -10,7 +10,7 @@ import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { type FindingKind, lintPairs, summariseFindings } from '../../src/tasks/lint.js';
 import { generateTask } from '../../src/tasks/tasks.js';
 import { describeWith, PROMPT_SETS } from '../support/test-data.js';
-import { CASES, openGpt2 } from './tokenizers.js';
+import { CASES, openGpt2 } from '../support/tokenizers.js';
 
 function lint(pairs: PromptPair[], tokenizer: Tokenizer) {
   return lintPairs(

@@ -7,7 +7,7 @@ import { readPromptPairs } from '../../src/formats/prompt-pairs.js';
 import { writeTask } from '../../src/tasks/task-files.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { openWordTokenizer } from './tokenizers.js';
+import { openWordTokenizer } from '../support/tokenizers.js';
 
 let folder: string;
 beforeEach(() => {

@@ -9,7 +9,7 @@ import { SPLITS } from '../../src/tasks/splits.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { describeWith } from '../support/test-data.js';
-import { CASES, openWordTokenizer } from './tokenizers.js';
+import { CASES, openWordTokenizer } from '../support/tokenizers.js';
 
 const small = { train: 12, validation: 4, test: 8 };
 const seeds = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { openWordTokenizer } from './tokenizers.js';
+import { openWordTokenizer } from '../support/tokenizers.js';
 
 const shown = async (text: string) => {
   const tokenizer = await openWordTokenizer(taskVocabulary());

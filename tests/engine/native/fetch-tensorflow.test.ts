@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { CPU_WHEEL, CUDA_WHEEL, fetchTensorFlow } from '../../../src/engine/native/fetch-tensorflow.js';
 import { InputError, InterruptedError } from '../../../src/errors.js';
-import { temporaryFolder } from '../../formats/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { type FakePython, fakePython } from './fake-python.js';
 
 const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { findPython, tensorflowIn, tensorflowOfPython } from '../../../src/engine/native/find-tensorflow.js';
 import { InputError } from '../../../src/errors.js';
-import { temporaryFolder } from '../../formats/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { emptyTensorFlow, fakePython } from './fake-python.js';
 
 const home = temporaryFolder();

@@ -15,8 +15,8 @@ import { addonPackage, addonPath } from '../../../src/engine/native/addon.js';
 import { linkNative } from '../../../src/engine/native/link.js';
 import { InputError } from '../../../src/errors.js';
 import type { ProgressEvent } from '../../../src/progress.js';
-import { temporaryFolder } from '../../formats/temporary-folder.js';
 import { availableEngines } from '../../support/engines.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { emptyTensorFlow, fakePython } from './fake-python.js';
 
 const home = temporaryFolder();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { goldenFile, SMOLLM2, type TestData } from '../support/test-data.js';
+import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
 
 export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
 
