@@ -21,7 +21,7 @@ const LAYERS = [
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score)|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score)|models|bench)/',
   piscina: '^src/pool/',
   '@huggingface/tokenizers': '^src/formats/tokenizer[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',

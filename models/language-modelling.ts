@@ -1,5 +1,5 @@
 /** Trains all weights of a model to predict sentences, token by token. */
-import type { Engine } from '../src/engine/engine.js';
+import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../src/engine/tensor.js';
 import { throwIfAborted } from '../src/errors.js';
 import { type AdamWState, adamWStep, freshAdamW } from '../src/masks/optimiser.js';
@@ -24,17 +24,13 @@ export interface LanguageModelling {
   answerWeight: number;
 }
 
-type Scalar = ReturnType<Engine['tf']['scalar']>;
-
 /**
  * Changes the parameters in place, by AdamW on the weighted cross-entropy. Sentences are shuffled anew each time all
- * have been seen.
- * @param engine one that has gradients for every operation: the native one
+ * have been seen. The open engine must have gradients for every operation: the native one.
  * @returns the loss of each step, nats a token
  * @throws InterruptedError if the signal fires
  */
 export async function trainOnSentences(
-  engine: Engine,
   shape: Gpt2Shape,
   parameters: Parameters,
   sentences: readonly Sentence[],
@@ -50,8 +46,8 @@ export async function trainOnSentences(
     throwIfAborted(signal);
     if (order.length < batchSize) order = random.shuffle([...sentences]);
     const batch = batchOf(order.splice(-batchSize), shape, answerWeight);
-    const { loss, gradients } = await lossAndGradients(engine, shape, parameters, batch);
-    disposeBatch(engine, batch);
+    const { loss, gradients } = await lossAndGradients(shape, parameters, batch);
+    disposeBatch(batch);
     update(parameters, gradients, states, { ...settings, lr: learningRate(settings, losses.length) });
     losses.push(loss);
     onProgress?.({ stage: 'train', done: losses.length, total: steps, note: `loss ${loss.toFixed(4)}` });
@@ -64,18 +60,16 @@ function learningRate({ lr, warmup, steps }: LanguageModelling, step: number): n
 }
 
 async function lossAndGradients(
-  engine: Engine,
   shape: Gpt2Shape,
   parameters: Parameters,
   batch: SentenceBatch,
 ): Promise<{ loss: number; gradients: Float32Array[] }> {
-  const { tf } = engine;
   const names = [...parameters.keys()];
   const weights = [...parameters.values()].map(({ data, shape }) => toTensor(data, shape));
   const crossEntropy = (...tensors: Tensor[]) => {
     const named = new Map(names.map((name, i) => [name, tensors[i]!]));
-    const logits = forward(engine, shape, named, batch);
-    return tf.neg(tf.sum<Scalar>(tf.mul(tf.logSoftmax(logits), batch.targets)));
+    const logits = forward(shape, named, batch);
+    return tf.neg(tf.sum<tf.Scalar>(tf.mul(tf.logSoftmax(logits), batch.targets)));
   };
   const { value, grads } = tf.valueAndGrads(crossEntropy)(weights);
   const loss = (await value.data())[0]!;

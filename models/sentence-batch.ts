@@ -1,5 +1,5 @@
 /** Sentences as one rectangle of tensors: what the model reads and what it is to predict at every position. */
-import type { Engine } from '../src/engine/engine.js';
+import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../src/engine/tensor.js';
 import { causalBias, longestOf } from '../src/forward/padded-prompts.js';
 import type { Sentence } from './sentences.js';
@@ -46,6 +46,6 @@ export function batchOf(
   };
 }
 
-export function disposeBatch({ tf }: Engine, batch: SentenceBatch): void {
+export function disposeBatch(batch: SentenceBatch): void {
   tf.dispose([batch.tokens, batch.places, batch.attentionBias, batch.targets]);
 }

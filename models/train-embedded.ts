@@ -105,15 +105,7 @@ async function trainInto(
   const random = new Random(seed);
   const parameters = initialParameters(shape, DEVIATION, random.fork('parameters'));
   const sentences = trainingSentences(tokenizer, random.fork('sentences').seed, PAIRS);
-  const losses = await trainOnSentences(
-    engine,
-    shape,
-    parameters,
-    sentences,
-    training,
-    random.fork('batches'),
-    call,
-  );
+  const losses = await trainOnSentences(shape, parameters, sentences, training, random.fork('batches'), call);
   await writeGpt2(folder, shape, parameters);
   const scores = await scoreHeldOut(folder, engine);
   return {

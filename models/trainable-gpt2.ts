@@ -1,13 +1,12 @@
 /** The GPT-2 layout with weights that can be trained: names and shapes of Hugging Face's files, gradients by the engine. */
-import type { Engine } from '../src/engine/engine.js';
+import * as tf from '@tensorflow/tfjs-core';
 import { activate } from '../src/engine/ops/activation.js';
 import { attend, mergeHeads, splitHeads } from '../src/engine/ops/attention.js';
 import { normalise } from '../src/engine/ops/norm.js';
 import type { Random } from '../src/random.js';
 
-export type Tensor = ReturnType<Engine['tf']['tensor']>;
-export type Matrix = ReturnType<Engine['tf']['tensor2d']>;
-type Tensor4D = ReturnType<Engine['tf']['tensor4d']>;
+export type Tensor = tf.Tensor;
+export type Matrix = tf.Tensor2D;
 
 export interface Gpt2Shape {
   layers: number;
@@ -76,7 +75,7 @@ export interface TokenBatch {
   /** [sequences·longest, positions], one-hot; zeros at padding. */
   places: Matrix;
   /** [1, sequences or 1, longest, longest]: 0 where a key may be seen, a large negative number elsewhere. */
-  attentionBias: Tensor4D;
+  attentionBias: tf.Tensor4D;
 }
 
 /**
@@ -84,7 +83,6 @@ export interface TokenBatch {
  * @param weights a tensor a parameter, by the same names
  */
 export function forward(
-  { tf }: Engine,
   { layers, heads, dModel }: Gpt2Shape,
   weights: ReadonlyMap<string, Tensor>,
   { sequences, tokens, places, attentionBias }: TokenBatch,

@@ -88,8 +88,6 @@ export function inRandomBasis(
     u: kernels.gemm(u, mix, { rows, inner: rank, cols: rank }),
     s: Float32Array.from(s, (value, k) => (k < span ? sigma[order[k]!]! : value)),
     vt: kernels.gemm(q, vt, { rows: rank, inner: rank, cols }),
-    // The seed decides on each of them, whatever its σ'.
-    cluster: Int32Array.from({ length: rank }, (_, k) => k),
   };
 }
 

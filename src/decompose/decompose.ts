@@ -1,16 +1,16 @@
 /** Decomposes a model over all cores into the store; layers that are there already are not computed again. */
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
-import { clusters } from '../kernels/thin-svd.js';
 import type { Component } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import { ByPriority } from '../pool/by-priority.js';
 import { openThreads } from '../pool/threads.js';
+import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
+import { costOf, type DecompositionPlan, type PlanOptions, planDecomposition } from './decomposition-plan.js';
 import type { Decomposition } from './directions.js';
-import type { FactorJob, SvdJob } from './jobs.js';
 import { type ComponentRoom, LayerRoom } from './layer-room.js';
-import { costOf, type DecompositionPlan, type PlanOptions, planDecomposition } from './plan.js';
 import type { DecompositionStore } from './store.js';
+import type { FactorJob, SvdJob } from './thread-jobs.js';
 
 export interface DecomposeOptions extends PlanOptions, LongCall {}
 
@@ -23,7 +23,11 @@ export interface DecomposeOptions extends PlanOptions, LongCall {}
 export async function decompose(model: Model, options: DecomposeOptions): Promise<Decomposition> {
   const { store, onProgress, signal } = options;
   const plan = await planDecomposition(model, options);
-  if (plan.missing.length > 0) await computeLayers(model, plan, store, { onProgress, signal });
+  const compute = async (missing: DecompositionPlan) => {
+    await store.open(missing.key);
+    await new LayerComputation(model, missing, store, { onProgress, signal }).run();
+  };
+  if (plan.missing.length > 0) await compute(plan);
   return {
     key: plan.key,
     computed: plan.missing.length,
@@ -35,7 +39,7 @@ export async function decompose(model: Model, options: DecomposeOptions): Promis
       const stored = await store.read(plan.key, layer, wanted);
       if (stored) return stored;
       const again = await planDecomposition(model, options);
-      await computeLayers(model, { ...again, missing: [layer] }, store, { onProgress, signal });
+      await compute({ ...again, missing: [layer] });
       const renewed = await store.read(plan.key, layer, wanted);
       if (renewed) return renewed;
       throw new InputError(
@@ -49,74 +53,117 @@ export async function decompose(model: Model, options: DecomposeOptions): Promis
  * Computes the plan's missing layers and writes each as it is finished. All that takes time is done in the threads,
  * reading and bringing weights into form included; this one only says what is next, and writes.
  */
-async function computeLayers(
-  { path, form, qkSplit, architecture }: Model,
-  { key, components, missing, workers, layersInFlight }: DecompositionPlan,
-  store: DecompositionStore,
-  { onProgress, signal }: LongCall,
-): Promise<void> {
-  await store.open(key);
-  const ofLayer = (layer: number) => components.filter((component) => component.layer === layer);
-  const progress = costProgress(missing.flatMap(ofLayer), onProgress);
-  // Whatever fails ends all the rest.
-  const failed = new AbortController();
-  const stop = AbortSignal.any(signal ? [signal, failed.signal] : [failed.signal]);
-  const threads = openThreads({ file: 'src/decompose/worker.js', workers });
-  // One job more than there are threads: none waits for the next matrix.
-  const order = new ByPriority(workers + 1);
-  const queue = [...missing.entries()];
-  // Layer by layer, so that one is always written, and the next read, while others are worked on. Of the last ones, as
-  // many as it takes to keep all threads busy, the largest matrices go first: no thread is left with one at the end.
-  const last = missing.length - Math.max(1, layersInFlight - 2);
-  const layersAhead = (place: number) => Math.max(0, last - place);
-  let undecomposed = missing.length;
+class LayerComputation {
+  readonly #model: Model;
+  readonly #plan: DecompositionPlan;
+  readonly #store: DecompositionStore;
+  /** Whatever fails ends all the rest. */
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop: AbortSignal;
+  readonly #threads: WorkerPool;
+  readonly #order: ByPriority;
+  readonly #progress: (finished: Component) => void;
+  /** Places in the plan's list of layers that nobody has begun. */
+  readonly #waiting: number[];
+  /** Layers that are not decomposed yet. */
+  #undecomposed: number;
 
-  const lane = async () => {
+  constructor(
+    model: Model,
+    plan: DecompositionPlan,
+    store: DecompositionStore,
+    { onProgress, signal }: LongCall,
+  ) {
+    this.#model = model;
+    this.#plan = plan;
+    this.#store = store;
+    this.#signal = signal;
+    this.#stop = AbortSignal.any(signal ? [signal, this.#failed.signal] : [this.#failed.signal]);
+    this.#threads = openThreads({ file: 'src/decompose/decompose-thread.js', workers: plan.workers });
+    // One job more than there are threads: none waits for the next matrix.
+    this.#order = new ByPriority(plan.workers + 1);
+    this.#waiting = [...plan.missing.keys()];
+    this.#undecomposed = plan.missing.length;
+    this.#progress = costProgress(
+      plan.missing.flatMap((layer) => this.#componentsOf(layer)),
+      onProgress,
+    );
+  }
+
+  async run(): Promise<void> {
     try {
-      const room = new LayerRoom(ofLayer(missing[0]!), architecture);
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        throwIfAborted(stop);
-        const [place, layer] = next;
-        const rooms = room.layOut(ofLayer(layer));
-        const job: FactorJob = {
-          model: { path, form, qkSplit },
-          layer,
-          components: rooms.map(({ component }) => component),
-          out: rooms.map(({ factors }) => factors),
-        };
-        // Before all else: without it threads would run out of work.
-        await order.run(Number.POSITIVE_INFINITY, () => threads.run('factors', job, stop));
-        await Promise.all(
-          batches(rooms, workers).map(async (batch) => {
-            const job: SvdJob = batch.map(({ factors, svd }) => ({ factors, svd }));
-            await order.run(priority(layersAhead(place), flopsOf(batch)), () =>
-              threads.run('svd', job, stop),
-            );
-            for (const { component } of batch) progress(component);
-          }),
-        );
+      const rooms = Array.from({ length: this.#plan.layersInFlight }, () => this.#computeInOneRoom());
+      const ended = await Promise.allSettled(rooms);
+      if (this.#signal?.aborted) throw new InterruptedError('interrupted; finished layers are kept');
+      // Those that were stopped because another one failed say "interrupted": the reason is the other one's.
+      const reasons = ended.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+      if (reasons.length > 0)
+        throw reasons.find((error) => !(error instanceof InterruptedError)) ?? reasons[0];
+    } finally {
+      await this.#threads.close();
+    }
+  }
+
+  /** One layer after the other, as long as there are any, in the same room. */
+  async #computeInOneRoom(): Promise<void> {
+    const { key, missing } = this.#plan;
+    try {
+      const room = new LayerRoom(this.#componentsOf(missing[0]!), this.#model.architecture);
+      for (let place = this.#waiting.shift(); place !== undefined; place = this.#waiting.shift()) {
+        throwIfAborted(this.#stop);
+        const layer = missing[place]!;
+        const rooms = room.layOut(this.#componentsOf(layer));
+        await this.#readFactors(layer, rooms);
+        await this.#decompose(place, rooms);
         // Ending threads takes as long as writing a layer: the last one is written meanwhile.
-        if (--undecomposed === 0) void threads.close();
-        const directions = rooms.map(({ component, svd }) => ({
-          component,
-          ...svd,
-          cluster: clusters(svd.s),
-        }));
-        await store.write(key, layer, directions);
+        if (--this.#undecomposed === 0) void this.#threads.close();
+        await this.#store.write(
+          key,
+          layer,
+          rooms.map(({ component, svd }) => ({ component, ...svd })),
+        );
       }
     } catch (error) {
-      failed.abort();
+      this.#failed.abort();
       throw error;
     }
-  };
-  try {
-    const ended = await Promise.allSettled(Array.from({ length: layersInFlight }, lane));
-    if (signal?.aborted) throw new InterruptedError('interrupted; finished layers are kept');
-    // Lanes that were stopped because another failed say "interrupted": the reason is the other one's.
-    const reasons = ended.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-    if (reasons.length > 0) throw reasons.find((error) => !(error instanceof InterruptedError)) ?? reasons[0];
-  } finally {
-    await threads.close();
+  }
+
+  async #readFactors(layer: number, rooms: readonly ComponentRoom[]): Promise<void> {
+    const { path, form, qkSplit } = this.#model;
+    const job: FactorJob = {
+      model: { path, form, qkSplit },
+      layer,
+      components: rooms.map(({ component }) => component),
+      out: rooms.map(({ factors }) => factors),
+    };
+    // Before all else: without it threads would run out of work.
+    await this.#order.run(Number.POSITIVE_INFINITY, () => this.#threads.run('factors', job, this.#stop));
+  }
+
+  async #decompose(place: number, rooms: readonly ComponentRoom[]): Promise<void> {
+    await Promise.all(
+      batches(rooms, this.#plan.workers).map(async (batch) => {
+        const job: SvdJob = batch.map(({ factors, svd }) => ({ factors, svd }));
+        const rank = priority(this.#layersAhead(place), flopsOf(batch));
+        await this.#order.run(rank, () => this.#threads.run('svd', job, this.#stop));
+        for (const { component } of batch) this.#progress(component);
+      }),
+    );
+  }
+
+  /**
+   * Layer by layer, so that one is always written, and the next read, while others are worked on. Of the last ones, as
+   * many as it takes to keep all threads busy, the largest matrices go first: no thread is left with one at the end.
+   */
+  #layersAhead(place: number): number {
+    const { missing, layersInFlight } = this.#plan;
+    return Math.max(0, missing.length - Math.max(1, layersInFlight - 2) - place);
+  }
+
+  #componentsOf(layer: number): Component[] {
+    return this.#plan.components.filter((component) => component.layer === layer);
   }
 }
 

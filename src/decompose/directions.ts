@@ -9,15 +9,10 @@ export interface Directions {
   component: Component;
   /** Row-major [rows, rank]: column k is u_k. */
   u: Float32Array;
-  /** [rank], descending. */
+  /** [rank], descending. Nearly equal ones belong together, see `clusters` in kernels/thin-svd.ts. */
   s: Float32Array;
   /** Row-major [rank, cols]: row k is v_k. */
   vt: Float32Array;
-  /**
-   * [rank], number of the cluster of nearly equal σ that a direction belongs to (see {@link clusters}). Within a
-   * cluster of several, directions are arbitrary: read nothing from one of them alone.
-   */
-  cluster: Int32Array;
 }
 
 /** A decomposed model: directions are loaded when asked for. */

@@ -1,6 +1,6 @@
 /** How long a planned decomposition will take here. */
 import { loadKernels } from '../kernels/kernels.js';
-import type { DecompositionPlan } from './plan.js';
+import type { DecompositionPlan } from './decomposition-plan.js';
 
 /** Share of the speed of one f64 product that whole decompositions reach on each thread (bench/kernels.ts). */
 const SHARE = 0.75;

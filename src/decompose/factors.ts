@@ -1,5 +1,5 @@
 /** The augmented matrix of each component, as factors: heads are never multiplied out (docs/maths.md, "Components"). */
-import type { Architecture, Rotary } from '../models/architecture.js';
+import { type Architecture, kvHeadOf, type Rotary } from '../models/architecture.js';
 import { type Component, isHead } from '../models/components.js';
 import { transpose } from '../models/matrix.js';
 import type { QkSplit } from '../models/qk-split.js';
@@ -69,11 +69,6 @@ export function writeFactors(
       writeWhole(layer.mlpOut, out);
       break;
   }
-}
-
-/** The key/value head that a query head reads. */
-export function kvHeadOf(head: number, { nHeads, nKvHeads }: Architecture): number {
-  return Math.floor((head * nKvHeads) / nHeads);
 }
 
 /** [b; W] of one head's columns, [rows + 1, dHead]; without a bias just W. */

@@ -7,6 +7,7 @@ import { InputError } from '../errors.js';
 import { makeFolder } from '../formats/make-folder.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import { clusters } from '../kernels/thin-svd.js';
 import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { Decomposition, Directions } from './directions.js';
@@ -73,12 +74,13 @@ export class DecompositionStore {
   async write(key: string, layer: number, directions: readonly Directions[]): Promise<void> {
     const dtype = this.dtype === 'f16' ? 'F16' : 'F32';
     const tensors = new Map<string, TensorData>();
-    for (const { component, u, s, vt, cluster } of directions) {
+    for (const { component, u, s, vt } of directions) {
       const { name, rows, cols, rank } = component;
       tensors.set(`${name}.u`, { dtype, shape: [rows, rank], data: u });
       tensors.set(`${name}.s`, { dtype: 'F32', shape: [rank], data: s });
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
-      tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: cluster });
+      // For other programs; here they are made from σ.
+      tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: clusters(s) });
     }
     await writeSafetensors(
       this.path(key, layer),
@@ -97,13 +99,13 @@ export class DecompositionStore {
     return this.readEach(key, layer, components, readDirections);
   }
 
-  /** Only their clusters, see {@link Directions.cluster}; otherwise as {@link read}. */
-  readClusters(
+  /** Only their singular values; otherwise as {@link read}. */
+  readSigma(
     key: string,
     layer: number,
     components: readonly Component[],
-  ): Promise<Map<string, Int32Array> | null> {
-    return this.readEach(key, layer, components, readCluster);
+  ): Promise<Map<string, Float32Array> | null> {
+    return this.readEach(key, layer, components, readSigma);
   }
 
   private async readEach<T>(
@@ -156,26 +158,21 @@ export function storedDecomposition(
 /** @throws InputError if the file lacks a tensor, or one has another shape or checksum than it should */
 async function readDirections(source: TensorSource, component: Component): Promise<Directions> {
   const { name, rows, cols, rank } = component;
-  const matrix = async (part: string, shape: number[]) => {
-    checkShape(source, `${name}.${part}`, shape);
-    return source.readFloat32(`${name}.${part}`, { checked: true });
-  };
   return {
     component,
-    u: await matrix('u', [rows, rank]),
-    s: await matrix('s', [rank]),
-    vt: await matrix('vt', [rank, cols]),
-    cluster: await readCluster(source, component),
+    u: await readPart(source, `${name}.u`, [rows, rank]),
+    s: await readSigma(source, component),
+    vt: await readPart(source, `${name}.vt`, [rank, cols]),
   };
 }
 
-async function readCluster(source: TensorSource, { name, rank }: Component): Promise<Int32Array> {
-  checkShape(source, `${name}.cluster`, [rank]);
-  return source.readInt32(`${name}.cluster`, { checked: true });
+function readSigma(source: TensorSource, { name, rank }: Component): Promise<Float32Array> {
+  return readPart(source, `${name}.s`, [rank]);
 }
 
-function checkShape(source: TensorSource, name: string, shape: readonly number[]): void {
+async function readPart(source: TensorSource, name: string, shape: readonly number[]): Promise<Float32Array> {
   const found = source.info(name).shape;
   if (found.join() !== shape.join())
     throw new InputError(`${source.path}: "${name}" has shape [${found}], the model's is [${shape}]`);
+  return source.readFloat32(name, { checked: true });
 }

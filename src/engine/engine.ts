@@ -19,7 +19,6 @@ export interface Engine {
   readonly reason: string;
   /** Of what computes, e.g. `TensorFlow 2.21.0`. */
   readonly version: string;
-  readonly tf: typeof tf;
   /** Whether matMul with a transposed operand runs at full speed; on wasm it is ten times slower. */
   readonly fastTransposedMatMul: boolean;
   /** For computations that are done many times; dispose of them with what they compute on. */
@@ -54,7 +53,6 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
         ? 'native-cpu was asked for'
         : await whyNoGpu(version),
     version: `TensorFlow ${version}`,
-    tf,
     fastTransposedMatMul: true,
     openReplays: () => computeAnew,
   };
@@ -72,7 +70,6 @@ async function openWasm(reason: string): Promise<Engine> {
     name: 'wasm',
     reason,
     version: `TensorFlow.js ${tf.version_core}`,
-    tf,
     fastTransposedMatMul: false,
     openReplays: () => computeAnew,
   };
@@ -85,7 +82,6 @@ async function openWebGpu(): Promise<Engine> {
     name: 'webgpu',
     reason: 'webgpu was asked for',
     version,
-    tf,
     fastTransposedMatMul: true,
     openReplays,
   };

@@ -20,16 +20,12 @@ import {
 const CHUNK_BYTES = 4 << 20;
 
 export interface ReadOptions {
-  /** Puts the result on a SharedArrayBuffer, so that worker threads see it without a copy. */
-  shared?: boolean;
   /** Gives the buffer that holds the result, of as many bytes as it is asked for; a new one by default. */
   memory?: (bytes: number) => ArrayBuffer;
   /** Refuses NaN and infinities. */
   finite?: boolean;
-  /** Refuses bytes that do not have the checksum in the file's metadata, or have none there. Whole tensors only. */
+  /** Refuses bytes that do not have the checksum in the file's metadata, or have none there. */
   checked?: boolean;
-  /** Reads rows `from` ≤ row < `to` of the first axis only. */
-  rows?: [from: number, to: number];
 }
 
 /** What tells one state of a file from another without reading it. */
@@ -92,23 +88,16 @@ export class SafetensorsFile {
    */
   async readFloat32(
     name: string,
-    { shared, memory, finite, checked, rows }: ReadOptions = {},
+    { memory = (bytes) => new ArrayBuffer(bytes), finite, checked }: ReadOptions = {},
   ): Promise<Float32Array> {
     const { dtype, shape, start } = this.entry(name);
     if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16' && dtype !== 'F64')
       throw new InputError(
         `${this.path}: tensor "${name}" has dtype ${dtype}; F32, F16, BF16 and F64 can be read`,
       );
-    const rowElements = elementCount(shape.slice(1));
-    const [from, to] = rows ?? [0, shape[0] ?? 1];
-    if (!(from >= 0 && from <= to && to <= (shape[0] ?? 1)))
-      throw new RangeError(`tensor "${name}" of shape [${shape}] has no rows ${from} to ${to}`);
-
     const width = elementBytes(dtype);
-    const count = (to - from) * rowElements;
-    const own = (bytes: number) => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
-    const out = new Float32Array((memory ?? own)(count * 4));
-    const first = start + from * rowElements * width;
+    const count = elementCount(shape);
+    const out = new Float32Array(memory(count * 4));
     let sum = 0;
     // F32 goes straight to its place; what must be converted, in pieces.
     const chunk = dtype === 'F32' ? out.buffer : new ArrayBuffer(Math.min(CHUNK_BYTES, count * width));
@@ -116,7 +105,7 @@ export class SafetensorsFile {
       const length = Math.min(chunk.byteLength / width, count - done);
       const target = out.subarray(done, done + length);
       const bytes = new Uint8Array(chunk, 0, length * width);
-      await readFully(this.handle, bytes, first + done * width, this.path);
+      await readFully(this.handle, bytes, start + done * width, this.path);
       if (checked) sum = crc32(bytes, sum);
       if (dtype === 'F16') f16ToF32(new Uint16Array(chunk, 0, length), target);
       else if (dtype === 'BF16') bf16ToF32(new Uint16Array(chunk, 0, length), target);
@@ -125,20 +114,6 @@ export class SafetensorsFile {
     }
     if (checked) this.checkSum(name, sum);
     return out;
-  }
-
-  /**
-   * An I32 tensor's values, row-major.
-   * @throws InputError if it is missing, of another dtype, or does not have its checksum (with `checked`)
-   */
-  async readInt32(name: string, { checked }: Pick<ReadOptions, 'checked'> = {}): Promise<Int32Array> {
-    const { dtype, start, end } = this.entry(name);
-    if (dtype !== 'I32')
-      throw new InputError(`${this.path}: tensor "${name}" has dtype ${dtype}; I32 is expected`);
-    const bytes = new Uint8Array(end - start);
-    await readFully(this.handle, bytes, start, this.path);
-    if (checked) this.checkSum(name, crc32(bytes));
-    return new Int32Array(bytes.buffer);
   }
 
   /** A tensor's bytes as stored, in order; each piece is valid until the next is asked for. */

@@ -20,13 +20,7 @@ interface IntegerTensor {
   data: Int32Array;
 }
 
-interface LongTensor {
-  dtype: 'I64';
-  shape: readonly number[];
-  data: BigInt64Array;
-}
-
-export type TensorData = FloatTensor | IntegerTensor | LongTensor;
+export type TensorData = FloatTensor | IntegerTensor;
 
 export interface WriteOptions {
   /** Adds each tensor's CRC-32 to the metadata, for reads with `checked`. */
@@ -55,7 +49,7 @@ export async function writeSafetensors(
   await writeAtomically(path, (handle) => writePieces(handle, [header, ...stored]));
 }
 
-const WIDTHS: Record<TensorData['dtype'], number> = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8 };
+const WIDTHS: Record<TensorData['dtype'], number> = { F32: 4, F16: 2, BF16: 2, I32: 4 };
 
 function encodeHeader(
   ordered: readonly [string, TensorData][],

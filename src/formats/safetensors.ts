@@ -23,8 +23,6 @@ export interface TensorSource {
   info(name: string): TensorInfo;
   /** See {@link SafetensorsFile.readFloat32}. */
   readFloat32(name: string, options?: ReadOptions): Promise<Float32Array>;
-  /** See {@link SafetensorsFile.readInt32}. */
-  readInt32(name: string, options?: Pick<ReadOptions, 'checked'>): Promise<Int32Array>;
   /**
    * SHA-256, hex, of names, dtypes, shapes and bytes in name order: the same however the tensors are
    * sharded. Remembered in the cache folder until a file's size, time or inode changes.
@@ -104,7 +102,6 @@ function tensorSource(
       return { dtype, shape: [...shape] };
     },
     readFloat32: async (name, options) => owner(name).readFloat32(name, options),
-    readInt32: async (name, options) => owner(name).readInt32(name, options),
     contentHash: (call) =>
       contentHash(
         tensors,

@@ -56,3 +56,11 @@ export interface Architecture {
     mlpOut: boolean;
   };
 }
+
+/** The key/value head that a query head reads. */
+export function kvHeadOf(
+  head: number,
+  { nHeads, nKvHeads }: Pick<Architecture, 'nHeads' | 'nKvHeads'>,
+): number {
+  return Math.floor((head * nKvHeads) / nHeads);
+}

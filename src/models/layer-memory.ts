@@ -3,7 +3,7 @@ import type { TensorSource } from '../formats/safetensors.js';
 
 /**
  * V8 looks for garbage whenever some 60 MB of arrays were made, every other layer of GPT-2 small, on the cores that
- * decompose. Who reads layer after layer and needs none of those before reads them all to the same place.
+ * decompose. What needs one layer at a time therefore reads all of them to the same place.
  */
 export class LayerMemory {
   readonly #buffers: ArrayBuffer[] = [];

@@ -3,22 +3,18 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { readJson } from '../formats/json-file.js';
-import { openWeights } from '../formats/safetensors.js';
+import { openWeights, type TensorSource } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig } from './adapter.js';
+import type { Architecture } from './architecture.js';
 import { gptNeox } from './gpt-neox.js';
 import { gpt2 } from './gpt2.js';
 import { LayerMemory } from './layer-memory.js';
 import { llamaFamilies } from './llama-families.js';
 import { checkSplit, DEFAULT_SPLIT, type QkSplit } from './qk-split.js';
 import { endsInForm, layerInForm } from './weight-forms.js';
-import type { Model, WeightForm } from './weights.js';
+import type { LayerWeights, Model, WeightForm } from './weights.js';
 
 const ADAPTERS: readonly Adapter[] = [gpt2, gptNeox, ...llamaFamilies];
-
-export interface OpenOptions {
-  /** A layer is read over the one that was read before, which is no longer valid then. */
-  oneLayer?: boolean;
-}
 
 /**
  * @param folder a folder with `config.json` and safetensors weights
@@ -28,8 +24,56 @@ export async function openModel(
   folder: string,
   form: WeightForm = 'reference',
   qkSplit: QkSplit = DEFAULT_SPLIT,
-  { oneLayer = false }: OpenOptions = {},
 ): Promise<Model> {
+  const { adapter, config, architecture, source } = await openFolder(folder);
+  checkSplit(qkSplit, architecture);
+  return {
+    path: folder,
+    architecture,
+    form,
+    qkSplit,
+    hash: async () =>
+      createHash('sha256')
+        .update(await source.contentHash())
+        .update(JSON.stringify(architecture))
+        .digest('hex'),
+    layer: async (layer) =>
+      layerInForm(await adapter.layer(source, architecture, layer, config), architecture, form),
+    ends: async () => endsInForm(await adapter.ends(source, architecture, config), architecture, form),
+    close: () => source.close(),
+  };
+}
+
+/** Reads the layers of a model, one over the other. */
+export interface LayerReader {
+  architecture: Architecture;
+  /** A layer in the weight form; it is valid until the next one is read. */
+  read(layer: number): Promise<LayerWeights>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a model for what needs one layer at a time: memory is taken once, not for each layer.
+ * @throws InputError as {@link openModel} does
+ */
+export async function openLayerReader(folder: string, form: WeightForm): Promise<LayerReader> {
+  const { adapter, config, architecture, source } = await openFolder(folder);
+  const memory = new LayerMemory();
+  return {
+    architecture,
+    read: async (layer) =>
+      layerInForm(await adapter.layer(memory.over(source), architecture, layer, config), architecture, form),
+    close: () => source.close(),
+  };
+}
+
+/** What a folder holds, read as its family has it. */
+async function openFolder(folder: string): Promise<{
+  adapter: Adapter;
+  config: ModelConfig;
+  architecture: Architecture;
+  source: TensorSource;
+}> {
   const where = join(folder, 'config.json');
   const config = (await readJson(where)) as ModelConfig;
   const adapter = ADAPTERS.find(({ family }) => family === config.model_type);
@@ -43,26 +87,5 @@ export async function openModel(
       `${where}: "quantization_config" says that the weights are quantised; save them as F32, F16 or BF16 first`,
     );
   const architecture = adapter.architecture(config, where);
-  checkSplit(qkSplit, architecture);
-  const source = await openWeights(folder);
-  const memory = oneLayer ? new LayerMemory() : undefined;
-  return {
-    path: folder,
-    architecture,
-    form,
-    qkSplit,
-    hash: async () =>
-      createHash('sha256')
-        .update(await source.contentHash())
-        .update(JSON.stringify(architecture))
-        .digest('hex'),
-    layer: async (layer) =>
-      layerInForm(
-        await adapter.layer(memory?.over(source) ?? source, architecture, layer, config),
-        architecture,
-        form,
-      ),
-    ends: async () => endsInForm(await adapter.ends(source, architecture, config), architecture, form),
-    close: () => source.close(),
-  };
+  return { adapter, config, architecture, source: await openWeights(folder) };
 }

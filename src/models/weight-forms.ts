@@ -8,7 +8,7 @@
  */
 import { InputError } from '../errors.js';
 import type { Norm, RawEnds, RawLayer } from './adapter.js';
-import type { Architecture } from './architecture.js';
+import { type Architecture, kvHeadOf } from './architecture.js';
 import type { EndWeights, LayerWeights, Linear, WeightForm } from './weights.js';
 
 /**
@@ -143,15 +143,16 @@ function centreOutputs({ rows, cols, weight, bias }: Linear): void {
 }
 
 /** Attention weights sum to one, so a value bias adds the constant b_V·W_O to the output: move it there. */
-function foldValueBias(layer: LayerWeights, { nHeads, nKvHeads, dHead }: Architecture): LayerWeights {
+function foldValueBias(layer: LayerWeights, architecture: Architecture): LayerWeights {
+  const { nHeads, dHead } = architecture;
   const { v, o } = layer;
   if (!v.bias) return layer;
   const sums = new Float64Array(o.cols);
   if (o.bias) sums.set(o.bias);
   for (let head = 0; head < nHeads; head++) {
-    const kvHead = Math.floor((head * nKvHeads) / nHeads);
+    const from = kvHeadOf(head, architecture) * dHead;
     for (let i = 0; i < dHead; i++) {
-      const value = v.bias[kvHead * dHead + i]!;
+      const value = v.bias[from + i]!;
       addScaled(value, rowOf(o.weight, head * dHead + i, o.cols), sums);
     }
   }

@@ -19,7 +19,7 @@ export class ByPriority {
     try {
       return await job();
     } finally {
-      // The place is handed on, not given back: nobody can slip in between.
+      // The place is handed on, not given back: otherwise a job that comes now could slip in between.
       const next = this.#waiting.shift();
       if (next) next.start();
       else this.#running--;

@@ -2,7 +2,7 @@
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { builtFile } from '../built-file.js';
 
-/** What is kept of a process's last words, for a crash without a report. */
+/** Characters kept of a process's stderr, for a crash without a report. */
 const STDERR_KEPT = 8000;
 
 export interface ChildOptions extends Pick<ForkOptions, 'cwd' | 'serialization'> {
@@ -25,15 +25,15 @@ export class Child {
       // Not those of a debugger or a test runner.
       execArgv: [],
     });
-    let words = '';
+    let stderr = '';
     this.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      words = (words + text).slice(-STDERR_KEPT);
+      stderr = (stderr + text).slice(-STDERR_KEPT);
     });
     this.ended = new Promise((resolve) => {
       this.process.on('error', (error) => resolve(error.message));
       this.process.on('close', (code, by) => {
-        // Who is killed has no time for last words: what stands there is of before.
-        const lines = by === 'SIGKILL' ? [] : words.trim().split('\n');
+        // A killed process reports nothing: stderr holds older output.
+        const lines = by === 'SIGKILL' ? [] : stderr.trim().split('\n');
         const said = lines.findLast((line) => /error\b/i.test(line)) ?? lines.at(-1);
         resolve(`${by ?? `exit code ${code}`}${said ? `: ${said}` : ''}`);
       });

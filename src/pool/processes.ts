@@ -1,4 +1,4 @@
-/** Worker processes with typed jobs, for what a process can have only one of: a GPU, as far as TensorFlow goes. */
+/** Worker processes with typed jobs, for what a process can have only one of: TensorFlow drives one GPU per process. */
 import { builtFile } from '../built-file.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 import { ByPriority } from './by-priority.js';
@@ -95,7 +95,7 @@ class Worker {
       if (stopped?.aborted) throw new InterruptedError('interrupted');
       if (typeof reply === 'string')
         throw new InputError(
-          `${this.place.name}: its process ended with ${reply}; if that was for want of memory, set a lower --memory`,
+          `${this.place.name}: its process ended with ${reply}; if that was for want of memory, set a lower limit of memory`,
         );
       if ('thrown' in reply) throw fault(this.place.name, reply.thrown);
       return reply;
@@ -130,7 +130,7 @@ class Worker {
 function replyTo(call: Call, { process }: Child): Promise<Reply> {
   return new Promise((resolve) => {
     process.once('message', (reply) => resolve(reply as Reply));
-    // That it died meanwhile is heard of by its end.
+    // If it died meanwhile, `ended` says so.
     process.send(call, () => {});
   });
 }

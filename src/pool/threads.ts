@@ -9,7 +9,7 @@ import { type Answer, resultOf, type WorkerPool } from './worker-pool.js';
 export const MOST_THREADS = 1024;
 
 export interface ThreadsOptions {
-  /** The workers' entry below dist/, e.g. `src/decompose/worker.js`; each of its jobs is wrapped in `answering`. */
+  /** The workers' entry below dist/, e.g. `src/decompose/decompose-thread.js`; each of its jobs is wrapped in `answering`. */
   file: string;
   /** Threads, as many as the machine runs at once unless given. */
   workers?: number;

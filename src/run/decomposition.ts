@@ -1,13 +1,13 @@
 /** `decompose` and the first step of every other command: a subject's directions, from the store or into it. */
 import { join } from 'node:path';
 import { type DecomposeOptions, decompose } from '../decompose/decompose.js';
+import { planDecomposition } from '../decompose/decomposition-plan.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { expectedSeconds } from '../decompose/expected-seconds.js';
-import { planDecomposition } from '../decompose/plan.js';
 import { DecompositionStore, type StoreDtype } from '../decompose/store.js';
 import { InputError } from '../errors.js';
 import { cacheFolder } from '../formats/cache-folder.js';
-import { clusterRanges } from '../kernels/thin-svd.js';
+import { clusterRanges, clusters } from '../kernels/thin-svd.js';
 import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -80,12 +80,11 @@ export function decomposeOnly(options: CommandOptions): Promise<DecompositionSum
     };
     for (let layer = 0; layer < nLayers; layer++) {
       const ofLayer = components.filter((component) => component.layer === layer);
-      const stored = await settings.store.readClusters(decomposition.key, layer, ofLayer);
+      const stored = await settings.store.readSigma(decomposition.key, layer, ofLayer);
       // A damaged layer is computed anew when it is asked for as a whole.
-      const found =
-        stored?.values() ?? [...(await decomposition.layer(layer)).values()].map((d) => d.cluster);
-      for (const cluster of found) {
-        const ranges = clusterRanges(cluster);
+      const sigma = stored?.values() ?? [...(await decomposition.layer(layer)).values()].map(({ s }) => s);
+      for (const s of sigma) {
+        const ranges = clusterRanges(clusters(s));
         summary.clusters += ranges.length;
         for (const { first, last } of ranges) summary.clustered_directions += last - first + 1;
       }

@@ -3,11 +3,11 @@
  * "What is read"), so that the projections stay far cheaper than the forward pass.
  */
 import type { Decomposition, Directions } from '../decompose/directions.js';
-import { augmentedHead, kvHeadOf } from '../decompose/factors.js';
+import { augmentedHead } from '../decompose/factors.js';
 import { throwIfAborted } from '../errors.js';
 import { loadKernels, type WasmKernels } from '../kernels/kernels.js';
-import { clusterRanges } from '../kernels/thin-svd.js';
-import type { Architecture } from '../models/architecture.js';
+import { clusterRanges, clusters } from '../kernels/thin-svd.js';
+import { type Architecture, kvHeadOf } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
 import type { LayerWeights, Model } from '../models/weights.js';
@@ -55,7 +55,7 @@ export async function readBases(
     );
     for (const { component, indices } of ofLayer) {
       const own = decomposed.get(component.name)!;
-      const clustered = clusterRanges(own.cluster);
+      const clustered = clusterRanges(clusters(own.s));
       for (let from = 0; from < indices.length; from += SLICE) {
         const slice = indices.slice(from, from + SLICE);
         bases.push(basisOf(own, slice, weights, model.architecture, kernels));

@@ -77,9 +77,10 @@ export async function scoreDataSets(
   for (const [i, dataSet] of dataSets.entries()) {
     const path = statePath(folder, dataSet.name);
     const earlier = existsSync(path) ? await readStateFile(path) : null;
+    const others = { rejectedBytes, rejected, before, total };
     const { header } = earlier?.header.complete
       ? earlier
-      : await scoreDataSet(scoring, dataSet, earlier, { rejectedBytes, rejected, before, total }, call);
+      : await (await DataSetScoring.open(scoring, dataSet, others, earlier)).run(call);
     rejectedBytes = header.rejected_bytes;
     rejected += header.counters.rejected;
     before += sizes[i] ?? 0;
@@ -97,98 +98,124 @@ interface Before {
   total: number;
 }
 
-async function scoreDataSet(
-  { folder, bases, scorer, readers, settings }: Scoring,
-  dataSet: DataSet,
-  earlier: StateFile | null,
-  before: Before,
-  { onProgress, signal }: LongCall,
-): Promise<StateFile> {
-  const { shard, identity, maxRejected, checkpointSeconds, passages, values } = settings;
-  const path = statePath(folder, dataSet.name);
-  const start = earlier?.header;
-  const counters = { ...(start?.counters ?? NO_COUNTS) };
-  const rejects = await RejectedFile.open(
-    join(folder, REJECTED),
-    start?.rejected_bytes ?? before.rejectedBytes,
-  );
-  if (earlier) await readers.restore(earlier.states);
-  else await readers.clear();
+/** One data set on its way: how far it is, and what is known of it so far. */
+class DataSetScoring {
+  readonly #counters: Counters;
+  /** Blocks that are done, and the chained hash of their records. */
+  #blocks: number;
+  #hash: string;
+  #saved = performance.now();
+  readonly #pace: Pace;
 
-  let [blocks, hash] = [start?.blocks ?? 0, start?.data_hash ?? FIRST_HASH];
-  const save = async (complete: boolean): Promise<StateFile> => {
+  private constructor(
+    private readonly scoring: Scoring,
+    private readonly dataSet: DataSet,
+    private readonly rejects: RejectedFile,
+    private readonly before: Before,
+    start: StateFile['header'] | undefined,
+  ) {
+    this.#counters = { ...(start?.counters ?? NO_COUNTS) };
+    this.#blocks = start?.blocks ?? 0;
+    this.#hash = start?.data_hash ?? FIRST_HASH;
+    this.#pace = new Pace(this.#counters.tokens);
+  }
+
+  /** @param earlier what an earlier sitting left */
+  static async open(
+    scoring: Scoring,
+    dataSet: DataSet,
+    before: Before,
+    earlier: StateFile | null,
+  ): Promise<DataSetScoring> {
+    const { folder, readers } = scoring;
+    const start = earlier?.header;
+    const path = join(folder, REJECTED);
+    const rejects = await RejectedFile.open(path, start?.rejected_bytes ?? before.rejectedBytes);
+    if (earlier) await readers.restore(earlier.states);
+    else await readers.clear();
+    return new DataSetScoring(scoring, dataSet, rejects, before, start);
+  }
+
+  async run({ onProgress, signal }: LongCall): Promise<StateFile> {
+    const { shard, passages } = this.scoring.settings;
+    const skip = this.#blocks;
+    let bytes = 0;
+    const onBytes = (read: number) => (bytes += read);
+    for await (const block of readBlocks(this.dataSet, passages, { shard, skip, onBytes })) {
+      if (block.number < skip) {
+        if (block.number === skip - 1) this.#refuseOtherData(block);
+        continue;
+      }
+      await this.#score(block);
+      await this.#refuseTooMany();
+      const { before, total } = this.before;
+      const done = Math.min(before + bytes, total - 1);
+      onProgress?.({ stage: 'score', done, total, note: this.#pace.note(this.#counters) });
+      if (this.#due() || signal?.aborted) await this.#save(false);
+      throwIfAborted(signal);
+    }
+    // Again, for a sitting that has no record left: what stopped the one before still holds.
+    await this.#refuseTooMany();
+    return this.#save(true);
+  }
+
+  async #score(block: Block): Promise<void> {
+    const { folder, bases, scorer, settings } = this.scoring;
+    if (settings.values === null) for await (const _ of scoreBlock(scorer, block, false));
+    else if (block.own) {
+      const path = valuesPath(folder, this.dataSet, block);
+      await writeValues(path, this.dataSet.name, bases, settings.values, scoreBlock(scorer, block, true));
+    }
+    this.rejects.add(block.rejected);
+    this.#blocks = block.number + 1;
+    this.#hash = block.hash;
+    count(this.#counters, block);
+  }
+
+  #due(): boolean {
+    return (performance.now() - this.#saved) / 1000 > this.scoring.settings.checkpointSeconds;
+  }
+
+  async #save(complete: boolean): Promise<StateFile> {
+    const { folder, readers, scorer, settings } = this.scoring;
     // The threads take jobs in order: what was sent before is in these statistics, nothing else.
     const [states] = await Promise.all([readers.save(), scorer.drain()]);
-    const rejected_bytes = await rejects.flush();
+    const rejected_bytes = await this.rejects.flush();
     const file: StateFile = {
       header: {
-        data_set: dataSet.name,
-        identity,
-        shard: [shard.index, shard.of],
-        blocks,
+        data_set: this.dataSet.name,
+        identity: settings.identity,
+        shard: [settings.shard.index, settings.shard.of],
+        blocks: this.#blocks,
         complete,
-        counters: { ...counters },
-        data_hash: hash,
+        counters: { ...this.#counters },
+        data_hash: this.#hash,
         rejected_bytes,
       },
       states,
     };
-    await writeStateFile(path, file);
+    await writeStateFile(statePath(folder, this.dataSet.name), file);
+    this.#saved = performance.now();
     return file;
-  };
+  }
 
-  const refuseTooMany = async () => {
-    const rejected = before.rejected + counters.rejected;
-    if (rejected <= maxRejected) return;
-    await save(false);
+  #refuseOtherData({ hash, records }: Block): void {
+    if (hash !== this.#hash)
+      throw new InputError(
+        `${this.dataSet.path}: its first ${records} records are not those that were scored before; start anew in another folder`,
+      );
+  }
+
+  async #refuseTooMany(): Promise<void> {
+    const { folder, settings } = this.scoring;
+    const rejected = this.before.rejected + this.#counters.rejected;
+    if (rejected <= settings.maxRejected) return;
+    await this.#save(false);
     throw new InputError(
-      `${dataSet.path}: ${rejected} records rejected, at most ${maxRejected} are tolerated; ` +
+      `${this.dataSet.path}: ${rejected} records rejected, at most ${settings.maxRejected} are tolerated; ` +
         `see ${join(folder, REJECTED)}, then give a larger --max-rejected with --resume, or mend the data`,
     );
-  };
-
-  let bytes = 0;
-  let saved = performance.now();
-  const pace = new Pace(counters.tokens);
-  const progress = { shard, skip: blocks, onBytes: (read: number) => (bytes += read) };
-  for await (const block of readBlocks(dataSet, passages, progress)) {
-    if (block.number < blocks) {
-      if (block.number === blocks - 1 && block.hash !== hash)
-        throw new InputError(
-          `${dataSet.path}: its first ${block.records} records are not those that were scored before; start anew in another folder`,
-        );
-      continue;
-    }
-    if (values === null) for await (const _ of scoreBlock(scorer, block, false));
-    else if (block.own)
-      await writeValues(
-        valuesPath(folder, dataSet, block),
-        dataSet.name,
-        bases,
-        values,
-        scoreBlock(scorer, block, true),
-      );
-    rejects.add(block.rejected);
-    blocks = block.number + 1;
-    hash = block.hash;
-    count(counters, block);
-    await refuseTooMany();
-    onProgress?.({
-      stage: 'score',
-      done: Math.min(before.before + bytes, before.total - 1),
-      total: before.total,
-      note: pace.note(counters),
-    });
-    const due = (performance.now() - saved) / 1000 > checkpointSeconds;
-    if (due || signal?.aborted) {
-      await save(false);
-      saved = performance.now();
-    }
-    throwIfAborted(signal);
   }
-  // One that ended for this is not let off because no record is left.
-  await refuseTooMany();
-  return save(true);
 }
 
 async function* scoreBlock(scorer: Scorer, block: Block, keep: boolean): AsyncGenerator<LayerValues> {

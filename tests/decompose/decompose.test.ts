@@ -4,7 +4,6 @@ import { beforeAll, expect, it, vi } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
 import { InterruptedError } from '../../src/errors.js';
-import { clusters } from '../../src/kernels/thin-svd.js';
 import type { Model } from '../../src/models/weights.js';
 import type { ProgressEvent } from '../../src/progress.js';
 import { decomposed } from '../support/decomposed.js';
@@ -61,7 +60,7 @@ it('reads what is stored without asking for the weights', async () => {
   expect((await decomposition.layer(2)).size).toBe(6);
 });
 
-it('reads single components and clusters when asked for', async () => {
+it('reads single components and singular values when asked for', async () => {
   const store = storeIn('a');
   const decomposition = await decompose(model, { store, workers: 2 });
   const whole = await decomposition.layer(1);
@@ -69,11 +68,8 @@ it('reads single components and clusters when asked for', async () => {
   expect([...one.keys()]).toEqual(['L1H1.ov']);
   expect(one.get('L1H1.ov')).toEqual(whole.get('L1H1.ov'));
   const components = [...whole.values()].map(({ component }) => component);
-  const recorded = await store.readClusters(decomposition.key, 1, components);
-  for (const [name, { s, cluster }] of whole) {
-    expect(cluster).toEqual(clusters(s));
-    expect(recorded!.get(name)).toEqual(cluster);
-  }
+  const sigma = await store.readSigma(decomposition.key, 1, components);
+  for (const [name, { s }] of whole) expect(sigma!.get(name)).toEqual(s);
 });
 
 it('finds out before it computes that the store cannot be written', async () => {
@@ -89,10 +85,9 @@ it('keeps σ whole and rounds vectors where it stores f16', async () => {
   const [single, half] = [storeIn('a'), new DecompositionStore(join(folder, 'a'), 'f16')];
   const exact = await (await decompose(model, { store: single, workers: 2 })).layer(0);
   const rounded = await (await decompose(model, { store: half, workers: 2 })).layer(0);
-  for (const [name, { u, s, vt, cluster }] of exact) {
+  for (const [name, { u, s, vt }] of exact) {
     const found = rounded.get(name)!;
     expect(found.s).toEqual(s);
-    expect(found.cluster).toEqual(cluster);
     for (const [a, b] of [
       [u, found.u],
       [vt, found.vt],
@@ -137,7 +132,7 @@ it('notices a damaged or cut entry and computes it anew', async () => {
       writeFileSync(path, bytes);
     },
     () => truncateSync(path, statSync(path).size - 4),
-    () => renameTensor(path, 'L1H0.qk.cluster', 'L1H0.qk.clusteR'),
+    () => renameTensor(path, 'L1H0.qk.s', 'L1H0.qk.S'),
     () => writeFileSync(path, 'nothing of the kind'),
   ];
   for (const damage of damages) {

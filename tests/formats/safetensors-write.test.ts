@@ -12,7 +12,6 @@ const path = join(folder, 'a.safetensors');
 const tensors: [string, TensorData][] = [
   ['half', { dtype: 'F16', shape: [3], data: Float32Array.of(1, 2, 3) }],
   ['b', { dtype: 'F32', shape: [1, 2], data: Float32Array.of(1, 2) }],
-  ['long', { dtype: 'I64', shape: [1], data: BigInt64Array.of(-5n) }],
   ['a', { dtype: 'I32', shape: [1], data: Int32Array.of(-7) }],
   ['2', { dtype: 'F32', shape: [], data: Float32Array.of(4) }],
 ];
@@ -25,23 +24,16 @@ it('writes the same bytes in whatever order tensors and metadata come', async ()
   const length = Number(first.readBigUInt64LE());
   expect(length % 8).toBe(0);
   const header = first.subarray(8, 8 + length).toString();
-  expect([...header.matchAll(/"(\w+)":\{"dtype/g)].map(([, name]) => name)).toEqual([
-    'long',
-    '2',
-    'a',
-    'b',
-    'half',
-  ]);
+  expect([...header.matchAll(/"(\w+)":\{"dtype/g)].map(([, name]) => name)).toEqual(['2', 'a', 'b', 'half']);
 });
 
 it('writes integers', async () => {
   await writeSafetensors(path, new Map(tensors));
   const bytes = readFileSync(path);
   const data = 8 + Number(bytes.readBigUInt64LE());
-  expect(bytes.readBigInt64LE(data)).toBe(-5n);
-  expect(bytes.readInt32LE(data + 12)).toBe(-7);
+  expect(bytes.readInt32LE(data + 4)).toBe(-7);
   const source = await openSafetensors(path);
-  expect(source.info('long')).toEqual({ dtype: 'I64', shape: [1] });
+  expect(source.info('a')).toEqual({ dtype: 'I32', shape: [1] });
   await source.close();
 });
 
@@ -89,7 +81,6 @@ describe('checksums', () => {
     expect(source.metadata.a).toBe('1');
     expect([...(await source.readFloat32('f', { checked: true }))]).toEqual([1, -2, 3]);
     expect((await source.readFloat32('h', { checked: true }))[1]).toBe(2);
-    expect([...(await source.readInt32('i', { checked: true }))]).toEqual([-1, 7]);
     await source.close();
   });
 
@@ -100,7 +91,6 @@ describe('checksums', () => {
     // F32 and I32 come first, by name, then F16: 12, 8 and 4 bytes.
     for (const [name, first, bytes] of [
       ['f', 0, 12],
-      ['i', 12, 8],
       ['h', 20, 4],
     ] as const)
       for (let at = 0; at < bytes; at++) {
@@ -108,13 +98,10 @@ describe('checksums', () => {
         damaged[data + first + at]! ^= 1 << (at % 8);
         writeFileSync(path, damaged);
         const source = await openSafetensors(path);
-        for (const other of ['f', 'h', 'i']) {
-          const read = () =>
-            other === 'i'
-              ? source.readInt32(other, { checked: true })
-              : source.readFloat32(other, { checked: true });
-          if (other === name) await expect(read()).rejects.toThrow(/damaged/);
-          else await read();
+        for (const other of ['f', 'h']) {
+          const read = source.readFloat32(other, { checked: true });
+          if (other === name) await expect(read).rejects.toThrow(/damaged/);
+          else await read;
         }
         await source.close();
       }
@@ -124,7 +111,7 @@ describe('checksums', () => {
     await writeSafetensors(path, TENSORS);
     const source = await openSafetensors(path);
     await expect(source.readFloat32('f', { checked: true })).rejects.toThrow(/has no checksums/);
-    await expect(source.readInt32('f')).rejects.toThrow(/dtype F32; I32 is expected/);
+    await expect(source.readFloat32('i')).rejects.toThrow(/dtype I32; F32, F16, BF16 and F64 can be read/);
     await source.close();
   });
 });

@@ -36,19 +36,17 @@ describe('reading one file', () => {
       ),
     );
     const source = await openSafetensors(path);
-    for (const shared of [false, true]) {
-      expect([...(await source.readFloat32('d', { shared }))]).toEqual([Math.fround(1 / 3), -Infinity]);
-      expect([...(await source.readFloat32('s', { shared }))]).toEqual([1.5, -2]);
-      expect([...(await source.readFloat32('h', { shared }))]).toEqual([1, -2]);
-      expect([...(await source.readFloat32('b', { shared }))]).toEqual([1, -2]);
-    }
-    expect((await source.readFloat32('s')).buffer).toBeInstanceOf(ArrayBuffer);
-    expect((await source.readFloat32('s', { shared: true })).buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect([...(await source.readFloat32('d'))]).toEqual([Math.fround(1 / 3), -Infinity]);
+    expect([...(await source.readFloat32('s'))]).toEqual([1.5, -2]);
+    expect([...(await source.readFloat32('h'))]).toEqual([1, -2]);
+    expect([...(await source.readFloat32('b'))]).toEqual([1, -2]);
+    const given = new ArrayBuffer(8);
+    expect((await source.readFloat32('s', { memory: () => given })).buffer).toBe(given);
     await expect(source.readFloat32('d', { finite: true })).rejects.toThrow('"d" holds -Infinity at index 1');
     await source.close();
   });
 
-  it('reads in pieces without a seam, and any range of rows', async () => {
+  it('reads in pieces without a seam', async () => {
     // More than one piece of conversion for two-byte numbers.
     const rows = 2100;
     const values = Float32Array.from({ length: rows * 1024 }, (_, i) => i % 251);
@@ -56,16 +54,6 @@ describe('reading one file', () => {
     const source = await openSafetensors(path);
     const read = await source.readFloat32('w');
     expect(read.every((value, i) => value === values[i])).toBe(true);
-    const part = await source.readFloat32('w', { rows: [7, 9] });
-    expect(part).toEqual(values.slice(7 * 1024, 9 * 1024));
-    expect(await source.readFloat32('w', { rows: [5, 5] })).toHaveLength(0);
-    for (const range of [
-      [-1, 2],
-      [0, rows + 1],
-      [3, 2],
-      [Number.NaN, 2],
-    ] as [number, number][])
-      await expect(source.readFloat32('w', { rows: range })).rejects.toThrow(RangeError);
     await source.close();
   });
 

@@ -1,4 +1,5 @@
 /** The program that trains the embedded model: its data, its forward pass against the library's, its learning. */
+import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { type LanguageModelling, trainOnSentences } from '../../models/language-modelling.js';
 import { batchOf, disposeBatch } from '../../models/sentence-batch.js';
@@ -77,7 +78,7 @@ describeOnEngines('forward pass in training', (engine) => {
   it('has one target a position, all together weighing 1', async () => {
     const batch = batchOf(SENTENCES, SHAPE, 5);
     const targets = (await batch.targets.data()) as Float32Array;
-    disposeBatch(engine(), batch);
+    disposeBatch(batch);
     // Left-padded to five: ten tokens in all, of which seven are predicted, and three answers of weight 5.
     const total = 7 + 3 * 5;
     const at = (row: number, token: number) => targets[row * SHAPE.vocabulary + token]! * total;
@@ -91,7 +92,6 @@ describeOnEngines('forward pass in training', (engine) => {
   });
 
   it('is that of the library on the written folder', async () => {
-    const { tf } = engine();
     const random = new Random(5);
     const parameters = initialParameters(SHAPE, 0.5, random);
     for (const { shape, data } of parameters.values())
@@ -100,10 +100,10 @@ describeOnEngines('forward pass in training', (engine) => {
 
     const weights = new Map([...parameters].map(([name, { data, shape }]) => [name, toTensor(data, shape)]));
     const batch = batchOf(SENTENCES, SHAPE, 1);
-    const logits = tf.tidy(() => tf.softmax(forward(engine(), SHAPE, weights, batch)));
+    const logits = tf.tidy(() => tf.softmax(forward(SHAPE, weights, batch)));
     const ours = (await logits.data()) as Float32Array;
     tf.dispose([logits, ...weights.values()]);
-    disposeBatch(engine(), batch);
+    disposeBatch(batch);
 
     const model = await openModel(folder);
     const loaded = await loadPlain(engine(), model);
@@ -138,17 +138,9 @@ describe.skipIf(!native)(`training [native${native ? '' : ', skipped: no TensorF
     answerWeight: 5,
   };
   const train = async (call = {}) => {
-    const engine = await openEngine({ engine: native! });
+    await openEngine({ engine: native! });
     const parameters = initialParameters(SHAPE, 0.3, new Random(1));
-    const losses = await trainOnSentences(
-      engine,
-      SHAPE,
-      parameters,
-      SENTENCES,
-      settings,
-      new Random(2),
-      call,
-    );
+    const losses = await trainOnSentences(SHAPE, parameters, SENTENCES, settings, new Random(2), call);
     return { parameters, losses };
   };
 
@@ -172,7 +164,7 @@ describe.skipIf(!native)(`training [native${native ? '' : ', skipped: no TensorF
   });
 
   it('stops on request and frees its tensors', async () => {
-    const { tf } = await openEngine({ engine: native! });
+    await openEngine({ engine: native! });
     const before = tf.memory().numTensors;
     const interruption = new AbortController();
     const onProgress = ({ done }: { done: number }) => {

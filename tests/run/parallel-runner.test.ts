@@ -138,7 +138,7 @@ it('says which device it was whose process ran out of memory', async () => {
   const opening = overProcesses(ALL, { at: [places[0]!, starved] });
   await expect(opening).rejects.toThrow(InputError);
   await expect(opening).rejects.toThrow(
-    /^device c: its process ended with SIGABRT: .*heap out of memory.*lower --memory$/,
+    /^device c: its process ended with SIGABRT: .*heap out of memory.*lower limit of memory$/,
   );
 });
 

@@ -3,8 +3,7 @@
  * Shares no algebra with it: dense augmented rows, explicit U, σ, V, one prompt at a time, no padding.
  */
 import type { Directions } from '../../src/decompose/directions.js';
-import { kvHeadOf } from '../../src/decompose/factors.js';
-import type { Activation, Architecture, Rotary } from '../../src/models/architecture.js';
+import { type Activation, type Architecture, kvHeadOf, type Rotary } from '../../src/models/architecture.js';
 import { componentName, type Kind } from '../../src/models/components.js';
 import { planesOf } from '../../src/models/qk-split.js';
 import type { EndWeights, LayerWeights, Linear } from '../../src/models/weights.js';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { factorsOf } from '../../src/decompose/factors.js';
-import type { FactorJob, SvdJob } from '../../src/decompose/jobs.js';
 import { LayerRoom } from '../../src/decompose/layer-room.js';
+import type { FactorJob, SvdJob } from '../../src/decompose/thread-jobs.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { allocateThinSvd } from '../../src/kernels/thin-svd.js';
@@ -15,8 +15,8 @@ import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-// Threads run the built worker, dist/src/decompose/worker.js: `npm test` builds it first.
-const file = 'src/decompose/worker.js';
+// Threads run the built worker, dist/src/decompose/decompose-thread.js: `npm test` builds it first.
+const file = 'src/decompose/decompose-thread.js';
 const folder = temporaryFolder();
 const kernels = await loadKernels();
 let model: Model;

@@ -1,26 +1,22 @@
 /** A thread that decomposes: it reads layers into shared memory and decomposes what lies there, one job at a time. */
 import { loadKernels } from '../kernels/kernels.js';
-import { openModel } from '../models/open-model.js';
-import type { Model } from '../models/weights.js';
+import { type LayerReader, openLayerReader } from '../models/open-model.js';
 import { answering } from '../pool/worker-pool.js';
 import { writeFactors } from './factors.js';
-import type { FactorJob, ModelSource, SvdJob } from './jobs.js';
+import type { FactorJob, SvdJob } from './thread-jobs.js';
 
 const kernels = await loadKernels();
 
 /** A thread serves one decomposition, of one model. */
-let opened: Promise<Model> | undefined;
+let opened: Promise<LayerReader> | undefined;
 
-function open({ path, form, qkSplit }: ModelSource): Promise<Model> {
-  opened ??= openModel(path, form, qkSplit, { oneLayer: true });
-  return opened;
-}
-
-export const factors = answering(async ({ model: source, layer, components, out }: FactorJob) => {
-  const model = await open(source);
-  const weights = await model.layer(layer);
+export const factors = answering(async ({ model, layer, components, out }: FactorJob) => {
+  const { path, form, qkSplit } = model;
+  opened ??= openLayerReader(path, form);
+  const layers = await opened;
+  const weights = await layers.read(layer);
   components.forEach((component, i) => {
-    writeFactors(component, weights, model.architecture, model.qkSplit, out[i]!);
+    writeFactors(component, weights, layers.architecture, qkSplit, out[i]!);
   });
 });
 

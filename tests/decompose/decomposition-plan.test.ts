@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decompose } from '../../src/decompose/decompose.js';
+import { type PlanOptions, planDecomposition } from '../../src/decompose/decomposition-plan.js';
 import { expectedSeconds } from '../../src/decompose/expected-seconds.js';
-import { type PlanOptions, planDecomposition } from '../../src/decompose/plan.js';
 import { DecompositionStore, type StoreDtype } from '../../src/decompose/store.js';
 import { InputError } from '../../src/errors.js';
 import type { Model } from '../../src/models/weights.js';
