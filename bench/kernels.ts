@@ -6,8 +6,8 @@
  * decompositions: bench/decompose.ts.
  */
 import { availableParallelism, cpus } from 'node:os';
+import { compileKernels, instantiate, type KernelVariant } from '../src/kernels/instance.js';
 import { loadKernels, type WasmKernels } from '../src/kernels/kernels.js';
-import { compileKernels, instantiate, type KernelVariant } from '../src/kernels/wasm.js';
 import { Random } from '../src/random.js';
 
 const SEED = 1;

@@ -15,8 +15,9 @@ import { loadKernels } from '../src/kernels/kernels.js';
 import { listComponents } from '../src/models/components.js';
 import { Random } from '../src/random.js';
 import { readBases } from '../src/score/bases.js';
+import { chooseDirections } from '../src/score/chosen-directions.js';
+import { momentsOf } from '../src/score/direction-figures.js';
 import { DirectionReader, readerKernels } from '../src/score/direction-reader.js';
-import { chooseDirections } from '../src/score/directions.js';
 import {
   describePassage,
   describeRow,
@@ -29,7 +30,6 @@ import { ReaderThreads } from '../src/score/reader-threads.js';
 import type { ReadingBasis } from '../src/score/reading-basis.js';
 import { Scorer } from '../src/score/scorer.js';
 import { NO_EXAMPLES, stateBytes, unitOf } from '../src/score/statistics-state.js';
-import { momentsOf } from '../src/score/summary.js';
 import { gpt2SmallIn } from './gpt2-folder.js';
 
 const SEED = 1;

@@ -12,7 +12,7 @@ import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { MOST_THREADS } from '../../src/pool/threads.js';
 import { checkRedisUrl } from '../../src/queue/redis.js';
 import { count, duration } from '../../src/report/figures.js';
-import type { Estimate } from '../../src/score/estimate.js';
+import type { Estimate } from '../../src/score/scoring-estimate.js';
 import { mergeScores } from '../../src/score/merge-scores.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
 import { RANKINGS, type Ranking, rankDirections } from '../../src/score/read-tables.js';

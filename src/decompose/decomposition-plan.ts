@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
-import { type Cost, productSvdCost, svdCost } from '../kernels/cost.js';
+import { type Cost, productSvdCost, svdCost } from '../kernels/svd-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import {
   type Component,

@@ -1,10 +1,16 @@
 /** The WebAssembly kernels behind typed arrays. */
 import { InputError } from '../errors.js';
 import type { Kernels, ProductShape } from './contract.js';
+import {
+  compileKernels,
+  instantiate,
+  type KernelBuild,
+  type KernelVariant,
+  type WasmCalls,
+} from './instance.js';
 import { isOutOfMemory } from './memory.js';
 import { checkSigma, gemmTarget, productSvdTarget, svdTarget } from './shapes.js';
 import type { ThinSvd } from './thin-svd.js';
-import { compileKernels, instantiate, type KernelBuild, type KernelVariant, type WasmCalls } from './wasm.js';
 
 /**
  * Loads the kernels. Without a wish it takes the relaxed build where this machine's JavaScript engine can run it.

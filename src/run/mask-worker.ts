@@ -35,16 +35,24 @@ export interface WorkerModel {
   positions: Positions;
 }
 
-export interface Job {
+export interface ModelJob {
   model: WorkerModel;
   passes: Passes;
 }
 
+<<<<<<< HEAD
 export interface FillJob extends Job {
   room: EmptyPairs;
 }
 
 export interface ContentsJob extends Job {
+=======
+export interface PairJob extends ModelJob {
+  data: PairData;
+}
+
+export interface FilledJob extends ModelJob {
+>>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
   pairs: readonly TokenPair[];
   replacement: Replacement;
 }
@@ -61,7 +69,7 @@ export interface ObjectiveJob extends MaskJob {
 /** Workers belong to one runner, hence to one model. */
 let loaded: Promise<MaskedModel> | undefined;
 
-function modelOf(job: Job): Promise<MaskedModel> {
+function modelOf(job: ModelJob): Promise<MaskedModel> {
   loaded ??= load(job.model);
   return loaded;
 }
@@ -84,7 +92,7 @@ async function load(model: WorkerModel): Promise<MaskedModel> {
 }
 
 /** Loads the model, unless it is there; returns the singular values. */
-export const sigma = answering(async (job: Job): Promise<Float32Array> => (await modelOf(job)).sigma);
+export const sigma = answering(async (job: ModelJob): Promise<Float32Array> => (await modelOf(job)).sigma);
 
 /** Fills the room of the pairs, which lies on shared memory. */
 export const fill = answering(async (job: FillJob): Promise<void> => {

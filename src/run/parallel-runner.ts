@@ -22,7 +22,11 @@ import { detached, type PairContents, received } from '../pairs/sent-pairs.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
+<<<<<<< HEAD
 import type { ContentsJob, FillJob, Job, MaskJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
+=======
+import type { FilledJob, MaskJob, ModelJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
+>>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
 
 export interface ParallelOptions extends LongCall {
   model: WorkerModel;
@@ -46,7 +50,7 @@ export async function openParallelRunner({
   onProgress?.({ stage: 'load', done: 0, total: workers });
   // As many jobs as workers: each takes one and loads.
   const loads = Array.from({ length: workers }, () =>
-    pool.run<Float32Array>('sigma', { model, passes } satisfies Job, signal),
+    pool.run<Float32Array>('sigma', { model, passes } satisfies ModelJob, signal),
   );
   const [sigma] = await Promise.all(loads).catch(async (error) => {
     await pool.close();
@@ -85,7 +89,11 @@ async function fill(
   return received(masking, room, await pool.run<PairContents>('contents', wanted, signal));
 }
 
+<<<<<<< HEAD
 function runnable(pool: WorkerPool, masking: Masking, base: Job, data: ReadyPairs): RunnablePairs {
+=======
+function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: PairData): RunnablePairs {
+>>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
   const some = (indices: readonly number[]) => {
     const chosen = readyPart(data, indices);
     return pool.sharesMemory ? chosen : detached(masking, chosen);

@@ -12,7 +12,7 @@ import type { Component } from '../models/components.js';
 import { sharedFloat32, transpose } from '../models/matrix.js';
 import type { LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import type { ScoredComponent } from './directions.js';
+import type { ScoredComponent } from './chosen-directions.js';
 import type { KeyBasis, ReadingBasis } from './reading-basis.js';
 import { unitOf } from './statistics-state.js';
 

@@ -29,7 +29,7 @@ export interface Rejected {
   reason: string;
 }
 
-export interface Block {
+export interface RecordBlock {
   /** From 0, those of other shards included. */
   number: number;
   /** Records of the data set up to the end of this block. */
@@ -96,10 +96,10 @@ export async function* readBlocks(
   dataSet: DataSet,
   settings: PassageSettings,
   { shard, skip, onBytes }: { shard: Shard; skip: number; onBytes: (bytes: number) => void },
-): AsyncGenerator<Block> {
+): AsyncGenerator<RecordBlock> {
   let hash = FIRST_HASH;
   let records = 0;
-  const next = (number: number): Block & { contents: string[] } => ({
+  const next = (number: number): RecordBlock & { contents: string[] } => ({
     number,
     records,
     own: number >= skip && inShard(number, shard),
@@ -111,7 +111,7 @@ export async function* readBlocks(
     hash: '',
     contents: [],
   });
-  const finished = ({ contents, ...block }: ReturnType<typeof next>): Block => {
+  const finished = ({ contents, ...block }: ReturnType<typeof next>): RecordBlock => {
     hash = createHash('sha256').update(hash).update(contents.join('\n')).digest('hex');
     return { ...block, records, hash };
   };
@@ -130,7 +130,7 @@ export async function* readBlocks(
 }
 
 function addRecord(
-  block: Block,
+  block: RecordBlock,
   record: Parameters<typeof passagesOf>[0],
   name: string,
   settings: PassageSettings,

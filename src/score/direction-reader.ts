@@ -3,8 +3,8 @@
  * kernels' memory: bases and states lie there from the first row to the last.
  */
 import { InputError } from '../errors.js';
+import { compileKernels, instantiate, type KernelVariant, type WasmCalls } from '../kernels/instance.js';
 import { isOutOfMemory, type KernelArray } from '../kernels/memory.js';
-import { compileKernels, instantiate, type KernelVariant, type WasmCalls } from '../kernels/wasm.js';
 import { type LayerRows, SIDES, type Side } from './layer-rows.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { clearStates, type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';

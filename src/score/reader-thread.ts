@@ -7,7 +7,7 @@ const kernels = await readerKernels();
 let reader: DirectionReader;
 
 /** Does one job, without ever giving way to the next one. */
-export const work = answering((job: ReaderJob): ReaderAnswer => {
+export const readerJob = answering((job: ReaderJob): ReaderAnswer => {
   const started = performance.now();
   const values = perform(job);
   return { values, seconds: (performance.now() - started) / 1000 };

@@ -157,7 +157,7 @@ export class ReaderThreads {
 }
 
 function send(pool: WorkerPool, job: ReaderJob): Promise<ReaderAnswer> {
-  return pool.run<ReaderAnswer>('work', job);
+  return pool.run<ReaderAnswer>('readerJob', job);
 }
 
 /** Multiplications of one row with a basis, roughly. */

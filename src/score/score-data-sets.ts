@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { InputError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import type { Shard } from '../shard.js';
-import { type Block, type DataSet, FIRST_HASH, readBlocks, sizeOf } from './data-sets.js';
+import { type DataSet, FIRST_HASH, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
 import { SIDES } from './layer-rows.js';
 import type { PassageSettings } from './passages.js';
 import type { ReaderThreads } from './reader-threads.js';
@@ -159,7 +159,7 @@ class DataSetScoring {
     return this.#save(true);
   }
 
-  async #score(block: Block): Promise<void> {
+  async #score(block: RecordBlock): Promise<void> {
     const { folder, bases, scorer, settings } = this.scoring;
     if (settings.values === null) for await (const _ of scoreBlock(scorer, block, false));
     else if (block.own) {
@@ -199,7 +199,7 @@ class DataSetScoring {
     return file;
   }
 
-  #refuseOtherData({ hash, records }: Block): void {
+  #refuseOtherData({ hash, records }: RecordBlock): void {
     if (hash !== this.#hash)
       throw new InputError(
         `${this.dataSet.path}: its first ${records} records are not those that were scored before; start anew in another folder`,
@@ -218,16 +218,16 @@ class DataSetScoring {
   }
 }
 
-async function* scoreBlock(scorer: Scorer, block: Block, keep: boolean): AsyncGenerator<LayerValues> {
+async function* scoreBlock(scorer: Scorer, block: RecordBlock, keep: boolean): AsyncGenerator<LayerValues> {
   for (const side of SIDES) yield* scorer.score(side, block[side], keep);
 }
 
 /** A file of its own for each block: one that was written before a kill is written again, the same. */
-function valuesPath(folder: string, { name }: DataSet, { number }: Block): string {
+function valuesPath(folder: string, { name }: DataSet, { number }: RecordBlock): string {
   return join(folder, VALUES, `${name}-${String(number).padStart(6, '0')}.parquet`);
 }
 
-function count(counters: Counters, { records, clean, corrupted, windows, rejected }: Block): void {
+function count(counters: Counters, { records, clean, corrupted, windows, rejected }: RecordBlock): void {
   const passages = [...clean, ...corrupted];
   counters.records = records;
   counters.prompts += passages.length - windows;

@@ -14,8 +14,8 @@ import { newManifest } from '../run/session.js';
 import { type Subject, type SubjectOptions, withSubject } from '../run/subject.js';
 import type { WorkbenchOptions } from '../run/workbench.js';
 import { type Shard, shardName } from '../shard.js';
+import { activeDirections, chooseDirections, type ScoredComponent } from './chosen-directions.js';
 import { type DataSet, dataSetsOf } from './data-sets.js';
-import { activeDirections, chooseDirections, type ScoredComponent } from './directions.js';
 import type { LongPrompts, PassageSettings, ScoredPositions } from './passages.js';
 import type { ValueType } from './values-file.js';
 

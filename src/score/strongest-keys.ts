@@ -2,7 +2,7 @@
  * The strongest key of each query: of all keys that a query sees, the one on which a direction's score is largest in
  * magnitude. A score is a query factor times a key factor, so it is the key with the largest key factor.
  */
-import type { WasmCalls } from '../kernels/wasm.js';
+import type { WasmCalls } from '../kernels/instance.js';
 import type { LayerRows } from './layer-rows.js';
 import type { KeyBasis, Source } from './reading-basis.js';
 

@@ -2,9 +2,6 @@
 import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { ScoredDirection } from './bases.js';
-import type { ScoredWith } from './directions-file.js';
-import type { States } from './reader-threads.js';
-import { NO_EXAMPLES, stateBytes, unitOf } from './statistics-state.js';
 import {
   aurocOf,
   cohensD,
@@ -12,12 +9,15 @@ import {
   examplesOf,
   extremesOf,
   histogramOf,
+  histogramQuantile,
   keyFiguresOf,
   momentsOf,
   NEAR_ZERO,
   QUANTILE_ERROR,
-  quantile,
-} from './summary.js';
+} from './direction-figures.js';
+import type { ScoredWith } from './directions-file.js';
+import type { States } from './reader-threads.js';
+import { NO_EXAMPLES, stateBytes, unitOf } from './statistics-state.js';
 
 const TABLE_VERSION = '1';
 
@@ -237,7 +237,7 @@ function sideFigures(state: DataView, unit: number): SideFigures {
   const { count, mean, variance } = momentsOf(state, unit);
   const { min, max } = extremesOf(state);
   const histogram = histogramOf(state);
-  const quantiles = QUANTILES.map((q) => [quantileName(q), known(quantile(histogram, q, min, max))]);
+  const quantiles = QUANTILES.map((q) => [quantileName(q), known(histogramQuantile(histogram, q, min, max))]);
   return {
     n: count,
     mean: known(mean),

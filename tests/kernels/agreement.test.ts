@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import { referenceKernels } from '../../src/kernels/reference/kernels.js';
+import { referenceKernels } from '../../src/kernels/reference/reference-kernels.js';
 import { clusters } from '../../src/kernels/thin-svd.js';
 import { gaussian } from '../support/matrices.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import { referenceProduct } from '../../src/kernels/reference/products.js';
+import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
 import {
   columnsOrthogonality,

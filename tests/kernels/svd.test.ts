@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { referenceProduct } from '../../src/kernels/reference/products.js';
-import { referenceSvd } from '../../src/kernels/reference/svd.js';
+import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
+import { referenceSvd } from '../../src/kernels/reference/reference-svd.js';
 import { allocateThinSvd, type ThinSvd } from '../../src/kernels/thin-svd.js';
 import {
   columnsOrthogonality,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { productSvdCost, svdCost } from '../../src/kernels/cost.js';
+import { productSvdCost, svdCost } from '../../src/kernels/svd-cost.js';
 import { allocateThinSvd, clusterRanges, clusters } from '../../src/kernels/thin-svd.js';
 
 describe('clusters', () => {

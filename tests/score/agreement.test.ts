@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { packageFile } from '../../src/package-file.js';
-import { NEAR_ZERO, QUANTILE_ERROR } from '../../src/score/summary.js';
+import { NEAR_ZERO, QUANTILE_ERROR } from '../../src/score/direction-figures.js';
 import { type DirectionRow, type ExampleRow, writeTables } from '../../src/score/tables.js';
 import { generateTask } from '../../src/tasks/tasks.js';
 import { describeOnEngines } from '../support/engines.js';

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import type { KernelVariant } from '../../src/kernels/instance.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import type { KernelVariant } from '../../src/kernels/wasm.js';
 import { DirectionReader, readerKernels } from '../../src/score/direction-reader.js';
 import {
   describePassage,

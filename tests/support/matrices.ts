@@ -1,7 +1,7 @@
 /** The sets of kernels under test, matrices to decompose, and the measures of a decomposition in plain loops. */
 import type { Kernels } from '../../src/kernels/contract.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import { referenceKernels } from '../../src/kernels/reference/kernels.js';
+import { referenceKernels } from '../../src/kernels/reference/reference-kernels.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
 import { Random } from '../../src/random.js';
 

@@ -1,7 +1,7 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
 import type { Architecture } from '../models/architecture.js';
 import type { Shard } from '../shard.js';
-import { type Block, type DataSet, readBlocks, sizeOf } from './data-sets.js';
+import { type DataSet, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { FORWARD_TOKENS, LAYERS_IN_FLIGHT, type Scorer } from './scorer.js';
@@ -118,7 +118,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
 async function firstBlock(
   dataSet: DataSet,
   passages: PassageSettings,
-): Promise<{ block: Block; bytes: number }> {
+): Promise<{ block: RecordBlock; bytes: number }> {
   for await (const block of readBlocks(dataSet, passages, {
     shard: { index: 1, of: 1 },
     skip: 0,

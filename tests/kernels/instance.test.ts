@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { referenceProduct } from '../../src/kernels/reference/products.js';
-import { compileKernels, instantiate, PARAMETERS } from '../../src/kernels/wasm.js';
+import { compileKernels, instantiate, PARAMETERS } from '../../src/kernels/instance.js';
+import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
 import { packageFile } from '../../src/package-file.js';
 import { gaussian } from '../support/matrices.js';
 

@@ -75,7 +75,12 @@ function middleOf(magnitude: number): number {
  * The value below which the share q lies, of rank ⌈q·n⌉ (at least 1), as the middle of its bucket, within the
  * extremes. Error: {@link QUANTILE_ERROR} of the value, or {@link NEAR_ZERO} of the largest magnitude.
  */
-export function quantile({ middles, counts, total }: Histogram, q: number, min: number, max: number): number {
+export function histogramQuantile(
+  { middles, counts, total }: Histogram,
+  q: number,
+  min: number,
+  max: number,
+): number {
   if (total === 0) return Number.NaN;
   const rank = Math.max(1, Math.ceil(q * total));
   if (rank === 1) return min;

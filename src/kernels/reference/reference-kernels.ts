@@ -2,8 +2,8 @@
 import { InputError } from '../../errors.js';
 import type { Kernels } from '../contract.js';
 import { checkSigma, gemmTarget, productSvdTarget, svdTarget } from '../shapes.js';
-import { referenceProduct } from './products.js';
-import { referenceSvd } from './svd.js';
+import { referenceProduct } from './reference-products.js';
+import { referenceSvd } from './reference-svd.js';
 
 export const referenceKernels: Kernels = {
   svd(a, rows, cols, out) {
