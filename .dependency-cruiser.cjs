@@ -4,6 +4,7 @@
 const LAYERS = [
   '^src/[^/]+[.]ts$',
   '^src/(formats|kernels)/',
+  '^src/statistics/',
   '^src/pool/',
   '^src/models/',
   '^src/(tasks|decompose|engine)/',

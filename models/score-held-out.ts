@@ -1,13 +1,13 @@
 /** How well a model folder solves the tasks on prompts that it was not trained on, measured through the library. */
 import type { Engine } from '../src/engine/engine.js';
 import { scorePrompts } from '../src/evaluate/prompt-scores.js';
-import { mean } from '../src/evaluate/statistics.js';
 import type { PromptPair } from '../src/formats/prompt-pairs.js';
 import { encodePairs } from '../src/formats/token-pairs.js';
 import { openTokenizer } from '../src/formats/tokenizer.js';
 import { MaskedModel } from '../src/forward/masked-model.js';
 import { openModel } from '../src/models/open-model.js';
 import { PreparedPairs } from '../src/pairs/prepared-pairs.js';
+import { mean } from '../src/statistics/summary.js';
 import { TASKS } from '../src/tasks/tasks.js';
 import { corruptedAsPrompt, heldOutTasks } from './sentences.js';
 
