@@ -8,7 +8,7 @@ const LAYERS = [
   '^src/pool/',
   '^src/models/',
   '^src/(tasks|decompose|engine)/',
-  '^src/forward/',
+  '^src/(forward|planted)/',
   '^src/pairs/',
   '^src/masks/',
   '^src/evaluate/',

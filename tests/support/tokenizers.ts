@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
+import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 
 export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
 
