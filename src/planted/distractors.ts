@@ -10,7 +10,7 @@ export interface DistractorOptions {
   /** Further neurons in each layer. */
   neurons: number;
   /** Further directions in each of the mechanism's own matrices. */
-  directions: number;
+  terms: number;
   /** Singular values over those of the mechanism, on average; 0: none that does anything. */
   strength: number;
   /**
@@ -37,10 +37,10 @@ export function addDistractors(blueprint: Blueprint, options: DistractorOptions,
   for (const block of blueprint.blocks) addToBlock(block, draw, options);
 }
 
-function addToBlock(block: Block, draw: Draws, { heads, neurons, directions }: DistractorOptions): void {
+function addToBlock(block: Block, draw: Draws, { heads, neurons, terms }: DistractorOptions): void {
   for (const { qk, ov } of block.heads) {
     const [queries, keys, contexts] = [axesOf(qk, 'read'), axesOf(qk, 'write'), axesOf(ov, 'read')];
-    for (let i = 0; i < directions; i++) {
+    for (let i = 0; i < terms; i++) {
       qk.push(draw.score(draw.beside(queries), draw.beside(keys)));
       ov.push(draw.output(draw.beside(contexts)));
     }
@@ -51,10 +51,10 @@ function addToBlock(block: Block, draw: Draws, { heads, neurons, directions }: D
 }
 
 function distractorHead(draw: Draws): Head {
-  const terms = (term: () => Term) => Array.from({ length: RANK }, term);
+  const several = (term: () => Term) => Array.from({ length: RANK }, term);
   return {
-    qk: terms(() => draw.score(draw.beside([]), draw.beside([]))),
-    ov: terms(() => draw.output(draw.beside([]))),
+    qk: several(() => draw.score(draw.beside([]), draw.beside([]))),
+    ov: several(() => draw.output(draw.beside([]))),
     carries: null,
   };
 }

@@ -28,7 +28,7 @@ export const PLANTED_DEFAULTS: Omit<PlantedOptions, 'mechanism' | 'seed'> = {
   crowding: 1,
   heads: 2,
   neurons: 12,
-  directions: 4,
+  terms: 4,
   strength: 1,
   overlap: 0,
   rotated: true,
