@@ -41,7 +41,9 @@ function addToBlock(block: Block, draw: Draws, { heads, neurons, terms }: Distra
   for (const { qk, ov } of block.heads) {
     const [queries, keys, contexts] = [axesOf(qk, 'read'), axesOf(qk, 'write'), axesOf(ov, 'read')];
     for (let i = 0; i < terms; i++) {
-      qk.push(draw.score(draw.beside(queries), draw.beside(keys)));
+      // The mechanism has to attend as it does: so these are half as strong, and read nothing that distractors write.
+      const [query, key] = [draw.beside(queries, draw.lasting), draw.beside(keys, draw.lasting)];
+      qk.push(draw.score(query, scaled(key, 0.5)));
       ov.push(draw.output(draw.beside(contexts)));
     }
   }
@@ -60,17 +62,22 @@ function distractorHead(draw: Draws): Head {
 }
 
 class Draws {
+  /** All axes but those that distractors write. */
+  readonly lasting: readonly Code[];
+
   constructor(
     private readonly all: readonly Code[],
     private readonly spare: readonly Code[],
     private readonly written: readonly Code[],
     private readonly options: DistractorOptions,
     private readonly random: Random,
-  ) {}
+  ) {
+    this.lasting = all.slice(0, -spare.length);
+  }
 
   /** A unit code that leaves the axes of the mechanism alone, but for what overlap asks for. */
-  beside(mechanism: readonly Code[]): Code {
-    const free = this.all.filter((axis) => mechanism.every((other) => dot(axis, other) === 0));
+  beside(mechanism: readonly Code[], axes = this.all): Code {
+    const free = axes.filter((axis) => mechanism.every((other) => dot(axis, other) === 0));
     return this.mixed(free, mechanism);
   }
 
