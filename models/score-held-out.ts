@@ -8,7 +8,7 @@ import { MaskedModel } from '../src/forward/masked-model.js';
 import { openModel } from '../src/models/open-model.js';
 import { PreparedPairs } from '../src/pairs/prepared-pairs.js';
 import { mean } from '../src/statistics/summary.js';
-import { TASKS } from '../src/tasks/tasks.js';
+import { PAPER_TASKS } from '../src/tasks/tasks.js';
 import { corruptedAsPrompt, heldOutTasks } from './sentences.js';
 
 export interface Score {
@@ -59,7 +59,7 @@ export async function scoreHeldOut(
 
 /** What the scores lack of what the embedded model must reach on clean prompts, in words; null if nothing. */
 export function shortfall(scores: Scores): string | null {
-  for (const { name, score } of TASKS) {
+  for (const { name, score } of PAPER_TASKS) {
     const measure = score === 'accuracy' ? 'accuracy' : 'probability_difference';
     const reached = scores[name]!.clean[measure];
     if (reached < REQUIRED[measure])
