@@ -4,10 +4,11 @@
 const LAYERS = [
   '^src/[^/]+[.]ts$',
   '^src/(formats|kernels)/',
+  '^src/statistics/',
   '^src/pool/',
   '^src/models/',
   '^src/(tasks|decompose|engine)/',
-  '^src/forward/',
+  '^src/(forward|planted)/',
   '^src/pairs/',
   '^src/masks/',
   '^src/evaluate/',

@@ -17,7 +17,7 @@ import type { MaskMetrics, SplitMetrics } from '../src/evaluate/evaluate.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { run } from '../src/run/commands.js';
-import { TASKS } from '../src/tasks/tasks.js';
+import { PAPER_TASKS } from '../src/tasks/tasks.js';
 import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
@@ -28,7 +28,7 @@ const { values: options } = parseArgs({
     engine: { type: 'string', default: 'wasm' },
     model: { type: 'string', default: packageFile('models/embedded') },
     recipe: { type: 'string', default: 'embedded' },
-    tasks: { type: 'string', default: TASKS.map(({ name }) => name).join(',') },
+    tasks: { type: 'string', default: PAPER_TASKS.map(({ name }) => name).join(',') },
     'qk-split': { type: 'string', default: DEFAULT_SPLIT.by },
     save: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -65,7 +65,7 @@ interface Row {
   holds: boolean;
 }
 
-const tasks = TASKS.filter(({ name }) => options.tasks.split(',').includes(name));
+const tasks = PAPER_TASKS.filter(({ name }) => options.tasks.split(',').includes(name));
 if (options.save) mkdirSync(dirname(options.save), { recursive: true });
 const saved = options.save && existsSync(options.save) ? readResults(options.save) : null;
 const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
@@ -107,7 +107,7 @@ function results(): Results {
     ]),
   );
   const others = saved?.rows.filter(({ task }) => !tasks.some(({ name }) => name === task)) ?? [];
-  const order = TASKS.map((task) => task.name);
+  const order = PAPER_TASKS.map((task) => task.name);
   return {
     engine,
     recipe: name!,

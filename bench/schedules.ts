@@ -21,13 +21,13 @@ import { loadData } from '../src/run/data.js';
 import type { RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench } from '../src/run/workbench.js';
-import { TASKS } from '../src/tasks/tasks.js';
+import { PAPER_TASKS } from '../src/tasks/tasks.js';
 import { DEFAULTS } from './defaults.js';
 
 const { values: options } = parseArgs({
   options: {
     seeds: { type: 'string', default: '3' },
-    tasks: { type: 'string', default: TASKS.map(({ name }) => name).join(',') },
+    tasks: { type: 'string', default: PAPER_TASKS.map(({ name }) => name).join(',') },
     engine: { type: 'string', default: 'wasm' },
     model: { type: 'string', default: packageFile('models/embedded') },
     settings: { type: 'string', default: '{}' },

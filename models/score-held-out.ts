@@ -1,14 +1,14 @@
 /** How well a model folder solves the tasks on prompts that it was not trained on, measured through the library. */
 import type { Engine } from '../src/engine/engine.js';
 import { scorePrompts } from '../src/evaluate/prompt-scores.js';
-import { mean } from '../src/evaluate/statistics.js';
 import type { PromptPair } from '../src/formats/prompt-pairs.js';
 import { encodePairs } from '../src/formats/token-pairs.js';
 import { openTokenizer } from '../src/formats/tokenizer.js';
 import { MaskedModel } from '../src/forward/masked-model.js';
 import { openModel } from '../src/models/open-model.js';
 import { PreparedPairs } from '../src/pairs/prepared-pairs.js';
-import { TASKS } from '../src/tasks/tasks.js';
+import { mean } from '../src/statistics/summary.js';
+import { PAPER_TASKS } from '../src/tasks/tasks.js';
 import { corruptedAsPrompt, heldOutTasks } from './sentences.js';
 
 export interface Score {
@@ -59,7 +59,7 @@ export async function scoreHeldOut(
 
 /** What the scores lack of what the embedded model must reach on clean prompts, in words; null if nothing. */
 export function shortfall(scores: Scores): string | null {
-  for (const { name, score } of TASKS) {
+  for (const { name, score } of PAPER_TASKS) {
     const measure = score === 'accuracy' ? 'accuracy' : 'probability_difference';
     const reached = scores[name]!.clean[measure];
     if (reached < REQUIRED[measure])

@@ -6,7 +6,7 @@ import { genderedPronoun } from '../src/tasks/gendered-pronoun.js';
 import { greaterThan } from '../src/tasks/greater-than.js';
 import { ioi } from '../src/tasks/ioi.js';
 import { SPLITS } from '../src/tasks/splits.js';
-import { type GeneratedTask, generateTask, TASKS } from '../src/tasks/tasks.js';
+import { type GeneratedTask, generateTask, PAPER_TASKS } from '../src/tasks/tasks.js';
 
 /** The default seed of the command line: a first run sees no prompt that the model was trained on. */
 export const HELD_OUT_SEED = 0;
@@ -19,7 +19,7 @@ export interface Sentence {
 
 /** The tasks' pairs that are kept from training: all splits of the paper's sizes. */
 export function heldOutTasks(tokenizer: Tokenizer): GeneratedTask[] {
-  return TASKS.map(({ name }) => generateTask(name, { tokenizer, seed: HELD_OUT_SEED }));
+  return PAPER_TASKS.map(({ name }) => generateTask(name, { tokenizer, seed: HELD_OUT_SEED }));
 }
 
 /**
@@ -33,7 +33,7 @@ export function trainingSentences(tokenizer: Tokenizer, seed: number, pairs: num
     ),
   );
   const limits = { nVocab: tokenizer.size, nPositions: Number.POSITIVE_INFINITY };
-  return TASKS.flatMap(({ name }) => {
+  return PAPER_TASKS.flatMap(({ name }) => {
     const counts = { train: pairs, validation: 0, test: 0 };
     const { train } = generateTask(name, { tokenizer, seed, counts }).splits;
     const prompts = train.flatMap((pair) => [pair, corruptedAsPrompt(name, pair)]);

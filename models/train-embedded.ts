@@ -14,11 +14,11 @@ import { packageFile } from '../src/package-file.js';
 import type { LongCall, ProgressEvent } from '../src/progress.js';
 import { Random } from '../src/random.js';
 import { taskVocabulary } from '../src/tasks/vocabulary.js';
+import { wordTokenizer } from '../src/tasks/word-tokenizer.js';
 import { type LanguageModelling, trainOnSentences } from './language-modelling.js';
 import { type Scores, scoreHeldOut, shortfall } from './score-held-out.js';
 import { HELD_OUT_SEED, trainingSentences } from './sentences.js';
 import { initialParameters } from './trainable-gpt2.js';
-import { wordTokenizer } from './word-tokenizer.js';
 import { writeGpt2 } from './write-gpt2.js';
 
 const SHAPE = { layers: 3, heads: 4, dModel: 64, dMlp: 64, positions: 32 };

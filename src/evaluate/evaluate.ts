@@ -4,10 +4,11 @@ import type { MaskLayout } from '../forward/layout.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
+import { bootstrapIntervals } from '../statistics/bootstrap.js';
+import { mean, standardDeviation } from '../statistics/summary.js';
 import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';
 import { constantMask, invertedMask, randomMask, randomMaskByKind, topSigmaMask } from './controls.js';
 import { type PromptScores, SCORES, scorePrompts } from './prompt-scores.js';
-import { bootstrapIntervals, mean, standardDeviation } from './statistics.js';
 
 type Score = (typeof SCORES)[number];
 

@@ -1,6 +1,7 @@
 /** Whether seeds find the same directions: overlaps between the circuits of runs that differ in nothing but the seed. */
-import { mean, quantile, standardDeviation } from '../evaluate/statistics.js';
+
 import { Random } from '../random.js';
+import { mean, quantile, standardDeviation } from '../statistics/summary.js';
 import { type Circuit, readCircuit } from './circuit.js';
 import { chanceJaccard, jaccard, jaccardAtExpected, overlaps, rankCorrelation, total } from './overlap.js';
 import type { Cell } from './parquet.js';

@@ -1,7 +1,7 @@
 /** What seeds agree on: mean, deviation and interval of each figure by setting, and the front of KL against size. */
 import type { PromptScores } from '../evaluate/prompt-scores.js';
-import { mean, quantile, standardDeviation } from '../evaluate/statistics.js';
 import { Random } from '../random.js';
+import { mean, quantile, standardDeviation } from '../statistics/summary.js';
 import type { Cell } from './parquet.js';
 import { FIGURES, type Figure, promptScores, type ResultRow } from './results.js';
 

@@ -3,16 +3,30 @@ import { InputError } from '../errors.js';
 import type { PromptPair } from '../formats/prompt-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { Random } from '../random.js';
+import { oneDigitAddition, twoDigitAddition } from './addition.js';
+import { docstring } from './docstring.js';
 import { drawSplits } from './draw-splits.js';
 import { genderedPronoun } from './gendered-pronoun.js';
 import { greaterThan } from './greater-than.js';
+import { induction } from './induction.js';
 import { ioi } from './ioi.js';
 import { emptyReport, keep, type TaskReport } from './report.js';
 import { SPLITS, type Split, type SplitCounts } from './splits.js';
+import { subjectVerb } from './subject-verb.js';
 import type { Task } from './task.js';
 import { isKnown } from './token-fit.js';
 
-export const TASKS: readonly Task[] = [ioi, greaterThan, genderedPronoun];
+/** The paper's tasks, which the embedded model has learned. */
+export const PAPER_TASKS: readonly Task[] = [ioi, greaterThan, genderedPronoun];
+
+export const TASKS: readonly Task[] = [
+  ...PAPER_TASKS,
+  oneDigitAddition,
+  twoDigitAddition,
+  induction,
+  docstring,
+  subjectVerb,
+];
 
 export interface TaskOptions {
   tokenizer: Tokenizer;

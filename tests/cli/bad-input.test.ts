@@ -10,9 +10,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { packageFile } from '../../src/package-file.js';
+import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 import { orthoscope } from '../support/command.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

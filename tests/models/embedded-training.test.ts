@@ -18,7 +18,7 @@ import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { openModel } from '../../src/models/open-model.js';
 import { packageFile } from '../../src/package-file.js';
 import { Random } from '../../src/random.js';
-import { generateTask, TASKS } from '../../src/tasks/tasks.js';
+import { generateTask, PAPER_TASKS } from '../../src/tasks/tasks.js';
 import { availableEngines, describeOnEngines } from '../support/engines.js';
 import { loadPlain } from '../support/next-tokens.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -40,12 +40,12 @@ describe('training sentences', () => {
     // The same seed draws the same pairs as the held-out splits, to the last one.
     expect(trainingSentences(tokenizer, HELD_OUT_SEED, 50)).toEqual([]);
     const others = trainingSentences(tokenizer, 7, 50);
-    expect(others.length).toBeGreaterThan(0.8 * 2 * 50 * TASKS.length);
+    expect(others.length).toBeGreaterThan(0.8 * 2 * 50 * PAPER_TASKS.length);
   });
 
   it('give each corrupted prompt answers of its own', async () => {
     const tokenizer = await openEmbeddedTokenizer();
-    for (const { name } of TASKS) {
+    for (const { name } of PAPER_TASKS) {
       const counts = { train: 40, validation: 0, test: 0 };
       for (const pair of generateTask(name, { tokenizer, seed: 3, counts }).splits.train) {
         const { clean, answers, distractors } = corruptedAsPrompt(name, pair);

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scoreHeldOut, shortfall } from '../../models/score-held-out.js';
-import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openEngine } from '../../src/engine/engine.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { openModel } from '../../src/models/open-model.js';
 import { packageFile } from '../../src/package-file.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
+import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 
 const FOLDER = packageFile('models/embedded');
 

@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { wordTokenizer } from '../../models/word-tokenizer.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
+import { TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
+import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 
 export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
 
@@ -14,9 +15,12 @@ interface Case extends Pick<TestData, 'missing'> {
   open: () => Promise<Tokenizer>;
 }
 
-/** The tokenizers for which all three tasks can be set. */
+/** Every word of every task. */
+const vocabulary = taskVocabulary(TASKS);
+
+/** The tokenizers for which all tasks can be set. */
 export const CASES: Case[] = [
-  { title: 'whole words', missing: null, open: () => openWordTokenizer(taskVocabulary()) },
+  { title: 'whole words', missing: null, open: () => openWordTokenizer(vocabulary) },
   { title: 'pieces of words', missing: null, open: openPieceTokenizer },
   { title: 'GPT-2', missing: null, open: openGpt2 },
   { title: 'SmolLM2', missing: SMOLLM2.missing, open: () => openTokenizer(SMOLLM2.path) },
@@ -30,7 +34,7 @@ export function openWordTokenizer(words: readonly string[]): Promise<Tokenizer> 
 /** Cuts numbers by threes, as some large models' tokenizers do: 1741 is 174|1. */
 export function openThreeDigitTokenizer(): Promise<Tokenizer> {
   const numbers = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'));
-  const words = [...taskVocabulary(), ...numbers, ...'0123456789'];
+  const words = [...vocabulary, ...numbers, ...'0123456789'];
   return openDefinition({
     ...wordTokenizer([...new Set(words)]),
     pre_tokenizer: splitBy("[0-9]{1,3}|[A-Za-z]+(?:'[a-z]+)?|[^\\sA-Za-z0-9]"),
@@ -49,16 +53,16 @@ export function openSpaceTokenizer(): Promise<Tokenizer> {
 
 /** Every word takes the space behind it into its token. */
 export function openReachingTokenizer(): Promise<Tokenizer> {
-  const words = taskVocabulary().flatMap((word) => [word, `${word} `]);
+  const words = vocabulary.flatMap((word) => [word, `${word} `]);
   return openDefinition({ ...wordTokenizer(words), pre_tokenizer: splitBy("[A-Za-z']+ ?|[^A-Za-z]") });
 }
 
 /** A tokenizer that cuts text by the pattern and knows every piece that the tasks hold. */
 function openPatternTokenizer(pattern: string): Promise<Tokenizer> {
-  const texts = taskVocabulary().flatMap((word) => [word, ` ${word}`]);
+  const texts = vocabulary.flatMap((word) => [word, ` ${word}`]);
   const pieces = texts.flatMap((text) => text.match(new RegExp(pattern, 'g'))!);
   return openDefinition({
-    ...wordTokenizer([...new Set([' ', ...pieces])]),
+    ...wordTokenizer([...new Set([' ', '\n', ...pieces])]),
     pre_tokenizer: splitBy(pattern),
   });
 }

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 test.each(TASKS.map(({ name }) => name))('%s comes back as it was written', async (name) => {
-  const tokenizer = await openWordTokenizer(taskVocabulary());
+  const tokenizer = await openWordTokenizer(taskVocabulary(TASKS));
   const task = generateTask(name, { tokenizer, seed: 1, counts: { train: 6, validation: 0, test: 3 } });
   const target = join(folder, 'new', 'task');
   const paths = await writeTask(target, task);

@@ -1,16 +1,16 @@
-/** The embedded model's vocabulary: enough for every prompt and answer, and no word too many. */
+/** Vocabularies of tasks: enough for every prompt and answer, and no word too many. */
 import { expect, test } from 'vitest';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { openWordTokenizer } from '../support/tokenizers.js';
 
 const shown = async (text: string) => {
-  const tokenizer = await openWordTokenizer(taskVocabulary());
+  const tokenizer = await openWordTokenizer(taskVocabulary(TASKS));
   return tokenizer.encode(text).map((id) => tokenizer.token(id).trim());
 };
 
 test('every prompt and answer of the full tasks is whole words, none unknown', async () => {
-  const tokenizer = await openWordTokenizer(taskVocabulary());
+  const tokenizer = await openWordTokenizer(taskVocabulary(TASKS));
   expect(tokenizer.unknownId).toBe(0);
   for (const { name } of TASKS) {
     const { splits, report } = generateTask(name, { tokenizer, seed: 1 });
@@ -23,15 +23,15 @@ test('every prompt and answer of the full tasks is whole words, none unknown', a
 });
 
 test('every word is met in some prompt or answer', async () => {
-  const tokenizer = await openWordTokenizer(taskVocabulary());
+  const tokenizer = await openWordTokenizer(taskVocabulary(TASKS));
   const met = new Set<number>();
   for (const { name } of TASKS)
     for (const pair of Object.values(generateTask(name, { tokenizer, seed: 2 }).splits).flat())
       for (const part of [pair.clean, pair.corrupted!, ...pair.answers, ...pair.distractors])
         if (typeof part === 'number') met.add(part);
         else for (const id of tokenizer.encode(part as string)) met.add(id);
-  expect(tokenizer.size).toBe(1 + taskVocabulary().length);
-  expect(taskVocabulary().filter((_, i) => !met.has(i + 1))).toEqual([]);
+  expect(tokenizer.size).toBe(1 + taskVocabulary(TASKS).length);
+  expect(taskVocabulary(TASKS).filter((_, i) => !met.has(i + 1))).toEqual([]);
 });
 
 test('years are cut by twos, contractions stay whole, marks stand alone, strangers are unknown', async () => {
@@ -45,7 +45,7 @@ test('years are cut by twos, contractions stay whole, marks stand alone, strange
 });
 
 test('decodes to text with its spaces and marks in place', async () => {
-  const tokenizer = await openWordTokenizer(taskVocabulary());
+  const tokenizer = await openWordTokenizer(taskVocabulary(TASKS));
   const text = "So Sarah is such a great friend, isn't she";
   expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
 });

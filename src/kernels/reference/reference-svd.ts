@@ -36,8 +36,8 @@ export function referenceSvd(a: ArrayLike<number>, rows: number, cols: number, o
   return out;
 }
 
-/** Rotates pairs of rows of Z, and those of X with them, until all rows of Z are orthogonal. */
-function orthogonaliseRows(z: Float64Array[], x: Float64Array[]): void {
+/** Rotates pairs of rows of Z, and those of X with them, until all rows of Z are orthogonal: their lengths are Z's σ. */
+export function orthogonaliseRows(z: Float64Array[], x: Float64Array[] = []): void {
   for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
     let rotated = false;
     for (let p = 0; p < z.length; p++) {
@@ -49,7 +49,7 @@ function orthogonaliseRows(z: Float64Array[], x: Float64Array[]): void {
         const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
         const c = 1 / Math.sqrt(1 + t * t);
         rotate(z[p]!, z[q]!, c, c * t);
-        rotate(x[p]!, x[q]!, c, c * t);
+        if (x.length > 0) rotate(x[p]!, x[q]!, c, c * t);
       }
     }
     if (!rotated) return;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import { bootstrapIntervals, mean, quantile, standardDeviation } from '../../src/evaluate/statistics.js';
 import { Random } from '../../src/random.js';
+import { bootstrapIntervals } from '../../src/statistics/bootstrap.js';
+import { mean, quantile, standardDeviation } from '../../src/statistics/summary.js';
 
 it('leaves missing values out', () => {
   expect(mean([1, Number.NaN, 3])).toBe(2);

@@ -1,5 +1,5 @@
 /** Writes the tokenizer of the embedded model: whole words and punctuation marks, nothing smaller. */
-import { WORD_PATTERN } from '../src/tasks/vocabulary.js';
+import { WORD_PATTERN } from './vocabulary.js';
 
 const UNKNOWN = '[UNK]';
 
