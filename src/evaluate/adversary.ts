@@ -152,18 +152,21 @@ export function worstOf(attacks: readonly Attack[]): Attack {
 /**
  * The worst that is found within each of several budgets. Each also goes on from what the one before found, so that a larger budget, which allows all that a smaller one does, never finds less.
  * @param budgets from the smallest to the largest
+ * @param given further starts within each
  */
 export async function attackWithin(
   attacked: Attacked,
   circuit: Float32Array,
   budgets: readonly Budget[],
   how: Pick<AttackSettings, 'marks' | 'rate' | 'starts' | 'seed'>,
+  given: (budget: Budget) => Float32Array = ({ cap }) => new Float32Array(circuit.length).fill(cap),
   call: LongCall = {},
 ): Promise<Attack[]> {
   const found: Attack[] = [];
   for (const budget of budgets) {
     const before = found.slice(-1).map(({ shares }) => shares);
-    const ascents = await attack(attacked, circuit, { ...how, ...budget }, before, call);
+    const starts = [given(budget), ...before];
+    const ascents = await attack(attacked, circuit, { ...how, ...budget }, starts, call);
     found.push(worstOf(ascents.flat()));
   }
   return found;

@@ -7,7 +7,6 @@ import type { LongCall } from '../progress.js';
 import {
   type Attack,
   type Attacked,
-  type AttackSettings,
   ascend,
   attack,
   attackWithin,
@@ -100,15 +99,19 @@ export async function attackCircuit(
   const worst = worstUpTo(marks.length - 1);
   const scores = await measured.score(putBack(circuit, worst.shares));
 
-  const within = async (budgets: Budget[], how: Pick<AttackSettings, 'rate' | 'starts'>) => {
+  const missed =
+    settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings);
+  /** What the worst shares have most to do with, and no more of it than the budget allows. */
+  const mostOfIt = ({ most, cap }: Budget) => {
+    const shares = new Float32Array(circuit.length);
+    for (const { direction, share } of missed.slice(0, most ?? missed.length))
+      shares[direction] = Math.min(share, cap);
+    return shares;
+  };
+  const within = async (budgets: Budget[], rate: number) => {
     if (settings.budgetSteps === 0) return [];
-    const attacks = await attackWithin(
-      attacked,
-      circuit,
-      budgets,
-      { ...how, marks: [settings.budgetSteps], seed },
-      call,
-    );
+    const how = { rate, starts: 2, marks: [settings.budgetSteps], seed };
+    const attacks = await attackWithin(attacked, circuit, budgets, how, mostOfIt, call);
     let kl = plain;
     const kls: number[] = [];
     // A larger budget allows what a smaller one does.
@@ -119,14 +122,14 @@ export async function attackCircuit(
     return kls;
   };
   const { most, caps, draws } = settings;
-  // Few shares are put back whole or not at all.
+  // Where few may be put back, each is put back whole or not at all.
   const byNumber = await within(
     most.map((most) => ({ most, cap: 1 })),
-    { rate: 1, starts: 2 },
+    1,
   );
   const byCap = await within(
     caps.map((cap) => ({ most: null, cap })),
-    { rate, starts: 2 },
+    rate,
   );
   return {
     figures: {
@@ -148,7 +151,7 @@ export async function attackCircuit(
       by_cap: byCap.map((kl, at) => ({ cap: caps[at]!, kl })),
     },
     shares: worst.shares,
-    missed: settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings),
+    missed,
   };
 }
 
