@@ -55,8 +55,8 @@ export const trainSettings = z.strictObject({
    * of λ·m. null: the latter.
    */
   roundingGamma: z.tuple([positive, positive]).nullable(),
-  /** Part of the loss that is the loss at an adversary's shares of what is left out, in both phases; 0: no adversary. */
-  adversary: z.number().min(0).max(1),
+  /** Weight of the loss at an adversary's shares of what is left out, beside the loss itself, in both phases; 0: none. */
+  adversary: z.number().min(0),
   /** Largest share. */
   adversaryCap: z.number().gt(0).max(1),
   /** How far a share moves in a training step, as a part of the largest. */

@@ -174,8 +174,8 @@ async function runPhase(
 }
 
 /**
- * Loss and gradient of a step. With an adversary the loss is in part that at its shares, which then move up the KL; the
- * KL stays that of the masks themselves.
+ * Loss and gradient of a step. With an adversary that at its shares is added, which then move up it; the KL stays that
+ * of the masks themselves.
  * @returns against: the KL at the shares
  */
 async function evaluate(
@@ -191,11 +191,9 @@ async function evaluate(
   if (state.phaseStep % adversaryRestart === 0) state.shares = schedule.shares(state, cap);
   const { shares } = state;
   const put = await objective.evaluate(indices, putBack(masks, shares));
-  const gradient = own.gradient.map(
-    (slope, i) => (1 - adversary) * slope + adversary * (1 - shares[i]!) * put.gradient[i]!,
-  );
+  const gradient = own.gradient.map((slope, i) => slope + adversary * (1 - shares[i]!) * put.gradient[i]!);
   stepShares(shares, masks, put.gradient, adversaryStep * cap, cap);
-  const loss = (1 - adversary) * own.loss + adversary * put.loss;
+  const loss = own.loss + adversary * put.loss;
   return { kl: own.kl, loss, gradient, against: put.kl };
 }
 
