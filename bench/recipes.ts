@@ -13,6 +13,8 @@ export interface Bounds {
 export interface Recipe {
   /** Schedule, by task. */
   train(task: string): TrainSettings;
+  /** What `adversary.ts` compares, by name. */
+  trainings(task: string): Record<string, TrainSettings>;
   evaluate: EvaluateSettings;
   /** Ids of the templates, by task; all where absent. */
   templates?(task: string): string[] | undefined;
@@ -25,6 +27,7 @@ export interface Recipe {
 
 const embedded: Recipe = {
   train: () => PRESETS.default,
+  trainings: () => ({ default: PRESETS.default, robust: PRESETS.robust }),
   evaluate: EVALUATE_DEFAULTS,
   bounds: () => ({ kl: 0.15, sparsity: 0.8 }),
 };
@@ -63,6 +66,7 @@ const smollm2: Recipe = {
     validateEvery: 20,
     ...SMOLLM2[task]?.schedule,
   }),
+  trainings: (task) => ({ default: smollm2.train(task) }),
   evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 3 },
   counts: (task) => ({ train: SMOLLM2[task]?.pairs ?? 1400, validation: 64, test: 300 }),
   // The paper has one sentence for these; on all of ours circuits are larger.

@@ -50,6 +50,19 @@ export const trainSettings = z.strictObject({
   roundingL1Warmup: z.number().min(0).max(1),
   /** Mask logits are first limited to ± this, so that settled masks can still change their mind. */
   roundingClamp: positive,
+  /**
+   * γ of the rounding phase's first and last step, falling by equal factors: a mask m then costs λ·m²/(m²+γ²) instead
+   * of λ·m. null: the latter.
+   */
+  roundingGamma: z.tuple([positive, positive]).nullable(),
+  /** Weight of the loss at an adversary's shares of what is left out, beside the loss itself, in both phases; 0: none. */
+  adversary: z.number().min(0),
+  /** Largest share. */
+  adversaryCap: z.number().gt(0).max(1),
+  /** How far a share moves in a training step, as a part of the largest. */
+  adversaryStep: z.number().gt(0).max(1),
+  /** Training steps after which shares are drawn anew. */
+  adversaryRestart: count,
 });
 
 export type TrainSettings = z.infer<typeof trainSettings>;
@@ -57,7 +70,7 @@ export type TrainSettings = z.infer<typeof trainSettings>;
 /** λ is AUTO_PRICE / √directions where it is `auto`, in nats (docs/maths.md, "Training"). */
 const AUTO_PRICE = 0.03;
 
-export type Preset = 'default' | 'reference';
+export type Preset = 'default' | 'reference' | 'robust';
 
 const reference: TrainSettings = {
   loss: 'kl',
@@ -86,27 +99,45 @@ const reference: TrainSettings = {
   roundingL1: 'auto',
   roundingL1Warmup: 0,
   roundingClamp: 3,
+  roundingGamma: null,
+  adversary: 0,
+  adversaryCap: 1,
+  adversaryStep: 0.1,
+  adversaryRestart: 40,
 };
 
-/** `reference` repeats the published schedule (paper.md); `default` is ours (docs/maths.md, "Training"). */
+const ours: TrainSettings = {
+  ...reference,
+  lr: 0.6,
+  lrDecay: 0.1,
+  l1: 'auto',
+  l1Warmup: 0,
+  batchSize: 32,
+  stepsPerBatch: 1,
+  freshOptimiser: false,
+  epochs: 1000,
+  steps: 120,
+  validateEvery: 20,
+  stopKl: null,
+  stopL1: null,
+  roundingSteps: 60,
+  roundingLr: 0.02,
+};
+
+/**
+ * `reference` repeats the published schedule (paper.md); `default` is ours, and `robust` is ours against an adversary
+ * (docs/maths.md, "Training").
+ */
 export const PRESETS: Record<Preset, TrainSettings> = {
   reference,
-  default: {
-    ...reference,
-    lr: 0.6,
-    lrDecay: 0.1,
-    l1: 'auto',
-    l1Warmup: 0,
-    batchSize: 32,
-    stepsPerBatch: 1,
-    freshOptimiser: false,
-    epochs: 1000,
-    steps: 120,
-    validateEvery: 20,
-    stopKl: null,
-    stopL1: null,
-    roundingSteps: 60,
-    roundingLr: 0.02,
+  default: ours,
+  robust: {
+    ...ours,
+    roundingSteps: 180,
+    roundingLr: 0.05,
+    roundingDecay: 0.05,
+    roundingGamma: [1, 0.1],
+    adversary: 0.5,
   },
 };
 

@@ -8,6 +8,7 @@ import { Random } from '../random.js';
 import type { Objective } from './objective.js';
 import { type AdamWState, adamWStep, clipNorm, freshAdamW } from './optimiser.js';
 import { priceOf, type TrainSettings } from './settings.js';
+import { putBack, stepShares, uniformShares } from './shares.js';
 
 /** What training needs of a model and its prompt pairs. */
 export interface MaskObjective {
@@ -39,6 +40,8 @@ export interface HistoryLine {
   l1_weight: number;
   /** Norm of the gradient by the mask logits, before clipping. */
   grad_norm?: number;
+  /** KL at the adversary's shares, in steps that have one. */
+  adversarial_kl?: number;
   /** Time the step took. */
   seconds: number;
   validation?: true;
@@ -60,6 +63,8 @@ export interface TrainState {
   waited: number;
   /** Masks that the soft phase ended with; empty before. */
   soft: Float32Array;
+  /** What the adversary puts back; empty where there is none. */
+  shares: Float32Array;
 }
 
 export interface TrainHooks extends LongCall {
@@ -92,6 +97,7 @@ export function initialState(directions: number, init: number, frozen?: Uint8Arr
     bestObjective: Number.POSITIVE_INFINITY,
     waited: 0,
     soft: new Float32Array(0),
+    shares: new Float32Array(0),
   };
 }
 
@@ -134,9 +140,9 @@ async function runPhase(
     if (newBatch && settings.freshOptimiser) state.optimiser = freshAdamW(objective.directions);
     const masks = schedule.masks(state);
     const price = schedule.price(state);
-    const { kl, loss, gradient } = await objective.evaluate(indices, masks);
+    const { kl, loss, gradient, against } = await evaluate(objective, settings, schedule, state, indices);
     const l1 = sum(masks);
-    chainToLogits(gradient, state.logits, price);
+    chainToLogits(gradient, state.logits, price, schedule.gamma(state));
     const gradNorm = clipNorm(gradient, settings.clip);
     adamWStep(state.logits, gradient, state.optimiser, { ...settings, lr: schedule.rate(state) });
     const line = {
@@ -147,6 +153,7 @@ async function runPhase(
       l1,
       loss: loss + price * l1,
       l1_weight: price,
+      ...(against === undefined ? {} : { adversarial_kl: against }),
     };
     await onHistory?.({ ...line, grad_norm: gradNorm, seconds: (performance.now() - started) / 1000 });
     state.step++;
@@ -164,6 +171,30 @@ async function runPhase(
       if (stop) return;
     }
   }
+}
+
+/**
+ * Loss and gradient of a step. With an adversary that at its shares is added, which then move up it; the KL stays that
+ * of the masks themselves.
+ * @returns against: the KL at the shares
+ */
+async function evaluate(
+  objective: MaskObjective,
+  { adversary, adversaryCap: cap, adversaryStep, adversaryRestart }: TrainSettings,
+  schedule: Schedule,
+  state: TrainState,
+  indices: readonly number[],
+): Promise<Objective & { against?: number }> {
+  const masks = schedule.masks(state);
+  const own = await objective.evaluate(indices, masks);
+  if (adversary === 0) return own;
+  if (state.phaseStep % adversaryRestart === 0) state.shares = schedule.shares(state, cap);
+  const { shares } = state;
+  const put = await objective.evaluate(indices, putBack(masks, shares));
+  const gradient = own.gradient.map((slope, i) => slope + adversary * (1 - shares[i]!) * put.gradient[i]!);
+  stepShares(shares, masks, put.gradient, adversaryStep * cap, cap);
+  const loss = own.loss + adversary * put.loss;
+  return { kl: own.kl, loss, gradient, against: put.kl };
 }
 
 /** Validates, keeps the best masks, and says whether the phase may end. */
@@ -184,7 +215,8 @@ async function validate(
   const value = kl + price * l1;
   const line = { step: state.step, epoch, phase: state.phase, kl, l1, loss: value, l1_weight: price };
   await onHistory?.({ ...line, seconds: (performance.now() - started) / 1000, validation: true });
-  if (value < state.bestObjective) {
+  // An adversary's shares differ from one validation to the next, so that the last masks are as good as any before.
+  if (value < state.bestObjective || settings.adversary > 0) {
     state.bestObjective = value;
     state.best = masks;
     state.waited = 0;
@@ -286,6 +318,19 @@ class Schedule {
     return rise > 0 ? full * Math.min(1, phaseStep / rise) : full;
   }
 
+  /** γ of the price in this step; null where it is linear in the masks. */
+  gamma({ phase, phaseStep }: TrainState): number | null {
+    const { roundingGamma } = this.settings;
+    if (phase === 'soft' || roundingGamma === null) return null;
+    const [first, last] = roundingGamma;
+    return first * (last / first) ** (phaseStep / Math.max(1, this.length(phase) - 1));
+  }
+
+  /** The adversary's shares after a restart. */
+  shares({ phase, phaseStep, logits }: TrainState, cap: number): Float32Array {
+    return uniformShares(logits.length, new Random(this.seed).fork(`${phase} shares ${phaseStep}`), cap);
+  }
+
   finalPrice(phase: Phase): number {
     const { directions } = this.objective;
     return phase === 'soft'
@@ -307,11 +352,20 @@ class Schedule {
   }
 }
 
-/** Turns the gradient by the masks into that of loss + λ·Σ sigmoid(logit) by the logits, in place. */
-function chainToLogits(gradient: Float32Array, logits: Float32Array, price: number): void {
+/**
+ * Turns the gradient by the masks into that of the loss and the price of all masks by the logits, in place.
+ * @param gamma of the price λ·m²/(m²+γ²); null: λ·m
+ */
+function chainToLogits(
+  gradient: Float32Array,
+  logits: Float32Array,
+  price: number,
+  gamma: number | null,
+): void {
   for (let i = 0; i < gradient.length; i++) {
     const m = sigmoid(logits[i]!);
-    gradient[i] = (gradient[i]! + price) * m * (1 - m);
+    const slope = gamma === null ? 1 : (2 * m * gamma ** 2) / (m ** 2 + gamma ** 2) ** 2;
+    gradient[i] = (gradient[i]! + price * slope) * m * (1 - m);
   }
 }
 

@@ -10,7 +10,7 @@ import type { TrainState } from '../masks/train.js';
 const SCHEMA_VERSION = '1';
 
 /** Arrays of a state that are stored as tensors. */
-const ARRAYS = ['logits', 'best', 'soft'] as const;
+const ARRAYS = ['logits', 'best', 'soft', 'shares'] as const;
 
 export async function writeCheckpoint(path: string, state: TrainState): Promise<void> {
   const { optimiser, phase, step, phaseStep, bestObjective, waited } = state;
@@ -62,6 +62,8 @@ export async function readCheckpoint(path: string, directions: number): Promise<
       },
       best: await source.readFloat32('best'),
       soft: await source.readFloat32('soft'),
+      // Runs before there were adversaries have none.
+      shares: source.names().includes('shares') ? await source.readFloat32('shares') : new Float32Array(0),
       bestObjective: Number(best_objective),
       waited: Number(waited),
     };

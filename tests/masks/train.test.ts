@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
 import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import {
@@ -180,4 +180,83 @@ it.each([
   expect(moves[0]).toBeGreaterThan(0.05);
   expect(moves.at(-1)).toBe(0);
   expect(moves[5]).toBeLessThan(moves[0]!);
+});
+
+describe('against an adversary', () => {
+  /** Directions 0 and 1 cancel each other, as the full model has them; 2 is needed; the others do nothing. */
+  const cancelling: MaskObjective = {
+    directions: 8,
+    pairs: 10,
+    async evaluate(_, masks) {
+      const apart = masks[0]! - masks[1]!;
+      const missing = 1 - masks[2]!;
+      const kl = 2 * apart ** 2 + missing;
+      const gradient = new Float32Array(8);
+      gradient.set([4 * apart, -4 * apart, -1]);
+      return { kl, loss: kl, gradient };
+    },
+    validate: async (masks) => 2 * (masks[0]! - masks[1]!) ** 2 + 1 - masks[2]!,
+  };
+  const robust: TrainSettings = { ...settings, l1: 0.1, roundingL1: 0.1, adversary: 0.5, roundingLr: 0.05 };
+
+  it('keeps what cancels in the full model, which training without one leaves out', async () => {
+    const plain = await trainMasks(cancelling, { ...robust, adversary: 0 }, 0);
+    expect(Array.from(plain.masks)).toEqual([0, 0, 1, 0, 0, 0, 0, 0]);
+    for (let seed = 0; seed < 5; seed++) {
+      const { masks } = await trainMasks(cancelling, robust, seed);
+      expect(Array.from(masks), `seed ${seed}`).toEqual([1, 1, 1, 0, 0, 0, 0, 0]);
+    }
+  });
+
+  it('interrupted anywhere and resumed, gives what one run gives', async () => {
+    const states: TrainState[] = [];
+    const onCheckpoint = async (state: TrainState) => void states.push(structuredClone(state));
+    const often = {
+      ...robust,
+      validateEvery: 7,
+      adversaryRestart: 10,
+      roundingGamma: [1, 0.1] as [number, number],
+    };
+    const whole = await trainMasks(cancelling, often, 4, { onCheckpoint });
+    for (const state of states) {
+      const resumed = await trainMasks(cancelling, often, 4, {}, structuredClone(state));
+      expect(resumed).toEqual(whole);
+    }
+  });
+
+  it('runs every second pass at shares within their cap, which move by a step and are drawn anew', async () => {
+    const passes: Float32Array[] = [];
+    const watched: MaskObjective = {
+      ...cancelling,
+      evaluate: (indices, masks) => {
+        passes.push(masks);
+        return cancelling.evaluate(indices, masks);
+      },
+    };
+    const bounded = { ...robust, adversaryCap: 0.2, adversaryStep: 0.25, adversaryRestart: 20 };
+    await trainMasks(watched, bounded, 0);
+    const rounding = passes.slice(2 * bounded.steps!);
+    expect(rounding).toHaveLength(2 * bounded.roundingSteps);
+    const shareOf = (step: number, at: number) => rounding[2 * step + 1]![at]!;
+    for (let step = 0; step < bounded.roundingSteps; step++) {
+      const [own, put] = rounding.slice(2 * step);
+      own!.forEach((mask, at) => {
+        if (mask === 1) expect(put![at]).toBe(1);
+        else expect(put![at]).toBeLessThanOrEqual(Math.fround(0.2));
+      });
+      // What has no slope stays until shares are drawn anew.
+      if (step % 20 > 0) expect(shareOf(step, 7)).toBe(shareOf(step - 1, 7));
+    }
+    expect(shareOf(20, 7)).not.toBe(shareOf(19, 7));
+  });
+});
+
+it('with a smooth price no longer presses on what it keeps', async () => {
+  const worthLess = (price: Partial<TrainSettings>) =>
+    record({ l1: 0, roundingL1: 0.4, roundingSteps: 300, ...price });
+  const linear = await worthLess({});
+  const smooth = await worthLess({ roundingGamma: [0.05, 0.05] });
+  const kept = ({ result }: Awaited<ReturnType<typeof record>>) =>
+    result!.masks.reduce((sum, mask) => sum + mask, 0);
+  expect(kept(linear)).toBeLessThan(kept(smooth));
 });

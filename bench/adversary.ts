@@ -1,0 +1,252 @@
+/**
+ * Circuits under an adversary that puts back what they leave out, after `npm run build`:
+ *
+ *     node dist/bench/adversary.js [--model FOLDER --recipe smollm2 --engine native-cpu] [--tasks ioi] [--seeds 3]
+ *                                  [--trainings default,robust] [--starts 8] [--steps 20,40,80] [--pairs 128]
+ *                                  [--save FILE] [--masks FOLDER] [--json]
+ *
+ * Trains each task with each of the recipe's trainings, attacks the circuits on `--pairs` training pairs, and measures
+ * what is found on the test pairs. `--save` writes a row as soon as it is there, and what the file has already is not
+ * measured again; `--masks` keeps the circuits.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { EngineChoice } from '../src/engine/engine.js';
+import type { Attacked } from '../src/evaluate/adversary.js';
+import { type AttackFigures, attackCircuit, attackPrompts } from '../src/evaluate/attack-circuit.js';
+import { mean, quantile } from '../src/evaluate/statistics.js';
+import type { TrainSettings } from '../src/masks/settings.js';
+import { type HistoryLine, trainMasks } from '../src/masks/train.js';
+import { packageFile } from '../src/package-file.js';
+import { loadData } from '../src/run/data.js';
+import type { MaskRunner, RunnablePairs } from '../src/run/mask-runner.js';
+import { withSubject } from '../src/run/subject.js';
+import { openWorkbench, workload } from '../src/run/workbench.js';
+import { SPLITS } from '../src/tasks/task.js';
+import { TASKS } from '../src/tasks/tasks.js';
+import { DEFAULTS } from './defaults.js';
+import { recipePrompts } from './recipe-prompts.js';
+import { RECIPES, type Recipe } from './recipes.js';
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: 'string', default: packageFile('models/embedded') },
+    recipe: { type: 'string', default: 'embedded' },
+    engine: { type: 'string', default: 'wasm' },
+    tasks: { type: 'string', default: TASKS.map(({ name }) => name).join(',') },
+    seeds: { type: 'string', default: '3' },
+    trainings: { type: 'string', default: 'default,robust' },
+    starts: { type: 'string', default: '8' },
+    steps: { type: 'string', default: '20,40,80' },
+    pairs: { type: 'string', default: '128' },
+    'budget-steps': { type: 'string', default: '20' },
+    prompts: { type: 'string', default: '32' },
+    save: { type: 'string' },
+    masks: { type: 'string' },
+    store: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const recipe = RECIPES[options.recipe];
+if (!recipe) throw new Error(`no recipe "${options.recipe}": choose from ${Object.keys(RECIPES).join(', ')}`);
+const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
+const marks = options.steps.split(',').map(Number);
+
+interface Row {
+  task: string;
+  seed: number;
+  training: string;
+  settings: TrainSettings;
+  machine: string;
+  directions: number;
+  kept: number;
+  by_kind: Record<string, number>;
+  /** Of the circuit itself, on the test pairs. */
+  kl: number;
+  exact_match: number;
+  accuracy: number;
+  attack: AttackFigures;
+  attacked_pairs: number;
+  /** KL that prompts are driven to by shares of their own: mean, median and worst. */
+  per_prompt: { prompts: number; mean: number; median: number; worst: number } | null;
+  /** Left-out directions that the adversary puts back with the largest parts in what it does. */
+  missed: { direction: string; share: number; part: number; returns: number | null }[];
+  train_seconds: number;
+  /** Median of a step, validations aside. */
+  step_seconds: Record<'soft' | 'rounding', number>;
+  attack_seconds: number;
+  /** Largest resident size of the process so far. */
+  peak_gib: number;
+}
+
+const rows: Row[] =
+  options.save && existsSync(options.save) ? JSON.parse(readFileSync(options.save, 'utf8')) : [];
+for (const file of [options.save, options.masks && join(options.masks, 'x')])
+  if (file) mkdirSync(dirname(file), { recursive: true });
+const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-bench-'));
+try {
+  for (const task of options.tasks.split(','))
+    for (let seed = 0; seed < Number(options.seeds); seed++) await measure(recipe, task, seed);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+async function measure(recipe: Recipe, task: string, seed: number): Promise<void> {
+  const wanted = options.trainings
+    .split(',')
+    .filter((name) => !rows.some((row) => row.task === task && row.seed === seed && row.training === name));
+  if (wanted.length === 0) return;
+  const trainings = recipe.trainings(task);
+  for (const name of wanted)
+    if (!trainings[name])
+      throw new Error(`no training "${name}": choose from ${Object.keys(trainings).join(', ')}`);
+  await withSubject(options.model, DEFAULTS, async (subject) => {
+    const request = await recipePrompts(recipe, options.model, task, seed, scratch);
+    const data = await loadData(subject, request, SPLITS);
+    const { runner } = await openWorkbench(subject, workload(data, recipe.train(task).batchSize), {
+      ...DEFAULTS,
+      store: options.store ?? join(scratch, 'store'),
+      engine: options.engine as EngineChoice,
+    });
+    const how = { replacement: DEFAULTS.replacement, seed };
+    const train = await runner.prepare(data.splits.train!, how);
+    const validation = await runner.prepare(data.splits.validation!, how);
+    const test = await runner.prepare(data.splits.test!, how);
+    for (const name of wanted) {
+      const row = await attacked(
+        runner,
+        { train, validation, test },
+        { task, seed, name, train: trainings[name]! },
+      );
+      rows.push(row);
+      process.stderr.write(`${JSON.stringify(row)}\n`);
+      if (options.save) writeFileSync(options.save, `${JSON.stringify(rows, null, 1)}\n`);
+    }
+    await runner.close();
+  });
+}
+
+async function attacked(
+  runner: MaskRunner,
+  { train, validation, test }: Record<'train' | 'validation' | 'test', RunnablePairs>,
+  { task, seed, name, train: settings }: { task: string; seed: number; name: string; train: TrainSettings },
+): Promise<Row> {
+  const { layout } = runner;
+  const steps: Record<HistoryLine['phase'], number[]> = { soft: [], rounding: [] };
+  let trainSeconds = 0;
+  const { masks } = await trainMasks(
+    {
+      directions: layout.size,
+      pairs: train.length,
+      evaluate: (indices, masks) => train.objective(indices, masks, settings.loss),
+      validate: (masks) => validation.kl(masks),
+    },
+    settings,
+    seed,
+    {
+      onHistory: (line) => {
+        trainSeconds += line.seconds;
+        if (!line.validation) steps[line.phase].push(line.seconds);
+        else
+          process.stderr.write(
+            `${task} ${seed} ${name} ${line.step}: KL ${line.kl.toFixed(4)}, Σm ${line.l1.toFixed(0)}\n`,
+          );
+      },
+    },
+  );
+  if (options.masks)
+    writeFileSync(join(options.masks, `${task}-${seed}-${name}.f32`), Buffer.from(masks.buffer));
+  const started = performance.now();
+  const chosen = Math.min(train.length, Number(options.pairs));
+  const some = (indices: number[]): Attacked => {
+    const pull = (masks: Float32Array) => train.objective(indices, masks, 'kl');
+    return { pull, kl: async (masks) => (await pull(masks)).kl };
+  };
+  const all = Array.from({ length: chosen }, (_, index) => index);
+  const leftOut = layout.size - masks.reduce((sum, mask) => sum + mask, 0);
+  const { figures, missed } = await attackCircuit(some(all), test, masks, {
+    starts: Number(options.starts),
+    marks,
+    rate: 0.1,
+    seed,
+    budgetSteps: Number(options['budget-steps']),
+    most: [1, 10, 100, Math.round(leftOut / 100), Math.round(leftOut / 10)].sort((a, b) => a - b),
+    caps: [0.05, 0.1, 0.25],
+    draws: 5,
+    points: 10,
+    exactly: 10,
+  });
+  const prompts = Math.min(train.length, Number(options.prompts));
+  const each = await attackPrompts((prompt) => some([prompt]), prompts, masks);
+  const sorted = each.slice().sort();
+  const scores = await test.score(masks);
+  const names = directionNames(runner);
+  return {
+    task,
+    seed,
+    training: name,
+    settings,
+    machine,
+    directions: layout.size,
+    kept: layout.size - leftOut,
+    by_kind: Object.fromEntries(
+      layout.kinds.map((kind) => [
+        kind,
+        masks.reduce((sum, mask, at) => sum + (names[at]!.kind === kind ? mask : 0), 0),
+      ]),
+    ),
+    kl: mean(scores.kl)!,
+    exact_match: mean(scores.exact_match)!,
+    accuracy: mean(scores.accuracy)!,
+    attack: figures,
+    attacked_pairs: chosen,
+    per_prompt:
+      prompts === 0
+        ? null
+        : { prompts, mean: mean(each)!, median: quantile(sorted, 0.5), worst: sorted.at(-1)! },
+    missed: missed
+      .slice(0, 10)
+      .map(({ direction, ...rest }) => ({ direction: names[direction]!.name, ...rest })),
+    train_seconds: trainSeconds,
+    step_seconds: { soft: median(steps.soft), rounding: median(steps.rounding) },
+    attack_seconds: (performance.now() - started) / 1000,
+    peak_gib: process.resourceUsage().maxRSS / 2 ** 20,
+  };
+}
+
+function directionNames({ layout }: MaskRunner): { name: string; kind: string }[] {
+  return layout.components.flatMap((component) =>
+    Array.from({ length: layout.of(component).length }, (_, at) => ({
+      name: `${component.name} ${at}`,
+      kind: component.kind,
+    })),
+  );
+}
+
+function median(values: number[]): number {
+  return quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+}
+
+if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
+else {
+  console.log(`${machine}; engine ${options.engine}; recipe ${options.recipe}\n`);
+  console.log(
+    `| task | seed | training | kept | KL | adversary: ${marks.join(', ')} steps | exact match there | uniform, Bernoulli | shares ≤ ${rows[0]?.attack.by_cap.map(({ cap }) => cap).join(', ')} | prompts by themselves | step, soft and rounding | training | attack |`,
+  );
+  console.log('|---|---|---|---|---|---|---|---|---|---|---|---|---|');
+  const n = (value: number) => value.toPrecision(3);
+  for (const { task, seed, training, kept, directions, kl, exact_match, attack, per_prompt, ...row } of rows)
+    console.log(
+      `| ${task} | ${seed} | ${training} | ${kept} of ${directions} | ${n(kl)} ` +
+        `| ${attack.by_steps.map(({ kl }) => n(kl)).join(', ')} | ${n(attack.exact_match!)} (${n(exact_match)}) ` +
+        `| ${attack.random ? `${n(attack.random.uniform.mean)}, ${n(attack.random.bernoulli.mean)}` : ''} ` +
+        `| ${attack.by_cap.map(({ kl }) => n(kl)).join(', ')} | ${per_prompt ? n(per_prompt.mean) : ''} ` +
+        `| ${n(row.step_seconds.soft)}, ${n(row.step_seconds.rounding)} s | ${row.train_seconds.toFixed(0)} s | ${row.attack_seconds.toFixed(0)} s |`,
+    );
+}

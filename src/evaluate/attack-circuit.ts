@@ -1,0 +1,176 @@
+/**
+ * Whether a circuit holds when what it left out comes back: the adversary looks for shares on some pairs, and what they
+ * do is measured on others, so that what is found is a defect of the circuit and not of single prompts.
+ */
+import { putBack } from '../masks/shares.js';
+import type { LongCall } from '../progress.js';
+import {
+  type Attack,
+  type Attacked,
+  ascend,
+  attack,
+  attackWithin,
+  type Budget,
+  NO_LIMIT,
+  worstOf,
+} from './adversary.js';
+import { type Missed, missedDirections } from './left-out.js';
+import type { PromptScores } from './prompt-scores.js';
+import { alongShares, type RandomShares, randomShares } from './random-shares.js';
+import { mean } from './statistics.js';
+
+export interface CircuitAttack {
+  starts: number;
+  marks: readonly number[];
+  rate: number;
+  seed: number;
+  /** Steps within each budget; 0: no budgets. */
+  budgetSteps: number;
+  /** Most shares above 0, ascending. */
+  most: readonly number[];
+  /** Largest shares, ascending. */
+  caps: readonly number[];
+  /** Draws of random shares. */
+  draws: number;
+  /** Points of the way from the circuit to the worst shares. */
+  points: number;
+  /** Left-out directions whose part is measured exactly. */
+  exactly: number;
+}
+
+export interface AttackFigures {
+  /** At the worst shares, on the measured pairs. */
+  kl: number;
+  exact_match: number | null;
+  accuracy: number | null;
+  prob_diff: number | null;
+  /** The worst after so many steps, over all starts. */
+  by_steps: { steps: number; kl: number }[];
+  /** The worst of each start. */
+  by_start: number[];
+  random: { uniform: RandomShares; bernoulli: RandomShares } | null;
+  /** Along the way to the worst shares. */
+  along: { part: number; kl: number }[];
+  by_number: { most: number; kl: number }[];
+  by_cap: { cap: number; kl: number }[];
+}
+
+export interface CircuitAttacked {
+  figures: AttackFigures;
+  /** The worst shares, [directions]. */
+  shares: Float32Array;
+  /** What each of these has to do with it, on the attacked pairs, the largest part first. */
+  missed: Missed[];
+}
+
+/**
+ * @param attacked what the adversary sees
+ * @param measured what its shares are measured on
+ * @param circuit masks, [directions]
+ */
+export async function attackCircuit(
+  attacked: Attacked,
+  measured: {
+    kl(masks: Float32Array): Promise<number>;
+    score(masks: Float32Array): Promise<PromptScores>;
+  },
+  circuit: Float32Array,
+  settings: CircuitAttack,
+  call: LongCall = {},
+): Promise<CircuitAttacked> {
+  const { starts, marks, rate, seed } = settings;
+  const klAt = (shares: Float32Array) => measured.kl(putBack(circuit, shares));
+  const plain = await measured.kl(circuit);
+  const ascents = await attack(attacked, circuit, { ...NO_LIMIT, starts, marks, rate, seed }, [], call);
+  // Measured at every mark: what is worse on the attacked pairs need not be on the others.
+  const found: Attack[][] = [];
+  for (const ascent of ascents) {
+    const points: Attack[] = [];
+    for (const [at, { shares }] of ascent.entries()) {
+      const before = points[at - 1];
+      const same = before !== undefined && shares.every((share, i) => share === before.shares[i]);
+      points.push(same ? before : { shares, kl: await klAt(shares) });
+    }
+    found.push(points);
+  }
+  const nothing: Attack = { shares: new Float32Array(circuit.length), kl: plain };
+  const worstUpTo = (mark: number) =>
+    worstOf([nothing, ...found.flatMap((points) => points.slice(0, mark + 1))]);
+  const worst = worstUpTo(marks.length - 1);
+  const scores = await measured.score(putBack(circuit, worst.shares));
+
+  const missed =
+    settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings);
+  /** What the worst shares have most to do with, and no more of it than the budget allows. */
+  const mostOfIt = ({ most, cap }: Budget) => {
+    const shares = new Float32Array(circuit.length);
+    for (const { direction, share } of missed.slice(0, most ?? missed.length))
+      shares[direction] = Math.min(share, cap);
+    return shares;
+  };
+  const within = async (budgets: Budget[], rate: number) => {
+    if (settings.budgetSteps === 0) return [];
+    const how = { rate, starts: 2, marks: [settings.budgetSteps], seed };
+    const attacks = await attackWithin(attacked, circuit, budgets, how, mostOfIt, call);
+    let kl = plain;
+    const kls: number[] = [];
+    // A larger budget allows what a smaller one does.
+    for (const { shares } of attacks) {
+      kl = Math.max(kl, await klAt(shares));
+      kls.push(kl);
+    }
+    return kls;
+  };
+  const { most, caps, draws } = settings;
+  // Where few may be put back, each is put back whole or not at all.
+  const byNumber = await within(
+    most.map((most) => ({ most, cap: 1 })),
+    1,
+  );
+  const byCap = await within(
+    caps.map((cap) => ({ most: null, cap })),
+    rate,
+  );
+  return {
+    figures: {
+      kl: worst.kl,
+      exact_match: mean(scores.exact_match),
+      accuracy: mean(scores.accuracy),
+      prob_diff: mean(scores.prob_diff),
+      by_steps: marks.map((steps, at) => ({ steps, kl: worstUpTo(at).kl })),
+      by_start: found.map((points) => worstOf(points).kl),
+      random:
+        draws === 0
+          ? null
+          : {
+              uniform: await randomShares(measured, circuit, 'uniform', { draws, seed }),
+              bernoulli: await randomShares(measured, circuit, 'bernoulli', { draws, seed }),
+            },
+      along: settings.points === 0 ? [] : await alongShares(measured, circuit, worst.shares, settings.points),
+      by_number: byNumber.map((kl, at) => ({ most: most[at]!, kl })),
+      by_cap: byCap.map((kl, at) => ({ cap: caps[at]!, kl })),
+    },
+    shares: worst.shares,
+    missed,
+  };
+}
+
+/**
+ * The attack on each prompt by itself, from the circuit on, in few steps of a whole share (as published, four).
+ * @param one what the adversary sees of one prompt
+ * @returns KL of each, nats
+ */
+export async function attackPrompts(
+  one: (prompt: number) => Attacked,
+  prompts: number,
+  circuit: Float32Array,
+  { steps = 4, rate = 1 }: { steps?: number; rate?: number } = {},
+): Promise<Float64Array> {
+  const kls = new Float64Array(prompts);
+  for (let prompt = 0; prompt < prompts; prompt++) {
+    const start = new Float32Array(circuit.length);
+    const [found] = await ascend(one(prompt), circuit, start, { ...NO_LIMIT, rate, marks: [steps] });
+    kls[prompt] = found!.kl;
+  }
+  return kls;
+}

@@ -1,0 +1,48 @@
+/** What shares of the left-out directions do that nobody chose: random ones, and parts of an adversary's. */
+import { bernoulliShares, putBack, uniformShares } from '../masks/shares.js';
+import { Random } from '../random.js';
+import type { Attacked } from './adversary.js';
+import { mean, standardDeviation } from './statistics.js';
+
+const DRAWS = { uniform: uniformShares, bernoulli: bernoulliShares };
+export type RandomKind = keyof typeof DRAWS;
+
+export interface RandomShares {
+  mean: number;
+  /** null for a single draw. */
+  sd: number | null;
+  worst: number;
+}
+
+/**
+ * KL at random shares, in nats.
+ * @param kind `uniform` in [0, 1), or `bernoulli`: 0 or 1, as likely as the other
+ */
+export async function randomShares(
+  attacked: Pick<Attacked, 'kl'>,
+  circuit: Float32Array,
+  kind: RandomKind,
+  { draws, seed }: { draws: number; seed: number },
+): Promise<RandomShares> {
+  const found: number[] = [];
+  for (let draw = 0; draw < draws; draw++) {
+    const shares = DRAWS[kind](circuit.length, new Random(seed).fork(`${kind} shares ${draw}`));
+    found.push(await attacked.kl(putBack(circuit, shares)));
+  }
+  return { mean: mean(found)!, sd: standardDeviation(found), worst: Math.max(...found) };
+}
+
+/** KL along k·shares, k = 0, 1/points … 1. */
+export async function alongShares(
+  attacked: Pick<Attacked, 'kl'>,
+  circuit: Float32Array,
+  shares: Float32Array,
+  points: number,
+): Promise<{ part: number; kl: number }[]> {
+  const curve: { part: number; kl: number }[] = [];
+  for (let point = 0; point <= points; point++) {
+    const part = point / points;
+    curve.push({ part, kl: await attacked.kl(putBack(circuit, shares, part)) });
+  }
+  return curve;
+}
