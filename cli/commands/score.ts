@@ -12,7 +12,6 @@ import { WEIGHT_FORMS } from '../../src/models/weights.js';
 import { MOST_THREADS } from '../../src/pool/threads.js';
 import { checkRedisUrl } from '../../src/queue/redis.js';
 import { count, duration } from '../../src/report/figures.js';
-import type { Estimate } from '../../src/score/scoring-estimate.js';
 import { mergeScores } from '../../src/score/merge-scores.js';
 import { LONG_PROMPTS, SCORED_POSITIONS } from '../../src/score/passages.js';
 import { RANKINGS, type Ranking, rankDirections } from '../../src/score/read-tables.js';
@@ -20,6 +19,7 @@ import { SHARDS, type ShardedScore, scoreInShards } from '../../src/score/score-
 import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from '../../src/score/score-plan.js';
 import { scoresTable } from '../../src/score/scores-table.js';
 import { estimateScore, type ScoreOutcome, score } from '../../src/score/scoring.js';
+import type { Estimate } from '../../src/score/scoring-estimate.js';
 import { VALUE_TYPES } from '../../src/score/values-file.js';
 import { parseShard } from '../../src/shard.js';
 import { type Context, inContext } from '../context.js';

@@ -40,24 +40,16 @@ export interface ModelJob {
   passes: Passes;
 }
 
-<<<<<<< HEAD
-export interface FillJob extends Job {
+export interface FillJob extends ModelJob {
   room: EmptyPairs;
 }
 
-export interface ContentsJob extends Job {
-=======
-export interface PairJob extends ModelJob {
-  data: PairData;
-}
-
-export interface FilledJob extends ModelJob {
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
+export interface ContentsJob extends ModelJob {
   pairs: readonly TokenPair[];
   replacement: Replacement;
 }
 
-export interface MaskJob extends Job {
+export interface MaskJob extends ModelJob {
   data: ReadyPairs;
   masks: Float32Array;
 }

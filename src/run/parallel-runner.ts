@@ -22,11 +22,7 @@ import { detached, type PairContents, received } from '../pairs/sent-pairs.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-<<<<<<< HEAD
-import type { ContentsJob, FillJob, Job, MaskJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
-=======
-import type { FilledJob, MaskJob, ModelJob, ObjectiveJob, PairJob, WorkerModel } from './mask-worker.js';
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
+import type { ContentsJob, FillJob, MaskJob, ModelJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
 
 export interface ParallelOptions extends LongCall {
   model: WorkerModel;
@@ -89,11 +85,7 @@ async function fill(
   return received(masking, room, await pool.run<PairContents>('contents', wanted, signal));
 }
 
-<<<<<<< HEAD
-function runnable(pool: WorkerPool, masking: Masking, base: Job, data: ReadyPairs): RunnablePairs {
-=======
-function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: PairData): RunnablePairs {
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
+function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: ReadyPairs): RunnablePairs {
   const some = (indices: readonly number[]) => {
     const chosen = readyPart(data, indices);
     return pool.sharesMemory ? chosen : detached(masking, chosen);

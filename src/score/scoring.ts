@@ -19,11 +19,6 @@ import { decomposeSubject } from '../run/decomposition.js';
 import { concluding, timed } from '../run/session.js';
 import { readBases, type ScoredBases, type ScoredDirection } from './bases.js';
 import { type ScoredWith, writeScoredWith } from './directions-file.js';
-<<<<<<< HEAD
-import { type Estimate, estimateScoring } from './estimate.js';
-=======
-import { PlainModel } from './forward.js';
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
 import { ReaderThreads } from './reader-threads.js';
 import { type DataSetResult, STATES, scoreDataSets, statePath } from './score-data-sets.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-<<<<<<< HEAD
-import { referenceProduct } from '../../src/kernels/reference/products.js';
-import { gaussian, kernelSets } from '../support/matrices.js';
-=======
 import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
-import { gaussian, kernelSets } from './helpers.js';
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
+import { gaussian, kernelSets } from '../support/matrices.js';
 
 const sets = await kernelSets();
 const ORIENTATIONS = [false, true].flatMap((transposeA) =>

@@ -4,12 +4,7 @@ import { Transformer } from '../../src/forward/transformer.js';
 import { listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { readBases, type ScoredBases } from '../../src/score/bases.js';
-<<<<<<< HEAD
-import { chooseDirections } from '../../src/score/directions.js';
-=======
 import { chooseDirections } from '../../src/score/chosen-directions.js';
-import { PlainModel } from '../../src/score/forward.js';
->>>>>>> a1ed5ba (File names and exported names of scoring, kernels and jobs mean one thing each)
 import { positionOf, promptOf } from '../../src/score/layer-rows.js';
 import type { Passage, ScoredPositions } from '../../src/score/passages.js';
 import { ReaderThreads } from '../../src/score/reader-threads.js';
