@@ -4,11 +4,11 @@ import { expect, it } from 'vitest';
 import { type Intervention, intervene } from '../../src/forward/interventions.js';
 import type { Baseline, MaskedModel, MaskedPassOptions, PerKind } from '../../src/forward/masked-model.js';
 import { coefficientsOf, PlaceReader } from '../../src/forward/places.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { ALL_FAMILIES, loadFamily } from '../support/family-model.js';
 import { rowsOf } from '../support/next-tokens.js';
 import { type ReferenceMasking, referenceForward } from '../support/reference-forward.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

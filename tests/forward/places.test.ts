@@ -14,11 +14,11 @@ import {
 import type { LossHead } from '../../src/forward/transformer.js';
 import { componentName, HEAD_KINDS, type Kind } from '../../src/models/components.js';
 import { Random } from '../../src/random.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { describeOnEngines } from '../support/engines.js';
 import { ALL_FAMILIES, type FamilyModel, loadFamily } from '../support/family-model.js';
 import { rowsOf } from '../support/next-tokens.js';
 import { referenceForward } from '../support/reference-forward.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 
