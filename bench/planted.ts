@@ -13,7 +13,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
-import type { Positions } from '../src/masks/masked-model.js';
+import type { Positions } from '../src/forward/masking-rules.js';
 import { PRESETS, priceOf, type TrainSettings } from '../src/masks/settings.js';
 import { initialState, type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
 import { MECHANISMS, type Mechanism } from '../src/planted/mechanisms/mechanisms.js';
