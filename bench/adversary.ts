@@ -24,7 +24,7 @@ import { loadData } from '../src/run/data.js';
 import type { MaskRunner, RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
-import { SPLITS } from '../src/tasks/task.js';
+import { SPLITS } from '../src/tasks/splits.js';
 import { TASKS } from '../src/tasks/tasks.js';
 import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
