@@ -9,6 +9,7 @@
  * what is found on the test pairs. `--save` writes a row as soon as it is there, and what the file has already is not
  * measured again; `--masks` keeps the circuits.
  */
+
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,13 +17,13 @@ import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { Attacked } from '../src/evaluate/adversary.js';
 import { type AttackFigures, attackCircuit, attackPrompts } from '../src/evaluate/attack-circuit.js';
-import type { TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
 import { packageFile } from '../src/package-file.js';
 import { loadData } from '../src/run/data.js';
 import type { MaskRunner, RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import type { TrainSettings } from '../src/settings/train-settings.js';
 import { mean, quantile } from '../src/statistics/summary.js';
 import { SPLITS } from '../src/tasks/splits.js';
 import { TASKS } from '../src/tasks/tasks.js';

@@ -8,13 +8,13 @@
  * A seed changes weights, distractors, rotation, prompts and the order in which they come. The table has means over
  * seeds, and the smallest F1; `--save` writes every run.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { Positions } from '../src/forward/masking-rules.js';
-import { PRESETS, priceOf, type TrainSettings } from '../src/masks/settings.js';
 import { initialState, type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
 import { MECHANISMS, type Mechanism } from '../src/planted/mechanisms/mechanisms.js';
 import { PLANTED_DEFAULTS, type PlantedOptions, plantModel } from '../src/planted/planted-model.js';
@@ -23,6 +23,7 @@ import { plantedPairs, writePlanted, writePlantedPairs } from '../src/planted/wr
 import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import { PRESETS, priceOf, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
 import { DEFAULTS } from './defaults.js';
 
