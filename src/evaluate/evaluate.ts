@@ -1,9 +1,9 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
-import { z } from 'zod';
 import type { MaskLayout } from '../forward/layout.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
+import type { EvaluateSettings } from '../settings/run-settings.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';
@@ -46,24 +46,6 @@ export interface SplitMetrics extends MaskMetrics {
     ControlMetrics
   > | null;
 }
-
-export const evaluateSettings = z.strictObject({
-  /** A direction is in the circuit if its mask is above this. */
-  threshold: z.number().min(0).lt(1),
-  /** Draws of each random control; 0: no controls at all. */
-  controlSeeds: z.int().min(0).max(1000),
-  /** Coverage of the bootstrap intervals. */
-  level: z.number().gt(0).lt(1),
-  resamples: z.int().positive().max(1e6),
-});
-export type EvaluateSettings = z.infer<typeof evaluateSettings>;
-
-export const EVALUATE_DEFAULTS: EvaluateSettings = {
-  threshold: 0.5,
-  controlSeeds: 5,
-  level: 0.95,
-  resamples: 1000,
-};
 
 /** Prompt pairs of a model, and what scores masks on them. */
 export interface PairScorer {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { InputError } from '../errors.js';
 import type { Metrics } from '../evaluate/evaluate.js';
 import { readJson } from '../formats/json-file.js';
-import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
+import { KINDS } from '../settings/choices.js';
 
 const number = z.number();
 const figure = number.nullable();
@@ -34,7 +34,7 @@ const size = z.looseObject({
 const masks = size.extend({
   n: number,
   ...perScore(figure),
-  by_kind: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), size),
+  by_kind: z.partialRecord(z.enum(KINDS), size),
   confidence: z.looseObject(perScore(interval)),
 });
 

@@ -1,9 +1,11 @@
 /** Evaluates masks on splits. */
-import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
+
+import { evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import type { LongCall } from '../progress.js';
+import type { EvaluateSettings } from '../settings/run-settings.js';
 import type { Workbench } from './workbench.js';
 
 export interface EvaluationSettings extends EvaluateSettings {

@@ -15,29 +15,28 @@ const START = 3;
 
 /** Arithmetic of a run, in floating-point operations. */
 function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
-  const { train, evaluate } = job.settings;
+  const { settings } = job;
   const { trainPairs, validationPairs, testPairs } = sizes(job);
-  const batches = Math.ceil(trainPairs / train.batchSize);
+  const batches = Math.ceil(trainPairs / settings.batchSize);
   const soft = Math.min(
-    train.epochs * batches * train.stepsPerBatch,
-    train.steps ?? Number.POSITIVE_INFINITY,
+    settings.epochs * batches * settings.stepsPerBatch,
+    settings.steps ?? Number.POSITIVE_INFINITY,
   );
-  const steps = soft + train.roundingSteps;
+  const steps = soft + settings.roundingSteps;
   const forwardPasses =
     2 * (trainPairs + validationPairs + testPairs) +
-    STEP * steps * train.batchSize +
-    Math.ceil(steps / train.validateEvery) * validationPairs +
-    (2 + (evaluate.controlSeeds > 0 ? 4 + 2 * evaluate.controlSeeds : 0)) * testPairs;
+    STEP * steps * settings.batchSize +
+    Math.ceil(steps / settings.validateEvery) * validationPairs +
+    (2 + (settings.controlSeeds > 0 ? 4 + 2 * settings.controlSeeds : 0)) * testPairs;
   return forwardPasses * TOKENS * 2 * (weightBytes / 4);
 }
 
-function sizes({ settings: { prompts } }: RunJob) {
-  const own = 'task' in prompts ? TASKS.find(({ name }) => name === prompts.task)?.counts : undefined;
-  const counts = 'task' in prompts ? prompts.counts : {};
+function sizes({ settings }: RunJob) {
+  const own = TASKS.find(({ name }) => name === settings.task)?.counts;
   return {
-    trainPairs: counts.train ?? own?.train ?? 1000,
-    validationPairs: counts.validation ?? own?.validation ?? 200,
-    testPairs: counts.test ?? own?.test ?? 200,
+    trainPairs: settings.trainPairs ?? own?.train ?? 1000,
+    validationPairs: settings.validationPairs ?? own?.validation ?? 200,
+    testPairs: settings.testPairs ?? own?.test ?? 200,
   };
 }
 

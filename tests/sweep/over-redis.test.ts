@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { sweep } from '../../src/commands/sweep.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { PREFIX, queueName } from '../../src/queue/messages.js';
-import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
+import type { Given } from '../../src/settings/commands.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { readPlan } from '../../src/sweep/plan.js';
 import { readResults } from '../../src/sweep/results.js';
@@ -27,13 +28,10 @@ let started = 0;
 
 const worker = (...args: string[]) => workers.start(args, { cache, url: redis.url });
 
-function coordinate(plan: string, name: string, more: Partial<SweepSettings> = {}) {
+function coordinate(plan: string, name: string, more: Partial<Given<'sweep'>> = {}) {
   const notes: string[] = [];
-  const settings = { plan, out: join(folder, name), shard: null, jobs: null, memory: null, store: null };
-  const done = sweepCommand(
-    { ...settings, redis: redis.url, ...more },
-    { onNote: (line) => notes.push(line) },
-  );
+  const settings = { plan, out: join(folder, name), redis: redis.url, ...more };
+  const done = sweep(settings, { onNote: (line) => notes.push(line) });
   return { done, notes };
 }
 
@@ -137,7 +135,7 @@ describeWithRedis('with a Redis', () => {
     expect((await done).outcome).toMatchObject({ complete: 1, failures: [] });
     await expectOnce(plan, 'shared');
     const [row] = await rows('shared');
-    expect(row!.settings.data).toMatch(/^data.[0-9a-f]{16}-pairs.jsonl$/);
+    expect(row!.settings.data).toMatch(/^[0-9a-f]{16}-pairs.jsonl$/);
   });
 
   describe('what was put into the queue by others', () => {
@@ -181,7 +179,7 @@ describeWithRedis('with a Redis', () => {
 });
 
 async function sweepOnThisMachine(plan: string, name: string): Promise<void> {
-  await coordinate(plan, name, { redis: null, jobs: 2 }).done;
+  await coordinate(plan, name, { redis: null, local: true, jobs: 2 }).done;
 }
 
 /** Looks through everything that was written, Redis's own folder aside. */
