@@ -101,7 +101,7 @@ describeWithRedis('with a Redis', () => {
   });
 
   it('another worker takes over when one is killed in mid-run', async () => {
-    const long = tinyPlan(folder, 'killed', 'task: ioi', { steps: 400 });
+    const long = tinyPlan(folder, 'killed', 'task: ioi', { steps: 100 });
     const doomed = worker('--lease', '2');
     const { done } = coordinate(long, 'killed');
     await doomed.says(/run \w{16} begins/);
