@@ -16,7 +16,8 @@ import { SweepFolder } from '../../src/sweep/sweep-folder.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { tinyPlan } from '../support/tiny-sweep.js';
-import { WorkerProcesses } from '../support/worker-process.js';
+import { until } from '../support/until.js';
+import { type WorkerProcess, WorkerProcesses } from '../support/worker-process.js';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
@@ -49,6 +50,11 @@ async function expectOnce(plan: string, name: string): Promise<void> {
 
 const rows = async (name: string) =>
   (await readResults([new SweepFolder(join(folder, name))])).map(({ path, seconds, ...row }) => row);
+
+/** The folder in which a worker does the run that it began last. */
+function runOf({ root, output }: WorkerProcess): string {
+  return join(root, 'runs', [...output.matchAll(/run (\w{16}) begins/g)].at(-1)![1]!);
+}
 
 /** The embedded model with one weight changed. */
 function otherModel(): string {
@@ -93,11 +99,11 @@ describeWithRedis('with a Redis', () => {
   });
 
   it('another worker takes over when one is killed in mid-run', async () => {
-    const long = tinyPlan(folder, 'killed', 'task: ioi', { steps: 400 });
+    const long = tinyPlan(folder, 'killed', 'task: ioi', { steps: 100 });
     const doomed = worker('--lease', '2');
     const { done } = coordinate(long, 'killed');
     await doomed.says(/run \w{16} begins/);
-    await delay(1500);
+    await until(() => existsSync(join(runOf(doomed), 'history.jsonl')));
     await doomed.stop('SIGKILL');
     expect(doomed.output).not.toContain('is done');
     const heir = worker('--lease', '2');
@@ -106,18 +112,20 @@ describeWithRedis('with a Redis', () => {
     expect(heir.output).toMatch(/run \w{16} is done/);
   });
 
-  it('nothing is lost when Redis is killed, and later does not answer for 20 s', async () => {
+  it('nothing is lost when Redis is killed, and later does not answer for longer than a lease is held unrenewed', async () => {
     const plan = tinyPlan(folder, 'outage', 'task: ioi\nmatrix: {seed: 0..3}');
-    const steady = worker();
+    const steady = worker('--lease', '4');
     const { done, notes } = coordinate(plan, 'outage');
     onTestFailed(() => void process.stderr.write([...notes, 'worker:', steady.output, ''].join('\n')));
     await steady.says(/run \w{16} begins/);
     await redis.stop('SIGKILL');
-    await delay(1000);
+    await until(() => notes.some((line) => line.includes('connection lost')));
     await redis.start();
     await steady.says(/is done[\s\S]*run \w{16} begins/);
     redis.signal('SIGSTOP');
-    await delay(20_000);
+    // A lease is renewed when half of it is over, and by then the run has ended, too: its result must wait.
+    await delay(2500);
+    await until(() => existsSync(join(runOf(steady), 'metrics.json')));
     redis.signal('SIGCONT');
     expect((await done).outcome).toMatchObject({ complete: 4, failures: [] });
     await expectOnce(plan, 'outage');
