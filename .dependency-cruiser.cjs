@@ -18,12 +18,13 @@ const LAYERS = [
   '^src/queue/',
   '^src/(score|sweep)/',
   '^src/commands/',
+  '^src/library/',
   '^cli/',
 ];
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score)|models|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|library)|models|bench)/',
   piscina: '^src/pool/',
   '@huggingface/tokenizers': '^src/formats/tokenizer[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',

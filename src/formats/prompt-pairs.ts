@@ -59,6 +59,42 @@ export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   return pairs;
 }
 
+/** A prompt pair as a record of a JSONL file has it (docs/formats.md, "Prompt pairs"). */
+export interface PairRecord {
+  /** Name of the pair; its number, from 1, where absent. */
+  id?: string;
+  /** Pairs may be reported in groups, e.g. by template. */
+  group?: string;
+  /** The prompt that the model answers, as text; or, as token ids, `clean_ids`. */
+  clean?: string;
+  clean_ids?: readonly number[];
+  /** The same without the information that decides the answer; or `corrupted_ids`. */
+  corrupted?: string;
+  corrupted_ids?: readonly number[];
+  /** The right continuation, whose first token counts; or `answer_id`; or several, any of which is right. */
+  answer?: string;
+  answer_id?: number;
+  answers?: readonly string[];
+  answer_ids?: readonly number[];
+  /** What the answer is compared with; likewise. */
+  distractor?: string;
+  distractor_id?: number;
+  distractors?: readonly string[];
+  distractor_ids?: readonly number[];
+}
+
+/**
+ * Prompt pairs of records in memory.
+ * @throws InputError naming the record, from 1, and its field
+ */
+export function promptPairsOf(records: readonly PairRecord[]): PromptPair[] {
+  if (records.length === 0) throw new InputError('there are no prompt pairs');
+  return records.map((record, at) => {
+    const present = Object.entries(record).filter(([, value]) => value !== undefined);
+    return parsePair(Object.fromEntries(present), String(at + 1), `pair ${at + 1}`);
+  });
+}
+
 function otherName(name: string): string {
   return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name)!;
 }
