@@ -38,6 +38,7 @@ export interface CircuitAttack {
   exactly: number;
 }
 
+/** What an adversary drives a circuit to; KL in nats. */
 export interface AttackFigures {
   /** At the worst shares, on the measured pairs. */
   kl: number;

@@ -36,6 +36,7 @@ export interface ControlMetrics {
   seeds?: number;
 }
 
+/** Figures of masks on the prompts of a split: of the masks as learned and, under `binarised`, of their circuit. */
 export interface SplitMetrics extends MaskMetrics {
   binarised: MaskMetrics;
   /** The soft masks that the rounding phase began with, as learned and binarised; null where there was none. */

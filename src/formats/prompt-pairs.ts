@@ -41,6 +41,11 @@ const COLUMNS: Record<string, ColumnKind> = {
  * Reads a JSONL or CSV file of prompt pairs (docs/formats.md, "Prompt pairs"). A pair without an `id` is called
  * by its line number.
  * @throws InputError naming file, line and column
+ * @example
+ * import { readPromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * console.log(pairs.length, pairs[0].clean, pairs[0].answers);
  */
 export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   const pairs: PromptPair[] = [];
@@ -128,6 +133,11 @@ export function parseRecord(fields: Record<string, unknown>, untyped: boolean): 
 /**
  * Writes JSONL that {@link readPromptPairs} reads back as the same pairs.
  * @throws InputError if the file cannot be written
+ * @example
+ * import { readPromptPairs, writePromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * await writePromptPairs('half.jsonl', pairs.filter((_, at) => at % 2 === 0));
  */
 export function writePromptPairs(path: string, pairs: readonly PromptPair[]): Promise<void> {
   const lines = pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {

@@ -45,6 +45,9 @@ import type {
   TrainOptions,
 } from './options.js';
 
+/** Text, or token ids. */
+export type Prompt = string | ArrayLike<number>;
+
 /** What training gave. */
 export interface TrainedMasks {
   /** The best masks: 0 or 1 after a rounding phase, between them without one. */
@@ -180,7 +183,6 @@ export class LanguageModel {
   /**
    * Coefficients of a prompt: what multiplies σ_k v_k, at every token. For OV the input is what the head's attention
    * gathers at that token.
-   * @param prompt text, or token ids
    * @param options.components e.g. `['L9H6.ov']`
    * @throws InputError if there is no such component, the prompt is too long or empty, or text is given and there is no
    *   tokenizer
@@ -195,7 +197,7 @@ export class LanguageModel {
    * await model.close();
    */
   coefficients(
-    prompt: string | readonly number[],
+    prompt: Prompt,
     { components }: { components: readonly string[] },
     call: LongCall = {},
   ): Promise<PromptCoefficients> {
@@ -216,7 +218,6 @@ export class LanguageModel {
   /**
    * Runs the unmasked model on a prompt: what follows, values at named places, and what becomes of the prediction when
    * such values or coefficients are changed in place.
-   * @param prompt text, or token ids
    * @throws InputError if a place, component or direction is not there, a replacement has another size than its place,
    *   the prompt is too long or empty, or text is given and there is no tokenizer
    * @example
@@ -232,11 +233,7 @@ export class LanguageModel {
    * console.log(without.next[0].token);
    * await model.close();
    */
-  forward(
-    prompt: string | readonly number[],
-    options: ForwardOptions = {},
-    call: LongCall = {},
-  ): Promise<ForwardResult> {
+  forward(prompt: Prompt, options: ForwardOptions = {}, call: LongCall = {}): Promise<ForwardResult> {
     const { tokenizer } = this.#subject;
     return this.#inTurn(async () => {
       for (const { component } of options.changes ?? []) this.#component(component);
@@ -449,9 +446,9 @@ export class LanguageModel {
     );
   }
 
-  #encode(prompt: string | readonly number[]): Int32Array {
+  #encode(prompt: Prompt): Int32Array {
     const { model, tokenizer } = this.#subject;
-    const record = typeof prompt === 'string' ? { clean: prompt } : { clean_ids: prompt };
+    const record = typeof prompt === 'string' ? { clean: prompt } : { clean_ids: Array.from(prompt) };
     return encodePairs(promptPairsOf([record]), tokenizer, model.architecture)[0]!.clean;
   }
 

@@ -14,7 +14,7 @@ import { settingsOf } from '../settings/complete.js';
 import { LanguageModel } from './language-model.js';
 import type { OpenOptions } from './options.js';
 
-/** What `run`, `train` or `evaluate` left in a folder (docs/formats.md, "Runs"). */
+/** What `run`, `train` or `evaluate` left in a folder (docs/formats.md, "Run folders"). */
 export class Run {
   readonly #folder: RunFolder;
 
@@ -64,23 +64,55 @@ export class Run {
     return this.#folder.manifest;
   }
 
-  /** @throws InputError if it was not evaluated */
+  /**
+   * Figures of its evaluation, by split.
+   * @throws InputError if it was not evaluated
+   * @example
+   * import { Run } from 'orthoscope';
+   *
+   * const { splits } = await (await Run.open('runs/ioi')).metrics();
+   * console.log(splits.test.binarised.kl, splits.test.binarised.confidence.kl);
+   */
   metrics(): Promise<Metrics> {
     return readMetrics(this.#folder.file('metrics.json'));
   }
 
-  /** @throws InputError if it has none, or not yet */
+  /**
+   * The masks that it ended with.
+   * @throws InputError if it has none, or not yet
+   * @example
+   * import { Run } from 'orthoscope';
+   *
+   * const { values } = await (await Run.open('runs/ioi')).masks();
+   * console.log(values.get('L0.mlp_out'));
+   */
   masks(): Promise<Masks> {
     return readMasks(this.#folder.file('masks.safetensors'));
   }
 
-  /** Masks before the rounding phase, in [0, 1]; null where there was none. @throws InputError if they are damaged */
+  /**
+   * Masks before the rounding phase, in [0, 1]; null where there was none.
+   * @throws InputError if they are damaged
+   * @example
+   * import { Run } from 'orthoscope';
+   *
+   * const soft = await (await Run.open('runs/ioi')).softMasks();
+   * console.log(soft?.values.get('L0.mlp_out'));
+   */
   async softMasks(): Promise<Masks | null> {
     const path = this.#folder.file('checkpoints/soft.safetensors');
     return existsSync(path) ? readMasks(path) : null;
   }
 
-  /** Every step and validation of its training, in order; empty where nothing was trained. */
+  /**
+   * Every step and validation of its training, in order; empty where nothing was trained.
+   * @throws InputError naming the line that is damaged
+   * @example
+   * import { Run } from 'orthoscope';
+   *
+   * const history = await (await Run.open('runs/ioi')).history();
+   * for (const { step, kl } of history.filter(({ validation }) => validation)) console.log(step, kl);
+   */
   async history(): Promise<HistoryLine[]> {
     return (await this.#folder.readHistory()) as FileLine[] as unknown as HistoryLine[];
   }

@@ -42,7 +42,7 @@ export class Scores {
    * const scores = await Scores.make({ run: 'embedded', directions: 'L1H0.ov', data: ['prompts.jsonl'], out: 'new-scores' });
    * const [row] = await scores.directions();
    * const [strongest] = await scores.examples(row.direction);
-   * console.log(row.direction, row.sigma, row.mean, strongest.text);
+   * console.log(row.direction, row.sigma, row.mean, strongest.token);
    */
   static async make(settings: Given<'score'>, listener: Listener = {}): Promise<Scores> {
     return new Scores((await score(settings, listener)).run.path);
@@ -53,12 +53,26 @@ export class Scores {
    * @param options.by by default Cohen's d, or variance where there were no corrupted prompts
    * @param options.top how many; 20 by default
    * @throws InputError if the ranking needs corrupted prompts that are not there
+   * @example
+   * import { Scores } from 'orthoscope';
+   *
+   * const scores = await Scores.open('scores');
+   * for (const { dataSet, rows } of await scores.rank({ by: 'variance', top: 3 }))
+   *   console.log(dataSet, rows.map(({ direction, variance }) => `${direction} ${variance}`));
    */
   rank({ by = null, top = 20 }: { by?: Ranking | null; top?: number } = {}): Promise<RankedDataSet[]> {
     return rankDirections(this.path, by, top);
   }
 
-  /** Every row of `directions.parquet`: one per data set and direction. @throws InputError if it is damaged */
+  /**
+   * Every row of `directions.parquet`: one per data set and direction.
+   * @throws InputError if it is damaged
+   * @example
+   * import { Scores } from 'orthoscope';
+   *
+   * const rows = await (await Scores.open('scores')).directions();
+   * console.log(rows.filter(({ component, mean }) => component === 'L1H0.ov' && mean > 0).length);
+   */
   async directions(): Promise<DirectionRow[]> {
     const rows: DirectionRow[] = [];
     for await (const row of readDirections(this.path)) rows.push(row);
@@ -70,6 +84,10 @@ export class Scores {
    * @param direction e.g. `L9H6.ov.3`
    * @param dataSet of this data set alone; of all by default
    * @throws InputError if the table is damaged
+   * @example
+   * import { Scores } from 'orthoscope';
+   *
+   * for (const { token, value } of await (await Scores.open('scores')).examples('L1H0.ov.0')) console.log(value, token);
    */
   examples(direction: string, dataSet?: string): Promise<ExampleRow[]> {
     return readExamples(

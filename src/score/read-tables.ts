@@ -14,6 +14,7 @@ const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
   variance: ({ variance }) => variance ?? Number.NaN,
 };
 
+/** The strongest directions of one data set. */
 export interface RankedDataSet {
   dataSet: string;
   by: Ranking;
