@@ -21,11 +21,8 @@ Settings have the names of [settings.md](settings.md) in camel case, and the sam
 /** @returns {string} Markdown, with a newline at the end */
 export function apiPage() {
   const path = fileOf('dist/index.d.ts');
-  const program = ts.createProgram([path], {
-    module: ts.ModuleKind.NodeNext,
-    target: ts.ScriptTarget.ES2022,
-    types: ['node'],
-  });
+  // Names and comments are all that is needed of it.
+  const program = ts.createProgram([path], { module: ts.ModuleKind.NodeNext, noLib: true, types: [] });
   const checker = program.getTypeChecker();
   const file = program.getSourceFile(path);
   const exported = new Map(

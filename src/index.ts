@@ -22,6 +22,8 @@ export type {
   OpenOptions,
   PromptOptions,
   PromptSplits,
+  RunOptions,
+  ScoreOptions,
   TrainCall,
   TrainOptions,
 } from './library/options.js';

@@ -3,11 +3,17 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import type { Masks } from '../masks/masks-file.js';
 import type { HistoryLine } from '../masks/train.js';
 import type { LongCall } from '../progress.js';
-import type { Settings } from '../settings/commands.js';
+import type { Given, Settings } from '../settings/commands.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 
 type RunSettings = Settings<'run'>;
+
+/** What `orthoscope run` takes; docs/settings.md says which are taken together. */
+export type RunOptions = Given<'run'>;
+
+/** What `orthoscope score` takes. */
+export type ScoreOptions = Given<'score'>;
 
 /** How a model is read, and on what it runs; docs/settings.md, "Model" and "Machine", says what each means. */
 export type OpenOptions = Partial<

@@ -9,10 +9,9 @@ import { type Masks, readMasks } from '../masks/masks-file.js';
 import type { HistoryLine } from '../masks/train.js';
 import type { Listener, LongCall } from '../progress.js';
 import { readMetrics } from '../report/read-metrics.js';
-import type { Given } from '../settings/commands.js';
 import { settingsOf } from '../settings/complete.js';
 import { LanguageModel } from './language-model.js';
-import type { OpenOptions } from './options.js';
+import type { OpenOptions, RunOptions } from './options.js';
 
 /** What `run`, `train` or `evaluate` left in a folder (docs/formats.md, "Run folders"). */
 export class Run {
@@ -38,8 +37,7 @@ export class Run {
 
   /**
    * Does what `orthoscope run` does: decomposes, trains, evaluates and reports, into a folder.
-   * @param settings as flags name them, in camel case; docs/settings.md lists them. With `resume: true` an interrupted
-   *   run in `out` goes on
+   * @param settings with `resume: true` an interrupted run in `out` goes on
    * @throws InputError if a setting, the model or the prompts are wrong; InterruptedError if the signal fires, after
    *   what is needed to go on was saved
    * @example
@@ -50,7 +48,7 @@ export class Run {
    * const run = await Run.make({ model: 'embedded', task: 'ioi', ...sizes, ...training, out: 'runs/short' });
    * console.log(run.path, run.manifest.seconds);
    */
-  static async make(settings: Given<'run'> = {}, listener: Listener = {}): Promise<Run> {
+  static async make(settings: RunOptions = {}, listener: Listener = {}): Promise<Run> {
     return new Run((await run(settings, listener)).run);
   }
 

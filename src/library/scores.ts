@@ -6,7 +6,7 @@ import type { Listener } from '../progress.js';
 import { type RankedDataSet, rankDirections, readDirections, readExamples } from '../score/read-tables.js';
 import type { DirectionRow, ExampleRow } from '../score/tables.js';
 import type { Ranking } from '../settings/choices.js';
-import type { Given } from '../settings/commands.js';
+import type { ScoreOptions } from './options.js';
 
 /** The tables of a scoring (docs/scoring.md, "Files"). */
 export class Scores {
@@ -33,7 +33,6 @@ export class Scores {
 
   /**
    * Does what `orthoscope score` does: reads directions' coefficients over files of any size, into a folder.
-   * @param settings as flags name them, in camel case; docs/settings.md lists them
    * @throws InputError if a setting, the model or the data are wrong; InterruptedError if the signal fires, after what
    *   is needed to go on with `resume: true` was saved
    * @example
@@ -44,7 +43,7 @@ export class Scores {
    * const [strongest] = await scores.examples(row.direction);
    * console.log(row.direction, row.sigma, row.mean, strongest.token);
    */
-  static async make(settings: Given<'score'>, listener: Listener = {}): Promise<Scores> {
+  static async make(settings: ScoreOptions, listener: Listener = {}): Promise<Scores> {
     return new Scores((await score(settings, listener)).run.path);
   }
 
