@@ -36,11 +36,11 @@ export function textPart(config: ModelConfig, where: string): { config: ModelCon
   const described =
     config.text_config ?? (isRecord(config.vision_config) && config.hidden_size ? config : undefined);
   if (!isRecord(described))
-    throw new InputError(`${where}: has no "text_config", which ${whole} keeps its text part in`);
+    throw new InputError(`${where}: has no "text_config", which "${whole}" keeps its text part in`);
   const own = described === config ? WHOLES[whole]! : String(described.model_type ?? WHOLES[whole]);
   const tied = config.tie_word_embeddings ?? described.tie_word_embeddings;
   return {
     config: { ...described, model_type: PARTS[own] ?? own, tie_word_embeddings: tied },
-    note: `the text part of a ${whole} is read; what it does without images is all that is represented`,
+    note: `the text part of "${whole}" is read; what it does without images is all that is represented`,
   };
 }

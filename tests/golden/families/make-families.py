@@ -140,6 +140,10 @@ WHOLES_5 = {
         {"text_config": {**COMMON, **PAD, "rope_parameters": {**MROPE, "mrope_section": [1, 1, 1]}}, "vision_config": {**QWEN_SEEN, "hidden_size": 8, "out_hidden_size": 16, "intermediate_size": 8, "num_position_embeddings": 16, "deepstack_visual_indexes": [0]}, **IMAGE},
     ),
     "smolvlm": ("smolvlm", {"text_config": {"model_type": "llama", **TEXT}, "vision_config": SEEN, "scale_factor": 2, "image_token_id": 23, "pad_token_id": 0}),
+    "internvl": ("internvl", {"text_config": {"model_type": "qwen2", **TEXT}, "vision_config": {**SEEN, "image_size": [8, 8], "patch_size": [4, 4]}, "image_token_id": 23}),
+    "llava_next": ("llava_next", {"text_config": {"model_type": "llama", **TEXT}, "vision_config": {"model_type": "clip_vision_model", **SEEN}, "image_token_index": 23, "image_grid_pinpoints": [[8, 8]]}),
+    "llava_onevision": ("llava_onevision", {"text_config": {"model_type": "qwen2", **TEXT}, "vision_config": {"model_type": "siglip_vision_model", **SEEN}, "image_token_index": 23, "video_token_index": 22, "image_grid_pinpoints": [[8, 8]]}),
+    "idefics3": ("idefics3", {"text_config": {"model_type": "llama", **TEXT}, "vision_config": SEEN, "scale_factor": 2, "image_token_id": 23, "pad_token_id": 0}),
 }
 
 
