@@ -29,6 +29,7 @@ describe('a local folder', () => {
     const nobody = () => expect.fail('the network was used');
     expect(await resolveModel(`${model}/`, { fetch: nobody })).toEqual({
       folder: `${model}/`,
+      name: model,
       id: 'my-model',
       revision: null,
     });
@@ -93,7 +94,7 @@ describe('a model of the hub', () => {
   it('is laid down as the hub lays it down, without what is not needed', async () => {
     const events: [number, number][] = [];
     const model = await resolve({ onProgress: ({ done, total }) => events.push([done, total]) });
-    expect(model).toEqual({ id: 'org/tiny', folder: snapshot, revision: COMMIT });
+    expect(model).toEqual({ id: 'org/tiny', name: 'org/tiny', folder: snapshot, revision: COMMIT });
     expect(readdirSync(snapshot).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
     expect(readFileSync(join(snapshot, 'model.safetensors')).equals(weights)).toBe(true);
     expect(lstatSync(join(snapshot, 'config.json')).isSymbolicLink()).toBe(true);
