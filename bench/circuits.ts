@@ -13,7 +13,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
-import type { MaskMetrics, SplitMetrics } from '../src/evaluate/evaluate.js';
+import type { MaskMetrics, SplitMetrics } from '../src/evaluate/metrics-file.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { run } from '../src/run/commands.js';

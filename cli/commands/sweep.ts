@@ -12,7 +12,7 @@ import {
   sweepCommand as sweepAll,
   sweepStatus,
 } from '../../src/sweep/commands.js';
-import { type ResultRow, readResults } from '../../src/sweep/results.js';
+import { type RunRow, readResults } from '../../src/sweep/results.js';
 import { stability } from '../../src/sweep/stability.js';
 import { SUMMARY_DEFAULTS, summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
@@ -169,7 +169,7 @@ function withFolders(yargs: Argv): Argv<Flags> {
 }
 
 /** The results of the folders that were named; what cannot be read of them is remarked on, never left out in silence. */
-async function readSweeps(flags: Flags, { onNote }: Context): Promise<ResultRow[]> {
+async function readSweeps(flags: Flags, { onNote }: Context): Promise<RunRow[]> {
   const folders = (flags.folders as string[]).map((folder) => new SweepFolder(folder));
   for (const folder of folders) {
     folder.mustExist();

@@ -1,19 +1,7 @@
 /** How large a circuit is: directions kept, in all and by kind. */
 import type { MaskLayout } from '../forward/layout.js';
 import type { Kind } from '../models/components.js';
-
-export interface CircuitSize {
-  /** Σ of the masks. */
-  l1: number;
-  /** Masked directions of the model. */
-  directions: number;
-  /** Directions whose mask is above the threshold. */
-  active: number;
-  /** 1 − active/directions. */
-  relative_sparsity: number;
-  /** 1 − active/(directions with every head counted at full width). */
-  full_sparsity: number;
-}
+import type { CircuitSize } from './metrics-file.js';
 
 export function circuitSize(
   layout: MaskLayout,

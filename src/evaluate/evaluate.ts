@@ -6,46 +6,11 @@ import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
-import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';
-import { constantMask, invertedMask, randomMask, randomMaskByKind, topSigmaMask } from './controls.js';
-import { type PromptScores, SCORES, scorePrompts } from './prompt-scores.js';
-
-type Score = (typeof SCORES)[number];
-
-/** Means over prompts; null where no prompt could be scored. */
-type Means = Record<Score, number | null>;
-
-export interface MaskMetrics extends Means, CircuitSize {
-  /** Prompts. */
-  n: number;
-  by_kind: ReturnType<typeof circuitSize>['by_kind'];
-  /** Bootstrap intervals over prompts, [low, high]. */
-  confidence: Record<Score, [number, number] | null>;
-}
-
-export interface ControlMetrics {
-  /** Directions kept (the mean over seeds where they differ). */
-  active: number;
-  kl: number | null;
-  exact_match: number | null;
-  accuracy: number | null;
-  logit_diff: number | null;
-  prob_diff: number | null;
-  /** Standard deviations over seeds; absent for controls without randomness. */
-  sd?: Record<'kl' | 'exact_match' | 'accuracy' | 'logit_diff' | 'prob_diff', number | null>;
-  seeds?: number;
-}
-
-export interface SplitMetrics extends MaskMetrics {
-  binarised: MaskMetrics;
-  /** The soft masks that the rounding phase began with, as learned and binarised; null where there was none. */
-  before_rounding: (MaskMetrics & { binarised: MaskMetrics }) | null;
-  /** Under the same replacement rule; those of equal size are as large as the binarised circuit. */
-  controls: Record<
-    'random' | 'random_by_kind' | 'top_sigma' | 'inverted' | 'all_on' | 'all_off',
-    ControlMetrics
-  > | null;
-}
+import { binarised, circuitSize } from './circuit-size.js';
+import { CONTROLS } from './controls.js';
+import { MASKED_SCORES, recordOf, SCORES, type Score } from './metrics.js';
+import type { ControlMetrics, MaskMetrics, SplitMetrics } from './metrics-file.js';
+import { type PromptScores, scorePrompts } from './prompt-scores.js';
 
 export const evaluateSettings = z.strictObject({
   /** A direction is in the circuit if its mask is above this. */
@@ -98,11 +63,8 @@ export async function evaluateMasks(
   { onProgress, signal, onCircuitScores }: EvaluateCall = {},
 ): Promise<SplitMetrics> {
   const { layout } = scorer;
-  const hard = binarised(masks, settings.threshold);
-  const controls = settings.controlSeeds > 0 ? controlMasks(scorer, hard, masks, settings) : [];
-  const { beforeRounding } = settings;
-  const own = beforeRounding ? 4 : 2;
-  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * scorer.length;
+  const { threshold, beforeRounding } = settings;
+  const total = maskVectors(settings, beforeRounding !== undefined) * scorer.length;
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
     const scores = await scorer.score(mask, {
@@ -121,76 +83,62 @@ export async function evaluateMasks(
     return {
       n: scorer.length,
       ...meansOf(scores),
-      ...circuitSize(layout, mask, settings.threshold),
-      confidence: bootstrapIntervals<Score>({ ...scores }, settings),
+      ...circuitSize(layout, mask, threshold),
+      confidence: bootstrapIntervals<Score>(scores, settings),
     };
   };
-  const metrics: SplitMetrics = {
+  const hard = binarised(masks, threshold);
+  return {
     ...(await summarise(masks)),
     binarised: await summarise(hard, onCircuitScores),
     before_rounding: beforeRounding
       ? {
           ...(await summarise(beforeRounding)),
-          binarised: await summarise(binarised(beforeRounding, settings.threshold)),
+          binarised: await summarise(binarised(beforeRounding, threshold)),
         }
       : null,
-    controls: null,
+    controls:
+      settings.controlSeeds > 0
+        ? await controlsOf({ ...scorer, masks, binarised: hard }, settings, score)
+        : null,
   };
-  if (controls.length > 0) {
-    const entries: [string, ControlMetrics][] = [];
-    for (const control of controls) {
-      const means: Means[] = [];
-      for (const mask of control.masks) means.push(meansOf(await score(mask)));
-      entries.push([control.name, summariseControl(control.masks, means)]);
-    }
-    metrics.controls = Object.fromEntries(entries) as SplitMetrics['controls'];
+}
+
+/** How many mask vectors an evaluation scores. */
+export function maskVectors({ controlSeeds }: EvaluateSettings, rounded: boolean): number {
+  const controls = CONTROLS.reduce((sum, control) => sum + draws(control, controlSeeds), 0);
+  return (rounded ? 4 : 2) + (controlSeeds > 0 ? controls : 0);
+}
+
+function draws(control: (typeof CONTROLS)[number], controlSeeds: number): number {
+  return 'drawn' in control ? controlSeeds : 1;
+}
+
+async function controlsOf(
+  circuit: Parameters<(typeof CONTROLS)[number]['make']>[0],
+  { seed, controlSeeds }: EvaluateSettings & { seed: number },
+  score: (mask: Float32Array) => Promise<PromptScores>,
+): Promise<SplitMetrics['controls']> {
+  const metrics: Partial<NonNullable<SplitMetrics['controls']>> = {};
+  for (const control of CONTROLS) {
+    const masks = Array.from({ length: draws(control, controlSeeds) }, (_, i) =>
+      control.make(circuit, new Random(seed).fork(`${control.key.replaceAll('_', ' ')} ${i}`)),
+    );
+    const means: Record<Score, number | null>[] = [];
+    for (const mask of masks) means.push(meansOf(await score(mask)));
+    metrics[control.key] = controlMetrics(masks, means);
   }
-  return metrics;
+  return metrics as SplitMetrics['controls'];
 }
 
-function controlMasks(
-  { layout, sigma }: PairScorer,
-  hard: Float32Array,
-  masks: Float32Array,
-  { controlSeeds, seed }: EvaluateSettings & { seed: number },
-): { name: string; masks: Float32Array[] }[] {
-  const active = hard.reduce((sum, mask) => sum + mask, 0);
-  const seeded = (label: string, draw: (random: Random) => Float32Array) =>
-    Array.from({ length: controlSeeds }, (_, i) => draw(new Random(seed).fork(`${label} ${i}`)));
-  return [
-    { name: 'random', masks: seeded('random', (random) => randomMask(layout, active, random)) },
-    {
-      name: 'random_by_kind',
-      masks: seeded('random by kind', (random) => randomMaskByKind(layout, hard, random)),
-    },
-    { name: 'top_sigma', masks: [topSigmaMask(layout, active, sigma)] },
-    { name: 'inverted', masks: [invertedMask(masks)] },
-    { name: 'all_on', masks: [constantMask(layout, 1)] },
-    { name: 'all_off', masks: [constantMask(layout, 0)] },
-  ];
-}
-
-const CONTROL_SCORES = ['kl', 'exact_match', 'accuracy', 'logit_diff', 'prob_diff'] as const;
-
-function summariseControl(masks: Float32Array[], means: Means[]): ControlMetrics {
-  const column = (score: Score) => means.map((entry) => entry[score] ?? Number.NaN);
-  const each = <T>(use: (values: number[]) => T) =>
-    Object.fromEntries(CONTROL_SCORES.map((score) => [score, use(column(score))])) as Record<
-      (typeof CONTROL_SCORES)[number],
-      T
-    >;
+function controlMetrics(masks: Float32Array[], means: Record<Score, number | null>[]): ControlMetrics {
+  const each = (use: (values: number[]) => number | null) =>
+    recordOf(MASKED_SCORES, (score) => use(means.map((entry) => entry[score] ?? Number.NaN)));
   const active = masks.map((mask) => mask.reduce((sum, value) => sum + value, 0));
-  const summary: ControlMetrics = { active: mean(active)!, ...each(mean) };
+  const summary = { active: mean(active)!, ...each(mean) };
   return masks.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: masks.length } : summary;
 }
 
-function meansOf(scores: PromptScores): Means {
-  return Object.fromEntries(SCORES.map((score) => [score, mean(scores[score])])) as Means;
-}
-
-/** The content of `metrics.json`. */
-export interface Metrics {
-  schema_version: 1;
-  threshold: number;
-  splits: Record<string, SplitMetrics>;
+function meansOf(scores: PromptScores): Record<Score, number | null> {
+  return recordOf(SCORES, (score) => mean(scores[score]));
 }

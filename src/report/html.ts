@@ -1,5 +1,6 @@
 /** The report page of a run: one HTML file that asks for nothing else, from what the run's folder holds. */
-import type { Metrics, SplitMetrics } from '../evaluate/evaluate.js';
+import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
+import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
@@ -7,7 +8,7 @@ import { circuitPicture } from './circuit-picture.js';
 import { htmlDocument } from './document.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
-import { COLUMNS, type Column, isBinary, type ResultRow, resultRows } from './result-rows.js';
+import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
 import { spreadNote } from './table.js';
 import { trainingCurves } from './training-curves.js';
@@ -80,14 +81,14 @@ ${Object.entries(splits).map(([name, split]) => resultTable(name, split, thresho
 }
 
 function resultTable(name: string, split: SplitMetrics, threshold: number): Markup {
-  const headings = COLUMN_KEYS.map(
-    (column) => html`<th scope="col"${hasSpread(column) ? html` colspan="2"` : null}>${COLUMNS[column]}</th>`,
+  const headings = COLUMNS.map(
+    (metric) => html`<th scope="col"${hasSpread(metric) ? html` colspan="2"` : null}>${metric.title}</th>`,
   );
   return html`${scrolling(
     html`<caption>${name}, ${count(split.n)} prompts</caption>
 <thead><tr><th scope="col">masks</th>${headings}</tr></thead>
 <tbody>
-${resultRows(split, threshold).map(resultRow)}</tbody>`,
+${masksRows(split, threshold).map(masksRow)}</tbody>`,
     `Results, ${name}`,
   )}
 <p class="dim">${spreadNote(split)}.</p>
@@ -103,18 +104,16 @@ ${content}
 </div>`;
 }
 
-const COLUMN_KEYS = Object.keys(COLUMNS) as Column[];
-
-/** Columns of measured means; their spreads have a column of their own, so that both line up. */
-function hasSpread(column: Column): boolean {
-  return column === 'kl' || column === 'exact_match' || column === 'accuracy' || column === 'prob_diff';
+/** Measured figures have a spread, in a column of its own so that both line up. */
+function hasSpread({ of }: ColumnMetric): boolean {
+  return of !== 'masks';
 }
 
-function resultRow({ name, isCircuit, cells }: ResultRow): Markup {
-  return html`<tr${isCircuit ? html` class="circuit"` : null}><th scope="row">${name}</th>${COLUMN_KEYS.map(
-    (column) =>
-      html`<td>${cells[column].value}</td>${
-        hasSpread(column) ? html`<td class="spread">${cells[column].spread}</td>` : null
+function masksRow({ name, isCircuit, figures }: MasksRow): Markup {
+  return html`<tr${isCircuit ? html` class="circuit"` : null}><th scope="row">${name}</th>${COLUMNS.map(
+    (metric) =>
+      html`<td>${figures[metric.key].value}</td>${
+        hasSpread(metric) ? html`<td class="spread">${figures[metric.key].spread}</td>` : null
       }`,
   )}</tr>
 `;
@@ -179,7 +178,7 @@ ${rows}</tbody>`,
 }
 
 function readingSection(split: SplitMetrics, threshold: number): Markup {
-  const terms = resultRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
+  const terms = masksRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
   if (isBinary(split) && !split.before_rounding)
     terms.push(['soft masks', 'not shown: every mask is 0 or 1 already']);
   return html`<section aria-labelledby="reading">
@@ -187,19 +186,17 @@ function readingSection(split: SplitMetrics, threshold: number): Markup {
 <p>Each weight matrix of the model (query–key and output–value of every head, the matrices of every MLP) is written as a sum of singular directions.
 A mask between 0 and 1 on each direction is trained so that few directions give the full model’s next-token distribution. Those kept are the circuit.
 It has been found if its KL is small while circuits of the same size, chosen otherwise, have a large one.</p>
-${definitions([...terms, ...COLUMN_MEANINGS])}
+${definitions([...terms, ...COLUMNS.map(columnMeaning)])}
 </section>
 `;
 }
 
-const COLUMN_MEANINGS: [string, string][] = [
-  ['KL', 'how far the next-token distribution lies from the full model’s; 0 is equal'],
-  ['exact match', 'share of prompts with the same likeliest token as the full model'],
-  ['accuracy', 'share of prompts whose likeliest token is a right answer; – without answers'],
-  ['prob diff', 'probability of the right answers minus that of the distractors; – without distractors'],
-  ['sparsity', '1 − kept / all directions'],
-  [
-    'full sparsity',
-    'the same, with every head counted at the full width of its matrices instead of its rank',
-  ],
-];
+const BETTER: Record<NonNullable<ColumnMetric['better']>, string> = {
+  lower: 'lower is better',
+  higher: 'higher is better',
+  'full model': 'the nearer to the full model’s, the better',
+};
+
+function columnMeaning({ title, meaning, better }: ColumnMetric): [string, string] {
+  return [title, `${meaning}; ${BETTER[better]}`];
+}

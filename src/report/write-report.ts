@@ -1,11 +1,11 @@
 /** Writes `report.html` into a run's folder, from what the folder holds. */
 import { existsSync } from 'node:fs';
 import { InputError } from '../errors.js';
+import { readMetrics } from '../evaluate/metrics-file.js';
 import { writeText } from '../formats/atomic-file.js';
 import { openRun } from '../formats/run-folder.js';
 import { readMasks } from '../masks/masks-file.js';
 import { reportPage } from './html.js';
-import { readMetrics } from './read-metrics.js';
 
 /**
  * @param folder of a run that was evaluated; one without `history.jsonl` gets a page without training curves

@@ -1,6 +1,7 @@
 /** What a training run would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
+import { maskVectors } from '../evaluate/evaluate.js';
 import { MaskLayout } from '../forward/layout.js';
 import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
 import { trainingSteps } from '../masks/train.js';
@@ -11,11 +12,6 @@ import { decompositionThreads, planFor, workload } from './workbench.js';
 
 /** Share of the speed of one matrix product that whole steps reach (bench/training.ts). */
 const SHARE = 0.7;
-
-/** Mask vectors that are scored in an evaluation: soft and binarised, before and after rounding, and controls. */
-const OWN_MASKS = 4;
-const FIXED_CONTROLS = 4;
-const RANDOM_CONTROLS = 2;
 
 export interface RunEstimate {
   engine: EngineName;
@@ -69,7 +65,7 @@ export function estimateRun(
     const prepared = training.prepare + validation.prepare;
     const stepping = steps * training.step * Math.min(1, train.batchSize / trained);
     const validating = (steps / train.validateEvery) * validation.forward;
-    const scored = evaluate ? OWN_MASKS + FIXED_CONTROLS + RANDOM_CONTROLS * evaluate.controlSeeds : 0;
+    const scored = evaluate ? maskVectors(evaluate, train.roundingSteps > 0) : 0;
     return {
       engine: engine.name,
       workers: plan.workers,

@@ -1,5 +1,6 @@
 /** Evaluates masks on splits. */
-import { type EvaluateSettings, evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
+import { type EvaluateSettings, evaluateMasks } from '../evaluate/evaluate.js';
+import type { Metrics } from '../evaluate/metrics-file.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';

@@ -1,7 +1,10 @@
 /** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
+
+import { maskVectors } from '../evaluate/evaluate.js';
+import { trainingSteps } from '../masks/train.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import { TASKS } from '../tasks/tasks.js';
-import type { ResultRow } from './results.js';
+import type { RunRow } from './results.js';
 import type { PlannedRun, RunJob } from './run-job.js';
 
 /** Tokens of a prompt, where nothing is known. */
@@ -17,17 +20,12 @@ const START = 3;
 function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
   const { train, evaluate } = job.settings;
   const { trainPairs, validationPairs, testPairs } = sizes(job);
-  const batches = Math.ceil(trainPairs / train.batchSize);
-  const soft = Math.min(
-    train.epochs * batches * train.stepsPerBatch,
-    train.steps ?? Number.POSITIVE_INFINITY,
-  );
-  const steps = soft + train.roundingSteps;
+  const steps = trainingSteps(train, trainPairs);
   const forwardPasses =
     2 * (trainPairs + validationPairs + testPairs) +
     STEP * steps * train.batchSize +
     Math.ceil(steps / train.validateEvery) * validationPairs +
-    (2 + (evaluate.controlSeeds > 0 ? 4 + 2 * evaluate.controlSeeds : 0)) * testPairs;
+    maskVectors(evaluate, train.roundingSteps > 0) * testPairs;
   return forwardPasses * TOKENS * 2 * (weightBytes / 4);
 }
 
@@ -59,7 +57,7 @@ export interface Prediction {
  */
 export function predict(
   pending: readonly PlannedRun[],
-  finished: readonly { run: PlannedRun; result: ResultRow }[],
+  finished: readonly { run: PlannedRun; result: RunRow }[],
   machine: Machine,
   gflops: number,
 ): Prediction {

@@ -67,14 +67,22 @@ describe('a folder that lacks something', () => {
 
   const test = metrics.splits.test!;
   it.each<[string, unknown, RegExp]>([
-    ['another version', { ...metrics, schema_version: 2 }, /schema_version: .*; evaluate again/],
-    ['no split', { ...metrics, splits: {} }, /splits: holds no split/],
-    ['a missing score', { ...metrics, splits: { test: { ...test, kl: undefined } } }, /splits\.test\.kl:/],
-    ['a text for a figure', { ...metrics, threshold: '0.5' }, /threshold:/],
+    ['another version', { ...metrics, schema_version: 2 }, /schema_version 2: expected 1; evaluate again/],
+    ['no split', { ...metrics, splits: {} }, /splits: holds no split; evaluate again/],
+    [
+      'a missing score',
+      { ...metrics, splits: { test: { ...test, kl: undefined } } },
+      /splits\.test\.kl: missing; evaluate again/,
+    ],
+    [
+      'a text for a figure',
+      { ...metrics, threshold: '0.5' },
+      /threshold "0\.5": expected a number; evaluate again/,
+    ],
     [
       'half its controls',
       { ...metrics, splits: { test: { ...test, controls: { random: test.controls!.random } } } },
-      /splits\.test\.controls\.random_by_kind:/,
+      /splits\.test\.controls\.random_by_kind: missing; /,
     ],
   ])('is refused where metrics.json has %s', async (_, content, message) => {
     await writeJson(join(folder, 'metrics.json'), content);

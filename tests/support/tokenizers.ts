@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
 import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
+import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
 
 export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
 

@@ -1,0 +1,77 @@
+/** `metrics.json`: its schema, from which the types of all results are inferred, and how it is read. */
+import { z } from 'zod';
+import { InputError } from '../errors.js';
+import { readJson } from '../formats/json-file.js';
+import { inputErrorOf } from '../formats/schema-error.js';
+import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
+import { CONTROLS } from './controls.js';
+import { MASKED_SCORES, recordOf, SCORES, SIZES } from './metrics.js';
+
+const number = z.number();
+/** A mean over prompts; null where no prompt could be scored. */
+const mean = number.nullable();
+
+/** How large a circuit is. */
+const circuitSize = z.object(recordOf(SIZES, () => number));
+export type CircuitSize = z.infer<typeof circuitSize>;
+
+const maskMetrics = circuitSize.extend({
+  /** Prompts. */
+  n: number,
+  ...recordOf(SCORES, () => mean),
+  by_kind: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), circuitSize),
+  /** Bootstrap intervals over prompts, [low, high]. */
+  confidence: z.object(recordOf(SCORES, () => z.tuple([number, number]).nullable())),
+});
+/** What one mask vector does. */
+export type MaskMetrics = z.infer<typeof maskMetrics>;
+
+const controlMetrics = z.object({
+  /** Directions kept. */
+  active: number,
+  /** The mean over draws where a control is drawn. */
+  ...recordOf(MASKED_SCORES, () => mean),
+  /** Standard deviations over draws, and how many there were; absent for controls without randomness. */
+  sd: z.object(recordOf(MASKED_SCORES, () => mean)).optional(),
+  seeds: number.optional(),
+});
+export type ControlMetrics = z.infer<typeof controlMetrics>;
+
+const softAndBinarised = maskMetrics.extend({ binarised: maskMetrics });
+
+const splitMetrics = softAndBinarised.extend({
+  /** The soft masks that the rounding phase began with; null where there was none. */
+  before_rounding: softAndBinarised.nullable(),
+  /** Under the same replacement rule; null where none were asked for. */
+  controls: z
+    .object(
+      recordOf(
+        CONTROLS.map(({ key }) => key),
+        () => controlMetrics,
+      ),
+    )
+    .nullable(),
+});
+/** The masks as learned and, under `binarised`, the circuit that they stand for. */
+export type SplitMetrics = z.infer<typeof splitMetrics>;
+
+const metrics = z.object({
+  schema_version: z.literal(1),
+  threshold: number,
+  splits: z
+    .record(z.string(), splitMetrics)
+    .refine((splits) => Object.keys(splits).length > 0, 'holds no split'),
+});
+export type Metrics = z.infer<typeof metrics>;
+
+/**
+ * @returns what the file holds, figures that a later program added included
+ * @throws InputError if the file is missing or holds no metrics that this program knows
+ */
+export async function readMetrics(path: string): Promise<Metrics> {
+  const content: unknown = await readJson(path);
+  const result = metrics.safeParse(content);
+  // Not the parsed copy, which lacks what the schema does not name.
+  if (result.success) return content as Metrics;
+  throw new InputError(`${inputErrorOf(result.error, path, content).message}; evaluate again`);
+}
