@@ -8,9 +8,16 @@ import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import { binarised, circuitSize } from './circuit-size.js';
 import { CONTROLS } from './controls.js';
-import { MASKED_SCORES, recordOf, SCORES, type Score } from './metrics.js';
-import type { ControlMetrics, MaskMetrics, SplitMetrics } from './metrics-file.js';
-import { type PromptScores, scorePrompts } from './prompt-scores.js';
+import {
+  type Denominator,
+  denominatorOf,
+  faithfulnessInterval,
+  faithfulnessOf,
+  isToldFromZero,
+} from './faithfulness.js';
+import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
+import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
+import { type CircuitScores, type PromptScores, scorePrompts } from './prompt-scores.js';
 
 export const evaluateSettings = z.strictObject({
   /** A direction is in the circuit if its mask is above this. */
@@ -49,7 +56,7 @@ export function scorerOf(prepared: PreparedPairs): PairScorer {
 
 export interface EvaluateCall extends LongCall {
   /** Called once, with what the circuit (the masks binarised) does on each prompt. */
-  onCircuitScores?: (scores: PromptScores) => Promise<void> | void;
+  onCircuitScores?: (scores: CircuitScores) => Promise<void> | void;
 }
 
 /**
@@ -63,82 +70,101 @@ export async function evaluateMasks(
   { onProgress, signal, onCircuitScores }: EvaluateCall = {},
 ): Promise<SplitMetrics> {
   const { layout } = scorer;
-  const { threshold, beforeRounding } = settings;
-  const total = maskVectors(settings, beforeRounding !== undefined) * scorer.length;
+  const { threshold, beforeRounding, controlSeeds } = settings;
+  const hard = binarised(masks, threshold);
+  const isBinary = masks.every((mask, i) => mask === hard[i]);
+  const total = maskVectors(controlSeeds, { isBinary, wasRounded: beforeRounding !== undefined });
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
     const scores = await scorer.score(mask, {
       signal,
-      onProgress: (event) => onProgress?.({ ...event, done: done + event.done, total }),
+      onProgress: (event) =>
+        onProgress?.({ ...event, done: done + event.done, total: total * scorer.length }),
     });
     done += scorer.length;
     return scores;
   };
-  const summarise = async (
-    mask: Float32Array,
-    onScores?: EvaluateCall['onCircuitScores'],
-  ): Promise<MaskMetrics> => {
-    const scores = await score(mask);
+  const none = await score(new Float32Array(layout.size));
+  const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
+  const measuresOf = (scores: PromptScores): Record<Measure, number | null> => {
+    const means = recordOf(SCORES, (name) => mean(scores[name]));
+    const [own, full, least] = [means.logit_diff, means.full_logit_diff, mean(none.logit_diff)];
+    const defined = isToldFromZero(denominator) && own !== null && full !== null && least !== null;
+    return { ...means, faithfulness: defined ? faithfulnessOf(own, full, least) : null };
+  };
+  const summarise = async (mask: Float32Array, onScores?: EvaluateCall['onCircuitScores']) => {
+    const scores = { ...(await score(mask)), none_logit_diff: none.logit_diff };
     await onScores?.(scores);
+    const measured = measuresOf(scores);
+    const interval = measured.faithfulness === null ? null : faithfulnessInterval(scores, settings);
     return {
       n: scorer.length,
-      ...meansOf(scores),
+      ...measured,
       ...circuitSize(layout, mask, threshold),
-      confidence: bootstrapIntervals<Score>(scores, settings),
+      confidence: { ...bootstrapIntervals<Score>(scores, settings), faithfulness: interval },
     };
   };
-  const hard = binarised(masks, threshold);
+  const circuit = await summarise(hard, onCircuitScores);
   return {
-    ...(await summarise(masks)),
-    binarised: await summarise(hard, onCircuitScores),
+    ...(isBinary ? circuit : await summarise(masks)),
+    binarised: circuit,
     before_rounding: beforeRounding
       ? {
           ...(await summarise(beforeRounding)),
           binarised: await summarise(binarised(beforeRounding, threshold)),
         }
       : null,
+    denominator,
     controls:
-      settings.controlSeeds > 0
-        ? await controlsOf({ ...scorer, masks, binarised: hard }, settings, score)
+      controlSeeds > 0
+        ? await controlsOf({ ...scorer, masks, binarised: hard }, settings, async (mask, { key }) => {
+            return measuresOf(key === 'all_off' ? none : await score(mask));
+          })
         : null,
   };
 }
 
-/** How many mask vectors an evaluation scores. */
-export function maskVectors({ controlSeeds }: EvaluateSettings, rounded: boolean): number {
+/**
+ * How many mask vectors an evaluation scores.
+ * @param masks.isBinary whether the masks are all 0 or 1, and so their own circuit
+ * @param masks.wasRounded whether those before a rounding phase are measured as well
+ */
+export function maskVectors(
+  controlSeeds: number,
+  { isBinary, wasRounded }: { isBinary: boolean; wasRounded: boolean },
+): number {
   const controls = CONTROLS.reduce((sum, control) => sum + draws(control, controlSeeds), 0);
-  return (rounded ? 4 : 2) + (controlSeeds > 0 ? controls : 0);
+  // That of none kept is always scored: faithfulness needs it.
+  return 1 + (isBinary ? 1 : 2) + (wasRounded ? 2 : 0) + (controlSeeds > 0 ? controls - 1 : 0);
 }
 
-function draws(control: (typeof CONTROLS)[number], controlSeeds: number): number {
+type Control = (typeof CONTROLS)[number];
+
+function draws(control: Control, controlSeeds: number): number {
   return 'drawn' in control ? controlSeeds : 1;
 }
 
 async function controlsOf(
-  circuit: Parameters<(typeof CONTROLS)[number]['make']>[0],
+  circuit: Parameters<Control['make']>[0],
   { seed, controlSeeds }: EvaluateSettings & { seed: number },
-  score: (mask: Float32Array) => Promise<PromptScores>,
+  measure: (mask: Float32Array, control: Control) => Promise<Record<Measure, number | null>>,
 ): Promise<SplitMetrics['controls']> {
   const metrics: Partial<NonNullable<SplitMetrics['controls']>> = {};
   for (const control of CONTROLS) {
     const masks = Array.from({ length: draws(control, controlSeeds) }, (_, i) =>
       control.make(circuit, new Random(seed).fork(`${control.key.replaceAll('_', ' ')} ${i}`)),
     );
-    const means: Record<Score, number | null>[] = [];
-    for (const mask of masks) means.push(meansOf(await score(mask)));
-    metrics[control.key] = controlMetrics(masks, means);
+    const measured: Record<Measure, number | null>[] = [];
+    for (const mask of masks) measured.push(await measure(mask, control));
+    metrics[control.key] = controlMetrics(masks, measured);
   }
   return metrics as SplitMetrics['controls'];
 }
 
-function controlMetrics(masks: Float32Array[], means: Record<Score, number | null>[]): ControlMetrics {
+function controlMetrics(masks: Float32Array[], measured: Record<Measure, number | null>[]): ControlMetrics {
   const each = (use: (values: number[]) => number | null) =>
-    recordOf(MASKED_SCORES, (score) => use(means.map((entry) => entry[score] ?? Number.NaN)));
+    recordOf(MASKED_MEASURES, (measure) => use(measured.map((draw) => draw[measure] ?? Number.NaN)));
   const active = masks.map((mask) => mask.reduce((sum, value) => sum + value, 0));
   const summary = { active: mean(active)!, ...each(mean) };
   return masks.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: masks.length } : summary;
-}
-
-function meansOf(scores: PromptScores): Record<Score, number | null> {
-  return recordOf(SCORES, (score) => mean(scores[score]));
 }

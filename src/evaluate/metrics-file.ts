@@ -5,11 +5,13 @@ import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
 import { CONTROLS } from './controls.js';
-import { MASKED_SCORES, recordOf, SCORES, SIZES } from './metrics.js';
+import { MASKED_MEASURES, MEASURES, recordOf, SIZES } from './metrics.js';
 
 const number = z.number();
-/** A mean over prompts; null where no prompt could be scored. */
-const mean = number.nullable();
+/** A figure over prompts; null where no prompt could be scored. */
+const measured = number.nullable();
+/** A bootstrap interval over prompts. */
+const interval = z.tuple([number, number]);
 
 /** How large a circuit is. */
 const circuitSize = z.object(recordOf(SIZES, () => number));
@@ -18,10 +20,10 @@ export type CircuitSize = z.infer<typeof circuitSize>;
 const maskMetrics = circuitSize.extend({
   /** Prompts. */
   n: number,
-  ...recordOf(SCORES, () => mean),
+  ...recordOf(MEASURES, () => measured),
   by_kind: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), circuitSize),
   /** Bootstrap intervals over prompts, [low, high]. */
-  confidence: z.object(recordOf(SCORES, () => z.tuple([number, number]).nullable())),
+  confidence: z.object(recordOf(MEASURES, () => interval.nullable())),
 });
 /** What one mask vector does. */
 export type MaskMetrics = z.infer<typeof maskMetrics>;
@@ -30,9 +32,9 @@ const controlMetrics = z.object({
   /** Directions kept. */
   active: number,
   /** The mean over draws where a control is drawn. */
-  ...recordOf(MASKED_SCORES, () => mean),
+  ...recordOf(MASKED_MEASURES, () => measured),
   /** Standard deviations over draws, and how many there were; absent for controls without randomness. */
-  sd: z.object(recordOf(MASKED_SCORES, () => mean)).optional(),
+  sd: z.object(recordOf(MASKED_MEASURES, () => measured)).optional(),
   seeds: number.optional(),
 });
 export type ControlMetrics = z.infer<typeof controlMetrics>;
@@ -40,6 +42,16 @@ export type ControlMetrics = z.infer<typeof controlMetrics>;
 const softAndBinarised = maskMetrics.extend({ binarised: maskMetrics });
 
 const splitMetrics = softAndBinarised.extend({
+  /** What faithfulness divides by; null without distractors. */
+  denominator: z
+    .object({
+      /** The full model's logit difference minus that with every masked direction replaced. */
+      mean: number,
+      confidence: interval,
+      /** Prompts on which it is below a tenth of its mean: no ratio of theirs alone would mean anything. */
+      near_zero: number,
+    })
+    .nullable(),
   /** The soft masks that the rounding phase began with; null where there was none. */
   before_rounding: softAndBinarised.nullable(),
   /** Under the same replacement rule; null where none were asked for. */
@@ -56,7 +68,7 @@ const splitMetrics = softAndBinarised.extend({
 export type SplitMetrics = z.infer<typeof splitMetrics>;
 
 const metrics = z.object({
-  schema_version: z.literal(1),
+  schema_version: z.literal(2),
   threshold: number,
   splits: z
     .record(z.string(), splitMetrics)

@@ -7,10 +7,10 @@ interface Metric {
   /** Its name in files. */
   key: string;
   /**
-   * What it is of: each prompt (then the metric is the mean), or the masks alone. `prompt and full model` is computed for
-   * the full model as well, under `full_` and the key.
+   * What it is of: each prompt (then the metric is the mean), all prompts together, or the masks alone. `prompt and full
+   * model` is computed for the full model as well, under `full_` and the key.
    */
-  of: 'prompt' | 'prompt and full model' | 'masks';
+  of: 'prompt' | 'prompt and full model' | 'all prompts' | 'masks';
   /** Heading of its column. */
   title: string;
   /** For a reader who sees it for the first time. */
@@ -78,6 +78,16 @@ const METRICS = [
     column: 'wide',
   },
   {
+    key: 'faithfulness',
+    of: 'all prompts',
+    title: 'faithful',
+    meaning:
+      'normalised faithfulness: the logit diff’s way from that with none kept (0) to the full model’s (1); above 1 is possible, – without distractors or where that way is too short to tell from 0',
+    format: 'decimal',
+    better: 'full model',
+    column: 'narrow',
+  },
+  {
     key: 'l1',
     of: 'masks',
     title: 'Σm',
@@ -114,14 +124,16 @@ const METRICS = [
 
 type Entry = (typeof METRICS)[number];
 
-/** A score of each prompt under masks. */
-type MaskedScore = Exclude<Entry, { of: 'masks' }>['key'];
 /** Scores that compare the masked model with the full one. */
 export type ComparingScore = Extract<Entry, { of: 'prompt' }>['key'];
 /** Scores that either model has by itself. */
 export type OwnScore = Extract<Entry, { of: 'prompt and full model' }>['key'];
 /** A score of each prompt, of the masked model or (`full_…`) of the full one. */
-export type Score = MaskedScore | `full_${OwnScore}`;
+export type Score = ComparingScore | OwnScore | `full_${OwnScore}`;
+/** What is measured of a mask vector, controls included. */
+type MaskedMeasure = Exclude<Entry, { of: 'masks' }>['key'];
+/** What is measured on prompts. */
+export type Measure = Score | MaskedMeasure;
 /** A figure of the masks alone. */
 export type Size = Extract<Entry, { of: 'masks' }>['key'];
 
@@ -130,13 +142,16 @@ export type ColumnMetric = Extract<Entry, { column: string }>;
 export type Column = ColumnMetric['key'];
 export const COLUMNS = METRICS.filter((metric): metric is ColumnMetric => 'column' in metric);
 
-/** What is measured of every mask vector, controls included. */
-export const MASKED_SCORES = METRICS.filter(({ of }) => of !== 'masks').map(({ key }) => key as MaskedScore);
+export const MASKED_MEASURES = METRICS.filter(({ of }) => of !== 'masks').map(
+  ({ key }) => key as MaskedMeasure,
+);
 
 export const SCORES: readonly Score[] = METRICS.flatMap(({ key, of }): Score[] => {
-  if (of === 'masks') return [];
-  return of === 'prompt' ? [key] : [key, `full_${key}`];
+  if (of === 'prompt') return [key];
+  return of === 'prompt and full model' ? [key, `full_${key}`] : [];
 });
+
+export const MEASURES: readonly Measure[] = [...new Set<Measure>([...SCORES, ...MASKED_MEASURES])];
 
 export const SIZES = METRICS.filter(({ of }) => of === 'masks').map(({ key }) => key as Size);
 

@@ -10,6 +10,9 @@ import { type ComparingScore, type OwnScore, recordOf, SCORES, type Score } from
 /** [prompts] each. NaN where a prompt has no answer (or no distractor) to score. */
 export type PromptScores = Record<Score, Float64Array>;
 
+/** What a circuit does, beside what is left without any masked direction: all that faithfulness needs. */
+export type CircuitScores = PromptScores & { none_logit_diff: Float64Array };
+
 export function emptyScores(prompts: number): PromptScores {
   return recordOf(SCORES, () => new Float64Array(prompts));
 }

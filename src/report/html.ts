@@ -10,7 +10,7 @@ import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
-import { spreadNote } from './table.js';
+import { notes } from './table.js';
 import { trainingCurves } from './training-curves.js';
 
 export interface ReportedRun {
@@ -91,8 +91,10 @@ function resultTable(name: string, split: SplitMetrics, threshold: number): Mark
 ${masksRows(split, threshold).map(masksRow)}</tbody>`,
     `Results, ${name}`,
   )}
-<p class="dim">${spreadNote(split)}.</p>
-`;
+${notes(split).map(
+  (note) => html`<p class="dim">${note}.</p>
+`,
+)}`;
 }
 
 /** A table that may be wider than a phone, and is then scrolled by itself, also from the keyboard. */

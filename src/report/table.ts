@@ -30,7 +30,7 @@ function splitTable(name: string, split: SplitMetrics, threshold: number): strin
     '',
     spreadTable(rows),
     '',
-    spreadNote(split),
+    ...notes(split),
   ].join('\n');
 }
 
@@ -53,9 +53,20 @@ function spreadTable(rows: readonly MasksRow[]): string {
   ]);
 }
 
+/** What signs stand for, and what a reader might take for more than it is. */
+export function notes(split: SplitMetrics): string[] {
+  const { denominator, n } = split;
+  if (!denominator) return [spreadNote(split)];
+  const near = denominator.near_zero === 0 ? 'none' : count(denominator.near_zero);
+  return [
+    spreadNote(split),
+    `faithful: 0 none kept, 1 full model; denominator near 0 on ${near} of ${count(n)} prompts`,
+  ];
+}
+
 /** What brackets and ± stand for. */
-export function spreadNote({ controls }: SplitMetrics): string {
+function spreadNote({ controls }: SplitMetrics): string {
   const interval = '[low, high]: bootstrap interval over prompts';
   const seeds = controls?.random.seeds;
-  return seeds === undefined ? interval : `${interval}; ± standard deviation over ${count(seeds)} seeds`;
+  return seeds === undefined ? interval : `${interval}; ± standard deviation over ${count(seeds)} draws`;
 }

@@ -65,7 +65,10 @@ export function estimateRun(
     const prepared = training.prepare + validation.prepare;
     const stepping = steps * training.step * Math.min(1, train.batchSize / trained);
     const validating = (steps / train.validateEvery) * validation.forward;
-    const scored = evaluate ? maskVectors(evaluate, train.roundingSteps > 0) : 0;
+    const rounds = train.roundingSteps > 0;
+    const scored = evaluate
+      ? maskVectors(evaluate.controlSeeds, { isBinary: rounds, wasRounded: rounds })
+      : 0;
     return {
       engine: engine.name,
       workers: plan.workers,

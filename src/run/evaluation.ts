@@ -1,7 +1,7 @@
 /** Evaluates masks on splits. */
 import { type EvaluateSettings, evaluateMasks } from '../evaluate/evaluate.js';
 import type { Metrics } from '../evaluate/metrics-file.js';
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import type { LongCall } from '../progress.js';
@@ -16,7 +16,7 @@ export interface EvaluationSettings extends EvaluateSettings {
 
 export interface EvaluationCall extends LongCall {
   /** Called for each split with what the circuit does on each of its pairs. */
-  onCircuitScores?: (pairs: readonly TokenPair[], scores: PromptScores) => Promise<void> | void;
+  onCircuitScores?: (pairs: readonly TokenPair[], scores: CircuitScores) => Promise<void> | void;
 }
 
 /** @param masks flat vector in the layout of the workbench's masked kinds */
@@ -27,7 +27,7 @@ export async function evaluateSplits(
   settings: EvaluationSettings,
   { onCircuitScores, ...call }: EvaluationCall,
 ): Promise<Metrics> {
-  const metrics: Metrics = { schema_version: 1, threshold: settings.threshold, splits: {} };
+  const metrics: Metrics = { schema_version: 2, threshold: settings.threshold, splits: {} };
   for (const [split, pairs] of Object.entries(splits)) {
     const prepared = await runner.prepare(pairs, { ...settings, ...call });
     const { layout, sigma } = runner;

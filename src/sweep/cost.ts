@@ -21,11 +21,12 @@ function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): 
   const { train, evaluate } = job.settings;
   const { trainPairs, validationPairs, testPairs } = sizes(job);
   const steps = trainingSteps(train, trainPairs);
+  const rounds = train.roundingSteps > 0;
   const forwardPasses =
     2 * (trainPairs + validationPairs + testPairs) +
     STEP * steps * train.batchSize +
     Math.ceil(steps / train.validateEvery) * validationPairs +
-    maskVectors(evaluate, train.roundingSteps > 0) * testPairs;
+    maskVectors(evaluate.controlSeeds, { isBinary: rounds, wasRounded: rounds }) * testPairs;
   return forwardPasses * TOKENS * 2 * (weightBytes / 4);
 }
 

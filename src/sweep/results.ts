@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTROLS, type ControlName } from '../evaluate/controls.js';
-import { recordOf, SCORES, type Score, SIZES, type Size } from '../evaluate/metrics.js';
+import { MEASURES, type Measure, recordOf, SIZES, type Size } from '../evaluate/metrics.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { readPromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { isRecord } from '../formats/json-file.js';
@@ -15,14 +15,14 @@ import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
-export type Figure = Score | CircuitSize | 'soft_kl' | 'soft_l1' | `${ControlName}_kl`;
+export type Figure = Measure | CircuitSize | 'soft_kl' | 'soft_l1' | `${ControlName}_kl`;
 
 /** The sum of binarised masks is the number kept; and rows have a setting of that name. */
 type CircuitSize = Exclude<Size, 'l1'>;
 const CIRCUIT_SIZES = SIZES.filter((size): size is CircuitSize => size !== 'l1');
 
 export const FIGURES: readonly Figure[] = [
-  ...SCORES,
+  ...MEASURES,
   ...CIRCUIT_SIZES,
   'soft_kl',
   'soft_l1',
@@ -75,7 +75,7 @@ async function readRow(id: string, path: string): Promise<RunRow> {
     test_hash: manifest.data.test!.hash,
     settings: flatSettings(manifest),
     figures: {
-      ...recordOf(SCORES, (score) => binarised[score]),
+      ...recordOf(MEASURES, (measure) => binarised[measure]),
       ...recordOf(CIRCUIT_SIZES, (size) => binarised[size]),
       soft_kl: soft.kl,
       soft_l1: soft.l1,
@@ -132,7 +132,7 @@ export async function writeResults(folder: SweepFolder): Promise<{ rows: RunRow[
 }
 
 /** Scores a prompt of a run; null if its folder holds none. */
-export async function promptScores({ path }: RunRow): Promise<PromptScores | null> {
+export async function promptScores({ path }: RunRow): Promise<CircuitScores | null> {
   const file = join(path, 'prompts.jsonl');
   return existsSync(file) ? readPromptScores(file) : null;
 }

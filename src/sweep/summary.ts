@@ -1,5 +1,6 @@
 /** What seeds agree on: mean, deviation and interval of each figure by setting, and the front of KL against size. */
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { faithfulnessOf } from '../evaluate/faithfulness.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { Random } from '../random.js';
 import { mean, quantile, standardDeviation } from '../statistics/summary.js';
 import type { Cell } from './parquet.js';
@@ -104,8 +105,13 @@ async function intervalsOf(
     const prompts = drawn.map((run) => common ?? draw(run));
     for (const figure of FIGURES) {
       const values = drawn.map((run, at) => {
-        const scores = perPrompt[run]?.[figure as keyof PromptScores];
-        return scores ? meanOf(scores, prompts[at]!) : (group[run]!.figures[figure] ?? Number.NaN);
+        const value = group[run]!.figures[figure];
+        const scores = perPrompt[run];
+        if (value === null || !scores) return value ?? Number.NaN;
+        const over = (score: keyof CircuitScores) => meanOf(scores[score], prompts[at]!);
+        if (figure === 'faithfulness')
+          return faithfulnessOf(over('logit_diff'), over('full_logit_diff'), over('none_logit_diff'));
+        return figure in scores ? over(figure as keyof CircuitScores) : value;
       });
       const value = mean(values);
       if (value !== null) means.get(figure)!.push(value);

@@ -8,16 +8,16 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     "
     test, 1,000 prompts; 290 of 2,068 directions kept; sparsity 86.0 %
 
-                       kept  KL (nats)  exact match  accuracy  logit diff
-    full model        2,068          –            –   >99.9 %       5.400
-    soft masks          290      0.018       97.5 %    97.1 %       5.100
-    circuit             290      0.021       96.5 %    97.1 %       5.100
-    random              290      6.312        3.1 %     2.5 %       0.300
-    random by kind      290      5.918        3.1 %     2.5 %       0.300
-    top σ               290      4.600        3.1 %     2.5 %       0.300
-    complement      1,778.3      4.010        3.1 %     2.5 %       0.300
-    all kept          2,068     <0.001      100.0 %    99.5 %       0.300
-    none kept             0     10.104        3.1 %     2.5 %       0.300
+                       kept  KL (nats)  exact match  accuracy  logit diff  faithful
+    full model        2,068          –            –   >99.9 %       5.400         –
+    soft masks          290      0.018       97.5 %    97.1 %       5.100     0.944
+    circuit             290      0.021       96.5 %    97.1 %       5.100     0.944
+    random              290      6.312        3.1 %     2.5 %       0.300     0.020
+    random by kind      290      5.918        3.1 %     2.5 %       0.300     0.020
+    top σ               290      4.600        3.1 %     2.5 %       0.300     0.020
+    complement      1,778.3      4.010        3.1 %     2.5 %       0.300     0.020
+    all kept          2,068     <0.001      100.0 %    99.5 %       0.300     1.000
+    none kept             0     10.104        3.1 %     2.5 %       0.300     0.000
 
                  full model              circuit                random
     KL (nats)          –                  0.021 [0.018, 0.025]   6.312 ± 0.213
@@ -25,8 +25,10 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     accuracy     >99.9 % [>99.9, 100.0]  97.1 % [96.1, 98.1]     2.5 % ± 1.1
     logit diff     5.400 [5.300, 5.500]   5.100 [5.000, 5.200]   0.300 ± 0.100
     prob diff      0.981 [0.972, 0.988]   0.962 [0.951, 0.972]  <0.001 ± 0.002
+    faithful           –                  0.944 [0.931, 0.957]   0.020 ± 0.018
 
-    [low, high]: bootstrap interval over prompts; ± standard deviation over 5 seeds
+    [low, high]: bootstrap interval over prompts; ± standard deviation over 5 draws
+    faithful: 0 none kept, 1 full model; denominator near 0 on 12 of 1,000 prompts
     "
   `);
   for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
@@ -45,10 +47,10 @@ it('leaves out controls, and scores that need answers', () => {
     "
     test, 1,000 prompts; 290 of 2,068 directions kept; sparsity 86.0 %
 
-                 kept  KL (nats)  exact match  accuracy  logit diff
-    full model  2,068          –            –         –           –
-    soft masks    290      0.018       97.5 %         –           –
-    circuit       290      0.021       96.5 %         –           –
+                 kept  KL (nats)  exact match  accuracy  logit diff  faithful
+    full model  2,068          –            –         –           –         –
+    soft masks    290      0.018       97.5 %         –           –         –
+    circuit       290      0.021       96.5 %         –           –         –
 
                  full model  circuit
     KL (nats)    –            0.021 [0.018, 0.025]

@@ -67,7 +67,7 @@ describe('a folder that lacks something', () => {
 
   const test = metrics.splits.test!;
   it.each<[string, unknown, RegExp]>([
-    ['another version', { ...metrics, schema_version: 2 }, /schema_version 2: expected 1; evaluate again/],
+    ['another version', { ...metrics, schema_version: 1 }, /schema_version 1: expected 2; evaluate again/],
     ['no split', { ...metrics, splits: {} }, /splits: holds no split; evaluate again/],
     [
       'a missing score',

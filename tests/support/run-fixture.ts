@@ -38,7 +38,7 @@ export function reportedRun({
   return {
     manifest: manifest(),
     metrics: {
-      schema_version: 1,
+      schema_version: 2,
       threshold: THRESHOLD,
       splits: { test: splitMetrics(layout, learned, soft) },
     },
@@ -58,7 +58,13 @@ export function withoutAnswers(metrics: Metrics): Metrics {
   return {
     ...metrics,
     splits: {
-      test: { ...blank(test), binarised: blank(test.binarised), before_rounding: null, controls: null },
+      test: {
+        ...blank(test),
+        binarised: blank(test.binarised),
+        before_rounding: null,
+        denominator: null,
+        controls: null,
+      },
     },
   };
 }
@@ -70,6 +76,7 @@ const ANSWER_SCORES = {
   full_logit_diff: null,
   prob_diff: null,
   full_prob_diff: null,
+  faithfulness: null,
 };
 
 function architecture({ nLayers, nHeads, dHead }: FixtureShape): Architecture {
@@ -104,21 +111,36 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
     accuracy: 0.025,
     logit_diff: 0.3,
     prob_diff: 0.0004,
+    faithfulness: 0.02,
   });
-  const sd = { kl: 0.213, exact_match: 0.012, accuracy: 0.011, logit_diff: 0.1, prob_diff: 0.002 };
+  const sd = {
+    kl: 0.213,
+    exact_match: 0.012,
+    accuracy: 0.011,
+    logit_diff: 0.1,
+    prob_diff: 0.002,
+    faithfulness: 0.018,
+  };
   return {
     ...(soft ? own : hard),
     binarised: hard,
     before_rounding: soft
       ? null
       : { ...own, binarised: maskMetrics(layout, binarised(learned, THRESHOLD), 0.231, 0.71) },
+    denominator: { mean: 5.3, confidence: [5.2, 5.4], near_zero: 12 },
     controls: {
       random: { ...control(6.312), sd, seeds: 5 },
       random_by_kind: { ...control(5.918), sd, seeds: 5 },
       top_sigma: control(4.6),
       inverted: control(4.01, layout.size - hard.active + 0.25),
-      all_on: { ...control(2.3e-7, layout.size), exact_match: 1, accuracy: 0.995, prob_diff: 0.981 },
-      all_off: control(10.104, 0),
+      all_on: {
+        ...control(2.3e-7, layout.size),
+        exact_match: 1,
+        accuracy: 0.995,
+        prob_diff: 0.981,
+        faithfulness: 1,
+      },
+      all_off: { ...control(10.104, 0), faithfulness: 0 },
     },
   };
 }
@@ -134,6 +156,7 @@ function maskMetrics(layout: MaskLayout, masks: Float32Array, kl: number, match:
     full_logit_diff: 5.4,
     prob_diff: 0.962,
     full_prob_diff: 0.981,
+    faithfulness: 0.944,
     ...circuitSize(layout, masks, THRESHOLD),
     confidence: {
       kl: [kl - 0.0031, kl + 0.0034],
@@ -144,6 +167,7 @@ function maskMetrics(layout: MaskLayout, masks: Float32Array, kl: number, match:
       full_logit_diff: [5.3, 5.5],
       prob_diff: [0.951, 0.972],
       full_prob_diff: [0.972, 0.988],
+      faithfulness: [0.931, 0.957],
     },
   };
 }

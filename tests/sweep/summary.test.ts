@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SCORES } from '../../src/evaluate/metrics.js';
+import { recordOf, SCORES } from '../../src/evaluate/metrics.js';
 import { Random } from '../../src/random.js';
 import { FIGURES, type RunRow } from '../../src/sweep/results.js';
 import { bySetting, paretoFront, summarise } from '../../src/sweep/summary.js';
@@ -17,7 +17,10 @@ let folders = 0;
 function row(seed: number, l1: number, kl: number, active: number, prompts: number[] = []): RunRow {
   const path = join(folder, String(folders++));
   mkdirSync(path);
-  const scores = prompts.map((value) => Object.fromEntries(SCORES.map((score) => [score, value])));
+  const scores = prompts.map((value) => ({
+    ...recordOf(SCORES, () => value),
+    none_logit_diff: 0,
+  }));
   if (prompts.length > 0)
     writeFileSync(join(path, 'prompts.jsonl'), scores.map((line) => `${JSON.stringify(line)}\n`).join(''));
   const figures = Object.fromEntries(FIGURES.map((figure) => [figure, null])) as RunRow['figures'];
