@@ -68,7 +68,7 @@ export async function evaluateMasks(
   masks: Float32Array,
   settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
   { onProgress, signal, onCircuitScores }: EvaluateCall = {},
-): Promise<SplitMetrics> {
+): Promise<Omit<SplitMetrics, 'source' | 'hash'>> {
   const { layout } = scorer;
   const { threshold, beforeRounding, controlSeeds } = settings;
   const hard = binarised(masks, threshold);

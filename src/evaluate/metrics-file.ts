@@ -1,6 +1,7 @@
 /** `metrics.json`: its schema, from which the types of all results are inferred, and how it is read. */
 import { z } from 'zod';
 import { InputError } from '../errors.js';
+import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
@@ -9,7 +10,7 @@ import { MASKED_MEASURES, MEASURES, recordOf, SIZES } from './metrics.js';
 
 const number = z.number();
 /** A figure over prompts; null where no prompt could be scored. */
-const measured = number.nullable();
+const figure = number.nullable();
 /** A bootstrap interval over prompts. */
 const interval = z.tuple([number, number]);
 
@@ -20,7 +21,7 @@ export type CircuitSize = z.infer<typeof circuitSize>;
 const maskMetrics = circuitSize.extend({
   /** Prompts. */
   n: number,
-  ...recordOf(MEASURES, () => measured),
+  ...recordOf(MEASURES, () => figure),
   by_kind: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), circuitSize),
   /** Bootstrap intervals over prompts, [low, high]. */
   confidence: z.object(recordOf(MEASURES, () => interval.nullable())),
@@ -32,9 +33,9 @@ const controlMetrics = z.object({
   /** Directions kept. */
   active: number,
   /** The mean over draws where a control is drawn. */
-  ...recordOf(MASKED_MEASURES, () => measured),
+  ...recordOf(MASKED_MEASURES, () => figure),
   /** Standard deviations over draws, and how many there were; absent for controls without randomness. */
-  sd: z.object(recordOf(MASKED_MEASURES, () => measured)).optional(),
+  sd: z.object(recordOf(MASKED_MEASURES, () => figure)).optional(),
   seeds: number.optional(),
 });
 export type ControlMetrics = z.infer<typeof controlMetrics>;
@@ -42,6 +43,9 @@ export type ControlMetrics = z.infer<typeof controlMetrics>;
 const softAndBinarised = maskMetrics.extend({ binarised: maskMetrics });
 
 const splitMetrics = softAndBinarised.extend({
+  /** Where the prompt pairs came from, and the hash of what the model saw. */
+  source: z.string(),
+  hash: sha256,
   /** What faithfulness divides by; null without distractors. */
   denominator: z
     .object({
@@ -67,9 +71,28 @@ const splitMetrics = softAndBinarised.extend({
 /** The masks as learned and, under `binarised`, the circuit that they stand for. */
 export type SplitMetrics = z.infer<typeof splitMetrics>;
 
+/** What figures were measured on and how, besides the prompts: what they mean hangs on it. */
+const measured = z.object({
+  model: z.object({ id: z.string(), hash: sha256 }),
+  weight_form: z.string(),
+  /** SHA-256 of the masks file. */
+  masks: sha256,
+  /** Where OV and MLP masks act, and what takes the place of what they leave out. */
+  positions: z.string(),
+  replacement: z.string(),
+  /** Directions whose mask is above it are the circuit. */
+  threshold: number,
+  /** Of controls, resampled prompts and intervals. */
+  seed: number,
+  control_seeds: number,
+  /** Coverage of the intervals, and how many times prompts were drawn anew for them. */
+  level: number,
+  resamples: number,
+});
+
 const metrics = z.object({
   schema_version: z.literal(2),
-  threshold: number,
+  measured,
   splits: z
     .record(z.string(), splitMetrics)
     .refine((splits) => Object.keys(splits).length > 0, 'holds no split'),

@@ -1,10 +1,10 @@
 /** `manifest.json`: what was run, on what, with what, and how it ended; enough to run it again. */
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { z } from 'zod';
+import { sha256 } from './file-hash.js';
 import { readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
 
-const SHA256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex');
 const TIME = z.iso.datetime();
 
 const schema = z.strictObject({
@@ -24,12 +24,12 @@ const schema = z.strictObject({
     path: z.string(),
     /** Hub commit; null for a local folder. */
     revision: z.string().nullable(),
-    hash: SHA256,
+    hash: sha256,
   }),
   /** By split: where prompt pairs came from, how many, and the hash of what the model saw. */
   data: z.record(
     z.string(),
-    z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: SHA256 }),
+    z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: sha256 }),
   ),
   /** What is to be known: how prompts begin, what was left out, what changes the meaning of a score or a name. */
   notes: z.array(z.string()).optional(),

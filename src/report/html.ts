@@ -8,6 +8,7 @@ import { circuitPicture } from './circuit-picture.js';
 import { htmlDocument } from './document.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
+import { differences, measuredOn, measuredWith } from './measured.js';
 import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
 import { notes } from './table.js';
@@ -27,17 +28,18 @@ const LARGEST = 20;
 
 /** @returns a whole HTML document */
 export function reportPage({ manifest, metrics, history, masks }: ReportedRun): string {
-  const { threshold, splits } = metrics;
+  const { splits } = metrics;
+  const { threshold } = metrics.measured;
   const parts = circuitParts(masks, threshold);
   const [name, headline] =
     Object.entries(splits).find(([split]) => split === 'test') ?? Object.entries(splits)[0]!;
   const title = `Circuit of ${manifest.model.id}`;
   return htmlDocument(
     title,
-    html`<p class="dim">${subject(manifest, name)}</p>
-${notice(manifest)}`,
+    html`<p class="dim">${headline.source}</p>
+${notices(manifest, metrics)}`,
     html`${summary(headline, name)}
-${resultSection(splits, threshold)}
+${resultSection(metrics)}
 ${circuitSection(parts, threshold)}
 ${trainingSection(history)}
 ${componentSection(parts)}
@@ -53,15 +55,16 @@ ${runSection(manifest)}
   );
 }
 
-/** What the circuit was found for: where the prompts of the split came from. */
-function subject({ data }: Manifest, split: string): string | null {
-  return data[split]?.source ?? null;
-}
-
-/** Said where the run did not end as it should have; a run that is writing its report still says `running`. */
-function notice({ status, error }: Manifest): Markup | null {
-  if (status === 'running' || status === 'complete') return null;
-  return html`<p class="notice">This run is marked as ${status}${error === undefined ? '' : `: ${error}`}.</p>`;
+/** What a reader must know before any figure. A run that is writing its report still says `running`. */
+function notices(manifest: Manifest, metrics: Metrics): Markup[] {
+  const { status, error } = manifest;
+  const texts: string[] = [];
+  if (status !== 'running' && status !== 'complete')
+    texts.push(`This run is marked as ${status}${error === undefined ? '' : `: ${error}`}.`);
+  const others = differences(metrics, manifest);
+  if (others.length > 0)
+    texts.push(`The figures were not measured as the run was made: ${others.join('; ')}.`);
+  return texts.map((text) => html`<p class="notice">${text}</p>`);
 }
 
 function summary({ n, binarised, controls }: SplitMetrics, split: string): Markup {
@@ -73,25 +76,25 @@ and its likeliest token is the full model’s on <strong>${percent(exact_match)}
 ${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>`;
 }
 
-function resultSection(splits: Metrics['splits'], threshold: number): Markup {
+function resultSection(metrics: Metrics): Markup {
   return html`<section aria-labelledby="results">
 <h2 id="results">Results</h2>
-${Object.entries(splits).map(([name, split]) => resultTable(name, split, threshold))}</section>
+${Object.entries(metrics.splits).map(([name, split]) => resultTable(name, split, metrics))}</section>
 `;
 }
 
-function resultTable(name: string, split: SplitMetrics, threshold: number): Markup {
+function resultTable(name: string, split: SplitMetrics, metrics: Metrics): Markup {
   const headings = COLUMNS.map(
     (metric) => html`<th scope="col"${hasSpread(metric) ? html` colspan="2"` : null}>${metric.title}</th>`,
   );
   return html`${scrolling(
-    html`<caption>${name}, ${count(split.n)} prompts</caption>
+    html`<caption>${measuredOn(name, split, metrics)}</caption>
 <thead><tr><th scope="col">masks</th>${headings}</tr></thead>
 <tbody>
-${masksRows(split, threshold).map(masksRow)}</tbody>`,
+${masksRows(split, metrics.measured.threshold).map(masksRow)}</tbody>`,
     `Results, ${name}`,
   )}
-${notes(split).map(
+${[...notes(split), measuredWith(split, metrics)].map(
   (note) => html`<p class="dim">${note}.</p>
 `,
 )}`;

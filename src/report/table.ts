@@ -2,19 +2,20 @@
 import { COLUMNS } from '../evaluate/metrics.js';
 import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
 import { count, NONE, percent } from './figures.js';
+import { measuredOn } from './measured.js';
 import { type MasksRow, masksRows } from './result-rows.js';
 import { type TextColumn, textTable } from './text-table.js';
 
-/** A table for each split, under a line that names it and the circuit's size. No newline at the end. */
+/** A table for each split, under what it was measured on and the circuit's size. No newline at the end. */
 export function resultTable(metrics: Metrics): string {
   return Object.entries(metrics.splits)
-    .map(([name, split]) => splitTable(name, split, metrics.threshold))
+    .map(([name, split]) => splitTable(name, split, metrics))
     .join('\n\n');
 }
 
-function splitTable(name: string, split: SplitMetrics, threshold: number): string {
+function splitTable(name: string, split: SplitMetrics, metrics: Metrics): string {
   const { active, directions, relative_sparsity } = split.binarised;
-  const rows = masksRows(split, threshold);
+  const rows = masksRows(split, metrics.measured.threshold);
   const columns = COLUMNS.filter(({ column }) => column === 'narrow').map(
     ({ key, title }): TextColumn => ({
       heading: title,
@@ -23,8 +24,8 @@ function splitTable(name: string, split: SplitMetrics, threshold: number): strin
     }),
   );
   return [
-    `${name}, ${count(split.n)} prompts; ${count(active)} of ${count(directions)} directions kept; ` +
-      `sparsity ${percent(relative_sparsity)}`,
+    measuredOn(name, split, metrics),
+    `${count(active)} of ${count(directions)} directions kept; sparsity ${percent(relative_sparsity)}`,
     '',
     textTable([{ heading: '', texts: rows.map((row) => row.name), align: 'left' }, ...columns]),
     '',

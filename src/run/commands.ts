@@ -74,9 +74,9 @@ export function run(options: RunOptions, listener: Listener = {}): Promise<RunOu
       const metrics = await timed(session, 'evaluate', () =>
         evaluateSplits(
           bench,
-          { test: data.splits.test! },
-          masks,
-          { ...options.common, ...options.evaluate, beforeRounding },
+          { splits: { test: data.splits.test! }, described: data.described },
+          { values: masks, file: session.file('masks.safetensors'), beforeRounding },
+          { ...options.common, ...options.evaluate },
           {
             ...listener,
             onCircuitScores: (pairs, scores) =>
@@ -149,8 +149,8 @@ async function evaluateMasks(
   const bench = await openBench(subject, work, { ...common, components: kinds }, listener);
   const metrics = await evaluateSplits(
     bench,
-    { test: data.splits.test! },
-    values,
+    data,
+    { values, file: options.masks },
     { ...common, ...evaluate },
     listener,
   ).finally(() => bench.runner.close());

@@ -1,6 +1,7 @@
 /** The results of a sweep, a row a run, read from its run folders and nothing else. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { InputError } from '../errors.js';
 import { CONTROLS, type ControlName } from '../evaluate/controls.js';
 import { MEASURES, type Measure, recordOf, SIZES, type Size } from '../evaluate/metrics.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
@@ -11,6 +12,7 @@ import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Failure } from '../queue/jobs-folder.js';
+import { differences } from '../report/measured.js';
 import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
@@ -37,8 +39,9 @@ export interface RunRow {
   model: string;
   model_hash: string;
   seed: number;
-  /** Of the test split's prompts. */
+  /** Of the test split's prompts, as the model saw them, and of the masks file. */
   test_hash: string;
+  masks_hash: string;
   /** All other settings, in snake case; lists as text with commas. */
   settings: Record<string, Cell>;
   figures: Record<Figure, number | null>;
@@ -63,8 +66,13 @@ export async function readResults(folders: readonly SweepFolder[]): Promise<RunR
 
 async function readRow(id: string, path: string): Promise<RunRow> {
   const { manifest } = await openRun(path);
-  const { splits } = await readMetrics(join(path, 'metrics.json'));
-  const { binarised, controls, before_rounding, ...masks } = splits.test!;
+  const metrics = await readMetrics(join(path, 'metrics.json'));
+  const others = differences(metrics, manifest);
+  if (others.length > 0)
+    throw new InputError(
+      `${path}: its figures were not measured as the run was made: ${others.join('; ')}; remove the folder to have it done anew`,
+    );
+  const { binarised, controls, before_rounding, ...masks } = metrics.splits.test!;
   const soft = before_rounding ?? masks;
   return {
     id,
@@ -72,7 +80,8 @@ async function readRow(id: string, path: string): Promise<RunRow> {
     model: manifest.model.id,
     model_hash: manifest.model.hash,
     seed: manifest.seeds.run!,
-    test_hash: manifest.data.test!.hash,
+    test_hash: masks.hash,
+    masks_hash: metrics.measured.masks,
     settings: flatSettings(manifest),
     figures: {
       ...recordOf(MEASURES, (measure) => binarised[measure]),
@@ -116,9 +125,22 @@ function snakeCase(name: string): string {
 
 /** A row as one flat object, as files hold it. */
 function flatRow(row: RunRow): Record<string, Cell> {
-  const { id, model, model_hash, seed, settings, figures, n, engine, seconds } = row;
+  const { id, model, model_hash, seed, test_hash, masks_hash, settings, figures, n, engine, seconds } = row;
   const { engine: engine_setting = null, ...others } = settings;
-  return { id, model, model_hash, seed, ...others, n, ...figures, engine, engine_setting, seconds };
+  return {
+    id,
+    model,
+    model_hash,
+    seed,
+    ...others,
+    test_hash,
+    masks_hash,
+    n,
+    ...figures,
+    engine,
+    engine_setting,
+    seconds,
+  };
 }
 
 /** Writes `sweep.json` and `sweep.parquet` anew from what the run folders hold. */

@@ -77,7 +77,7 @@ describe('what the page shows', () => {
         .map((text) => [/^L\w+\.[a-z_]+/.exec(text)![0], text]),
     );
     for (const [name, masks] of run.masks) {
-      const active = masks.filter((mask) => mask > run.metrics.threshold).length;
+      const active = masks.filter((mask) => mask > run.metrics.measured.threshold).length;
       expect(titles).toContain(`${name}: ${active} of ${masks.length} directions`);
       expect(listed.has(name)).toBe(active > 0);
     }

@@ -6,7 +6,8 @@ it('shows the model, the masks and every control, in 80 columns', () => {
   const table = resultTable(reportedRun().metrics);
   expect(`\n${table}\n`).toMatchInlineSnapshot(`
     "
-    test, 1,000 prompts; 290 of 2,068 directions kept; sparsity 86.0 %
+    test: task ioi, seed 7; 1,000 prompts; positions last, replacement interchange
+    290 of 2,068 directions kept; sparsity 86.0 %
 
                        kept  KL (nats)  exact match  accuracy  logit diff  faithful
     full model        2,068          –            –   >99.9 %       5.400         –
@@ -45,7 +46,8 @@ it('shows the masks before rounding, as learned and cut, where all are 0 or 1', 
 it('leaves out controls, and scores that need answers', () => {
   expect(`\n${resultTable(withoutAnswers(reportedRun().metrics))}\n`).toMatchInlineSnapshot(`
     "
-    test, 1,000 prompts; 290 of 2,068 directions kept; sparsity 86.0 %
+    test: task ioi, seed 7; 1,000 prompts; positions last, replacement interchange
+    290 of 2,068 directions kept; sparsity 86.0 %
 
                  kept  KL (nats)  exact match  accuracy  logit diff  faithful
     full model  2,068          –            –         –           –         –
@@ -65,5 +67,8 @@ it('shows each split under its name', () => {
   const { metrics } = reportedRun();
   const { test } = metrics.splits;
   const table = resultTable({ ...metrics, splits: { validation: { ...test!, n: 200 }, test: test! } });
-  expect(table.match(/^\w+, [\d,]+ prompts/gm)).toEqual(['validation, 200 prompts', 'test, 1,000 prompts']);
+  expect(table.match(/^(validation|test): .* prompts/gm)).toEqual([
+    'validation: task ioi, seed 7; 200 prompts',
+    'test: task ioi, seed 7; 1,000 prompts',
+  ]);
 });

@@ -39,7 +39,18 @@ export function reportedRun({
     manifest: manifest(),
     metrics: {
       schema_version: 2,
-      threshold: THRESHOLD,
+      measured: {
+        model: { id: 'tiny-tasks', hash: 'a1'.repeat(32) },
+        weight_form: 'reference',
+        masks: 'd4'.repeat(32),
+        positions: 'last',
+        replacement: 'interchange',
+        threshold: THRESHOLD,
+        seed: 7,
+        control_seeds: 5,
+        level: 0.95,
+        resamples: 1000,
+      },
       splits: { test: splitMetrics(layout, learned, soft) },
     },
     history: history(layout.size),
@@ -127,6 +138,8 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
     before_rounding: soft
       ? null
       : { ...own, binarised: maskMetrics(layout, binarised(learned, THRESHOLD), 0.231, 0.71) },
+    source: 'task ioi, seed 7',
+    hash: 'c3'.repeat(32),
     denominator: { mean: 5.3, confidence: [5.2, 5.4], near_zero: 12 },
     controls: {
       random: { ...control(6.312), sd, seeds: 5 },

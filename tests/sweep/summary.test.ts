@@ -31,6 +31,7 @@ function row(seed: number, l1: number, kl: number, active: number, prompts: numb
     model_hash: '0',
     seed,
     test_hash: path,
+    masks_hash: path,
     settings: { task: 'ioi', l1 },
     figures: { ...figures, kl, active },
     n: prompts.length,
