@@ -1,10 +1,13 @@
 /** Mask vectors that a circuit must beat, most of them as large as it, but chosen otherwise. */
 import type { MaskLayout } from '../forward/layout.js';
+import type { Component, Kind } from '../models/components.js';
 import type { Random } from '../random.js';
 
 /** What controls are made from. */
-interface Circuit {
+export interface Circuit {
   layout: MaskLayout;
+  /** Components that have masks; the layout's other ones run whole whatever the control. */
+  masked: readonly Component[];
   /** Singular value of each direction, in the layout's order. */
   sigma: Float32Array;
   /** The masks as learned. */
@@ -31,8 +34,10 @@ export const CONTROLS = [
     title: 'random',
     meaning: 'as many directions as the circuit, drawn from all',
     drawn: true,
-    make: ({ layout, binarised }, random) =>
-      maskOf(layout.size, random.sample(range(0, layout.size), count(binarised))),
+    make: (circuit, random) => {
+      const all = directionsOf(circuit);
+      return keeping(circuit, random.sample(all, keptOf(circuit, all).length));
+    },
   },
   {
     key: 'random_by_kind',
@@ -45,58 +50,71 @@ export const CONTROLS = [
     key: 'top_sigma',
     title: 'top σ',
     meaning: 'as many directions as the circuit, those of largest singular value over all components',
-    make: ({ layout, sigma, binarised }) => {
-      const order = range(0, layout.size).sort((a, b) => sigma[b]! - sigma[a]! || a - b);
-      return maskOf(layout.size, order.slice(0, count(binarised)));
+    make: (circuit) => {
+      const { sigma } = circuit;
+      const order = directionsOf(circuit).sort((a, b) => sigma[b]! - sigma[a]! || a - b);
+      return keeping(circuit, order.slice(0, keptOf(circuit, order).length));
     },
   },
   {
     key: 'inverted',
     title: 'complement',
     meaning: 'what the masks leave out: one minus each mask as learned',
-    make: ({ masks }) => masks.map((mask) => 1 - mask),
+    make: (circuit) => {
+      const mask = keeping(circuit, []);
+      for (const index of directionsOf(circuit)) mask[index] = 1 - circuit.masks[index]!;
+      return mask;
+    },
   },
   {
     key: 'all_on',
     title: 'all kept',
     meaning: 'every direction kept: the full model, by way of its directions',
-    make: ({ layout }) => new Float32Array(layout.size).fill(1),
+    make: (circuit) => keeping(circuit, directionsOf(circuit)),
   },
   {
     key: 'all_off',
     title: 'none kept',
     meaning: 'every direction replaced: what is left without any of them',
-    make: ({ layout }) => new Float32Array(layout.size),
+    make: noneKept,
   },
 ] as const satisfies readonly Control[];
 
 export type ControlName = (typeof CONTROLS)[number]['key'];
 
-function randomByKind({ layout, binarised }: Circuit, random: Random): Float32Array {
+/** Every masked direction replaced. */
+export function noneKept(circuit: Circuit): Float32Array {
+  return keeping(circuit, []);
+}
+
+function randomByKind(circuit: Circuit, random: Random): Float32Array {
   const chosen: number[] = [];
-  for (const kind of layout.kinds) {
-    const members = layout.components
-      .filter((component) => component.kind === kind)
-      .flatMap((component) => {
-        const { start, length } = layout.of(component);
-        return range(start, length);
-      });
-    const active = members.filter((index) => binarised[index]! > 0).length;
-    chosen.push(...random.sample(members, active));
+  for (const kind of circuit.layout.kinds) {
+    const members = directionsOf(circuit, kind);
+    chosen.push(...random.sample(members, keptOf(circuit, members).length));
   }
-  return maskOf(layout.size, chosen);
+  return keeping(circuit, chosen);
 }
 
-function range(start: number, length: number): number[] {
-  return Array.from({ length }, (_, index) => start + index);
+/** Places of the masked directions, of one kind or of all, ascending. */
+function directionsOf({ layout, masked }: Circuit, kind?: Kind): number[] {
+  return masked
+    .filter((component) => kind === undefined || component.kind === kind)
+    .flatMap((component) => {
+      const { start, length } = layout.of(component);
+      return Array.from({ length }, (_, i) => start + i);
+    });
 }
 
-function count(binarised: Float32Array): number {
-  return binarised.reduce((sum, mask) => sum + mask, 0);
+/** Those of some directions that the circuit keeps. */
+function keptOf({ binarised }: Circuit, directions: readonly number[]): number[] {
+  return directions.filter((index) => binarised[index]! > 0);
 }
 
-function maskOf(size: number, chosen: readonly number[]): Float32Array {
-  const mask = new Float32Array(size);
-  for (const index of chosen) mask[index] = 1;
+/** The mask vector that keeps these of the masked directions. */
+function keeping(circuit: Circuit, kept: readonly number[]): Float32Array {
+  const mask = new Float32Array(circuit.layout.size).fill(1);
+  for (const index of directionsOf(circuit)) mask[index] = 0;
+  for (const index of kept) mask[index] = 1;
   return mask;
 }

@@ -1,20 +1,15 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
 import { z } from 'zod';
 import type { MaskLayout } from '../forward/layout.js';
+import type { Component } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import { binarised, circuitSize } from './circuit-size.js';
-import { CONTROLS } from './controls.js';
-import {
-  type Denominator,
-  denominatorOf,
-  faithfulnessInterval,
-  faithfulnessOf,
-  isToldFromZero,
-} from './faithfulness.js';
+import { type Circuit, CONTROLS, noneKept } from './controls.js';
+import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } from './faithfulness.js';
 import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
 import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
 import { type CircuitScores, type PromptScores, scorePrompts } from './prompt-scores.js';
@@ -42,6 +37,8 @@ export interface PairScorer {
   layout: MaskLayout;
   /** Singular value of each direction, in the layout's order. */
   sigma: Float32Array;
+  /** Components that have masks; the layout's other ones run whole and are not counted. All of them where absent. */
+  masked?: readonly Component[];
   /** Number of pairs. */
   length: number;
   score(masks: Float32Array, call: LongCall): Promise<PromptScores>;
@@ -84,7 +81,8 @@ export async function evaluateMasks(
     done += scorer.length;
     return scores;
   };
-  const none = await score(new Float32Array(layout.size));
+  const circuit = { ...scorer, masked: scorer.masked ?? layout.components, masks, binarised: hard };
+  const none = await score(noneKept(circuit));
   const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
   const measuresOf = (scores: PromptScores): Record<Measure, number | null> => {
     const means = recordOf(SCORES, (name) => mean(scores[name]));
@@ -100,14 +98,14 @@ export async function evaluateMasks(
     return {
       n: scorer.length,
       ...measured,
-      ...circuitSize(layout, mask, threshold),
+      ...circuitSize(layout, mask, threshold, circuit.masked),
       confidence: { ...bootstrapIntervals<Score>(scores, settings), faithfulness: interval },
     };
   };
-  const circuit = await summarise(hard, onCircuitScores);
+  const summary = await summarise(hard, onCircuitScores);
   return {
-    ...(isBinary ? circuit : await summarise(masks)),
-    binarised: circuit,
+    ...(isBinary ? summary : await summarise(masks)),
+    binarised: summary,
     before_rounding: beforeRounding
       ? {
           ...(await summarise(beforeRounding)),
@@ -117,7 +115,7 @@ export async function evaluateMasks(
     denominator,
     controls:
       controlSeeds > 0
-        ? await controlsOf({ ...scorer, masks, binarised: hard }, settings, async (mask, { key }) => {
+        ? await controlsOf(circuit, settings, async (mask, { key }) => {
             return measuresOf(key === 'all_off' ? none : await score(mask));
           })
         : null,
@@ -145,7 +143,7 @@ function draws(control: Control, controlSeeds: number): number {
 }
 
 async function controlsOf(
-  circuit: Parameters<Control['make']>[0],
+  circuit: Circuit,
   { seed, controlSeeds }: EvaluateSettings & { seed: number },
   measure: (mask: Float32Array, control: Control) => Promise<Record<Measure, number | null>>,
 ): Promise<SplitMetrics['controls']> {
@@ -156,15 +154,15 @@ async function controlsOf(
     );
     const measured: Record<Measure, number | null>[] = [];
     for (const mask of masks) measured.push(await measure(mask, control));
-    metrics[control.key] = controlMetrics(masks, measured);
+    const sizes = masks.map((mask) => circuitSize(circuit.layout, mask, 0, circuit.masked).l1);
+    metrics[control.key] = controlMetrics(sizes, measured);
   }
   return metrics as SplitMetrics['controls'];
 }
 
-function controlMetrics(masks: Float32Array[], measured: Record<Measure, number | null>[]): ControlMetrics {
+function controlMetrics(sizes: number[], measured: Record<Measure, number | null>[]): ControlMetrics {
   const each = (use: (values: number[]) => number | null) =>
     recordOf(MASKED_MEASURES, (measure) => use(measured.map((draw) => draw[measure] ?? Number.NaN)));
-  const active = masks.map((mask) => mask.reduce((sum, value) => sum + value, 0));
-  const summary = { active: mean(active)!, ...each(mean) };
-  return masks.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: masks.length } : summary;
+  const summary = { active: mean(sizes)!, ...each(mean) };
+  return sizes.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: sizes.length } : summary;
 }

@@ -90,9 +90,35 @@ const measured = z.object({
   resamples: number,
 });
 
+/** How many of a kind's components have masks; the others run whole, and their directions are not counted. */
+const coverage = z.object({ components: number, masked: number, whole_directions: number });
+export type Coverage = z.infer<typeof coverage>;
+
+/** How far training had come when it ended; see `settling.ts`. */
+const settling = z.object({
+  /** Steps done in each phase. */
+  steps: z.object({ soft: number, rounding: number }),
+  /** Σm at the first and at the last soft step. */
+  sum: z.object({ start: number, end: number }),
+  /** By how much Σm moved over the last fifth of a phase's steps, as a share of it; null for a phase of one step or none. */
+  drift: z.object({ soft: number.nullable(), rounding: number.nullable() }),
+  /** How many soft masks lay between 0.05 and 0.95 at the end of the soft phase, of how many. */
+  undecided: number,
+  directions: number,
+  /** Why the masks do not count as settled; null where they do. */
+  unsettled: z
+    .enum(['too few steps', 'soft masks moved', 'soft masks near their start', 'kept directions moved'])
+    .nullable(),
+});
+export type Settling = z.infer<typeof settling>;
+
 const metrics = z.object({
   schema_version: z.literal(2),
   measured,
+  /** By kind of the model's components. */
+  coverage: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), coverage),
+  /** Null where it is not known how the masks were trained. */
+  settling: settling.nullable(),
   splits: z
     .record(z.string(), splitMetrics)
     .refine((splits) => Object.keys(splits).length > 0, 'holds no split'),

@@ -1,16 +1,18 @@
 /** The report page of a run: one HTML file that asks for nothing else, from what the run's folder holds. */
 import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
-import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
+import type { Metrics, Settling, SplitMetrics } from '../evaluate/metrics-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
+import { coverageText } from './coverage.js';
 import { htmlDocument } from './document.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { differences, measuredOn, measuredWith } from './measured.js';
 import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
+import { settlingText, unsettledText } from './settling-text.js';
 import { notes } from './table.js';
 import { trainingCurves } from './training-curves.js';
 
@@ -38,10 +40,10 @@ export function reportPage({ manifest, metrics, history, masks }: ReportedRun): 
     title,
     html`<p class="dim">${headline.source}</p>
 ${notices(manifest, metrics)}`,
-    html`${summary(headline, name)}
+    html`${summary(name, metrics)}
 ${resultSection(metrics)}
 ${circuitSection(parts, threshold)}
-${trainingSection(history)}
+${trainingSection(history, metrics.settling)}
 ${componentSection(parts)}
 ${readingSection(headline, threshold)}
 ${runSection(manifest)}
@@ -64,15 +66,29 @@ function notices(manifest: Manifest, metrics: Metrics): Markup[] {
   const others = differences(metrics, manifest);
   if (others.length > 0)
     texts.push(`The figures were not measured as the run was made: ${others.join('; ')}.`);
+  const early = unsettledText(metrics.settling);
+  if (early !== null)
+    texts.push(
+      `When training ended, ${early}. More steps would give another circuit: read this one as a state on the way.`,
+    );
   return texts.map((text) => html`<p class="notice">${text}</p>`);
 }
 
-function summary({ n, binarised, controls }: SplitMetrics, split: string): Markup {
-  const { active, directions, relative_sparsity, kl, exact_match, confidence } = binarised;
-  const interval = confidence.kl && ` [${confidence.kl.map((end) => decimal(end)).join(', ')}]`;
-  return html`<p>The circuit keeps <strong>${count(active)} of ${count(directions)}</strong> singular directions, a sparsity of ${percent(relative_sparsity)}.
-On ${count(n)} ${split} prompts its next-token distribution lies <strong>KL ${decimal(kl)} nats</strong>${interval} from the full model’s,
-and its likeliest token is the full model’s on <strong>${percent(exact_match)}</strong> of them.
+function summary(split: string, metrics: Metrics): Markup {
+  const { n, binarised, controls } = metrics.splits[split]!;
+  const { active, directions, relative_sparsity, full_sparsity } = binarised;
+  const coverage = coverageText(metrics);
+  const circuit = masksRows(metrics.splits[split]!, metrics.measured.threshold).find(
+    ({ isCircuit }) => isCircuit,
+  )!;
+  const figure = (key: 'kl' | 'exact_match' | 'faithfulness') => {
+    const { value, spread } = circuit.figures[key];
+    return html`<strong>${value}</strong>${spread && ` ${spread}`}`;
+  };
+  return html`<p>${metrics.settling?.unsettled ? 'So far the circuit keeps' : 'The circuit keeps'} <strong>${count(active)} of ${count(directions)}</strong> singular directions${coverage && ` (${coverage})`}, a sparsity of ${percent(relative_sparsity)}
+(${percent(full_sparsity)} as the paper also counts, each head with as many directions as its matrices are wide).
+On ${count(n)} ${split} prompts its next-token distribution lies ${figure('kl')} nats (KL) from the full model’s, and its likeliest token is the full model’s on ${figure('exact_match')} of them.
+${binarised.faithfulness === null ? null : html`Of the way from the logit difference with nothing kept to that of the full model it comes ${figure('faithfulness')} (faithfulness).`}
 ${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>`;
 }
 
@@ -133,14 +149,15 @@ ${circuitPicture(parts)}
 `;
 }
 
-function trainingSection(history: ReportedRun['history']): Markup {
+function trainingSection(history: ReportedRun['history'], settling: Settling | null): Markup {
   const curves = trainingCurves(history);
   return html`<section aria-labelledby="training">
 <h2 id="training">Training</h2>
 ${
   curves
     ? html`<p><span class="legend"><span class="key line"></span>training batch, before the step’s update</span> <span class="legend"><span class="key dot"></span>all validation pairs</span></p>
-${curves}`
+${curves}
+${settling && html`<p>${settlingText(settling)}</p>`}`
     : html`<p>The folder holds no record of training.</p>`
 }
 </section>

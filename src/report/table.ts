@@ -1,9 +1,11 @@
 /** The result table in plain text, for the terminal: at most 80 characters wide. */
 import { COLUMNS } from '../evaluate/metrics.js';
 import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
+import { coverageText } from './coverage.js';
 import { count, NONE, percent } from './figures.js';
 import { measuredOn } from './measured.js';
 import { type MasksRow, masksRows } from './result-rows.js';
+import { unsettledText } from './settling-text.js';
 import { type TextColumn, textTable } from './text-table.js';
 
 /** A table for each split, under what it was measured on and the circuit's size. No newline at the end. */
@@ -26,6 +28,7 @@ function splitTable(name: string, split: SplitMetrics, metrics: Metrics): string
   return [
     measuredOn(name, split, metrics),
     `${count(active)} of ${count(directions)} directions kept; sparsity ${percent(relative_sparsity)}`,
+    ...[coverageText(metrics), unsettledText(metrics.settling)].filter((line) => line !== null),
     '',
     textTable([{ heading: '', texts: rows.map((row) => row.name), align: 'left' }, ...columns]),
     '',

@@ -22,6 +22,7 @@ import { checkedKinds } from './decomposition.js';
 import { evaluateSplits } from './evaluation.js';
 import { loadMasks } from './masks.js';
 import { concluding, newManifest, timed } from './session.js';
+import { settlingIn } from './settling.js';
 import { type Subject, type SubjectOptions, withSubject } from './subject.js';
 import { trainInto } from './training.js';
 import {
@@ -71,11 +72,12 @@ export function run(options: RunOptions, listener: Listener = {}): Promise<RunOu
     return concluding(session, async () => {
       const { masks, soft } = await train(session, bench, data, options, listener);
       const beforeRounding = options.train.roundingSteps > 0 ? soft : undefined;
+      const settling = await settlingIn(session);
       const metrics = await timed(session, 'evaluate', () =>
         evaluateSplits(
           bench,
           { splits: { test: data.splits.test! }, described: data.described },
-          { values: masks, file: session.file('masks.safetensors'), beforeRounding },
+          { values: masks, file: session.file('masks.safetensors'), beforeRounding, settling },
           { ...options.common, ...options.evaluate },
           {
             ...listener,
@@ -140,7 +142,7 @@ async function evaluateMasks(
   const { common, evaluate, out } = options;
   const data = await loadData(subject, options.data, ['test']);
   for (const line of data.notes) listener.onNote?.(line);
-  const { kinds, values } = await loadMasks(options.masks, subject.model, common);
+  const { kinds, values, masked } = await loadMasks(options.masks, subject.model, common);
   checkPairs(data.splits.test!, { ...common, kinds, loss: 'kl' });
   const target = out === null ? null : join(out, 'metrics.json');
   if (target !== null && existsSync(target))
@@ -150,7 +152,7 @@ async function evaluateMasks(
   const metrics = await evaluateSplits(
     bench,
     data,
-    { values, file: options.masks },
+    { values, masked, file: options.masks, settling: null },
     { ...common, ...evaluate },
     listener,
   ).finally(() => bench.runner.close());

@@ -1,10 +1,12 @@
 /** Evaluates masks on splits, and notes what they were measured on. */
 import { type EvaluateSettings, evaluateMasks } from '../evaluate/evaluate.js';
-import type { Metrics } from '../evaluate/metrics-file.js';
+import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
 import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { hashFile } from '../formats/file-hash.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
+import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { RunData } from './data.js';
 import type { Workbench } from './workbench.js';
@@ -19,10 +21,14 @@ export interface EvaluationSettings extends EvaluateSettings {
 export interface EvaluatedMasks {
   /** Flat vector in the layout of the workbench's masked kinds. */
   values: Float32Array;
+  /** The components that they mask; all of the layout's where absent. */
+  masked?: readonly Component[];
   /** The file that holds them. */
   file: string;
   /** Soft masks that a rounding phase turned into these. */
   beforeRounding?: Float32Array;
+  /** How their training ended; null where that is not known. */
+  settling: Settling | null;
 }
 
 export interface EvaluationCall extends LongCall {
@@ -34,7 +40,7 @@ export interface EvaluationCall extends LongCall {
 export async function evaluateSplits(
   { runner, subject: { model, source } }: Workbench,
   { splits, described }: Pick<RunData, 'splits' | 'described'>,
-  { values, file, beforeRounding }: EvaluatedMasks,
+  { values, masked = runner.layout.components, file, beforeRounding, settling }: EvaluatedMasks,
   settings: EvaluationSettings,
   { onCircuitScores, ...call }: EvaluationCall,
 ): Promise<Metrics> {
@@ -53,6 +59,8 @@ export async function evaluateSplits(
       level,
       resamples,
     },
+    coverage: coverageOf(model, masked),
+    settling,
     splits: {},
   };
   for (const [split, pairs] of Object.entries(splits)) {
@@ -63,7 +71,7 @@ export async function evaluateSplits(
       source: origin,
       hash,
       ...(await evaluateMasks(
-        { ...prepared, layout, sigma },
+        { ...prepared, layout, sigma, masked },
         values,
         { ...settings, beforeRounding },
         { ...call, onCircuitScores: (scores) => onCircuitScores?.(pairs, scores) },
@@ -71,4 +79,22 @@ export async function evaluateSplits(
     };
   }
   return metrics;
+}
+
+function coverageOf({ architecture, qkSplit }: Model, masked: readonly Component[]): Metrics['coverage'] {
+  const names = new Set(masked.map(({ name }) => name));
+  return Object.fromEntries(
+    kindsOf(architecture).map((kind): [Kind, Coverage] => {
+      const components = listComponents(architecture, [kind], qkSplit);
+      const whole = components.filter(({ name }) => !names.has(name));
+      return [
+        kind,
+        {
+          components: components.length,
+          masked: components.length - whole.length,
+          whole_directions: whole.reduce((sum, { rank }) => sum + rank, 0),
+        },
+      ];
+    }),
+  );
 }

@@ -22,7 +22,7 @@ import { detached, type PairContents, received } from '../pairs/sent-pairs.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-import type { ContentsJob, FillJob, ModelJob, MaskJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
+import type { ContentsJob, FillJob, MaskJob, ModelJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
 
 export interface ParallelOptions extends LongCall {
   model: WorkerModel;

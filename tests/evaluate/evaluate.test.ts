@@ -150,6 +150,38 @@ describeOnEngines('evaluateMasks', (engine) => {
     }
   });
 
+  it('counts masked components only, and lets the others run whole under every control', async () => {
+    const { prepared, masks } = await build('likeliest');
+    const { layout } = prepared.model;
+    const masked = layout.components.filter(({ name }) => name === 'L0H1.ov' || name === 'L1.mlp_in');
+    const own = masks.slice().fill(1);
+    const places: number[] = [];
+    for (const component of masked) {
+      const { start, length } = layout.of(component);
+      own.set(masks.subarray(start, start + length), start);
+      for (let i = start; i < start + length; i++) places.push(i);
+    }
+    const scored: Float32Array[] = [];
+    const scorer = scorerOf(prepared);
+    const recording = {
+      ...scorer,
+      masked,
+      score: (...[mask, call]: Parameters<typeof scorer.score>) => {
+        scored.push(mask);
+        return scorer.score(mask, call);
+      },
+    };
+    const { binarised, controls } = await evaluateMasks(recording, own, settings);
+    const kept = places.filter((place) => own[place]! > 0.5).length;
+    expect(binarised).toMatchObject({ directions: places.length, active: kept, l1: kept });
+    expect(controls!.random.active).toBe(kept);
+    expect(controls!.all_on.active).toBe(places.length);
+    expect(controls!.all_off).toMatchObject({ active: 0, faithfulness: 0 });
+    const isMasked = new Set(places);
+    for (const mask of scored)
+      expect(mask.every((value, place) => isMasked.has(place) || value === 1)).toBe(true);
+  });
+
   it('measures the soft masks before rounding like any other masks, if they are given', async () => {
     const { prepared, masks } = await build(true);
     const soft = await evaluateMasks(scorerOf(prepared), masks, { ...settings, controlSeeds: 0 });

@@ -11,9 +11,9 @@ import { reportPage } from '../../src/report/html.js';
 import { differences } from '../../src/report/measured.js';
 import { writeReport } from '../../src/report/write-report.js';
 import { type CommonSettings, evaluateOnly, trainOnly } from '../../src/run/commands.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
-import { parseHtml } from './parse-html.js';
-import { reportedRun } from './run-fixture.js';
+import { parseHtml } from '../support/parse-html.js';
+import { reportedRun } from '../support/run-fixture.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 

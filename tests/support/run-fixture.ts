@@ -51,6 +51,15 @@ export function reportedRun({
         level: 0.95,
         resamples: 1000,
       },
+      coverage: coverage(shape),
+      settling: {
+        steps: { soft: 160, rounding: 100 },
+        sum: { start: 2047, end: 220 },
+        drift: { soft: -0.004, rounding: 0.012 },
+        undecided: 31,
+        directions: layout.size,
+        unsettled: null,
+      },
       splits: { test: splitMetrics(layout, learned, soft) },
     },
     history: history(layout.size),
@@ -89,6 +98,16 @@ const ANSWER_SCORES = {
   full_prob_diff: null,
   faithfulness: null,
 };
+
+function coverage({ nLayers, nHeads }: FixtureShape): Metrics['coverage'] {
+  const whole = (components: number) => ({ components, masked: components, whole_directions: 0 });
+  return {
+    qk: whole(nLayers * nHeads),
+    ov: whole(nLayers * nHeads),
+    mlp_in: whole(nLayers),
+    mlp_out: whole(nLayers),
+  };
+}
 
 function architecture({ nLayers, nHeads, dHead }: FixtureShape): Architecture {
   const dModel = nHeads * dHead;
