@@ -4,10 +4,11 @@
 const LAYERS = [
   '^src/[^/]+[.]ts$',
   '^src/(formats|kernels)/',
-  '^src/statistics/',
+  '^src/(statistics|tasks)/',
+  '^src/settings/',
   '^src/pool/',
   '^src/models/',
-  '^src/(tasks|decompose|engine)/',
+  '^src/(decompose|engine)/',
   '^src/(forward|planted)/',
   '^src/pairs/',
   '^src/masks/',
@@ -31,7 +32,7 @@ const OWNERS = {
   'pure-rand': '^src/random[.]ts$',
   'cli-progress': '^cli/',
   yargs: '^cli/',
-  yaml: '^(cli|src/sweep)/',
+  yaml: '^src/settings/yaml[.]ts$',
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
 };

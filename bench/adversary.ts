@@ -9,6 +9,7 @@
  * what is found on the test pairs. `--save` writes a row as soon as it is there, and what the file has already is not
  * measured again; `--masks` keeps the circuits.
  */
+
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,17 +17,17 @@ import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { Attacked } from '../src/evaluate/adversary.js';
 import { type AttackFigures, attackCircuit, attackPrompts } from '../src/evaluate/attack-circuit.js';
-import { mean, quantile } from '../src/evaluate/statistics.js';
-import type { TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
 import { packageFile } from '../src/package-file.js';
 import { loadData } from '../src/run/data.js';
 import type { MaskRunner, RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
-import { SPLITS } from '../src/tasks/task.js';
+import { complete } from '../src/settings/complete.js';
+import type { TrainSettings } from '../src/settings/train-settings.js';
+import { mean, quantile } from '../src/statistics/summary.js';
+import { SPLITS } from '../src/tasks/splits.js';
 import { TASKS } from '../src/tasks/tasks.js';
-import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -103,15 +104,16 @@ async function measure(recipe: Recipe, task: string, seed: number): Promise<void
   for (const name of wanted)
     if (!trainings[name])
       throw new Error(`no training "${name}": choose from ${Object.keys(trainings).join(', ')}`);
-  await withSubject(options.model, DEFAULTS, async (subject) => {
-    const request = await recipePrompts(recipe, options.model, task, seed, scratch);
-    const data = await loadData(subject, request, SPLITS);
+  const prompts = await recipePrompts(recipe, options.model, task, seed, scratch);
+  const defaults = complete('run', { model: options.model, ...prompts });
+  await withSubject(options.model, defaults, async (subject) => {
+    const data = await loadData(subject, defaults, SPLITS);
     const { runner } = await openWorkbench(subject, workload(data, recipe.train(task).batchSize), {
-      ...DEFAULTS,
+      ...defaults,
       store: options.store ?? join(scratch, 'store'),
       engine: options.engine as EngineChoice,
     });
-    const how = { replacement: DEFAULTS.replacement, seed };
+    const how = { replacement: defaults.replacement, seed };
     const train = await runner.prepare(data.splits.train!, how);
     const validation = await runner.prepare(data.splits.validation!, how);
     const test = await runner.prepare(data.splits.test!, how);

@@ -12,13 +12,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { run } from '../src/commands/run.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { MaskMetrics, SplitMetrics } from '../src/evaluate/metrics-file.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
-import { run } from '../src/run/commands.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
-import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
 
@@ -121,19 +120,14 @@ function results(): Results {
 async function measure(task: string, seed: number, byAccuracy: boolean): Promise<Row> {
   const started = performance.now();
   const { metrics, run: folder } = await run({
-    common: {
-      ...DEFAULTS,
-      model: options.model,
-      qkSplit: options['qk-split'] as QkSplit['by'],
-      store: join(scratch, 'store'),
-      engine: options.engine as EngineChoice,
-      seed,
-    },
-    data: await recipePrompts(recipe!, options.model, task, seed, scratch),
-    train: recipe!.train(task),
-    evaluate: recipe!.evaluate,
+    ...(await recipePrompts(recipe!, options.model, task, seed, scratch)),
+    ...recipe!.train(task),
+    ...recipe!.evaluate,
+    model: options.model,
+    qkSplit: options['qk-split'] as QkSplit['by'],
+    store: join(scratch, 'store'),
+    engine: options.engine as EngineChoice,
     out: join(scratch, `${task}-${seed}`),
-    resume: false,
   });
   const { binarised: circuit, before_rounding: soft, controls, directions } = metrics.splits.test!;
   const ratio = smallestControl(controls!) / circuit.kl!;

@@ -6,6 +6,7 @@
  * checked before any time counts. With a Python that has numpy (PYTHON names it, `python3` otherwise) the same
  * shapes are given to its LAPACK.
  */
+
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -13,11 +14,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decompose } from '../src/decompose/decompose.js';
 import { factorsOf } from '../src/decompose/factors.js';
-import { DecompositionStore, type StoreDtype } from '../src/decompose/store.js';
+import { DecompositionStore } from '../src/decompose/store.js';
 import { loadKernels } from '../src/kernels/kernels.js';
 import { type Kind, kindsOf } from '../src/models/components.js';
 import { openModel } from '../src/models/open-model.js';
 import { DEFAULT_SPLIT } from '../src/models/qk-split.js';
+import type { StoreDtype } from '../src/settings/choices.js';
 import { orthogonality, residual } from './accuracy.js';
 import { writeGpt2Small } from './gpt2-folder.js';
 

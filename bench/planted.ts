@@ -8,13 +8,13 @@
  * A seed changes weights, distractors, rotation, prompts and the order in which they come. The table has means over
  * seeds, and the smallest F1; `--save` writes every run.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
-import type { Positions } from '../src/masks/masked-model.js';
-import { PRESETS, priceOf, type TrainSettings } from '../src/masks/settings.js';
+import type { Positions } from '../src/forward/masking-rules.js';
 import { initialState, type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
 import { MECHANISMS, type Mechanism } from '../src/planted/mechanisms/mechanisms.js';
 import { PLANTED_DEFAULTS, type PlantedOptions, plantModel } from '../src/planted/planted-model.js';
@@ -23,8 +23,9 @@ import { plantedPairs, writePlanted, writePlantedPairs } from '../src/planted/wr
 import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import { complete } from '../src/settings/complete.js';
+import { PRESETS, priceOf, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
-import { DEFAULTS } from './defaults.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -110,17 +111,18 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
   const planted = plantModel({ ...planting, seed });
   await writePlanted(folder, planted);
   await writePlantedPairs(folder, await plantedPairs(folder, planted, COUNTS, seed));
-  return withSubject(folder, DEFAULTS, async (subject) => {
-    const files = Object.fromEntries(
-      ['train', 'validation', 'test'].map((split) => [
-        split === 'train' ? 'data' : split,
-        join(folder, `${split}.jsonl`),
-      ]),
-    );
-    const data = await loadData(subject, { ...files, aligned: true, seed }, ['train', 'validation', 'test']);
+  const defaults = complete('run', {
+    model: folder,
+    data: join(folder, 'train.jsonl'),
+    validation: join(folder, 'validation.jsonl'),
+    test: join(folder, 'test.jsonl'),
+    positions,
+    seed,
+  });
+  return withSubject(folder, defaults, async (subject) => {
+    const data = await loadData(subject, defaults, ['train', 'validation', 'test']);
     const bench = await openWorkbench(subject, workload(data, train.batchSize), {
-      ...DEFAULTS,
-      positions,
+      ...defaults,
       store: join(scratch, 'store'),
       engine: options.engine as EngineChoice,
     });
@@ -130,7 +132,7 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
     for (let layer = 0; layer < planted.shape.layers; layer++)
       for (const [name, directions] of await decomposition.layer(layer))
         truth.set(name, sharesOf(planted.truth, directions, positions));
-    const how = { replacement: DEFAULTS.replacement, seed };
+    const how = { replacement: defaults.replacement, seed };
     const [pairs, validation, test] = [
       await runner.prepare(data.splits.train!, how),
       await runner.prepare(data.splits.validation!, how),

@@ -4,18 +4,17 @@
  * a plane counts as two directions, and costs as much. The prompts are stories about a boy or a girl, for a small
  * Llama trained on TinyStories (../shared/data/llama-tinystories-656k); their corruption is the other child.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { run } from '../src/commands/run.js';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { EVALUATE_DEFAULTS } from '../src/evaluate/evaluate.js';
 import { type PromptPair, writePromptPairs } from '../src/formats/prompt-pairs.js';
-import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import type { QkSplit } from '../src/models/qk-split.js';
 import { Random } from '../src/random.js';
-import { run } from '../src/run/commands.js';
-import { DEFAULTS } from './defaults.js';
+import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -85,21 +84,15 @@ try {
 async function measure(data: string, { by, offsets }: QkSplit, price: number, seed: number) {
   const rank = by === 'plane' ? 2 : 1;
   const { metrics } = await run({
-    common: {
-      ...DEFAULTS,
-      model: options.model!,
-      qkSplit: by,
-      rotaryOffsets: offsets,
-      components: ['qk'],
-      store: join(scratch, 'store'),
-      engine: options.engine as EngineChoice,
-      seed,
-    },
-    data: { data, aligned: false, seed },
-    train: { ...SCHEDULE, l1: rank * price, roundingL1: rank * price },
-    evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 0 },
+    ...SCHEDULE,
+    ...{ l1: rank * price, roundingL1: rank * price },
+    ...{ data, seed, controlSeeds: 0, components: ['qk'] },
+    model: options.model!,
+    qkSplit: by,
+    rotaryOffsets: offsets,
+    store: join(scratch, 'store'),
+    engine: options.engine as EngineChoice,
     out: join(scratch, `${by}-${offsets}-${price}-${seed}`),
-    resume: false,
   });
   const { binarised: circuit } = metrics.splits.test!;
   return { kept: rank * circuit.active, kl: circuit.kl!, match: circuit.exact_match! };

@@ -17,11 +17,12 @@ export async function recipePrompts(
   task: string,
   seed: number,
   folder: string,
-): Promise<DataRequest> {
+): Promise<Partial<DataRequest>> {
   const counts = recipe.counts?.(task);
   const templates = recipe.templates?.(task);
-  const request = { aligned: false, seed };
-  if (!recipe.keeps) return { ...request, task, counts, templates };
+  const { train: trainPairs, validation: validationPairs, test: testPairs } = counts ?? {};
+  const sizes = { trainPairs, validationPairs, testPairs };
+  if (!recipe.keeps) return { seed, task, ...sizes, templates };
   const { keeps } = recipe;
   const tokenizer = await openTokenizer(model);
   const { splits } = generateTask(task, {
@@ -38,5 +39,5 @@ export async function recipePrompts(
     files[split] = join(folder, `${task}-${seed}-${split}.jsonl`);
     await writePromptPairs(files[split], kept.splice(0, wanted));
   }
-  return { ...request, data: files.train, validation: files.validation, test: files.test };
+  return { seed, data: files.train, validation: files.validation, test: files.test };
 }

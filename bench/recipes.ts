@@ -1,6 +1,6 @@
 /** What `circuits.ts` asks of a model: schedules, sizes, and the bounds that a circuit of it should keep. */
-import { EVALUATE_DEFAULTS, type EvaluateSettings } from '../src/evaluate/evaluate.js';
-import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
+import { EVALUATE_DEFAULTS, type EvaluateSettings } from '../src/settings/run-settings.js';
+import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import type { SplitCounts } from '../src/tasks/splits.js';
 
 export interface Bounds {

@@ -8,21 +8,22 @@
  * when the soft phase of the preset `default` (with --settings put over it) is first validated below it. After some
  * six hundred steps as many tensors must be there as before.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
 import { packageFile } from '../src/package-file.js';
 import { loadData } from '../src/run/data.js';
 import type { RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench } from '../src/run/workbench.js';
+import { complete } from '../src/settings/complete.js';
+import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
-import { DEFAULTS } from './defaults.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -75,19 +76,18 @@ try {
 }
 
 function compare(task: string, seed: number): Promise<Row> {
-  return withSubject(options.model, DEFAULTS, async (subject) => {
-    const data = await loadData(subject, { task, aligned: false, seed }, ['train', 'validation']);
+  const settings = complete('run', {
+    ...{ model: options.model, task, seed, store, workers: 1 },
+    engine: options.engine as EngineChoice,
+  });
+  return withSubject(settings.model, settings, async (subject) => {
+    const data = await loadData(subject, settings, ['train', 'validation']);
     const { runner } = await openWorkbench(
       subject,
       { lengths: data.splits.train!.map(({ clean }) => clean.length), batchSize: reference.batchSize },
-      {
-        ...DEFAULTS,
-        store,
-        workers: 1,
-        engine: options.engine as EngineChoice,
-      },
+      settings,
     );
-    const how = { replacement: DEFAULTS.replacement, seed };
+    const how = { replacement: settings.replacement, seed };
     const train = await runner.prepare(data.splits.train!, how);
     const validation = await runner.prepare(data.splits.validation!, how);
     const { size } = runner.layout;

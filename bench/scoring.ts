@@ -4,6 +4,7 @@
  * themselves; one thread and two. With a Python that has torch (PYTHON names it, `python3` otherwise), a program that
  * does the same in memory is timed on the same model and prompts. Answers are checked before anything is timed.
  */
+
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -25,11 +26,12 @@ import {
   PASSAGE_WORDS,
   ROW_WORDS,
 } from '../src/score/layer-rows.js';
-import type { Passage, ScoredPositions } from '../src/score/passages.js';
+import type { Passage } from '../src/score/passages.js';
 import { ReaderThreads } from '../src/score/reader-threads.js';
 import type { ReadingBasis } from '../src/score/reading-basis.js';
 import { Scorer } from '../src/score/scorer.js';
 import { NO_EXAMPLES, stateBytes, unitOf } from '../src/score/statistics-state.js';
+import type { ScoredPositions } from '../src/settings/choices.js';
 import { gpt2SmallIn } from './gpt2-folder.js';
 
 const SEED = 1;

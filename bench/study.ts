@@ -4,8 +4,8 @@
  */
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { sweep } from '../src/commands/sweep.js';
 import { packageFile } from '../src/package-file.js';
-import { sweepCommand } from '../src/sweep/commands.js';
 import { readResults } from '../src/sweep/results.js';
 import { stability } from '../src/sweep/stability.js';
 import { SUMMARY_DEFAULTS } from '../src/sweep/summary.js';
@@ -15,16 +15,8 @@ import { componentTable, settingName, stabilityTable, summaryTable } from '../sr
 const { values: options } = parseArgs({ options: { out: { type: 'string', default: 'sweeps/study' } } });
 const file = (name: string) => packageFile(`bench/study/${name}`);
 
-const { summaries } = await sweepCommand(
-  {
-    plan: file('plan.yaml'),
-    out: options.out,
-    shard: null,
-    redis: null,
-    jobs: null,
-    memory: null,
-    store: null,
-  },
+const { summaries } = await sweep(
+  { plan: file('plan.yaml'), out: options.out, local: true },
   { onNote: (line) => console.error(line) },
 );
 const found = await stability(await readResults([new SweepFolder(options.out)]), SUMMARY_DEFAULTS);

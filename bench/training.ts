@@ -10,6 +10,7 @@
  * gradient at random masks; and no step may leave a tensor behind. --folder keeps the model (weights by seed) and its decomposition for the next time: 1 GB.
  * On a CUDA machine: `node dist/bench/training.js --engine native-gpu --workers 1 --steps 50`, where workers are GPUs.
  */
+
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -28,7 +29,6 @@ import { MaskLayout } from '../src/forward/layout.js';
 import { MaskedModel } from '../src/forward/masked-model.js';
 import { FULL_PASSES } from '../src/forward/passes.js';
 import { norm } from '../src/masks/optimiser.js';
-import { PRESETS } from '../src/masks/settings.js';
 import { trainMasks } from '../src/masks/train.js';
 import type { Kind } from '../src/models/components.js';
 import type { Linear } from '../src/models/weights.js';
@@ -36,6 +36,7 @@ import { Random } from '../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../src/run/mask-runner.js';
 import { openParallelRunner } from '../src/run/parallel-runner.js';
 import { poolOf } from '../src/run/workbench.js';
+import { PRESETS } from '../src/settings/train-settings.js';
 import { type Gpt2Small, gpt2SmallIn } from './gpt2-folder.js';
 
 const { values: options } = parseArgs({

@@ -7,19 +7,20 @@
  *
  * A row is what a stage ended with, on the test split.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { PRESETS, type TrainSettings } from '../src/masks/settings.js';
 import { type HistoryLine, initialState, trainMasks } from '../src/masks/train.js';
 import { loadData } from '../src/run/data.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import { complete } from '../src/settings/complete.js';
+import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
 import { SPLITS } from '../src/tasks/splits.js';
-import { DEFAULTS } from './defaults.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -99,16 +100,17 @@ function results() {
   return { machine, engine, prompts: recipe, seeds: Number(seeds), schedules, rows };
 }
 
-function measure(recipe: Recipe, task: string, seed: number): Promise<Row[]> {
-  return withSubject(model, DEFAULTS, async (subject) => {
-    const request = await recipePrompts(recipe, model, task, seed, scratch);
-    const data = await loadData(subject, request, SPLITS);
-    const { runner } = await openWorkbench(subject, workload(data, common.batchSize), {
-      ...DEFAULTS,
-      store: join(scratch, 'store'),
-      engine: options.engine as EngineChoice,
-    });
-    const how = { replacement: DEFAULTS.replacement, seed };
+async function measure(recipe: Recipe, task: string, seed: number): Promise<Row[]> {
+  const settings = complete('run', {
+    ...(await recipePrompts(recipe, model, task, seed, scratch)),
+    model,
+    store: join(scratch, 'store'),
+    engine: options.engine as EngineChoice,
+  });
+  return withSubject(model, settings, async (subject) => {
+    const data = await loadData(subject, settings, SPLITS);
+    const { runner } = await openWorkbench(subject, workload(data, common.batchSize), settings);
+    const how = { replacement: settings.replacement, seed };
     const train = await runner.prepare(data.splits.train!, how);
     const validation = await runner.prepare(data.splits.validation!, how);
     const test = await runner.prepare(data.splits.test!, how);

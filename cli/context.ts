@@ -1,18 +1,34 @@
 /** What every command's handler gets: where to report, how to be stopped, how to print its result. */
 import { setMaxListeners } from 'node:events';
-import type { Listener } from '../src/run/commands.js';
-import type { Flags } from './options.js';
+import type { Listener } from '../src/progress.js';
+import type { Command, Given } from '../src/settings/commands.js';
 import { Terminal } from './terminal.js';
 
-export interface Context extends Listener {
-  signal: AbortSignal;
-  /** Prints the result: the value as JSON with --json, else the text. */
-  result(value: unknown, text: string): void;
+export interface Output {
+  json: boolean;
+  quiet: boolean;
+  /** Only say what would be done. */
+  dryRun: boolean;
 }
 
-/** Runs a command with progress on stderr; the first Ctrl-C saves and stops, the second ends at once. */
-export async function inContext(flags: Flags, work: (context: Context) => Promise<void>): Promise<void> {
-  const terminal = new Terminal({ quiet: flags.quiet === true });
+export interface Context extends Listener, Output {
+  signal: AbortSignal;
+  onNote(line: string): void;
+  /** Prints the result: the value as JSON with --json, else the text. */
+  result(value: unknown, text: string): void;
+  /** The exit code unless something is thrown. */
+  code: number;
+}
+
+/** Settings as flags and config file give them, in; result printed, out. */
+export type Handler<Of extends Command> = (given: Given<Of>, context: Context) => Promise<void>;
+
+/**
+ * Runs a command with progress on stderr; the first Ctrl-C saves and stops, the second ends at once.
+ * @returns the exit code
+ */
+export async function inContext(output: Output, work: (context: Context) => Promise<void>): Promise<number> {
+  const terminal = new Terminal({ quiet: output.quiet });
   const abort = new AbortController();
   // Every job in a pool listens to it; hundreds of heads are no leak.
   setMaxListeners(0, abort.signal);
@@ -23,16 +39,20 @@ export async function inContext(flags: Flags, work: (context: Context) => Promis
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
+  const context: Context = {
+    ...output,
+    signal: abort.signal,
+    onProgress: terminal.progress,
+    onNote: terminal.note,
+    result: (value, text) => {
+      terminal.endStage();
+      process.stdout.write(output.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
+    },
+    code: 0,
+  };
   try {
-    await work({
-      signal: abort.signal,
-      onProgress: terminal.progress,
-      onNote: terminal.note,
-      result: (value, text) => {
-        terminal.endStage();
-        process.stdout.write(flags.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
-      },
-    });
+    await work(context);
+    return context.code;
   } finally {
     terminal.endStage();
     process.off('SIGINT', interrupt);

@@ -1,14 +1,37 @@
 /** A live view of a sweep on stderr: the whole and each run on a terminal, a line now and then elsewhere. */
 import { clearScreenDown, moveCursor } from 'node:readline';
+import type { JobsListener } from '../src/queue/execute.js';
 import type { JobsProgress } from '../src/queue/job-tracker.js';
 import { duration } from '../src/report/figures.js';
+import type { Context } from './context.js';
 
 /** Seconds between two lines where there is no terminal. */
 const LINE_INTERVAL = 15;
 /** Milliseconds between two drawings. */
 const DRAW_INTERVAL = 200;
 
-export class SweepView {
+/**
+ * Shows how jobs stand while `work` has them done.
+ * @param jobs what is counted
+ */
+export async function withView<Result>(
+  context: Context,
+  jobs: string,
+  work: (listener: JobsListener) => Promise<Result>,
+): Promise<Result> {
+  const view = new SweepView(context.quiet, jobs);
+  const onNote = (line: string) => {
+    view.clear();
+    context.onNote(line);
+  };
+  try {
+    return await work({ ...context, onNote, onState: view.show });
+  } finally {
+    view.clear();
+  }
+}
+
+class SweepView {
   #drawn = 0;
   #last = 0;
   #counted = -1;
@@ -16,15 +39,9 @@ export class SweepView {
   constructor(
     private readonly quiet: boolean,
     /** What is counted. */
-    private readonly jobs = 'runs',
+    private readonly jobs: string,
     private readonly stream: NodeJS.WriteStream = process.stderr,
   ) {}
-
-  note = (line: string): void => {
-    if (this.quiet) return;
-    this.clear();
-    this.stream.write(`${line}\n`);
-  };
 
   show = (state: JobsProgress): void => {
     if (this.quiet) return;

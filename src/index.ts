@@ -1,11 +1,14 @@
 /** The public API: what a program needs to take a model apart. Everything else may change. */
+export { type EvaluateOutcome, evaluate } from './commands/evaluate.js';
+export { type RunOutcome, run } from './commands/run.js';
+export { score } from './commands/score.js';
+export { type TrainOutcome, train } from './commands/train.js';
 export { type DecomposeOptions, decompose } from './decompose/decompose.js';
 export type { Decomposition, Directions } from './decompose/directions.js';
 export { DecompositionStore } from './decompose/store.js';
 export { type Engine, type EngineChoice, openEngine } from './engine/engine.js';
 export { InputError, InterruptedError } from './errors.js';
 export {
-  EVALUATE_DEFAULTS,
   evaluateMasks,
   type PairScorer,
   scorerOf,
@@ -24,7 +27,6 @@ export { type BlockPlace, type Hook, type Hooks, PlaceReader } from './forward/p
 export { type PassOptions, Transformer } from './forward/transformer.js';
 export { clusters } from './kernels/thin-svd.js';
 export { objective } from './masks/objective.js';
-export { PRESETS, type TrainSettings } from './masks/settings.js';
 export { trainMasks } from './masks/train.js';
 export type { Architecture } from './models/architecture.js';
 export { type Component, type Kind, listComponents } from './models/components.js';
@@ -32,8 +34,10 @@ export { openModel } from './models/open-model.js';
 export { DEFAULT_SPLIT, type QkSplit } from './models/qk-split.js';
 export type { Model, WeightForm } from './models/weights.js';
 export { PreparedPairs } from './pairs/prepared-pairs.js';
-export type { LongCall, ProgressEvent } from './progress.js';
-export { type RunOptions, type RunOutcome, run } from './run/commands.js';
-export type { ScoreRequest } from './score/score-plan.js';
-export { type ScoreOutcome, score } from './score/scoring.js';
+export type { Listener, LongCall, ProgressEvent } from './progress.js';
+export type { ScoreOutcome } from './score/scoring.js';
+export type { Command, Given, Settings } from './settings/commands.js';
+export { complete } from './settings/complete.js';
+export { EVALUATE_DEFAULTS } from './settings/run-settings.js';
+export { PRESETS, type TrainSettings } from './settings/train-settings.js';
 export { generateTask, TASKS } from './tasks/tasks.js';

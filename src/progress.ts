@@ -19,3 +19,9 @@ export interface LongCall {
   onProgress?: OnProgress;
   signal?: AbortSignal;
 }
+
+/** What every command accepts. */
+export interface Listener extends LongCall {
+  /** Plain remarks on what is used and why, for the log. */
+  onNote?: (line: string) => void;
+}

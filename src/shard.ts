@@ -1,5 +1,4 @@
 /** Shards: the same list cut into n parts on machines that know nothing of each other. */
-import { InputError } from './errors.js';
 
 /** Part `index` of `of` equal parts, from 1. */
 export interface Shard {
@@ -7,19 +6,13 @@ export interface Shard {
   of: number;
 }
 
-/**
- * @param text `2/4`
- * @param name of the setting, for messages
- * @throws InputError
- */
-export function parseShard(text: string, name = 'shard'): Shard {
+/** @returns null unless it is written like `2/4` */
+export function readShard(text: string): Shard | null {
   const [, index, of] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
-  if (index === undefined || of === undefined || index < 1 || index > of)
-    throw new InputError(`${name} ${text}: give part and number of parts, such as 2/4`);
-  return { index, of };
+  return index === undefined || of === undefined ? null : { index, of };
 }
 
-/** As {@link parseShard} reads it. */
+/** As {@link readShard} reads it. */
 export function shardName({ index, of }: Shard): string {
   return `${index}/${of}`;
 }

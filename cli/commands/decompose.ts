@@ -1,34 +1,22 @@
 /** `orthoscope decompose`: fills the store with a model's singular directions. */
-import type { CommandModule } from 'yargs';
+import {
+  type DecompositionSummary,
+  estimateDecompose,
+  decompose as fillStore,
+} from '../../src/commands/decompose.js';
 import { formatByteSize } from '../../src/formats/byte-size.js';
 import { count, duration } from '../../src/report/figures.js';
-import {
-  type DecompositionEstimate,
-  type DecompositionSummary,
-  decomposeOnly,
-  estimateDecomposition,
-} from '../../src/run/decomposition.js';
-import { inContext } from '../context.js';
-import { commonSettings, dryRunFlag, type Flags, modelFlags } from '../options.js';
+import type { DecompositionEstimate } from '../../src/run/decomposition.js';
+import type { Handler } from '../context.js';
 
-export const decomposeCommand: CommandModule<object, Flags> = {
-  command: 'decompose <model>',
-  describe: 'Singular directions of every head and MLP matrix, into the store',
-  builder: (yargs) =>
-    yargs
-      .positional('model', { type: 'string', describe: 'Folder or hub id' })
-      .options({ ...modelFlags, ...dryRunFlag }),
-  handler: (flags) =>
-    inContext(flags, async (context) => {
-      const options = { ...commonSettings(flags, flags.model as string), ...context };
-      if (flags.dryRun === true) {
-        const estimate = await estimateDecomposition(options);
-        context.result(estimate, estimateText(estimate));
-      } else {
-        const summary = await decomposeOnly(options);
-        context.result(summary, summaryText(summary));
-      }
-    }),
+export const decompose: Handler<'decompose'> = async (settings, context) => {
+  if (context.dryRun) {
+    const estimate = await estimateDecompose(settings, context);
+    context.result(estimate, estimateText(estimate));
+  } else {
+    const summary = await fillStore(settings, context);
+    context.result(summary, summaryText(summary));
+  }
 };
 
 function summaryText(summary: DecompositionSummary): string {

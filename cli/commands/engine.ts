@@ -1,38 +1,17 @@
 /** `orthoscope engine`: what can compute here, and linking a TensorFlow. */
-import type { CommandModule } from 'yargs';
-import { type EngineEntry, listEngines } from '../../src/engine/list.js';
-import { linkNative } from '../../src/engine/native/link.js';
-import { inContext } from '../context.js';
-import type { Flags } from '../options.js';
+import { linkEngine, listEngines } from '../../src/commands/engine.js';
+import type { EngineEntry } from '../../src/engine/list.js';
+import type { Handler } from '../context.js';
 
-const link: CommandModule<object, Flags> = {
-  command: 'link',
-  describe:
-    'Build the native engine against a TensorFlow: one in Python, --from a folder, or fetched with pip',
-  builder: (yargs) =>
-    yargs.options({
-      from: { type: 'string', describe: 'Folder of a TensorFlow (site-packages, or an unpacked wheel)' },
-      pip: { type: 'string', describe: 'pip requirement to fetch, e.g. tensorflow-cpu==2.21.0' },
-      cuda: { type: 'boolean', default: false, describe: 'Fetch a TensorFlow for NVIDIA GPUs' },
-    }),
-  handler: (flags) =>
-    inContext(flags, async (context) => {
-      const { from, pip, cuda } = flags as { from?: string; pip?: string; cuda?: boolean };
-      const linked = await linkNative({ from, pip, cuda, ...context });
-      context.result(linked, `linked TensorFlow ${linked.version} (${linked.gpu ? 'GPU' : 'CPU'})`);
-    }),
+export const engine: Handler<'engine'> = async (_, context) => {
+  const listing = await listEngines();
+  const lines = listing.engines.map(entryLine);
+  context.result(listing, [...lines, '', `auto picks ${listing.chosen}: ${listing.reason}`].join('\n'));
 };
 
-export const engineCommand: CommandModule<object, Flags> = {
-  command: 'engine',
-  describe: 'What can compute here, how fast, and what brings the rest',
-  builder: (yargs) => yargs.command(link),
-  handler: (flags) =>
-    inContext(flags, async (context) => {
-      const listing = await listEngines({ measure: true });
-      const lines = listing.engines.map(entryLine);
-      context.result(listing, [...lines, '', `auto picks ${listing.chosen}: ${listing.reason}`].join('\n'));
-    }),
+export const link: Handler<'engine link'> = async (settings, context) => {
+  const linked = await linkEngine(settings, context);
+  context.result(linked, `linked TensorFlow ${linked.version} (${linked.gpu ? 'GPU' : 'CPU'})`);
 };
 
 function entryLine({ name, available, note, version, devices, gflops }: EngineEntry): string {

@@ -1,32 +1,10 @@
 /** `orthoscope model`: what a folder holds, and what the model says next. */
-import type { CommandModule } from 'yargs';
-import { describeModel, type ModelDescription } from '../../src/run/describe-model.js';
-import { inContext } from '../context.js';
-import { commonSettings, type Flags, maskingFlags, modelFlags } from '../options.js';
+import { describeModel, type ModelDescription } from '../../src/commands/model.js';
+import type { Handler } from '../context.js';
 
-export const modelCommand: CommandModule<object, Flags> = {
-  command: 'model <model>',
-  describe: 'What a model folder holds; with --prompt, its tokens and the likeliest next ones',
-  builder: (yargs) =>
-    yargs.positional('model', { type: 'string', describe: 'Folder or hub id' }).options({
-      prompt: { type: 'string', describe: 'Text to continue' },
-      form: modelFlags.form,
-      'qk-split': modelFlags['qk-split'],
-      'rotary-offsets': modelFlags['rotary-offsets'],
-      bos: modelFlags.bos,
-      engine: maskingFlags.engine,
-    }),
-  handler: (flags) =>
-    inContext(flags, async (context) => {
-      const { form, qkSplit, rotaryOffsets, bos, engine } = commonSettings(
-        { seed: 0, ...flags },
-        flags.model as string,
-      );
-      const prompt = (flags.prompt as string | undefined) ?? null;
-      const options = { form, qkSplit, rotaryOffsets, bos, engine };
-      const description = await describeModel(flags.model as string, options, prompt, context);
-      context.result(description, text(description));
-    }),
+export const model: Handler<'model'> = async (settings, context) => {
+  const description = await describeModel(settings, context);
+  context.result(description, text(description));
 };
 
 function text({ family, shape, rotary, components, directions, bos, prompt }: ModelDescription): string {

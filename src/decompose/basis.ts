@@ -7,9 +7,8 @@ import type { Kernels } from '../kernels/contract.js';
 import { loadKernels } from '../kernels/kernels.js';
 import type { Architecture } from '../models/architecture.js';
 import { Random } from '../random.js';
+import type { BASES } from '../settings/choices.js';
 import type { Decomposition, Directions } from './directions.js';
-
-export const BASES = ['svd', 'random'] as const;
 
 export interface Basis {
   basis: (typeof BASES)[number];

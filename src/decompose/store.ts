@@ -10,15 +10,11 @@ import { type TensorData, writeSafetensors } from '../formats/safetensors-write.
 import { clusters } from '../kernels/thin-svd.js';
 import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
+import type { StoreDtype } from '../settings/choices.js';
 import type { Decomposition, Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
 const CODE_VERSION = 3;
-
-export const STORE_DTYPES = ['f32', 'f16'] as const;
-
-/** Number format of u and vt. f16 takes half the disk and rounds each entry by up to 5e-4 of itself. */
-export type StoreDtype = (typeof STORE_DTYPES)[number];
 
 /** What a decomposition depends on. */
 export interface DecompositionIdentity {

@@ -1,6 +1,7 @@
 /** Picks what computes tensors: TensorFlow on a GPU, TensorFlow on the CPU, else WebAssembly. Says which and why. */
 import * as tf from '@tensorflow/tfjs-core';
 import { InputError } from '../errors.js';
+import type { EngineChoice } from '../settings/choices.js';
 import { nvidiaDevices } from './devices.js';
 import { LINK_COMMAND, startNative } from './native/addon.js';
 import { computeAnew, type Replays } from './replay.js';
@@ -9,9 +10,7 @@ import { startWebGpu } from './webgpu/start.js';
 
 export type EngineName = 'native-gpu' | 'native-cpu' | 'wasm' | 'webgpu';
 
-/** What can be asked for: `native` is the GPU if TensorFlow sees one, else the CPU; `auto` is native, else wasm. */
-export const ENGINE_CHOICES = ['auto', 'native', 'native-gpu', 'native-cpu', 'wasm', 'webgpu'] as const;
-export type EngineChoice = (typeof ENGINE_CHOICES)[number];
+export type { EngineChoice };
 
 export interface Engine {
   readonly name: EngineName;

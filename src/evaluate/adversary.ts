@@ -109,7 +109,7 @@ export interface AttackSettings extends AscentSettings {
  * Where an ascent begins: at the circuit itself, at random shares, at the full model, and then at random ones again.
  * Each is drawn from its own stream, so that more starts are added to the others.
  */
-export function attackStart(
+function attackStart(
   directions: number,
   at: number,
   { cap, seed }: Pick<AttackSettings, 'cap' | 'seed'>,

@@ -4,6 +4,7 @@
  */
 import { putBack } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
+import { mean } from '../statistics/summary.js';
 import {
   type Attack,
   type Attacked,
@@ -17,7 +18,6 @@ import {
 import { type Missed, missedDirections } from './left-out.js';
 import type { PromptScores } from './prompt-scores.js';
 import { alongShares, type RandomShares, randomShares } from './random-shares.js';
-import { mean } from './statistics.js';
 
 export interface CircuitAttack {
   starts: number;

@@ -1,10 +1,10 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
-import { z } from 'zod';
 import type { MaskLayout } from '../forward/layout.js';
 import type { Component } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
+import type { EvaluateSettings } from '../settings/run-settings.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import { binarised, circuitSize } from './circuit-size.js';
@@ -13,24 +13,6 @@ import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } f
 import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
 import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
 import { type CircuitScores, type PromptScores, scorePrompts } from './prompt-scores.js';
-
-export const evaluateSettings = z.strictObject({
-  /** A direction is in the circuit if its mask is above this. */
-  threshold: z.number().min(0).lt(1),
-  /** Draws of each random control; 0: no controls at all. */
-  controlSeeds: z.int().min(0).max(1000),
-  /** Coverage of the bootstrap intervals. */
-  level: z.number().gt(0).lt(1),
-  resamples: z.int().positive().max(1e6),
-});
-export type EvaluateSettings = z.infer<typeof evaluateSettings>;
-
-export const EVALUATE_DEFAULTS: EvaluateSettings = {
-  threshold: 0.5,
-  controlSeeds: 5,
-  level: 0.95,
-  resamples: 1000,
-};
 
 /** Prompt pairs of a model, and what scores masks on them. */
 export interface PairScorer {

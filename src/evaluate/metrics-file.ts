@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
-import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
+import { KINDS } from '../settings/choices.js';
 import { CONTROLS } from './controls.js';
 import { MASKED_MEASURES, MEASURES, recordOf, SIZES } from './metrics.js';
 
@@ -22,7 +22,7 @@ const maskMetrics = circuitSize.extend({
   /** Prompts. */
   n: number,
   ...recordOf(MEASURES, () => figure),
-  by_kind: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), circuitSize),
+  by_kind: z.partialRecord(z.enum(KINDS), circuitSize),
   /** Bootstrap intervals over prompts, [low, high]. */
   confidence: z.object(recordOf(MEASURES, () => interval.nullable())),
 });
@@ -116,7 +116,7 @@ const metrics = z.object({
   schema_version: z.literal(2),
   measured,
   /** By kind of the model's components. */
-  coverage: z.partialRecord(z.enum([...HEAD_KINDS, ...MLP_KINDS]), coverage),
+  coverage: z.partialRecord(z.enum(KINDS), coverage),
   /** Null where it is not known how the masks were trained. */
   settling: settling.nullable(),
   splits: z

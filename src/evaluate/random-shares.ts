@@ -1,8 +1,8 @@
 /** What shares of the left-out directions do that nobody chose: random ones, and parts of an adversary's. */
 import { bernoulliShares, putBack, uniformShares } from '../masks/shares.js';
 import { Random } from '../random.js';
+import { mean, standardDeviation } from '../statistics/summary.js';
 import type { Attacked } from './adversary.js';
-import { mean, standardDeviation } from './statistics.js';
 
 const DRAWS = { uniform: uniformShares, bernoulli: bernoulliShares };
 export type RandomKind = keyof typeof DRAWS;

@@ -1,20 +1,15 @@
 /** Amounts of memory and disk as text: `4GB` and `512MiB` in, `4.02 GB` out. */
-import { InputError } from '../errors.js';
-
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /**
  * Bytes of an amount such as `4GB`, `1.5 GiB` or `300MB`: powers of 1000, with an i of 1024; case does not matter.
- * @param flag the setting it was given to, for messages
- * @throws InputError unless it is a number above 0 with a unit; a bare number could mean anything
+ * @returns null unless it is a number above 0 with a unit: a bare number could mean anything
  */
-export function parseByteSize(text: string, flag: string): number {
+export function parseByteSize(text: string): number | null {
   const [, number, prefix = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b$/i.exec(text.trim()) ?? [];
   const power = ' kmgt'.indexOf(prefix.toLowerCase() || ' ');
   const bytes = Math.round(Number(number) * (binary ? 1024 : 1000) ** power);
-  if (!Number.isSafeInteger(bytes) || bytes < 1)
-    throw new InputError(`${flag} ${text}: give an amount with its unit, such as 4GB or 512MiB`);
-  return bytes;
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : null;
 }
 
 /** `812 B`, `71.3 MB`, `4.02 GB`: three figures, powers of 1000. */

@@ -1,8 +1,11 @@
 /** `manifest.json`: what was run, on what, with what, and how it ended; enough to run it again. */
 import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { basename, isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { camelCase, snakeCase } from '../case.js';
+import { writeJson } from './atomic-file.js';
 import { sha256 } from './file-hash.js';
-import { readJson } from './json-file.js';
+import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
 
 const TIME = z.iso.datetime();
@@ -14,13 +17,14 @@ const schema = z.strictObject({
   status: z.enum(['running', 'complete', 'interrupted', 'failed']),
   /** Why, where status is `failed`. */
   error: z.string().optional(),
-  /** Every setting, defaults included. */
+  /** Every setting that the result follows from, defaults included; in snake case on disk, in camel case here. */
   settings: z.record(z.string(), z.unknown()),
   /** By purpose, e.g. `masks` or `data`. */
   seeds: z.record(z.string(), z.int()),
   model: z.strictObject({
     /** Hub id or folder name. */
     id: z.string(),
+    /** How it is named from anywhere on the machine: `embedded`, a hub id, or an absolute path. */
     path: z.string(),
     /** Hub commit; null for a local folder. */
     revision: z.string().nullable(),
@@ -70,35 +74,73 @@ export function describeHost(): Manifest['host'] {
 export async function readManifest(path: string): Promise<Manifest> {
   const content = await readJson(path);
   const result = schema.safeParse(content);
-  if (result.success) return result.data;
-  throw inputErrorOf(result.error, path, content);
+  if (!result.success) throw inputErrorOf(result.error, path, content);
+  return { ...result.data, settings: withKeys(camelCase, flat(result.data.settings)) };
+}
+
+/** Writes it whole or not at all. */
+export async function writeManifest(path: string, manifest: Manifest): Promise<void> {
+  await writeJson(path, { ...manifest, settings: withKeys(snakeCase, manifest.settings) });
+}
+
+function withKeys(spelt: (key: string) => string, settings: Manifest['settings']): Manifest['settings'] {
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [spelt(key), value]));
+}
+
+/** Settings of prompts once lay one level deeper. */
+function flat(settings: Manifest['settings']): Manifest['settings'] {
+  const { data, ...others } = settings;
+  if (!isRecord(data)) return settings;
+  const { counts, aligned: _aligned, seed: _seed, ...prompts } = data;
+  const sizes = Object.entries(isRecord(counts) ? counts : {}).map(([split, pairs]) => [
+    `${split}Pairs`,
+    pairs,
+  ]);
+  return { ...others, ...prompts, ...Object.fromEntries(sizes) };
+}
+
+/** The model's name, from which it can be opened again if it is still there. */
+export function modelName({ model }: Manifest): string {
+  return model.revision === null ? model.path : model.id;
 }
 
 /** What makes two runs the same run; where, when and how far they ran does not count. */
-const IDENTITY = ['command', 'settings', 'seeds', 'data', 'weight_form'] as const;
+const IDENTITY = ['command', 'seeds', 'data', 'weight_form'] as const;
 
 /**
  * The first thing in which two manifests describe different runs, as a path such as `settings.lr`, or null.
- * A model that was moved, or comes from the hub now, is the same model if its hash is.
+ * A model that was moved, or comes from the hub now, is the same model if its hash is; any engine may go on.
  */
 export function firstDifference(a: Manifest, b: Manifest): string | null {
-  // By way of JSON, since one of the two has been on disk: there, undefined settings are left out.
+  // By way of JSON, since one of the two has been on disk: there, undefined settings are left out. A file is known by
+  // its content's hash, wherever it lies.
   const identity = (manifest: Manifest): unknown =>
     JSON.parse(
-      JSON.stringify({
-        ...Object.fromEntries(IDENTITY.map((key) => [key, manifest[key]])),
-        model: { hash: manifest.model.hash },
-      }),
+      JSON.stringify(
+        {
+          ...Object.fromEntries(IDENTITY.map((key) => [key, manifest[key]])),
+          settings: { ...manifest.settings, engine: null },
+          model: { hash: manifest.model.hash },
+        },
+        (_, value: unknown) => (typeof value === 'string' ? withoutFolder(value) : value),
+      ),
     );
   return differingPath(identity(a), identity(b));
 }
 
 function differingPath(a: unknown, b: unknown): string | null {
-  if (a === b) return null;
+  // A setting that an older version did not have is null in this one.
+  if (a === b || (a == null && b == null)) return null;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return '';
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
     const below = differingPath(a[key as keyof typeof a], b[key as keyof typeof b]);
     if (below !== null) return below === '' ? key : `${key}.${below}`;
   }
   return null;
+}
+
+/** Of an absolute path, behind `NAME=` perhaps, the last part. */
+function withoutFolder(text: string): string {
+  const [, name = '', path] = /^([\w.-]+=)?(.*)$/s.exec(text)!;
+  return isAbsolute(path!) ? name + basename(path!) : text;
 }

@@ -4,16 +4,13 @@
  */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { type CsvError, parse } from 'csv-parse';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { parseJsonObject } from './json-file.js';
 import { countParquetRows, readParquetRows } from './parquet-file.js';
-
-export const RECORD_FORMATS = ['jsonl', 'csv', 'parquet', 'text'] as const;
-export type RecordFormat = (typeof RECORD_FORMATS)[number];
+import type { RecordFormat } from './record-format.js';
 
 export interface StreamRecord {
   /** Line in the file, or row of a Parquet file, from 1. */
@@ -39,14 +36,6 @@ export interface RecordSource {
 /** Called with the number of bytes that were read since the last call. */
 type OnBytes = (bytes: number) => void;
 
-const EXTENSIONS: Record<string, RecordFormat> = {
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.csv': 'csv',
-  '.parquet': 'parquet',
-  '.txt': 'text',
-};
-
 /** The byte order mark. */
 const BOM = Buffer.from('\u{feff}');
 
@@ -54,17 +43,6 @@ const NO_TEXT = 'not valid UTF-8';
 
 /** The longest line that is still read as a record: far beyond any prompt, short of filling the memory. */
 const MAX_LINE_BYTES = 2 ** 26;
-
-/** @throws InputError if the name does not say which format it is */
-export function formatOf(path: string): RecordFormat {
-  if (path === '-') return 'jsonl';
-  const format = EXTENSIONS[extname(path).toLowerCase()];
-  if (!format)
-    throw new InputError(
-      `${path}: which format? The name must end in one of ${Object.keys(EXTENSIONS).join(', ')}, or give --format`,
-    );
-  return format;
-}
 
 /**
  * Finds early what would end the reading at its first record.

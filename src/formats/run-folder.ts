@@ -2,11 +2,11 @@
 import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { isTemporaryName, writeJson, writeText } from './atomic-file.js';
+import { isTemporaryName, writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
 import { parseJsonObject } from './json-file.js';
 import { makeFolder } from './make-folder.js';
-import { firstDifference, type Manifest, readManifest } from './manifest.js';
+import { firstDifference, type Manifest, readManifest, writeManifest } from './manifest.js';
 
 /** A line of `history.jsonl`: values before the step's update. */
 export interface HistoryLine {
@@ -36,7 +36,7 @@ export class RunFolder {
   /** Changes part of the manifest, on disk and here. */
   async update(changes: Partial<Manifest>): Promise<void> {
     const manifest = { ...this.#manifest, ...changes };
-    await writeJson(this.file(MANIFEST), manifest);
+    await writeManifest(this.file(MANIFEST), manifest);
     this.#manifest = manifest;
   }
 

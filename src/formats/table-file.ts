@@ -1,7 +1,8 @@
 /** Reads tables, JSONL or CSV, row by row with line numbers. */
 import { extname } from 'node:path';
 import { InputError } from '../errors.js';
-import { type RecordFormat, readRecords } from './record-stream.js';
+import type { RecordFormat } from './record-format.js';
+import { readRecords } from './record-stream.js';
 
 export interface Row {
   /** Where the row stands in its file, from 1; of a CSV row with line breaks in it, the last line. */

@@ -2,12 +2,13 @@
  * Joint training of all masks: soft masks first, then masks rounded in the forward pass (docs/maths.md, "Training").
  * Knows nothing of engines: it asks an objective for losses and gradients, and does the rest on the host.
  */
+
 import { InterruptedError } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
+import { priceOf, type TrainSettings } from '../settings/train-settings.js';
 import type { Objective } from './objective.js';
 import { type AdamWState, adamWStep, clipNorm, freshAdamW } from './optimiser.js';
-import { priceOf, type TrainSettings } from './settings.js';
 import { putBack, stepShares, uniformShares } from './shares.js';
 
 /** What training needs of a model and its prompt pairs. */

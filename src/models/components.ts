@@ -1,10 +1,9 @@
 /** The parts of a transformer that are decomposed: their names, shapes and ranks (paper.md, "Notation"). */
+import { HEAD_KINDS, type Kind, MLP_KINDS } from '../settings/choices.js';
 import type { Architecture } from './architecture.js';
 import { DEFAULT_SPLIT, type QkSplit } from './qk-split.js';
 
-export const HEAD_KINDS = ['qk', 'ov'] as const;
-export const MLP_KINDS = ['mlp_gate', 'mlp_in', 'mlp_up', 'mlp_out', 'mlp_down'] as const;
-export type Kind = (typeof HEAD_KINDS)[number] | (typeof MLP_KINDS)[number];
+export type { Kind };
 
 /** Where a component is in a model, and its name there. */
 export interface ComponentPlace {

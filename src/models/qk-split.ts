@@ -1,8 +1,7 @@
 /** How the scores of heads with rotary positions are split into directions (docs/maths.md, "Rotary positions"). */
 import { InputError } from '../errors.js';
+import { DEFAULT_QK_SPLIT, type QK_SPLITS } from '../settings/choices.js';
 import type { Architecture } from './architecture.js';
-
-export const QK_SPLITS = ['rotary', 'plane', 'offset'] as const;
 
 /** Part of a decomposition's identity, as the weight form is; without effect where nothing turns. */
 export interface QkSplit {
@@ -15,10 +14,7 @@ export interface QkSplit {
   offsets: number;
 }
 
-/** More is beyond any context. */
-export const MOST_OFFSETS = 1_000_000;
-
-export const DEFAULT_SPLIT: QkSplit = { by: 'rotary', offsets: 64 };
+export const DEFAULT_SPLIT: QkSplit = DEFAULT_QK_SPLIT;
 
 /** `rotary 64`, `plane` or `offset 3`; `svd` where nothing turns: what a masks file says its masks belong to. */
 export function splitName({ by, offsets }: QkSplit, { rotary }: Architecture): string {

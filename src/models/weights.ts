@@ -1,10 +1,9 @@
 /** Canonical weights: every family and weight form ends in this one layout, and nothing later sees another. */
+import type { WeightForm } from '../settings/choices.js';
 import type { Architecture } from './architecture.js';
 import type { QkSplit } from './qk-split.js';
 
-/** How weights are written; part of every stored decomposition's identity (docs/maths.md, "Weight forms"). */
-export type WeightForm = 'reference' | 'folded';
-export const WEIGHT_FORMS: readonly WeightForm[] = ['reference', 'folded'];
+export type { WeightForm };
 
 /** y = x · weight + bias, for row vectors x. */
 export interface Linear {

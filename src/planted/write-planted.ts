@@ -8,7 +8,7 @@ import { openTokenizer } from '../formats/tokenizer.js';
 import { Random } from '../random.js';
 import { drawSplits } from '../tasks/draw-splits.js';
 import { emptyReport } from '../tasks/report.js';
-import { SPLITS, type Split, type SplitCounts } from '../tasks/task.js';
+import { SPLITS, type Split, type SplitCounts } from '../tasks/splits.js';
 import { wordTokenizer } from '../tasks/word-tokenizer.js';
 import type { PlantedModel } from './planted-model.js';
 

@@ -5,9 +5,6 @@ import { builtFile } from '../built-file.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 import { type Answer, resultOf, type WorkerPool } from './worker-pool.js';
 
-/** Threads that a setting may ask for at most: more would only be a slip of the finger. */
-export const MOST_THREADS = 1024;
-
 export interface ThreadsOptions {
   /** The workers' entry below dist/, e.g. `src/decompose/decompose-thread.js`; each of its jobs is wrapped in `answering`. */
   file: string;

@@ -9,6 +9,7 @@ import { fileError } from '../formats/file-error.js';
 import { readJson } from '../formats/json-file.js';
 import { makeFolder } from '../formats/make-folder.js';
 import type { Manifest } from '../formats/manifest.js';
+import { EMBEDDED } from '../formats/model-folder.js';
 import { openRun } from '../formats/run-folder.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { type DataFile, dataPath } from './data-file.js';
@@ -37,7 +38,7 @@ export class JobsFolder {
 
   /** A model's path for a process that works in this folder; a hub id stays as it is. */
   seenFrom(model: string): string {
-    return existsSync(model) ? relative(this.root, resolve(model)) : model;
+    return model !== EMBEDDED && existsSync(model) ? relative(this.root, resolve(model)) : model;
   }
 
   /** @throws InputError if the folder cannot be made */

@@ -1,6 +1,7 @@
 /** The picture of a circuit: how many directions are kept of each head and of each MLP matrix. */
 import type { Kind } from '../models/components.js';
-import { type CircuitPart, KINDS } from './circuit.js';
+import { KINDS } from '../settings/choices.js';
+import type { CircuitPart } from './circuit.js';
 import { count } from './figures.js';
 import { html, Markup } from './markup.js';
 

@@ -1,14 +1,6 @@
 /** Which directions of which component a circuit consists of, read off its masks. */
-import {
-  type ComponentPlace,
-  HEAD_KINDS,
-  type Kind,
-  MLP_KINDS,
-  parseComponentName,
-} from '../models/components.js';
-
-/** In the order of data flow through a block. */
-export const KINDS: readonly Kind[] = [...HEAD_KINDS, ...MLP_KINDS];
+import { type ComponentPlace, parseComponentName } from '../models/components.js';
+import { KINDS } from '../settings/choices.js';
 
 export interface CircuitPart extends ComponentPlace {
   /** How many directions the component has. */

@@ -1,54 +1,21 @@
 /** The command line that repeats a run, from its manifest. */
-import { kebabCase } from '../case.js';
-import { isRecord } from '../formats/json-file.js';
-import type { Manifest } from '../formats/manifest.js';
-
-/** Settings without a flag of their own: they follow from the preset, from `positions` or from nothing but the version. */
-const WITHOUT_FLAG = new Set(['betas', 'eps', 'freshOptimiser', 'roundingClamp', 'level', 'aligned']);
+import { type Manifest, modelName } from '../formats/manifest.js';
+import { commandWords, shellCommand } from '../settings/command-line.js';
+import { COMMANDS, type Command } from '../settings/commands.js';
+import { settingsOf } from '../settings/complete.js';
 
 /**
- * Every other setting is spelt out, so that the command means the same should a default change: `stopKl: 0.1`
- * becomes `--stop-kl 0.1`. A hub model is named by its id, another by the path it was given as.
+ * Every setting that differs from its default: `stopKl: 0.1` becomes `--stop-kl 0.1`. Threads or GPUs that shared a
+ * batch are named as well, since the last digits follow their number.
  */
 export function repeatCommand(manifest: Manifest): string {
-  const { command, model, settings } = manifest;
-  if (command === 'score') return repeatScoring(manifest);
-  const { data, components, ...others } = settings;
-  const { counts, ...prompts } = isRecord(data) ? data : {};
-  const flags: Record<string, unknown> = {
-    ...prompts,
-    ...(isRecord(counts)
-      ? Object.fromEntries(Object.entries(counts).map(([split, pairs]) => [`${split}Pairs`, pairs]))
-      : {}),
-    ...(components === null ? {} : { components }),
-    preset: settings.freshOptimiser === true ? 'reference' : 'default',
-    ...others,
+  const { workers } = manifest;
+  const command = manifest.command as Command;
+  const table = COMMANDS[command];
+  const values = {
+    ...settingsOf(command, manifest),
+    ['run' in table ? 'run' : 'model']: modelName(manifest),
+    ...(workers !== undefined && workers > 1 && { workers }),
   };
-  const words = ['orthoscope', command, quoted(named(model))];
-  for (const [key, value] of Object.entries(flags))
-    if (value !== undefined && !WITHOUT_FLAG.has(key)) words.push(`--${kebabCase(key)}`, quoted(text(value)));
-  return words.join(' ');
-}
-
-/** Where data sets lay is not noted, only what their files were called. */
-function repeatScoring({ model, settings, data, weight_form }: Manifest): string {
-  const { data: _data, ...flags } = settings;
-  const words = ['orthoscope', 'score', quoted(named(model)), '--form', weight_form];
-  for (const [name, { source }] of Object.entries(data)) words.push('--data', quoted(`${name}=${source}`));
-  for (const [key, value] of Object.entries(flags))
-    if (value !== null) words.push(`--${key.replaceAll('_', '-')}`, quoted(String(value)));
-  return words.join(' ');
-}
-
-function named({ id, path, revision }: Manifest['model']): string {
-  return revision === null ? path : id;
-}
-
-function text(value: unknown): string {
-  return value === null ? 'none' : String(value);
-}
-
-/** Safe in a POSIX shell. */
-function quoted(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return shellCommand(commandWords(command, values));
 }

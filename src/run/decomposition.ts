@@ -1,17 +1,18 @@
-/** `decompose` and the first step of every other command: a subject's directions, from the store or into it. */
+/** The first step of commands: a subject's directions, from the store or into it. */
+
 import { join } from 'node:path';
 import { type DecomposeOptions, decompose } from '../decompose/decompose.js';
 import { planDecomposition } from '../decompose/decomposition-plan.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { expectedSeconds } from '../decompose/expected-seconds.js';
-import { DecompositionStore, type StoreDtype } from '../decompose/store.js';
+import { DecompositionStore } from '../decompose/store.js';
 import { InputError } from '../errors.js';
 import { cacheFolder } from '../formats/cache-folder.js';
-import { clusterRanges, clusters } from '../kernels/thin-svd.js';
-import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
+import { type Kind, kindsOf } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import { type Subject, type SubjectOptions, withSubject } from './subject.js';
+import type { StoreDtype } from '../settings/choices.js';
+import type { Subject } from './subject.js';
 
 export interface DecompositionOptions extends LongCall {
   /** Kinds of component; null: all that the architecture has. */
@@ -29,19 +30,6 @@ export interface DecompositionOptions extends LongCall {
   memory: number | null;
 }
 
-export interface DecompositionSummary {
-  key: string;
-  /** Folder of the layer files. */
-  folder: string;
-  layers: number;
-  computed_layers: number;
-  components: number;
-  directions: number;
-  /** Clusters of nearly equal σ with more than one direction, and how many directions are in one. */
-  clusters: number;
-  clustered_directions: number;
-}
-
 export interface DecompositionEstimate {
   layers: number;
   missing_layers: number;
@@ -53,52 +41,12 @@ export interface DecompositionEstimate {
   disk_bytes: number;
 }
 
-type CommandOptions = DecompositionOptions & SubjectOptions & { model: string };
-
 /** Decomposes the subject into the store, or finds it there. */
 export function decomposeSubject({ model }: Subject, options: DecompositionOptions): Promise<Decomposition> {
   return decompose(model, decomposeOptions(model, options));
 }
 
-/** Fills the store and says what is in it now. */
-export function decomposeOnly(options: CommandOptions): Promise<DecompositionSummary> {
-  return withSubject(options.model, options, async ({ model }) => {
-    const settings = decomposeOptions(model, options);
-    const decomposition = await decompose(model, settings);
-    const { nLayers } = model.architecture;
-    const kinds = decomposedKinds(model, settings.kinds);
-    const components = listComponents(model.architecture, kinds, model.qkSplit);
-    const summary: DecompositionSummary = {
-      key: decomposition.key,
-      folder: join(settings.store.folder, decomposition.key),
-      layers: nLayers,
-      computed_layers: decomposition.computed,
-      components: components.length,
-      directions: components.reduce((sum, { rank }) => sum + rank, 0),
-      clusters: 0,
-      clustered_directions: 0,
-    };
-    for (let layer = 0; layer < nLayers; layer++) {
-      const ofLayer = components.filter((component) => component.layer === layer);
-      const stored = await settings.store.readSigma(decomposition.key, layer, ofLayer);
-      // A damaged layer is computed anew when it is asked for as a whole.
-      const sigma = stored?.values() ?? [...(await decomposition.layer(layer)).values()].map(({ s }) => s);
-      for (const s of sigma) {
-        const ranges = clusterRanges(clusters(s));
-        summary.clusters += ranges.length;
-        for (const { first, last } of ranges) summary.clustered_directions += last - first + 1;
-      }
-    }
-    return summary;
-  });
-}
-
-/** What {@link decomposeOnly} would do and take; computes for a moment, to see how fast this machine is. */
-export function estimateDecomposition(options: CommandOptions): Promise<DecompositionEstimate> {
-  return withSubject(options.model, options, ({ model }) => estimateDirections(model, options));
-}
-
-/** The same for a model that is open. */
+/** What {@link decomposeSubject} would do and take; computes for a moment, to see how fast this machine is. */
 export async function estimateDirections(
   model: Model,
   options: DecompositionOptions,
@@ -116,7 +64,7 @@ export async function estimateDirections(
   };
 }
 
-function decomposeOptions(
+export function decomposeOptions(
   model: Model,
   { components, store, storeDtype, workers, memory, onProgress, signal }: DecompositionOptions,
 ): DecomposeOptions & { kinds: readonly Kind[] } {

@@ -5,7 +5,10 @@ import { maskVectors } from '../evaluate/evaluate.js';
 import { MaskLayout } from '../forward/layout.js';
 import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
 import { trainingSteps } from '../masks/train.js';
-import { checkedRequest, type Listener, type RunOptions } from './commands.js';
+import type { Listener } from '../progress.js';
+import type { Settings } from '../settings/commands.js';
+import { SPLITS } from '../tasks/splits.js';
+import { checkedData } from './begin.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
 import { withSubject } from './subject.js';
 import { decompositionThreads, planFor, workload } from './workbench.js';
@@ -32,27 +35,27 @@ export interface RunEstimate {
 }
 
 /**
- * What `run` would do and take, or `train` without `evaluate`. Measures for a moment how fast this machine is;
- * times are good to about a half.
+ * Measures for a moment how fast this machine is; times are good to about a half.
+ * @param controlSeeds draws of each random control; null: nothing is evaluated
  */
-export function estimateRun(
-  options: Omit<RunOptions, 'evaluate' | 'out' | 'resume'> & Partial<Pick<RunOptions, 'evaluate'>>,
-  listener: Listener = {},
+export function estimateTraining(
+  settings: Omit<Settings<'train'>, 'out' | 'resume' | 'preset'>,
+  controlSeeds: number | null,
+  listener: Listener,
 ): Promise<RunEstimate> {
-  const { common, train, evaluate } = options;
-  return withSubject(common.model, { ...common, ...listener }, async (subject) => {
-    const splits = evaluate ? (['train', 'validation', 'test'] as const) : (['train', 'validation'] as const);
-    const data = await checkedRequest(subject, options, splits, listener);
-    const engine = await openEngine(common);
-    const plan = await planFor(subject, workload(data, train.batchSize), engine, common);
+  return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
+    const splits = controlSeeds === null ? (['train', 'validation'] as const) : SPLITS;
+    const data = await checkedData(subject, settings, splits, listener);
+    const engine = await openEngine(settings);
+    const plan = await planFor(subject, workload(data, settings.batchSize), engine, settings);
     const decomposition = await estimateDirections(subject.model, {
-      ...common,
-      workers: decompositionThreads(engine, common),
+      ...settings,
+      workers: decompositionThreads(engine, settings),
     });
 
     const { architecture, qkSplit } = subject.model;
-    const layout = new MaskLayout(architecture, checkedKinds(subject.model, common.components), qkSplit);
-    const masking = { architecture, layout, positions: common.positions };
+    const layout = new MaskLayout(architecture, checkedKinds(subject.model, settings.components), qkSplit);
+    const masking = { architecture, layout, positions: settings.positions };
     const flops = (split: keyof typeof data.splits): TrainingFlops => {
       const pairs = data.splits[split] ?? [];
       const tokens = pairs.reduce((sum, { clean }) => sum + clean.length, 0);
@@ -60,15 +63,14 @@ export function estimateRun(
     };
     const [training, validation, test] = [flops('train'), flops('validation'), flops('test')];
     const trained = data.splits.train!.length;
-    const steps = trainingSteps(train, trained);
+    const steps = trainingSteps(settings, trained);
     const perSecond = SHARE * plan.workers * (await measureMatMul()) * 1e9;
     const prepared = training.prepare + validation.prepare;
-    const stepping = steps * training.step * Math.min(1, train.batchSize / trained);
-    const validating = (steps / train.validateEvery) * validation.forward;
-    const rounds = train.roundingSteps > 0;
-    const scored = evaluate
-      ? maskVectors(evaluate.controlSeeds, { isBinary: rounds, wasRounded: rounds })
-      : 0;
+    const stepping = steps * training.step * Math.min(1, settings.batchSize / trained);
+    const validating = (steps / settings.validateEvery) * validation.forward;
+    const rounds = settings.roundingSteps > 0;
+    const scored =
+      controlSeeds === null ? 0 : maskVectors(controlSeeds, { isBinary: rounds, wasRounded: rounds });
     return {
       engine: engine.name,
       workers: plan.workers,

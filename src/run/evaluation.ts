@@ -1,5 +1,5 @@
 /** Evaluates masks on splits, and notes what they were measured on. */
-import { type EvaluateSettings, evaluateMasks } from '../evaluate/evaluate.js';
+import { evaluateMasks } from '../evaluate/evaluate.js';
 import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
 import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { hashFile } from '../formats/file-hash.js';
@@ -8,6 +8,7 @@ import type { Positions, Replacement } from '../forward/masking-rules.js';
 import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import type { EvaluateSettings } from '../settings/run-settings.js';
 import type { RunData } from './data.js';
 import type { Workbench } from './workbench.js';
 

@@ -34,10 +34,14 @@ export interface LoadedMasks {
 }
 
 /**
- * Reads a masks file for a model.
+ * Reads a masks file for a model, by component.
  * @throws InputError if it was made for another model, weight form, basis or split, or its components are not the model's
  */
-export async function loadMasks(path: string, model: Model, basis: Basis = SVD_BASIS): Promise<LoadedMasks> {
+export async function masksFor(
+  path: string,
+  model: Model,
+  basis: Basis = SVD_BASIS,
+): Promise<Map<string, Float32Array>> {
   const { values, metadata } = await readMasks(path);
   if (metadata.weightForm !== undefined && metadata.weightForm !== model.form)
     throw new InputError(
@@ -68,6 +72,13 @@ export async function loadMasks(path: string, model: Model, basis: Basis = SVD_B
         `${path}: "${name}" has ${masks.length} masks, the model ${component.rank} directions`,
       );
   }
+  return values;
+}
+
+/** Reads a masks file for a model, as {@link masksFor} does, into one vector. */
+export async function loadMasks(path: string, model: Model, basis: Basis): Promise<LoadedMasks> {
+  const values = await masksFor(path, model, basis);
+  const components = listComponents(model.architecture, undefined, model.qkSplit);
   const kinds = kindsOf(model.architecture).filter((kind) =>
     components.some((component) => component.kind === kind && values.has(component.name)),
   );

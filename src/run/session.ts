@@ -1,42 +1,39 @@
 /** A run's life: its manifest says running, complete, interrupted or failed, and how long each stage took. */
-import { readFileSync } from 'node:fs';
 import { InterruptedError } from '../errors.js';
 import { describeHost, type Manifest } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Architecture } from '../models/architecture.js';
-import { packageFile } from '../package-file.js';
+import { packageVersion } from '../package-file.js';
+import type { Command, Settings } from '../settings/commands.js';
+import { recorded } from '../settings/complete.js';
 import type { RunData } from './data.js';
 import type { Subject } from './subject.js';
 
-export interface SessionOptions {
-  command: string;
-  /** Every setting that determines the result, defaults included. */
-  settings: Record<string, unknown>;
-  /** Of every random choice; left out where there is none. */
-  seed?: number;
+export interface SessionOptions<Of extends Command> {
+  command: Of;
+  settings: Partial<Settings<Of>>;
   subject: Subject;
-  /** Left out where it is only known, and noted, once it was read. */
-  data?: RunData;
+  /** Absent where prompts are known only once they were read. */
+  data?: Pick<RunData, 'described' | 'notes'>;
 }
 
 /** The manifest of a run that is about to begin, as far as it is known before an engine is opened. */
-export async function newManifest({
+export async function newManifest<Of extends Command>({
   command,
   settings,
-  seed,
-  subject,
-  data,
-}: SessionOptions): Promise<Manifest> {
-  const { source, model } = subject;
+  subject: { source, model },
+  data = { described: {}, notes: [] },
+}: SessionOptions<Of>): Promise<Manifest> {
+  const { id, name, revision } = source;
   return {
     schema_version: 1,
     command,
     status: 'running',
-    settings,
-    seeds: seed === undefined ? {} : { run: seed },
-    model: { id: source.id, path: source.folder, revision: source.revision, hash: await model.hash() },
-    data: data?.described ?? {},
-    notes: [...(data?.notes ?? []), ...headNotes(model.architecture)],
+    settings: recorded(command, settings),
+    seeds: 'seed' in settings ? { run: settings.seed as number } : {},
+    model: { id, path: name, revision, hash: await model.hash() },
+    data: data.described,
+    notes: [...data.notes, ...headNotes(model.architecture)],
     weight_form: model.form,
     engine: '',
     versions: { orthoscope: packageVersion(), node: process.versions.node },
@@ -77,9 +74,4 @@ export async function concluding<T>(run: RunFolder, work: () => Promise<T>): Pro
     await run.update({ status, error: (error as Error).message, ended_at: new Date().toISOString() });
     throw error;
   }
-}
-
-/** This program's version, from its package.json. */
-export function packageVersion(): string {
-  return (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version;
 }

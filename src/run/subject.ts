@@ -3,11 +3,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { type ModelFolder, resolveModel } from '../formats/model-folder.js';
-import { openTokenizer, type Tokenizer, type TokenizerOptions } from '../formats/tokenizer.js';
+import { openTokenizer, type Tokenizer } from '../formats/tokenizer.js';
 import { openModel } from '../models/open-model.js';
-import { DEFAULT_SPLIT, type QkSplit } from '../models/qk-split.js';
-import type { Model, WeightForm } from '../models/weights.js';
+import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import { subjectSettings } from '../settings/run-settings.js';
+import { defaultsOf, type Values } from '../settings/table.js';
 
 export interface Subject {
   source: ModelFolder;
@@ -16,13 +17,10 @@ export interface Subject {
   tokenizer: Tokenizer | null;
 }
 
-export interface SubjectOptions extends LongCall {
-  form: WeightForm;
-  /** `QkSplit`, in two settings; rotary over 64 offsets unless given. */
-  qkSplit?: QkSplit['by'];
-  rotaryOffsets?: number;
-  bos: NonNullable<TokenizerOptions['bos']>;
-}
+/** How a subject is read; as settings say unless given. */
+export type SubjectOptions = Partial<Values<typeof subjectSettings>> & LongCall;
+
+const DEFAULTS = defaultsOf(subjectSettings);
 
 /**
  * Opens a subject for `work` and closes its files afterwards, whatever happens.
@@ -31,14 +29,12 @@ export interface SubjectOptions extends LongCall {
  */
 export async function withSubject<T>(
   model: string,
-  { form, qkSplit, rotaryOffsets, bos, ...call }: SubjectOptions,
+  { onProgress, signal, ...options }: SubjectOptions,
   work: (subject: Subject) => T | Promise<T>,
 ): Promise<T> {
-  const source = await resolveModel(model, call);
-  const opened = await openModel(source.folder, form, {
-    by: qkSplit ?? DEFAULT_SPLIT.by,
-    offsets: rotaryOffsets ?? DEFAULT_SPLIT.offsets,
-  });
+  const { form, qkSplit, rotaryOffsets, bos } = { ...DEFAULTS, ...options };
+  const source = await resolveModel(model, { onProgress, signal });
+  const opened = await openModel(source.folder, form, { by: qkSplit, offsets: rotaryOffsets });
   try {
     return await work({ source, model: opened, tokenizer: await fittingTokenizer(opened, bos) });
   } finally {
@@ -48,7 +44,7 @@ export async function withSubject<T>(
 
 async function fittingTokenizer(
   { path, architecture: { nVocab } }: Model,
-  bos: SubjectOptions['bos'],
+  bos: (typeof DEFAULTS)['bos'],
 ): Promise<Tokenizer | null> {
   if (!existsSync(join(path, 'tokenizer.json'))) return null;
   const tokenizer = await openTokenizer(path, { bos });

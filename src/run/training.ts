@@ -1,48 +1,55 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
+
 import type { Basis } from '../decompose/basis.js';
 import type { RunFolder } from '../formats/run-folder.js';
-import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import { writeMasks } from '../masks/masks-file.js';
-import type { TrainSettings } from '../masks/settings.js';
 import { type MaskObjective, type TrainResult, trainMasks } from '../masks/train.js';
 import type { LongCall } from '../progress.js';
+import type { TrainSettings } from '../settings/train-settings.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import type { RunData } from './data.js';
 import { masksMetadata } from './masks.js';
+import { timed } from './session.js';
 import type { Workbench } from './workbench.js';
 
-export interface TrainingData {
-  train: readonly TokenPair[];
-  /** The training pairs themselves where there are no others. */
-  validation: readonly TokenPair[];
-}
-
-export interface TrainingSettings {
-  train: TrainSettings;
-  /** What the workbench's directions are. */
-  basis: Basis;
+export interface TrainingSettings extends TrainSettings, Basis {
   replacement: Replacement;
   seed: number;
 }
 
-/** Goes on from the run's last checkpoint if there is one. */
-export async function trainInto(
+/**
+ * Goes on from the run's last checkpoint if there is one.
+ * @param data validated on the training pairs where there are no others
+ */
+export function trainInto(
   run: RunFolder,
   bench: Workbench,
-  data: TrainingData,
-  { train, basis, replacement, seed }: TrainingSettings,
+  { splits }: Pick<RunData, 'splits'>,
+  settings: TrainingSettings,
+  call: LongCall,
+): Promise<TrainResult> {
+  return timed(run, 'train', () => trainOn(run, bench, splits, settings, call));
+}
+
+async function trainOn(
+  run: RunFolder,
+  bench: Workbench,
+  { train, validation: others }: RunData['splits'],
+  settings: TrainingSettings,
   { onProgress, signal }: LongCall,
 ): Promise<TrainResult> {
   const { runner } = bench;
   const { layout } = runner;
+  const { replacement, seed } = settings;
   const call = { replacement, seed, onProgress, signal };
-  const prepared = await runner.prepare(data.train, call);
-  const validation = data.validation === data.train ? prepared : await runner.prepare(data.validation, call);
+  const prepared = await runner.prepare(train!, call);
+  const validation = others ? await runner.prepare(others, call) : prepared;
   const maskObjective: MaskObjective = {
     directions: layout.size,
     pairs: prepared.length,
-    frozen: train.rank === null ? undefined : layout.beyondRank(train.rank),
-    evaluate: (indices, masks) => prepared.objective(indices, masks, train.loss),
+    frozen: settings.rank === null ? undefined : layout.beyondRank(settings.rank),
+    evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss),
     validate: (masks) => validation.kl(masks, { signal }),
   };
 
@@ -51,7 +58,7 @@ export async function trainInto(
   await run.truncateHistory(resumed?.step ?? 0);
   const result = await trainMasks(
     maskObjective,
-    train,
+    settings,
     seed,
     {
       onProgress,
@@ -61,10 +68,10 @@ export async function trainInto(
     },
     resumed ?? undefined,
   );
-  const metadata = await masksMetadata(bench, { replacement, ...basis });
+  const metadata = await masksMetadata(bench, settings);
   const write = (name: string, masks: Float32Array) =>
     writeMasks(run.file(name), { values: layout.split(masks), metadata });
-  if (train.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
+  if (settings.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
   await write('masks.safetensors', result.masks);
   return result;
 }

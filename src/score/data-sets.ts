@@ -4,13 +4,8 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { InputError } from '../errors.js';
 import { fileError } from '../formats/file-error.js';
-import {
-  checkSource,
-  formatOf,
-  type RecordFormat,
-  type RecordSource,
-  readRecords,
-} from '../formats/record-stream.js';
+import { formatOf, type RecordFormat } from '../formats/record-format.js';
+import { checkSource, type RecordSource, readRecords } from '../formats/record-stream.js';
 import { inShard, type Shard } from '../shard.js';
 import { type Passage, type PassageSettings, passagesOf } from './passages.js';
 
@@ -57,9 +52,8 @@ export async function dataSetsOf(items: readonly string[], format: RecordFormat 
   if (items.length === 0) throw new InputError('no data: give --data FILE, or --data NAME=FILE');
   const sets: DataSet[] = [];
   for (const item of items) {
-    const named = /^([\w.-]+)=(.+)$/.exec(item);
-    const path = named ? named[2]! : item;
-    const name = named ? named[1]! : path === '-' ? 'stdin' : basename(path, extname(path));
+    const path = dataSetPath(item);
+    const name = dataSetName(item);
     if (sets.some((other) => other.name === name))
       throw new InputError(`--data ${item}: a data set is called "${name}" already; give NAME=FILE`);
     if (!/^[\w.-]+$/.test(name))
@@ -74,6 +68,15 @@ export async function dataSetsOf(items: readonly string[], format: RecordFormat 
   if (sets.filter(({ path }) => path === '-').length > 1)
     throw new InputError('--data -: the standard input can be read once only');
   return sets;
+}
+
+const NAMED = /^([\w.-]+)=(.+)$/s;
+
+const dataSetPath = (item: string): string => NAMED.exec(item)?.[2] ?? item;
+
+/** What the data set `FILE` or `NAME=FILE` is called. */
+export function dataSetName(item: string): string {
+  return NAMED.exec(item)?.[1] ?? (item === '-' ? 'stdin' : basename(item, extname(item)));
 }
 
 /** Bytes of a file; null for the standard input and what else has no size. */

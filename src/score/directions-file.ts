@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { writeJson } from '../formats/atomic-file.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
-import { HEAD_KINDS, MLP_KINDS } from '../models/components.js';
+import { KINDS } from '../settings/choices.js';
 import type { ScoredDirection } from './bases.js';
 
 const schema = z.strictObject({
@@ -14,7 +14,7 @@ const schema = z.strictObject({
     z.strictObject({
       component: z.strictObject({
         name: z.string(),
-        kind: z.enum([...HEAD_KINDS, ...MLP_KINDS]),
+        kind: z.enum(KINDS),
         layer: z.int().nonnegative(),
         head: z.int().nonnegative().optional(),
       }),

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeJson, writeText } from '../formats/atomic-file.js';
-import { firstDifference, type Manifest } from '../formats/manifest.js';
+import { firstDifference, type Manifest, modelName } from '../formats/manifest.js';
+import { resolveModel } from '../formats/model-folder.js';
 import { createRun, openRun, type RunFolder } from '../formats/run-folder.js';
 import { openTokenizer, type Tokenizer } from '../formats/tokenizer.js';
 import { concluding, timed } from '../run/session.js';
@@ -31,7 +32,7 @@ export async function mergeScores(
   const manifest = described(sharedManifest(shards));
   const dataSets = Object.keys(shards[0]!.manifest.data);
   const scoredWith = await readScoredWith(shards[0]!.file('directions.json'));
-  const tokenizer = await tokenizerOf(model ?? manifest.model.path, manifest, model !== null);
+  const tokenizer = await tokenizerOf(model, manifest);
   const counters: Record<string, Counters> = {};
   const load = async function* (): AsyncGenerator<ScoredDataSet> {
     for (const name of dataSets) {
@@ -81,8 +82,18 @@ function sharedManifest(shards: readonly RunFolder[]): Manifest {
   return { ...whole(first), status: 'running', started_at: new Date().toISOString(), seconds: {} };
 }
 
-async function tokenizerOf(folder: string, { model }: Manifest, asked: boolean): Promise<Tokenizer | null> {
-  if (existsSync(join(folder, 'tokenizer.json'))) return openTokenizer(folder);
-  if (asked || existsSync(folder)) return null;
-  throw new InputError(`${folder}: the model ${model.id} is not there; give its folder with --model`);
+/** @param asked folder with the tokenizer; null: where the shards' model was */
+async function tokenizerOf(asked: string | null, manifest: Manifest): Promise<Tokenizer | null> {
+  const folder = asked ?? (await modelFolder(manifest));
+  return existsSync(join(folder, 'tokenizer.json')) ? openTokenizer(folder) : null;
+}
+
+async function modelFolder(manifest: Manifest): Promise<string> {
+  const name = modelName(manifest);
+  try {
+    return (await resolveModel(name)).folder;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(`${name}: the shards' model is not there; give its folder with --model`);
+  }
 }

@@ -3,13 +3,7 @@ import { InputError } from '../errors.js';
 import { parseRecord } from '../formats/prompt-pairs.js';
 import type { StreamRecord } from '../formats/record-stream.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
-
-export const SCORED_POSITIONS = ['last', 'all', 'answer'] as const;
-export type ScoredPositions = (typeof SCORED_POSITIONS)[number];
-
-/** What happens to prompts that are longer than the context. */
-export const LONG_PROMPTS = ['window', 'refuse'] as const;
-export type LongPrompts = (typeof LONG_PROMPTS)[number];
+import type { LongPrompts, ScoredPositions } from '../settings/choices.js';
 
 export interface Passage {
   /** Line of the record. */

@@ -2,10 +2,8 @@
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { readParquetRows } from '../formats/parquet-file.js';
+import type { Ranking } from '../settings/choices.js';
 import type { DirectionRow, ExampleRow } from './tables.js';
-
-export const RANKINGS = ['cohens_d', 'auroc', 'mean_difference', 'mean', 'variance'] as const;
-export type Ranking = (typeof RANKINGS)[number];
 
 /** What directions are ranked by: how far the figure lies from saying nothing. */
 const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {

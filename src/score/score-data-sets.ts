@@ -1,9 +1,11 @@
 /** Scores data sets into a folder: block by block, with statistics on disk from which a killed run goes on. */
+
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
+import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
 import { type DataSet, FIRST_HASH, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
 import { SIDES } from './layer-rows.js';
@@ -14,7 +16,7 @@ import { RejectedFile } from './rejected-file.js';
 import type { LayerValues, Scorer } from './scorer.js';
 import { type Counters, NO_COUNTS, readStateFile, type StateFile, writeStateFile } from './state-file.js';
 import type { ExampleSizes } from './statistics-state.js';
-import { type ValueType, writeValues } from './values-file.js';
+import { writeValues } from './values-file.js';
 
 export interface ScoringSettings {
   passages: PassageSettings;

@@ -18,11 +18,8 @@ import { shardName } from '../shard.js';
 import { mergeScores } from './merge-scores.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import type { ScoreOutcome } from './scoring.js';
-import { type ShardSettings, shardJobs } from './shard-job.js';
+import { type ShardSettings, sentSettings, shardJobs } from './shard-job.js';
 import type { Counters } from './state-file.js';
-
-/** Shards unless asked for otherwise: enough for a few workers of unequal speed, and few enough readings of the data. */
-export const SHARDS = 8;
 
 export interface ShardedScore {
   request: ScoreRequest;
@@ -49,7 +46,7 @@ export async function scoreInShards(
     return {
       request: plan.request,
       dataSets: plan.dataSets,
-      model: plan.manifest.model,
+      manifest: plan.manifest,
       folder: plan.subject.source.folder,
     };
   });
@@ -73,7 +70,8 @@ export async function scoreInShards(
   const outcome = await mergeScores(folders, out, planned.folder, (manifest) => ({
     ...manifest,
     // As they are called here.
-    model: planned.model,
+    model: planned.manifest.model,
+    settings: planned.manifest.settings,
     data: Object.fromEntries(
       Object.entries(manifest.data).map(([name, found]) => [name, { ...found, source: sources.get(name)! }]),
     ),
@@ -98,26 +96,7 @@ async function plannedShards(
   for (const { name, path } of dataSets) data.push({ name, file: await file(path) });
   const masks = request.masks ? await file(request.masks) : null;
   const { identity, weightBytes } = await inspectModel(request.model, call);
-  const { form, qkSplit, rotaryOffsets, bos, engine, storeDtype, directions, threshold } = request;
-  const { positions, long, maxTokens, examples, context, maxRejected, format } = request;
-  const settings = {
-    ...{
-      form,
-      qkSplit,
-      rotaryOffsets,
-      bos,
-      engine,
-      storeDtype,
-      directions,
-      threshold,
-      positions,
-      long,
-      maxTokens,
-      examples,
-      context,
-    },
-    ...{ maxRejected, format, data, masks },
-  };
+  const settings = { ...sentSettings(request), data, masks };
   return Array.from({ length: shards }, (_, i) => {
     const job = newJob(shardJobs, identity, { ...settings, shard: { index: i + 1, of: shards } });
     return { job, model: request.model, weightBytes, files };

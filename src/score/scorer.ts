@@ -1,8 +1,10 @@
 /** Runs passages through the model and hands what directions read to the threads, while the next block is computed. */
+
 import type * as tf from '@tensorflow/tfjs-core';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Transformer } from '../forward/transformer.js';
+import type { ScoredPositions } from '../settings/choices.js';
 import type { ReadValues } from './direction-reader.js';
 import {
   describePassage,
@@ -12,7 +14,7 @@ import {
   ROW_WORDS,
   type Side,
 } from './layer-rows.js';
-import type { Passage, ScoredPositions } from './passages.js';
+import type { Passage } from './passages.js';
 import type { ReaderThreads } from './reader-threads.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { Slab } from './slab.js';

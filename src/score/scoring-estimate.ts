@@ -1,12 +1,12 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
 import type { Architecture } from '../models/architecture.js';
+import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
 import { type DataSet, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { FORWARD_TOKENS, LAYERS_IN_FLIGHT, type Scorer } from './scorer.js';
 import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
-import type { ValueType } from './values-file.js';
 
 export interface Estimate {
   directions: number;

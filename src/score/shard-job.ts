@@ -1,44 +1,29 @@
 /** Shards of a scoring as jobs: settings, and data and masks by their content. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { STORE_DTYPES } from '../decompose/store.js';
-import { ENGINE_CHOICES } from '../engine/engine.js';
-import { RECORD_FORMATS } from '../formats/record-stream.js';
-import { MOST_OFFSETS, QK_SPLITS } from '../models/qk-split.js';
-import { WEIGHT_FORMS } from '../models/weights.js';
 import { dataFile, dataPath } from '../queue/data-file.js';
 import type { Job, JobKind, JobPlace } from '../queue/job.js';
+import { engineSettings, storeSettings, subjectSettings } from '../settings/run-settings.js';
+import { scorePaceSettings, scoreSettings, shardSchema } from '../settings/score-settings.js';
+import { schemasOf } from '../settings/table.js';
 import { shardName } from '../shard.js';
-import { LONG_PROMPTS, SCORED_POSITIONS } from './passages.js';
 import { statePath } from './score-data-sets.js';
-import { MOST_CONTEXT, MOST_EXAMPLES, type ScoreRequest } from './score-plan.js';
+import type { ScoreRequest } from './score-plan.js';
 import { decomposeScored } from './scoring.js';
 
-/** What determines the result, besides the model; as flags of `orthoscope score`. */
+// Every value is too much to send.
+const { values: _values, ...sent } = scoreSettings;
+
+/** What determines the result, besides the model. */
 const shardSettings = z.strictObject({
-  form: z.enum(WEIGHT_FORMS),
-  qkSplit: z.enum(QK_SPLITS),
-  rotaryOffsets: z.int().min(0).max(MOST_OFFSETS),
-  bos: z.enum(['auto', 'always', 'never']),
-  engine: z.enum(ENGINE_CHOICES),
-  storeDtype: z.enum(STORE_DTYPES),
-  directions: z.string().min(1),
-  threshold: z.number().min(0).lt(1),
-  positions: z.enum(SCORED_POSITIONS),
-  long: z.enum(LONG_PROMPTS),
-  maxTokens: z.int().positive().nullable(),
-  examples: z.int().min(0).max(MOST_EXAMPLES),
-  context: z.int().positive().max(MOST_CONTEXT),
-  maxRejected: z.int().min(0),
-  format: z.enum(RECORD_FORMATS).nullable(),
+  ...schemasOf({ ...subjectSettings, ...engineSettings, ...storeSettings, ...sent }),
+  maxRejected: scorePaceSettings.maxRejected.schema,
   /** A data set's name is part of a file name. */
   data: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]{1,100}$/), file: dataFile })).min(1),
-  /** Where a run is scored, its masks. */
+  /** Where a circuit is scored, its masks. */
   masks: dataFile.nullable(),
   /** Of two at least: the only one would be a whole scoring, whose folder holds no statistics. */
-  shard: z
-    .strictObject({ index: z.int().positive(), of: z.int().min(2) })
-    .refine(({ index, of }) => index <= of, 'is beyond the last'),
+  shard: shardSchema.refine(({ of }) => of > 1, 'is the only one'),
 });
 export type ShardSettings = z.infer<typeof shardSettings>;
 export type ShardJob = Job<ShardSettings>;
@@ -68,6 +53,13 @@ export const shardJobs: JobKind<ShardSettings> = {
   },
   prepare: (settings, place, root, call) => decomposeScored(shardRequest(settings, place, root), call),
 };
+
+/** What of a request its shards are sent, besides data and masks. */
+export function sentSettings(request: ScoreRequest): Omit<ShardSettings, 'data' | 'masks' | 'shard'> {
+  const { data: _data, masks: _masks, shard: _shard, ...own } = shardSettings.shape;
+  const keys = Object.keys(own) as (keyof typeof own)[];
+  return Object.fromEntries(keys.map((key) => [key, request[key]])) as ReturnType<typeof sentSettings>;
+}
 
 /** @param root folder in which the job's files lie */
 export function shardRequest(

@@ -1,11 +1,9 @@
 /** `scores.parquet`: every value, a file a block, a row group a layer of a batch. */
 import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
+import type { ValueType } from '../settings/choices.js';
 import { positionOf, promptOf } from './layer-rows.js';
 import type { ReadingBasis } from './reading-basis.js';
 import type { LayerValues } from './scorer.js';
-
-export const VALUE_TYPES = ['f32', 'f16'] as const;
-export type ValueType = (typeof VALUE_TYPES)[number];
 
 const COLUMNS = (type: ValueType): ParquetColumn[] => [
   { name: 'data_set', type: 'STRING' },

@@ -28,7 +28,7 @@ export function sumOf(n: number, p: number, included: (k: number) => boolean): n
 }
 
 /** P(X = k). */
-export function probability(k: number, n: number, p: number): number {
+function probability(k: number, n: number, p: number): number {
   // 0 · log 0 is 0 here.
   const power = (count: number, base: number) => (count === 0 ? 0 : count * Math.log(base));
   return Math.exp(logChoose(n, k) + power(k, p) + power(n - k, 1 - p));

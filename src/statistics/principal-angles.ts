@@ -1,5 +1,5 @@
 /** Angles between subspaces (Å. Björck and G. Golub, "Numerical methods for computing angles between linear subspaces", 1973). */
-import { orthogonaliseRows } from '../kernels/reference/svd.js';
+import { orthogonaliseRows } from '../kernels/reference/reference-svd.js';
 
 /**
  * The principal angles between the spans of two sets of vectors, in radians, smallest first: 0 for each dimension that

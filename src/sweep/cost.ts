@@ -18,25 +18,24 @@ const START = 3;
 
 /** Arithmetic of a run, in floating-point operations. */
 function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
-  const { train, evaluate } = job.settings;
+  const { settings } = job;
   const { trainPairs, validationPairs, testPairs } = sizes(job);
-  const steps = trainingSteps(train, trainPairs);
-  const rounds = train.roundingSteps > 0;
+  const steps = trainingSteps(settings, trainPairs);
+  const rounds = settings.roundingSteps > 0;
   const forwardPasses =
     2 * (trainPairs + validationPairs + testPairs) +
-    STEP * steps * train.batchSize +
-    Math.ceil(steps / train.validateEvery) * validationPairs +
-    maskVectors(evaluate.controlSeeds, { isBinary: rounds, wasRounded: rounds }) * testPairs;
+    STEP * steps * settings.batchSize +
+    Math.ceil(steps / settings.validateEvery) * validationPairs +
+    maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds }) * testPairs;
   return forwardPasses * TOKENS * 2 * (weightBytes / 4);
 }
 
-function sizes({ settings: { prompts } }: RunJob) {
-  const own = 'task' in prompts ? TASKS.find(({ name }) => name === prompts.task)?.counts : undefined;
-  const counts = 'task' in prompts ? prompts.counts : {};
+function sizes({ settings }: RunJob) {
+  const own = TASKS.find(({ name }) => name === settings.task)?.counts;
   return {
-    trainPairs: counts.train ?? own?.train ?? 1000,
-    validationPairs: counts.validation ?? own?.validation ?? 200,
-    testPairs: counts.test ?? own?.test ?? 200,
+    trainPairs: settings.trainPairs ?? own?.train ?? 1000,
+    validationPairs: settings.validationPairs ?? own?.validation ?? 200,
+    testPairs: settings.testPairs ?? own?.test ?? 200,
   };
 }
 

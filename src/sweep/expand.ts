@@ -1,16 +1,17 @@
 /** From a plan's entries to jobs: models and data files are opened, hashed and checked once each. */
 import { InputError } from '../errors.js';
+import { EMBEDDED } from '../formats/model-folder.js';
 import { kindsOf } from '../models/components.js';
-import { packageFile } from '../package-file.js';
 import type { LongCall } from '../progress.js';
 import { type DataFile, dataFileAt } from '../queue/data-file.js';
 import { newJob } from '../queue/job.js';
 import { inspectModel, type KnownModel } from '../queue/known-model.js';
 import { checkedKinds } from '../run/decomposition.js';
+import type { Settings } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
 import { taskNamed } from '../tasks/tasks.js';
-import type { PlanEntry } from './plan.js';
+import type { PlanEntry, PlanSettings } from './plan.js';
 import { type PlannedRun, runJobs } from './run-job.js';
-import { completed, type PlanSettings, type RunSettings } from './settings.js';
 
 /**
  * Each run once, in the plan's order.
@@ -26,7 +27,7 @@ export async function expandPlan(entries: readonly PlanEntry[], call: LongCall =
   const runs = new Map<string, PlannedRun>();
   for (const { settings, where } of entries) {
     try {
-      const path = settings.model ?? packageFile('models/embedded');
+      const path = settings.model ?? EMBEDDED;
       const model = await once(models, path, () => inspectModel(path, call));
       const run = await planned(settings, model, path, (file) => once(files, file, () => dataFileAt(file)));
       if (!runs.has(run.job.id)) runs.set(run.job.id, run);
@@ -44,48 +45,40 @@ async function planned(
   hashed: (path: string) => Promise<DataFile>,
 ): Promise<PlannedRun> {
   const files: PlannedRun['files'] = [];
-  const file = async (from: string): Promise<DataFile> => {
+  const file = async (from: string | null): Promise<DataFile | null> => {
+    if (from === null) return null;
     const found = await hashed(from);
     files.push({ file: found, path: from });
     return found;
   };
-  const whole = completed(settings, await promptsOf(settings, file));
-  const kinds = checkedKinds(model, whole.components);
+  const { model: _model, preset, store, memory, out, resume, ...whole } = complete('run', settings);
+  const { task, data, validation, test, components } = whole;
+  if ((task === null) === (data === null)) throw new InputError('give either "task" or "data"');
+  const kinds = checkedKinds(model, components);
   const all = kindsOf(model.architecture);
-  // Kinds in their own order, and all of them as null: the same choice has one identity.
-  whole.components = kinds.length === all.length ? null : all.filter((kind) => kinds.includes(kind));
-  return {
-    job: newJob(runJobs, model.identity, whole),
-    model: path,
-    weightBytes: model.weightBytes,
-    files,
+  const job = {
+    ...whole,
+    // Kinds in their own order, and all of them as null: the same choice has one identity.
+    components: kinds.length === all.length ? null : all.filter((kind) => kinds.includes(kind)),
+    workers: whole.workers ?? 1,
+    corruption: task && corruptionOf(task, whole),
+    data: await file(data),
+    validation: await file(validation),
+    test: await file(test),
   };
+  return { job: newJob(runJobs, model.identity, job), model: path, weightBytes: model.weightBytes, files };
 }
 
-async function promptsOf(
-  settings: PlanSettings,
-  file: (path: string) => Promise<DataFile>,
-): Promise<RunSettings['prompts']> {
-  const { task, data, validation, test, corruption, templates } = settings;
-  if ((task === undefined) === (data === undefined)) throw new InputError('give either "task" or "data"');
-  if (task !== undefined) {
-    const { corruptions, templates: known } = taskNamed(task);
-    const chosen = corruption ?? corruptions[0]!.id;
-    refuseUnknown(`corruption`, [chosen], corruptions);
-    refuseUnknown(`template`, templates ?? [], known);
-    const { trainPairs, validationPairs, testPairs } = settings;
-    const counts = Object.fromEntries(
-      Object.entries({ train: trainPairs, validation: validationPairs, test: testPairs }).filter(
-        ([, pairs]) => pairs !== undefined,
-      ),
-    );
-    return { task, corruption: chosen, ...(templates && { templates }), counts };
-  }
-  return {
-    data: await file(data!),
-    ...(validation !== undefined && { validation: await file(validation) }),
-    ...(test !== undefined && { test: await file(test) }),
-  };
+/** The corruption that is meant, so that a task's own one has one identity. */
+function corruptionOf(
+  task: string,
+  { corruption, templates }: Pick<Settings<'run'>, 'corruption' | 'templates'>,
+): string {
+  const { corruptions, templates: known } = taskNamed(task);
+  const chosen = corruption ?? corruptions[0]!.id;
+  refuseUnknown(`corruption`, [chosen], corruptions);
+  refuseUnknown(`template`, templates ?? [], known);
+  return chosen;
 }
 
 function refuseUnknown(what: string, asked: readonly string[], known: readonly { id: string }[]): void {

@@ -2,12 +2,25 @@
  * Plans: a YAML file of settings and the values that they are to take (docs/sweeps.md). Every mistake is reported with
  * its line.
  */
-import { readFile } from 'node:fs/promises';
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
-import { camelCase, kebabCase } from '../case.js';
 import { InputError } from '../errors.js';
-import { fileError } from '../formats/file-error.js';
-import { PLAN_SETTINGS, type PlanSettings } from './settings.js';
+import { COMMANDS, type Given } from '../settings/commands.js';
+import type { Table } from '../settings/table.js';
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  readText,
+  SettingsFile,
+  type YAMLMap,
+  type YamlNode,
+} from '../settings/yaml.js';
+
+/** What a plan may name: every setting of `orthoscope run` that its result follows from. */
+export type PlanSettings = Given<'run'>;
+
+const PLAN_SETTINGS: Table = Object.fromEntries(
+  Object.entries(COMMANDS.run).filter(([, { determines }]) => determines),
+);
 
 /** A run that a plan asks for. */
 export interface PlanEntry {
@@ -30,63 +43,37 @@ const RANGE = /^(-?\d+)\.\.(-?\d+)$/;
  * @throws InputError naming file, line and column
  */
 export async function readPlan(path: string): Promise<PlanEntry[]> {
-  let source: string;
-  try {
-    source = await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError(error, path);
-  }
-  return parsePlan(source, path);
+  return parsePlan(await readText(path), path);
 }
 
 export function parsePlan(source: string, path: string): PlanEntry[] {
-  return new PlanReader(source, path).entries();
-}
-
-interface Node {
-  range?: [number, number, number] | null;
-  toJSON(): unknown;
+  return new PlanReader(new SettingsFile(source, path, PLAN_SETTINGS, 'run')).entries();
 }
 
 class PlanReader {
-  readonly #lines = new LineCounter();
-  readonly #root: YAMLMap;
-
-  constructor(
-    source: string,
-    private readonly path: string,
-  ) {
-    const document = parseDocument(source, { lineCounter: this.#lines });
-    const [fault] = document.errors;
-    if (fault)
-      throw new InputError(
-        `${this.at(fault.pos[0])}: ${fault.message.split('\n')[0]!.replace(/ at line.*$/, '')}`,
-      );
-    if (!isMap(document.contents))
-      throw new InputError(`${path}:1: a plan is a mapping of settings; see docs/sweeps.md`);
-    this.#root = document.contents;
-  }
+  constructor(private readonly file: SettingsFile) {}
 
   entries(): PlanEntry[] {
-    const runs = this.block(this.#root, {}, STRUCTURE);
+    const { root } = this.file;
+    const runs = this.block(root, {}, STRUCTURE);
     const included = this.list('include').flatMap((node) =>
-      this.block(node, this.fixed(this.#root), ['matrix']),
+      this.block(node, this.file.settings(root, STRUCTURE), ['matrix']),
     );
     const left = this.excluding([...(this.hasOwnRuns() ? runs : []), ...included]);
     if (left.length === 0)
-      throw new InputError(`${this.path}: no run is left; give a matrix or include some`);
+      throw new InputError(`${this.file.path}: no run is left; give a matrix or include some`);
     return left;
   }
 
   /** Fixed settings alone are a run, too, unless they only serve what `include` adds. */
   private hasOwnRuns(): boolean {
-    return this.#root.has('matrix') || !this.#root.has('include');
+    return this.file.root.has('matrix') || !this.file.root.has('include');
   }
 
   /** The runs of one block: its fixed settings, for each combination of its matrix. */
   private block(node: YAMLMap, base: PlanSettings, structure: string[]): PlanEntry[] {
-    const where = this.of(node);
-    const fixed = { ...base, ...this.fixed(node, structure) };
+    const where = this.file.of(node);
+    const fixed = { ...base, ...this.file.settings(node, structure) };
     let combinations: PlanSettings[] = [fixed];
     for (const [key, values] of this.matrix(node)) {
       if (combinations.length * values.length > MOST_RUNS)
@@ -98,91 +85,50 @@ class PlanReader {
     return combinations.map((settings) => ({ settings, where }));
   }
 
-  private fixed(node: YAMLMap, structure: string[] = STRUCTURE): PlanSettings {
-    const pairs = node.items
-      .filter(({ key }) => !structure.includes(String(key)))
-      .map(({ key, value }): [string, unknown] => {
-        const setting = this.setting(key as Node);
-        return [setting, this.value(setting, value as Node)];
-      });
-    return Object.fromEntries(pairs);
-  }
-
   private matrix(node: YAMLMap): [string, unknown[]][] {
     const matrix = node.get('matrix', true) as unknown;
     if (matrix === undefined) return [];
     if (!isMap(matrix))
-      throw new InputError(`${this.of(node)}: "matrix" is a mapping of settings to lists of values`);
+      throw new InputError(`${this.file.of(node)}: "matrix" is a mapping of settings to lists of values`);
     return matrix.items.map(({ key, value }) => {
-      const setting = this.setting(key as Node);
+      const setting = this.file.key(key as YamlNode);
       if (isSeq(value) && value.items.length > 0)
-        return [setting, value.items.map((item) => this.value(setting, item as Node))];
+        return [setting, value.items.map((item) => this.file.value(setting, item as YamlNode))];
+      const where = this.file.of(key as YamlNode);
       const range = isScalar(value) ? RANGE.exec(String(value.value)) : null;
       if (!range)
         throw new InputError(
-          `${this.of(key as Node)}: "${String(key)}" in the matrix needs a list of values, or a range such as 0..9`,
+          `${where}: "${String(key)}" in the matrix needs a list of values, or a range such as 0..9`,
         );
       const [from, to] = [Number(range[1]), Number(range[2])];
       if (to < from || to - from >= MOST_RUNS)
-        throw new InputError(`${this.of(key as Node)}: the range ${range[0]} is empty or too long`);
-      return [
-        setting,
-        Array.from({ length: to - from + 1 }, (_, i) => this.checked(setting, from + i, value as Node)),
-      ];
+        throw new InputError(`${where}: the range ${range[0]} is empty or too long`);
+      const numbers = Array.from({ length: to - from + 1 }, (_, i) => from + i);
+      return [setting, numbers.map((number) => this.file.read(setting, number, value as YamlNode))];
     });
   }
 
   private excluding(entries: PlanEntry[]): PlanEntry[] {
     return this.list('exclude').reduce((left, node) => {
-      const unwanted = Object.entries(this.fixed(node, []));
+      const unwanted = Object.entries(this.file.settings(node));
       const kept = left.filter(
         ({ settings }) =>
           !unwanted.every(
             ([key, value]) => JSON.stringify(settings[key as keyof PlanSettings]) === JSON.stringify(value),
           ),
       );
-      if (kept.length === left.length) throw new InputError(`${this.of(node)}: excludes no run of the plan`);
+      if (kept.length === left.length)
+        throw new InputError(`${this.file.of(node)}: excludes no run of the plan`);
       return kept;
     }, entries);
   }
 
   /** The blocks of `include` or `exclude`. */
   private list(name: string): YAMLMap[] {
-    const list = this.#root.get(name, true) as unknown;
+    const list = this.file.root.get(name, true) as unknown;
     if (list === undefined) return [];
     if (!isSeq(list) || !list.items.every(isMap))
-      throw new InputError(`${this.of(list as Node)}: "${name}" is a list of mappings`);
+      throw new InputError(`${this.file.of(list as YamlNode)}: "${name}" is a list of mappings`);
     return list.items as YAMLMap[];
-  }
-
-  private setting(key: Node): keyof PlanSettings {
-    const name = String(key);
-    const setting = camelCase(name) as keyof PlanSettings;
-    // Spelt as the flag is, so that plan, config file and command line read the same.
-    if (Object.hasOwn(PLAN_SETTINGS, setting) && kebabCase(setting) === name) return setting;
-    throw new InputError(`${this.of(key)}: "${name}" is no setting of a run; see orthoscope run --help`);
-  }
-
-  private value(setting: keyof PlanSettings, node: Node | null): unknown {
-    if (node === null) throw new InputError(`${this.path}: "${kebabCase(setting)}" has no value`);
-    const value = node.toJSON();
-    return this.checked(setting, value === 'none' ? null : value, node);
-  }
-
-  private checked(setting: keyof PlanSettings, value: unknown, node: Node): unknown {
-    const result = PLAN_SETTINGS[setting].safeParse(value);
-    if (result.success) return result.data;
-    throw new InputError(
-      `${this.of(node)}: ${kebabCase(setting)} ${JSON.stringify(value)}: ${result.error.issues[0]!.message}`,
-    );
-  }
-
-  private of(node: Node): string {
-    return this.at(node.range?.[0] ?? 0);
-  }
-
-  private at(offset: number): string {
-    const { line, col } = this.#lines.linePos(offset);
-    return `${this.path}:${line}:${col}`;
   }
 }

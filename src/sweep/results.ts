@@ -1,6 +1,7 @@
 /** The results of a sweep, a row a run, read from its run folders and nothing else. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { snakeCase } from '../case.js';
 import { InputError } from '../errors.js';
 import { CONTROLS, type ControlName } from '../evaluate/controls.js';
 import { MEASURES, type Measure, recordOf, SIZES, type Size } from '../evaluate/metrics.js';
@@ -8,11 +9,11 @@ import { readMetrics } from '../evaluate/metrics-file.js';
 import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { readPromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
-import { isRecord } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Failure } from '../queue/jobs-folder.js';
 import { differences } from '../report/measured.js';
+import { COMMANDS } from '../settings/commands.js';
 import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
@@ -99,28 +100,16 @@ async function readRow(id: string, path: string): Promise<RunRow> {
   };
 }
 
+/** What a setting without a word for null leaves open does not apply; a file goes by its name, wherever it lay. */
 function flatSettings({ settings, data }: Manifest): Record<string, Cell> {
-  const { data: request, seed: _seed, ...own } = settings;
-  const {
-    counts: _counts,
-    seed: _dataSeed,
-    aligned: _aligned,
-    ...prompts
-  } = isRecord(request) ? request : {};
+  const own = Object.entries(COMMANDS.run).flatMap(([key, setting]): [string, Cell][] => {
+    const value = settings[key];
+    if (key === 'seed' || value === undefined || (value === null && !('none' in setting))) return [];
+    const cell = 'path' in setting ? basename(String(value)) : Array.isArray(value) ? value.join(',') : value;
+    return [[snakeCase(key), cell as Cell]];
+  });
   const sizes = Object.entries(data).map(([split, { pairs }]) => [`${split}_pairs`, pairs]);
-  const all: [string, unknown][] = [
-    ...Object.entries({ ...prompts, ...own }),
-    ...(sizes as [string, number][]),
-  ];
-  return Object.fromEntries(
-    all
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [snakeCase(key), Array.isArray(value) ? value.join(',') : (value as Cell)]),
-  );
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries([...own, ...sizes]);
 }
 
 /** A row as one flat object, as files hold it. */

@@ -1,10 +1,30 @@
 /** Runs of a sweep as jobs. */
-import { dataPath } from '../queue/data-file.js';
+import { z } from 'zod';
+import { type DataFile, dataFile, dataPath } from '../queue/data-file.js';
 import { type Job, type JobKind, type JobPlace, jobPath, type PlannedJob } from '../queue/job.js';
-import type { RunOptions } from '../run/commands.js';
 import { decomposeSubject } from '../run/decomposition.js';
 import { withSubject } from '../run/subject.js';
-import { type RunSettings, runSettings } from './settings.js';
+import { COMMANDS, type Settings } from '../settings/commands.js';
+import { schemasOf } from '../settings/table.js';
+
+const {
+  // Said of the job as a whole, by its content.
+  model: _model,
+  // Each setting is spelled out.
+  preset: _preset,
+  // Where the work is done.
+  store: _store,
+  memory: _memory,
+  out: _out,
+  resume: _resume,
+  ...determining
+} = COMMANDS.run;
+
+const file = dataFile.nullable();
+
+/** All that a run's result follows from, besides its model, without a path. */
+const runSettings = z.strictObject({ ...schemasOf(determining), data: file, validation: file, test: file });
+export type RunSettings = z.infer<typeof runSettings>;
 
 export type RunJob = Job<RunSettings>;
 
@@ -26,15 +46,14 @@ export const runJobs: JobKind<RunSettings> = {
   name: 'run',
   settings: runSettings,
   identity: (settings) => ({ settings: byContents(settings) }),
-  files: ({ prompts }) =>
-    'task' in prompts
-      ? []
-      : [prompts.data, prompts.validation, prompts.test].filter((file) => file !== undefined),
-  memoryKey: ({ engine, positions, components, train }) => [engine, positions, components, train.batchSize],
-  threads: ({ workers }) => workers,
+  files: ({ data, validation, test }) => [data, validation, test].filter((file) => file !== null),
+  memoryKey: ({ engine, positions, components, batchSize }) => [engine, positions, components, batchSize],
+  threads: ({ workers }) => workers ?? 1,
   results: () => ({ sent: SENT, needed: NEEDED }),
   matches: ({ seeds, weight_form }, { seed, form }) => seeds.run === seed && weight_form === form,
-  preparationKey: ({ form, components, storeDtype }) => [form, components, storeDtype],
+  preparationKey: ({ form, qkSplit, rotaryOffsets, components, storeDtype }) => [
+    ...[form, qkSplit, rotaryOffsets, components, storeDtype],
+  ],
   prepare: ({ components, storeDtype, ...settings }, { model, store, cores }, _root, call = {}) =>
     withSubject(model, { ...settings, ...call }, async (subject) => {
       await decomposeSubject(subject, {
@@ -49,33 +68,17 @@ export const runJobs: JobKind<RunSettings> = {
 };
 
 /** A file of prompt pairs may be called anything. */
-function byContents(settings: RunSettings): object {
-  const { prompts } = settings;
-  if ('task' in prompts) return settings;
-  const hashes = Object.entries(prompts).map(([split, file]) => [split, file.hash]);
-  return { ...settings, prompts: Object.fromEntries(hashes) };
+function byContents({ data, validation, test, ...settings }: RunSettings): object {
+  return { ...settings, data: data?.hash, validation: validation?.hash, test: test?.hash };
 }
 
 /** The run that a job asks for, with paths relative to the root in which it is done. */
-export function runOptions({ id, settings }: RunJob, { model, store }: JobPlace): RunOptions {
-  const { prompts, train, evaluate, ...masking } = settings;
-  return {
-    common: { ...masking, model, store, memory: null },
-    data: { ...promptsOf(prompts), aligned: masking.positions === 'all', seed: masking.seed },
-    train,
-    evaluate,
-    out: jobPath(id),
-    resume: true,
-  };
-}
-
-function promptsOf(prompts: RunSettings['prompts']): Omit<RunOptions['data'], 'aligned' | 'seed'> {
-  if ('task' in prompts) return prompts;
-  const { data, validation, test } = prompts;
-  return {
-    data: dataPath(data),
-    validation: validation && dataPath(validation),
-    test: test && dataPath(test),
-    counts: {},
-  };
+export function runSettingsOf(
+  { id, settings }: RunJob,
+  { model, store }: JobPlace,
+): Omit<Settings<'run'>, 'memory' | 'preset'> {
+  const path = (file: DataFile | null) => file && dataPath(file);
+  const { data, validation, test } = settings;
+  const files = { data: path(data), validation: path(validation), test: path(test) };
+  return { ...settings, ...files, model, store, out: jobPath(id), resume: true };
 }

@@ -9,9 +9,9 @@ import { inShard, type Shard } from '../shard.js';
 import { expandPlan } from './expand.js';
 import { readPlan } from './plan.js';
 import { writeResults } from './results.js';
-import type { PlannedRun } from './run-job.js';
+import type { PlannedRun, RunSettings } from './run-job.js';
 import { labelsOf } from './run-labels.js';
-import type { RunSettings } from './settings.js';
+
 import type { SweepFolder } from './sweep-folder.js';
 
 export interface PlannedSweep {

@@ -32,12 +32,13 @@ for (const { title, model, directions } of [
             ],
           );
           await writeMasks(masks, { values: new Map(values), metadata: {} });
-          const args = ['evaluate', model.path, '--masks', masks, '--data', data];
+          const out = join(folder, `${basename(model.path)}-${at}-${engine}`);
+          const args = ['evaluate', model.path, '--masks', masks, '--data', data, '--out', out];
           const { code, stdout, stderr } = await orthoscope([...args, '--engine', engine, '--json'], {
             cache,
           });
           expect(code, stderr).toBe(0);
-          const { test } = (JSON.parse(stdout) as Metrics).splits;
+          const { test } = (JSON.parse(stdout).metrics as Metrics).splits;
           expect(test!.n).toBe(6);
           expect(Math.abs(test!.kl! - golden[at].kl)).toBeLessThan(1e-3 * golden[at].kl + 2e-6);
           expect(Math.abs(test!.l1 / golden[at].l1 - 1)).toBeLessThan(1e-4);

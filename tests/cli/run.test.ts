@@ -52,7 +52,7 @@ it('leaves a complete run folder, and prints what metrics.json holds', async () 
   expect(manifest).toMatchObject({ status: 'complete', command: 'run', engine: 'wasm', seeds: { run: 0 } });
   expect(manifest.settings).toMatchObject({
     steps: 12,
-    roundingSteps: 6,
+    rounding_steps: 6,
     replacement: 'interchange',
     threshold: 0.5,
   });
@@ -112,12 +112,14 @@ it('evaluates its own masks to the same figures', async () => {
     ...SHORT.slice(4),
     '--engine',
     'wasm',
+    '--out',
+    join(folder, 'evaluated'),
     '--json',
   ];
   const { code, stdout, stderr } = await orthoscope(args, { cache });
   expect(code, stderr).toBe(0);
   const own = (JSON.parse(read('first', 'metrics.json')) as Metrics).splits.test!;
-  expect((JSON.parse(stdout) as Metrics).splits.test!.binarised.kl).toBeCloseTo(own.binarised.kl!, 6);
+  expect((JSON.parse(stdout).metrics as Metrics).splits.test!.binarised.kl).toBeCloseTo(own.binarised.kl!, 6);
 });
 
 it('masks a subset of kinds at all positions under every rule', async () => {

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { ENGINE_CHOICES, openEngine } from '../../src/engine/engine.js';
+import { openEngine } from '../../src/engine/engine.js';
 import { measureMatMul } from '../../src/engine/measure.js';
 import { toTensor } from '../../src/engine/tensor.js';
+import { ENGINE_CHOICES } from '../../src/settings/choices.js';
 import { availableEngines, describeOnEngines } from '../support/engines.js';
 
 describeOnEngines('an engine', (engine) => {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { EVALUATE_DEFAULTS, evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
+import { evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { Random } from '../../src/random.js';
+import { EVALUATE_DEFAULTS } from '../../src/settings/run-settings.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';

@@ -47,7 +47,7 @@ describe('settlingOf', () => {
 
   it('passes over validations, and over values that were not finite', () => {
     const steps = lines('soft', falling(120, 75, 6));
-    const others = [
+    const others: HistoryLine[] = [
       { step: 7, phase: 'soft', l1: 5000, validation: true },
       { step: 8, phase: 'soft', l1: null },
     ];

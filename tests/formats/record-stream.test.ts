@@ -3,12 +3,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { writeParquet } from '../../src/formats/parquet-file.js';
-import {
-  formatOf,
-  type RecordFormat,
-  readRecords,
-  type StreamRecord,
-} from '../../src/formats/record-stream.js';
+import { formatOf, type RecordFormat } from '../../src/formats/record-format.js';
+import { readRecords, type StreamRecord } from '../../src/formats/record-stream.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();

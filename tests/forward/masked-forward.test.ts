@@ -1,20 +1,22 @@
 /** The masked forward pass and its gradients against the definitions in float64, for random models, masks and settings. */
+
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { BASES, type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
+import { type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
-import { type Positions, REPLACEMENTS, type Replacement } from '../../src/forward/masking-rules.js';
+import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
 import { objective } from '../../src/masks/objective.js';
 import { kindsOf } from '../../src/models/components.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../../src/models/qk-split.js';
 import type { WeightForm } from '../../src/models/weights.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { Random } from '../../src/random.js';
+import { BASES, REPLACEMENTS } from '../../src/settings/choices.js';
 import { mean } from '../../src/statistics/summary.js';
 import { type Decomposed, decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';

@@ -1,4 +1,5 @@
 /** Named places: what is read there, what a replacement does, and the gradients that are pulled back from them. */
+
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import type { MaskedModel } from '../../src/forward/masked-model.js';
@@ -12,8 +13,9 @@ import {
   PlaceReader,
 } from '../../src/forward/places.js';
 import type { LossHead } from '../../src/forward/transformer.js';
-import { componentName, HEAD_KINDS, type Kind } from '../../src/models/components.js';
+import { componentName, type Kind } from '../../src/models/components.js';
 import { Random } from '../../src/random.js';
+import { HEAD_KINDS } from '../../src/settings/choices.js';
 import { describeOnEngines } from '../support/engines.js';
 import { ALL_FAMILIES, type FamilyModel, loadFamily } from '../support/family-model.js';
 import { rowsOf } from '../support/next-tokens.js';

@@ -17,7 +17,7 @@ import {
   type MaskPoint,
   masksAt,
 } from '../support/golden.js';
-import { loadPlain, logitsAfter, rowsOf } from '../support/next-tokens.js';
+import { loadPlain, logitsAfter, logitsAlong, rowsOf } from '../support/next-tokens.js';
 import { openForTest } from '../support/open-model.js';
 import { describeWith, TINY_STORIES } from '../support/test-data.js';
 
@@ -64,16 +64,15 @@ describeWith(TINY_STORIES, 'a trained Llama', () => {
         expect(Math.abs(sum / expected.last_logits_sum - 1)).toBeLessThan(1e-4);
         expect(Math.abs(Math.sqrt(squares) / expected.last_logits_l2 - 1)).toBeLessThan(1e-5);
 
-        const prefixes = ids.slice(1).map((_, end) => ids.slice(0, end + 1));
-        const after = logSoftmax(await logitsAfter(model, prefixes));
+        const after = logSoftmax(await logitsAlong(model, ids.slice(0, -1)));
         const loss = after.reduce((total, row, i) => total - row[ids[i + 1]!]! / after.length, 0);
         expect(Math.abs(loss - expected.mean_next_token_nll_over_prompt)).toBeLessThan(1e-3);
       });
 
     it('goes on with the expected story', async () => {
       const { tokens, greedy_tokens: story, greedy_text: text, name } = cases[0]!;
-      const prefixes = story.map((_, written) => [...tokens, ...story.slice(0, written)]);
-      const next = (await logitsAfter(model, prefixes)).map((row) => row.indexOf(Math.max(...row)));
+      const along = await logitsAlong(model, [...tokens, ...story.slice(0, -1)]);
+      const next = along.slice(tokens.length - 1).map((row) => row.indexOf(Math.max(...row)));
       expect(next).toEqual(story);
       const tokenizer = await openTokenizer(MODEL);
       expect(text.startsWith(name)).toBe(true);

@@ -1,12 +1,13 @@
 /** Figures of the published mask code on a small random model (tests/golden/gpt2-random-2l), on every engine. */
+
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { objective } from '../../src/masks/objective.js';
-import { PRESETS } from '../../src/masks/settings.js';
 import { type HistoryLine, trainMasks } from '../../src/masks/train.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
+import { PRESETS } from '../../src/settings/train-settings.js';
 import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines, webGpu } from '../support/engines.js';
 import {

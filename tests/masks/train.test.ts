@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
-import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import {
   type HistoryLine,
   initialState,
@@ -8,6 +7,7 @@ import {
   type TrainState,
   trainMasks,
 } from '../../src/masks/train.js';
+import { PRESETS, type TrainSettings } from '../../src/settings/train-settings.js';
 
 const DIRECTIONS = 12;
 

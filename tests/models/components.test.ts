@@ -3,11 +3,10 @@ import { describe, expect, it } from 'vitest';
 import {
   componentName,
   directionRangeName,
-  HEAD_KINDS,
-  MLP_KINDS,
   parseComponentName,
   parseDirectionRange,
 } from '../../src/models/components.js';
+import { HEAD_KINDS, MLP_KINDS } from '../../src/settings/choices.js';
 
 const index = fc.nat(200);
 const place = fc

@@ -1,4 +1,5 @@
 /** Every family against `transformers` on small random models (tests/golden/families/make-families.py), on every engine. */
+
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +8,7 @@ import { InputError } from '../../src/errors.js';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/float-conversion.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../../src/formats/safetensors-write.js';
-import { WEIGHT_FORMS } from '../../src/models/weights.js';
+import { WEIGHT_FORMS } from '../../src/settings/choices.js';
 import { describeOnEngines } from '../support/engines.js';
 import { logSoftmax } from '../support/golden.js';
 import { loadPlain, logitsAfter } from '../support/next-tokens.js';

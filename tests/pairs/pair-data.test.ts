@@ -1,9 +1,9 @@
 /** What travels to a process and back: the numbers of the chosen pairs, all of them and no others. */
+
 import { expect, it } from 'vitest';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/forward/layout.js';
-import type { Positions } from '../../src/forward/masking-rules.js';
-import { type Masking, REPLACEMENTS, type Replacement } from '../../src/forward/masking-rules.js';
+import type { Masking, Positions } from '../../src/forward/masking-rules.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { type CoefficientBlock, slotsOf, slotView } from '../../src/pairs/coefficient-slots.js';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../../src/pairs/pair-data.js';
 import { detached, received } from '../../src/pairs/sent-pairs.js';
 import { Random } from '../../src/random.js';
+import { REPLACEMENTS, type Replacement } from '../../src/settings/choices.js';
 
 const architecture: Architecture = {
   family: 'gpt2',

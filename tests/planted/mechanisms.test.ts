@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { type Engine, openEngine } from '../../src/engine/engine.js';
 import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
-import type { Positions } from '../../src/masks/masked-model.js';
+import type { Positions } from '../../src/forward/masking-rules.js';
 import { MECHANISMS, type Mechanism } from '../../src/planted/mechanisms/mechanisms.js';
 import type { PlantedOptions } from '../../src/planted/planted-model.js';
 import { recovery } from '../../src/planted/recovery.js';

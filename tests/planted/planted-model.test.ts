@@ -12,8 +12,8 @@ import type { PlantedTruth } from '../../src/planted/planted-truth.js';
 import { recovery, sharesOf } from '../../src/planted/recovery.js';
 import { plantedPairs, writePlanted, writePlantedPairs } from '../../src/planted/write-planted.js';
 import { lintPairs } from '../../src/tasks/lint.js';
-import { temporaryFolder } from '../formats/temporary-folder.js';
 import { openForTest } from '../support/open-model.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const names = Object.keys(MECHANISMS) as Mechanism[];
@@ -86,7 +86,6 @@ function directions(name: string, u: number[][], s: number[]): Directions {
     u: values,
     s: Float32Array.from(s),
     vt: new Float32Array(3 * rank),
-    cluster: new Int32Array(rank),
   };
 }
 

@@ -8,6 +8,7 @@ import { builtFile } from '../../src/built-file.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import { openProcesses } from '../../src/pool/processes.js';
 import type { WorkerPool } from '../../src/pool/worker-pool.js';
+import { until } from '../support/until.js';
 
 // Processes run built files, dist/src/pool/process-entry.js among them: `npm test` builds first.
 const file = '../tests/pool/process-jobs.mjs';
@@ -139,7 +140,7 @@ it('its processes end when this one is killed', async () => {
   const [parent, pids] = await parentWithPool();
   expect(pids.map(runs)).toEqual([true, true]);
   parent.kill('SIGKILL');
-  while (pids.some(runs)) await delay(10);
+  await until(() => !pids.some(runs));
 });
 
 it('leaves Ctrl-C, which reaches the whole group of processes, to this one', async () => {
@@ -148,5 +149,5 @@ it('leaves Ctrl-C, which reaches the whole group of processes, to this one', asy
   await delay(100);
   expect(pids.map(runs)).toEqual([true, true]);
   process.kill(-parent.pid!, 'SIGINT');
-  while (pids.some(runs)) await delay(10);
+  await until(() => !pids.some(runs));
 });

@@ -1,4 +1,5 @@
 /** The connection to Redis: what BullMQ makes of it outlives a server that goes away at any moment. */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'bullmq';
 import { expect, it } from 'vitest';
@@ -15,11 +16,12 @@ describeWithRedis('a connection', () => {
     await server.stop('SIGKILL');
     // It opens a connection of its own, with the options of ours.
     const worker = new Worker('queue', async () => {}, { connection: redis });
-    worker.on('error', () => {});
+    const refused = once(worker, 'error');
     try {
       const ready = worker.waitUntilReady();
       // Refused at least once before there is a server.
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await refused;
+      worker.on('error', () => {});
       await server.start();
       await expect(ready).resolves.toBeUndefined();
     } finally {

@@ -7,6 +7,8 @@ import { openTokenizer } from '../../src/formats/tokenizer.js';
 import { packageFile } from '../../src/package-file.js';
 import { loadData } from '../../src/run/data.js';
 import type { Subject } from '../../src/run/subject.js';
+import type { Given } from '../../src/settings/commands.js';
+import { complete } from '../../src/settings/complete.js';
 import { openForTest } from '../support/open-model.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -29,15 +31,19 @@ function pairsFile(name: string, count: number): string {
   return path;
 }
 
+/** Settings of prompts, as `run` has them. */
+const asked = (given: Given<'run'>) => complete('run', given);
+
 const ALL = ['train', 'validation', 'test'] as const;
 
 it('cuts one file into three by seed, without loss or overlap', async () => {
-  const request = { data: pairsFile('all.jsonl', 40), aligned: false, seed: 1 };
+  const data = pairsFile('all.jsonl', 40);
+  const request = asked({ data, seed: 1 });
   const { splits, described } = await loadData(subject, request, ALL);
   expect(ALL.map((split) => splits[split]!.length)).toEqual([28, 6, 6]);
   const prompts = ALL.flatMap((split) => splits[split]!.map(({ clean }) => clean.join(' ')));
   expect(new Set(prompts).size).toBe(40);
-  expect(described.train).toMatchObject({ pairs: 28, source: request.data });
+  expect(described.train).toMatchObject({ pairs: 28, source: 'all.jsonl' });
   const again = await loadData(subject, request, ALL);
   expect(again.described).toEqual(described);
   const other = await loadData(subject, { ...request, seed: 2 }, ALL);
@@ -46,24 +52,14 @@ it('cuts one file into three by seed, without loss or overlap', async () => {
 
 it('leaves a file whole for a command that needs one split, or has files for the others', async () => {
   const data = pairsFile('train.jsonl', 9);
-  expect((await loadData(subject, { data, aligned: false, seed: 0 }, ['test'])).splits.test).toHaveLength(9);
-  const request = {
-    data,
-    validation: pairsFile('v.jsonl', 3),
-    test: pairsFile('t.jsonl', 2),
-    aligned: false,
-    seed: 0,
-  };
+  expect((await loadData(subject, asked({ data }), ['test'])).splits.test).toHaveLength(9);
+  const request = asked({ data, validation: pairsFile('v.jsonl', 3), test: pairsFile('t.jsonl', 2) });
   const { splits } = await loadData(subject, request, ALL);
   expect(ALL.map((split) => splits[split]!.length)).toEqual([9, 3, 2]);
 });
 
 it('gives every split a pair even where there are few', async () => {
-  const { splits } = await loadData(
-    subject,
-    { data: pairsFile('few.jsonl', 3), aligned: false, seed: 0 },
-    ALL,
-  );
+  const { splits } = await loadData(subject, asked({ data: pairsFile('few.jsonl', 3) }), ALL);
   expect(ALL.map((split) => splits[split]!.length)).toEqual([1, 1, 1]);
 });
 
@@ -74,13 +70,13 @@ it('says how prompts begin', async () => {
     model: await openForTest(path),
     tokenizer: await openTokenizer(path),
   };
-  const request = { task: 'ioi', counts: { train: 2, validation: 1, test: 1 }, aligned: false, seed: 0 };
+  const request = asked({ task: 'ioi', trainPairs: 2, validationPairs: 1, testPairs: 1 });
   const { notes } = await loadData(embedded, request, ALL);
   expect(notes).toContain('prompts begin without a beginning-of-text token');
 });
 
 it('refuses too few pairs, two sources, none, and a task without a tokenizer', async () => {
-  const load = (request: object) => loadData(subject, { aligned: false, seed: 0, ...request }, ALL);
+  const load = (request: Given<'run'>) => loadData(subject, asked(request), ALL);
   for (const [request, message] of [
     [{ data: pairsFile('two.jsonl', 2) }, /2 pairs cannot be cut/],
     [{ data: 'x.jsonl', task: 'ioi' }, /choose one/],

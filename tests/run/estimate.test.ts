@@ -1,32 +1,15 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { SVD_BASIS } from '../../src/decompose/basis.js';
-import { EVALUATE_DEFAULTS } from '../../src/evaluate/evaluate.js';
-import { PRESETS } from '../../src/masks/settings.js';
-import { packageFile } from '../../src/package-file.js';
-import { estimateRun } from '../../src/run/estimate.js';
+import { estimateRun } from '../../src/commands/run.js';
+import { estimateTrain } from '../../src/commands/train.js';
+import { PRESETS } from '../../src/settings/train-settings.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
-const common = {
-  model: packageFile('models/embedded'),
-  form: 'reference' as const,
-  bos: 'auto' as const,
-  components: null,
-  store: join(folder, 'store'),
-  storeDtype: 'f32' as const,
-  workers: 2,
-  memory: null,
-  engine: 'wasm' as const,
-  positions: 'last' as const,
-  replacement: 'interchange' as const,
-  seed: 0,
-  ...SVD_BASIS,
-};
-const data = { task: 'ioi', aligned: false, seed: 0 };
+const given = { task: 'ioi', store: join(folder, 'store'), workers: 2, engine: 'wasm' } as const;
 
 it('says what a run would take, and takes none of it', async () => {
-  const estimate = await estimateRun({ common, data, train: PRESETS.default, evaluate: EVALUATE_DEFAULTS });
+  const estimate = await estimateRun(given);
   expect(estimate.engine).toBe('wasm');
   expect(estimate.workers).toBe(2);
   expect(estimate.steps).toBe(PRESETS.default.steps! + PRESETS.default.roundingSteps);
@@ -37,7 +20,7 @@ it('says what a run would take, and takes none of it', async () => {
 });
 
 it('refuses a memory limit below what one prompt needs', async () => {
-  await expect(
-    estimateRun({ common: { ...common, memory: 1e8 }, data, train: PRESETS.default }),
-  ).rejects.toThrow(/--memory 100 MB: one prompt of \d+ tokens needs/);
+  await expect(estimateTrain({ ...given, model: 'embedded', memory: 1e8 })).rejects.toThrow(
+    /--memory 100 MB: one prompt of \d+ tokens needs/,
+  );
 });

@@ -1,4 +1,5 @@
 /** Masks run in this thread and shared out over several: the same figures, every time. */
+
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SVD_BASIS } from '../../src/decompose/basis.js';
@@ -10,10 +11,9 @@ import { SCORES } from '../../src/evaluate/metrics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
-import { type Positions, REPLACEMENTS, type Replacement } from '../../src/forward/masking-rules.js';
+import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
 import { FULL_PASSES, type Passes } from '../../src/forward/passes.js';
 import type { Objective } from '../../src/masks/objective.js';
-import { PRESETS, type TrainSettings } from '../../src/masks/settings.js';
 import { trainMasks } from '../../src/masks/train.js';
 import type { Kind } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
@@ -21,6 +21,8 @@ import { openThreads } from '../../src/pool/threads.js';
 import { Random } from '../../src/random.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openParallelRunner, sharesByLength } from '../../src/run/parallel-runner.js';
+import { REPLACEMENTS } from '../../src/settings/choices.js';
+import { PRESETS, type TrainSettings } from '../../src/settings/train-settings.js';
 import { mean } from '../../src/statistics/summary.js';
 import { availableEngines } from '../support/engines.js';
 import { openForTest } from '../support/open-model.js';

@@ -1,4 +1,5 @@
 /** Masks of the embedded model shared out over processes: the figures of one process, every time. */
+
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SVD_BASIS } from '../../src/decompose/basis.js';
@@ -11,7 +12,7 @@ import { SCORES } from '../../src/evaluate/metrics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
-import { type Positions, REPLACEMENTS, type Replacement } from '../../src/forward/masking-rules.js';
+import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
 import type { Kind } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { packageFile } from '../../src/package-file.js';
@@ -21,6 +22,8 @@ import { loadData } from '../../src/run/data.js';
 import { type MaskRunner, runnerInThisThread } from '../../src/run/mask-runner.js';
 import { openParallelRunner } from '../../src/run/parallel-runner.js';
 import { withSubject } from '../../src/run/subject.js';
+import { REPLACEMENTS } from '../../src/settings/choices.js';
+import { complete } from '../../src/settings/complete.js';
 import { openForTest } from '../support/open-model.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -44,7 +47,7 @@ let pairs: readonly TokenPair[];
 beforeAll(async () => {
   model = await openForTest(folder);
   decomposition = await decompose(model, { store, workers: 1 });
-  const request = { task: 'ioi', aligned: true, seed: 4, counts: { test: 25 } };
+  const request = complete('run', { task: 'ioi', positions: 'all', seed: 4, testPairs: 25 });
   const { splits } = await withSubject(folder, { form: 'reference', bos: 'auto' }, (subject) =>
     loadData(subject, request, ['test']),
   );

@@ -11,6 +11,7 @@ import { type ShardJob, shardJobs } from '../../src/score/shard-job.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
 import { describeWithRedis, RedisServer } from '../support/redis-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { until } from '../support/until.js';
 import { WorkerProcesses } from '../support/worker-process.js';
 
 const folder = temporaryFolder();
@@ -104,7 +105,7 @@ describeWithRedis('over a Redis', () => {
     await doomed.says(/score \w{16} begins/);
     const states = join(doomed.root, 'runs');
     const [id] = /\w{16}(?= begins)/.exec(doomed.output)!;
-    while (!existsSync(join(states, id, 'states'))) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => existsSync(join(states, id, 'states')));
     await doomed.stop('SIGKILL');
     expect(doomed.output).not.toContain('is done');
     worker('--lease', '2');

@@ -22,6 +22,16 @@ export async function logitsAfter(
   return rows;
 }
 
+/** Logits after each token of a prompt, a row a token. */
+export async function logitsAlong(model: Transformer, ids: ArrayLike<number>): Promise<number[][]> {
+  const states = model.forward([Int32Array.from(ids)], { ends: 'all' });
+  const logits = model.logits(states);
+  const rows = await rowsOf(logits);
+  states.dispose();
+  logits.dispose();
+  return rows;
+}
+
 export async function rowsOf(matrix: tf.Tensor2D): Promise<number[][]> {
   const values = await matrix.data();
   const [rows, cols] = matrix.shape;

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe } from 'vitest';
+import { until } from './until.js';
 
 const present = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -46,10 +46,9 @@ export class RedisServer {
     this.#process.stdout!.on('data', (text) => {
       log += text;
     });
-    while (!log.includes('Ready to accept connections')) {
-      if (this.#process.exitCode !== null) throw new Error(`redis-server ended:\n${log}`);
-      await delay(20);
-    }
+    const ready = () => log.includes('Ready to accept connections');
+    await until(() => ready() || this.#process!.exitCode !== null);
+    if (!ready()) throw new Error(`redis-server ended:\n${log}`);
   }
 
   /** `SIGKILL`, `SIGSTOP`, `SIGCONT`. */

@@ -1,13 +1,14 @@
 /** A run of plausible shape for the report's tests: 4 layers of 4 heads, invented scores, sizes counted from its masks. */
+
 import { binarised, circuitSize } from '../../src/evaluate/circuit-size.js';
 import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/metrics-file.js';
 import type { Manifest } from '../../src/formats/manifest.js';
 import type { HistoryLine } from '../../src/formats/run-folder.js';
 import { MaskLayout } from '../../src/forward/layout.js';
-import { PRESETS } from '../../src/masks/settings.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { Random } from '../../src/random.js';
 import type { ReportedRun } from '../../src/report/html.js';
+import { PRESETS } from '../../src/settings/train-settings.js';
 
 const THRESHOLD = 0.5;
 

@@ -1,4 +1,5 @@
 /** A scorer on a small model in this process, and every value that it reads. */
+
 import type { Engine } from '../../src/engine/engine.js';
 import { Transformer } from '../../src/forward/transformer.js';
 import { listComponents } from '../../src/models/components.js';
@@ -6,10 +7,11 @@ import type { Model } from '../../src/models/weights.js';
 import { readBases, type ScoredBases } from '../../src/score/bases.js';
 import { chooseDirections } from '../../src/score/chosen-directions.js';
 import { positionOf, promptOf } from '../../src/score/layer-rows.js';
-import type { Passage, ScoredPositions } from '../../src/score/passages.js';
+import type { Passage } from '../../src/score/passages.js';
 import { ReaderThreads } from '../../src/score/reader-threads.js';
 import { Scorer } from '../../src/score/scorer.js';
 import type { ExampleSizes } from '../../src/score/statistics-state.js';
+import type { ScoredPositions } from '../../src/settings/choices.js';
 import { type Decomposed, decomposed } from './decomposed.js';
 
 export interface Scoring extends ScoredBases, Decomposed {

@@ -1,8 +1,8 @@
 /** A worker in a process of its own, as a user starts it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { builtFile } from '../../src/built-file.js';
+import { until } from './until.js';
 
 export class WorkerProcess {
   readonly #process: ChildProcess;
@@ -28,10 +28,8 @@ export class WorkerProcess {
 
   /** Waits until it has written the text. */
   async says(text: string | RegExp): Promise<void> {
-    while (!this.output.match(text)) {
-      if (this.#process.exitCode !== null) throw new Error(`the worker ended:\n${this.output}`);
-      await delay(20);
-    }
+    await until(() => this.output.match(text) !== null || this.#process.exitCode !== null);
+    if (!this.output.match(text)) throw new Error(`the worker ended:\n${this.output}`);
   }
 
   /** @returns its exit code */

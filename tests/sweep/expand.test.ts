@@ -6,7 +6,7 @@ import { packageFile } from '../../src/package-file.js';
 import { jobId, jobSchema } from '../../src/queue/job.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { parsePlan } from '../../src/sweep/plan.js';
-import { type RunJob, runJobs, runOptions } from '../../src/sweep/run-job.js';
+import { type RunJob, runJobs, runSettingsOf } from '../../src/sweep/run-job.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -92,33 +92,22 @@ describe('a job', () => {
   });
 
   it('names files by content and a plain name, below the folder in which it is done', () => {
-    const { prompts } = job.settings;
-    expect(prompts).toEqual({
-      data: { name: 'pairs_of_mine.jsonl', hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
-    });
-    const options = runOptions(job, { model: '/models/a', store: null, cores: 3 });
-    expect(options.out).toBe(join('runs', job.id));
-    expect(options.data).toMatchObject({ aligned: true, seed: 3 });
-    expect(options.data.data).toMatch(/^data.[0-9a-f]{16}-pairs_of_mine.jsonl$/);
-    expect(options.common).toMatchObject({ model: '/models/a', workers: 1, seed: 3 });
+    const { data, validation, test } = job.settings;
+    const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect([data, validation, test]).toEqual([{ name: 'pairs_of_mine.jsonl', hash }, null, null]);
+    const settings = runSettingsOf(job, { model: '/models/a', store: null, cores: 3 });
+    expect(settings.out).toBe(join('runs', job.id));
+    expect(settings.data).toMatch(/^data.[0-9a-f]{16}-pairs_of_mine.jsonl$/);
+    expect(settings).toMatchObject({ model: '/models/a', workers: 1, seed: 3, positions: 'all' });
   });
 
   it.each<[string, (job: RunJob) => void]>([
     ['an id that is a path', (bad) => (bad.id = '../../../../etc')],
-    [
-      'a name that is a path',
-      (bad) => ((bad.settings.prompts as { data: { name: string } }).data.name = '../x'),
-    ],
-    [
-      'a name that is hidden',
-      (bad) => ((bad.settings.prompts as { data: { name: string } }).data.name = '.bashrc'),
-    ],
-    [
-      'a hash that is a path',
-      (bad) => ((bad.settings.prompts as { data: { hash: string } }).data.hash = '../x'),
-    ],
+    ['a name that is a path', (bad) => (bad.settings.data!.name = '../x')],
+    ['a name that is hidden', (bad) => (bad.settings.data!.name = '.bashrc')],
+    ['a hash that is a path', (bad) => (bad.settings.data!.hash = '../x')],
     ['a setting that no run has', (bad) => Object.assign(bad.settings, { out: '/tmp/x' })],
-    ['a setting of training that none has', (bad) => Object.assign(bad.settings.train, { exec: 'true' })],
+    ['a setting that is missing', (bad) => void Reflect.deleteProperty(bad.settings, 'lr')],
     ['a path for a model', (bad) => Object.assign(bad.model, { path: '/models/b' })],
     ['an engine that is none', (bad) => Object.assign(bad.settings, { engine: './evil.js' })],
   ])('is refused with %s', (_, spoil) => {

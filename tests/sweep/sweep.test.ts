@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import { sweep } from '../../src/commands/sweep.js';
 import { InterruptedError } from '../../src/errors.js';
 import { readJson } from '../../src/formats/json-file.js';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
 import type { JobsListener } from '../../src/queue/execute.js';
 import type { JobsProgress } from '../../src/queue/job-tracker.js';
-import { type SweepSettings, sweepCommand } from '../../src/sweep/commands.js';
+import type { Given } from '../../src/settings/commands.js';
 import { readResults } from '../../src/sweep/results.js';
 import { summarise } from '../../src/sweep/summary.js';
 import { SweepFolder } from '../../src/sweep/sweep-folder.js';
@@ -18,18 +19,8 @@ const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
 const plan = tinyPlan(folder, 'plan', 'task: ioi\nmatrix:\n  init: [0.99, 0.6]\n  seed: 0..1');
 
-function start(name: string, more: Partial<SweepSettings> = {}, listener: JobsListener = {}) {
-  const settings = {
-    plan,
-    out: join(folder, name),
-    shard: null,
-    redis: null,
-    jobs: 2,
-    memory: null,
-    store: null,
-    ...more,
-  };
-  return sweepCommand(settings, listener);
+function start(name: string, more: Partial<Given<'sweep'>> = {}, listener: JobsListener = {}) {
+  return sweep({ plan, out: join(folder, name), local: true, jobs: 2, ...more }, listener);
 }
 
 const manifests = (name: string) =>

@@ -1,11 +1,12 @@
 /** Addition: sums are right, and scored on a token that tells them apart. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { PromptPair } from '../../src/formats/prompt-pairs.js';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { follow } from '../../src/tasks/token-fit.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { CASES, gpt2Case, openGpt2, openThreeDigitTokenizer, openWordTokenizer } from './tokenizers.js';
+import { describeWith } from '../support/test-data.js';
+import { CASES, openGpt2, openThreeDigitTokenizer, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 100, validation: 1, test: 1 };
 const names = ['one-digit-addition', 'two-digit-addition'];
@@ -16,58 +17,59 @@ function asked(prompt: PromptPair['clean'] | undefined, sums: PromptPair['answer
   return { a: Number(a), b: Number(b), sum: Number((sums[0] as string).trim()) };
 }
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present).each(names)(`${title}: %s`, (name) => {
-    let tokenizer: Tokenizer;
-    beforeAll(async () => {
-      tokenizer = await open();
-    });
-    const pairs = (corruption: string) =>
-      generateTask(name, { tokenizer, seed: 7, counts, corruption, aligned: true }).splits.train;
+for (const { title, missing, open } of CASES)
+  for (const name of names)
+    describeWith({ missing }, `${title}: ${name}`, () => {
+      let tokenizer: Tokenizer;
+      beforeAll(async () => {
+        tokenizer = await open();
+      });
+      const pairs = (corruption: string) =>
+        generateTask(name, { tokenizer, seed: 7, counts, corruption, aligned: true }).splits.train;
 
-    test('the answer is the sum, the distractor that of the corrupted prompt', () => {
-      for (const { clean, corrupted, answers, distractors } of pairs('new-numbers')) {
-        const [before, after] = [asked(clean, answers), asked(corrupted, distractors)];
-        expect(before.sum).toBe(before.a + before.b);
-        expect(after.sum).toBe(after.a + after.b);
-        expect(after.a).not.toBe(before.a);
-        expect(after.b).not.toBe(before.b);
-        const digits = name === 'one-digit-addition' ? 1 : 2;
-        for (const number of [before.a, before.b, before.sum]) expect(String(number)).toHaveLength(digits);
-      }
-    });
-
-    test('only the number that is meant changes', () => {
-      for (const [corruption, kept, changed] of [
-        ['new-first', 'b', 'a'],
-        ['new-second', 'a', 'b'],
-      ] as const)
-        for (const { clean, corrupted, answers, distractors } of pairs(corruption)) {
+      test('the answer is the sum, the distractor that of the corrupted prompt', () => {
+        for (const { clean, corrupted, answers, distractors } of pairs('new-numbers')) {
           const [before, after] = [asked(clean, answers), asked(corrupted, distractors)];
-          expect(after[kept]).toBe(before[kept]);
-          expect(after[changed]).not.toBe(before[changed]);
+          expect(before.sum).toBe(before.a + before.b);
+          expect(after.sum).toBe(after.a + after.b);
+          expect(after.a).not.toBe(before.a);
+          expect(after.b).not.toBe(before.b);
+          const digits = name === 'one-digit-addition' ? 1 : 2;
+          for (const number of [before.a, before.b, before.sum]) expect(String(number)).toHaveLength(digits);
         }
-    });
+      });
 
-    test('the worked examples are right and never the same sum that is asked for twice over', () => {
-      const { templates } = TASKS.find((task) => task.name === name)!;
-      for (const { text } of templates) {
-        const examples = [...text.matchAll(/(\d+) \+ (\d+) = (\d+)/g)];
-        expect(examples).toHaveLength(3);
-        for (const [, a, b, sum] of examples) expect(Number(a) + Number(b)).toBe(Number(sum));
-      }
-    });
+      test('only the number that is meant changes', () => {
+        for (const [corruption, kept, changed] of [
+          ['new-first', 'b', 'a'],
+          ['new-second', 'a', 'b'],
+        ] as const)
+          for (const { clean, corrupted, answers, distractors } of pairs(corruption)) {
+            const [before, after] = [asked(clean, answers), asked(corrupted, distractors)];
+            expect(after[kept]).toBe(before[kept]);
+            expect(after[changed]).not.toBe(before[changed]);
+          }
+      });
 
-    test('the scored tokens of sum and distractor differ, and one-digit sums are one token', () => {
-      for (const { clean, answers, distractors } of pairs('new-numbers')) {
-        const [right, wrong] = [answers[0], distractors[0]].map(
-          (text) => follow(tokenizer, clean as string, text as string)!,
-        ) as [number[], number[]];
-        expect(right[0]).not.toBe(wrong[0]);
-        if (name === 'one-digit-addition') expect(right).toHaveLength(1);
-      }
+      test('the worked examples are right and never the same sum that is asked for twice over', () => {
+        const { templates } = TASKS.find((task) => task.name === name)!;
+        for (const { text } of templates) {
+          const examples = [...text.matchAll(/(\d+) \+ (\d+) = (\d+)/g)];
+          expect(examples).toHaveLength(3);
+          for (const [, a, b, sum] of examples) expect(Number(a) + Number(b)).toBe(Number(sum));
+        }
+      });
+
+      test('the scored tokens of sum and distractor differ, and one-digit sums are one token', () => {
+        for (const { clean, answers, distractors } of pairs('new-numbers')) {
+          const [right, wrong] = [answers[0], distractors[0]].map(
+            (text) => follow(tokenizer, clean as string, text as string)!,
+          ) as [number[], number[]];
+          expect(right[0]).not.toBe(wrong[0]);
+          if (name === 'one-digit-addition') expect(right).toHaveLength(1);
+        }
+      });
     });
-  });
 
 test('a space that is a token of its own belongs to the prompt, and single digits come with a note', async () => {
   const [whole, pieces] = [await CASES[0]!.open(), await CASES[1]!.open()];
@@ -89,16 +91,14 @@ test('numbers cut by threes are one token each', async () => {
   expect(words.report.notes).toEqual([]);
 });
 
-describe.skipIf(!gpt2Case.present)(gpt2Case.title, () => {
-  test('GPT-2 has every number as one token, so sums are scored whole', async () => {
-    const { report, splits } = generateTask('two-digit-addition', {
-      tokenizer: await openGpt2(),
-      seed: 1,
-      counts,
-    });
-    expect(report.notes).toEqual([]);
-    expect(splits.train[0]!.answers[0]).toMatch(/^ \d\d$/);
+test('GPT-2 has every number as one token, so sums are scored whole', async () => {
+  const { report, splits } = generateTask('two-digit-addition', {
+    tokenizer: await openGpt2(),
+    seed: 1,
+    counts,
   });
+  expect(report.notes).toEqual([]);
+  expect(splits.train[0]!.answers[0]).toMatch(/^ \d\d$/);
 });
 
 test('a tokenizer without numbers is refused', async () => {

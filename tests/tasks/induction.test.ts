@@ -1,15 +1,16 @@
 /** Induction: what follows is what followed before, and corruptions break just that. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { CASES, openWordTokenizer } from './tokenizers.js';
+import { describeWith } from '../support/test-data.js';
+import { CASES, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 100, validation: 1, test: 1 };
 const wordsOf = (prompt: unknown) => (prompt as string).split(' ');
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();

@@ -1,9 +1,10 @@
 /** Subject–verb agreement: the verb goes with the subject, not with the noun beside it. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { generateTask, TASKS } from '../../src/tasks/tasks.js';
 import { taskVocabulary } from '../../src/tasks/vocabulary.js';
-import { CASES, openWordTokenizer } from './tokenizers.js';
+import { describeWith } from '../support/test-data.js';
+import { CASES, openWordTokenizer } from '../support/tokenizers.js';
 
 const counts = { train: 150, validation: 1, test: 1 };
 const { nouns, plurals } = TASKS.find(({ name }) => name === 'subject-verb')!.words;
@@ -11,8 +12,8 @@ const nounsIn = (prompt: unknown) =>
   (prompt as string).match(/[A-Za-z]+/g)!.filter((word) => [...nouns!, ...plurals!].includes(word));
 const isPlural = (noun: string) => plurals!.includes(noun);
 
-for (const { title, present, open } of CASES)
-  describe.skipIf(!present)(title, () => {
+for (const { title, missing, open } of CASES)
+  describeWith({ missing }, title, () => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
       tokenizer = await open();

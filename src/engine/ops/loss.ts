@@ -1,7 +1,8 @@
 /** Training losses at the last token, each as a value and its gradient by the logits. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { LossKind } from '../../settings/choices.js';
 
-export type LossKind = 'kl' | 'logit_diff' | 'cross_entropy';
+export type { LossKind };
 
 export interface LossTargets {
   /** Logits of the unmasked model, [batch, nVocab]. */

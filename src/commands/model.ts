@@ -1,4 +1,4 @@
-/** What a model folder holds, and what the model says: a look before anything long. */
+/** `model`: what a model folder holds, and what the model says next; a look before anything long. */
 import { type EngineChoice, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
@@ -7,7 +7,9 @@ import type { Architecture } from '../models/architecture.js';
 import { listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import { type SubjectOptions, withSubject } from './subject.js';
+import { withSubject } from '../run/subject.js';
+import type { Given } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
 
 /** Tokens that are listed after a prompt. */
 const LISTED = 10;
@@ -32,16 +34,12 @@ export interface ModelDescription {
 }
 
 /**
- * @param prompt text to continue; null: the model is not run
+ * @param given without a prompt the model is not run
  * @throws InputError if the model cannot be read, or a prompt is given and there is no tokenizer
  */
-export function describeModel(
-  folder: string,
-  { engine, ...options }: Omit<SubjectOptions, keyof LongCall> & { engine: EngineChoice },
-  prompt: string | null,
-  call: LongCall = {},
-): Promise<ModelDescription> {
-  return withSubject(folder, { ...options, ...call }, async ({ model, tokenizer }) => {
+export function describeModel(given: Given<'model'>, call: LongCall = {}): Promise<ModelDescription> {
+  const { prompt, engine, ...settings } = complete('model', given);
+  return withSubject(settings.model, { ...settings, ...call }, async ({ model, tokenizer }) => {
     const { family, rotary, attentionScale: _scale, ...shape } = model.architecture;
     const components = listComponents(model.architecture, undefined, model.qkSplit);
     return {

@@ -1,0 +1,118 @@
+/** `evaluate`: measures masks on prompts, into a folder of its own. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { InputError } from '../errors.js';
+import type { Metrics } from '../evaluate/metrics-file.js';
+import { writePromptScores } from '../evaluate/prompts-file.js';
+import { writeAtomically, writeJson } from '../formats/atomic-file.js';
+import type { RunFolder } from '../formats/run-folder.js';
+import type { Listener } from '../progress.js';
+import { writeReport } from '../report/write-report.js';
+import { begin, checkedData } from '../run/begin.js';
+import { oneSplit, type RunData } from '../run/data.js';
+import { evaluateSplits } from '../run/evaluation.js';
+import { loadMasks } from '../run/masks.js';
+import { outFolder } from '../run/out-folder.js';
+import { concluding, timed } from '../run/session.js';
+import { settlingIn } from '../run/settling.js';
+import { checkModel, sourceOf } from '../run/source.js';
+import { withSubject } from '../run/subject.js';
+import type { Given, Settings } from '../settings/commands.js';
+import { complete, settingsOf } from '../settings/complete.js';
+import { promptSettings, subjectSettings } from '../settings/run-settings.js';
+import { SPLITS } from '../tasks/splits.js';
+
+export interface EvaluateOutcome {
+  run: RunFolder;
+  metrics: Metrics;
+  /** Path of the report page. */
+  report: string;
+}
+
+type EvaluateSettings = Settings<'evaluate'>;
+
+/**
+ * Evaluates a run's masks anew, as it was made but for what is given; or a masks file that goes with a model.
+ * @example
+ * const { metrics } = await evaluate({ run: 'runs/ioi', replacement: 'mean' });
+ * const other = await evaluate({ run: 'gpt2', masks: 'masks.safetensors', data: 'pairs.jsonl' });
+ */
+export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}): Promise<EvaluateOutcome> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('evaluate', given, run ? inherited(run, given) : {});
+  const { masks, split } = settings;
+  if (masks === null) throw new InputError(`${given.run}: is a model; give --masks, a masks.safetensors`);
+  const out = outFolder(
+    settings,
+    'runs',
+    `evaluate-${settings.task ?? basename(settings.data ?? '')}`,
+    listener,
+  );
+  return withSubject(model, { ...settings, ...listener }, async (subject) => {
+    await checkModel(subject.model, run);
+    const { kinds, values, masked } = await loadMasks(masks, subject.model, settings);
+    const name = split ?? 'test';
+    const wanted = split === null ? (['test'] as const) : SPLITS;
+    const loaded = await checkedData(
+      subject,
+      { ...settings, components: kinds, loss: 'kl' },
+      wanted,
+      listener,
+    );
+    const data = oneSplit(name, loaded);
+    if (run) notePrompts(run, name, data, given, listener);
+    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize: 0 };
+    const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
+    return concluding(session, async () => {
+      // How masks of a file by itself were trained is not known.
+      const settling = run && masks === run.file('masks.safetensors') ? await settlingIn(run) : null;
+      const metrics = await timed(session, 'evaluate', () =>
+        evaluateSplits(bench, data, { values, masked, file: masks, settling }, settings, {
+          ...listener,
+          onCircuitScores: (pairs, scores) => writePromptScores(session.file('prompts.jsonl'), pairs, scores),
+        }),
+      );
+      const copied = await readFile(masks);
+      await writeAtomically(session.file('masks.safetensors'), (file) => file.writeFile(copied));
+      await writeJson(session.file('metrics.json'), metrics);
+      return { run: session, metrics, report: await writeReport(session.path) };
+    }).finally(() => bench.runner.close());
+  });
+}
+
+/** A run's settings, its masks, and the split that it was tested on; prompts only where no others are given. */
+function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<EvaluateSettings> {
+  const settings = settingsOf('evaluate', run.manifest);
+  const tested = run.manifest.command === 'run' ? { split: 'test' as const } : {};
+  const masks = run.file('masks.safetensors');
+  if (task == null && data == null) return { ...settings, ...tested, masks };
+  const others = Object.entries(settings).filter(
+    ([key]) => key === 'seed' || (key !== 'split' && !Object.hasOwn(promptSettings, key)),
+  );
+  return { ...Object.fromEntries(others), masks };
+}
+
+/** Settings that decide which prompts there are, as token ids. */
+const OF_PROMPTS = [...Object.keys(promptSettings), ...Object.keys(subjectSettings), 'split', 'positions'];
+
+/**
+ * Says so where prompts are those that the masks were trained on.
+ * @throws InputError if they should be the run's own and are not
+ */
+function notePrompts(
+  { path, manifest }: RunFolder,
+  split: string,
+  { described }: RunData,
+  given: Given<'evaluate'>,
+  { onNote }: Listener,
+): void {
+  const { hash } = described[split]!;
+  const own = manifest.data[split];
+  const others = OF_PROMPTS.some((key) => given[key as keyof typeof given] !== undefined);
+  if (!others && own && own.hash !== hash)
+    throw new InputError(
+      `${path}: ${own.source} does not give the prompts any more that it was made with; name others with --data`,
+    );
+  if (manifest.data.train?.hash === hash && split !== 'train')
+    onNote?.(`${path}: has no test prompts; measured on those that its masks were trained on`);
+}
