@@ -83,8 +83,8 @@ export async function evaluateMasks(
   const hard = binarised(masks, settings.threshold);
   const controls = settings.controlSeeds > 0 ? controlMasks(scorer, hard, masks, settings) : [];
   const { beforeRounding } = settings;
-  const own = beforeRounding ? 4 : 2;
-  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * scorer.length;
+  const total =
+    maskVectors(settings.controlSeeds, { wasRounded: beforeRounding !== undefined }) * scorer.length;
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
     const scores = await scorer.score(mask, {
@@ -128,6 +128,14 @@ export async function evaluateMasks(
     metrics.controls = Object.fromEntries(entries) as SplitMetrics['controls'];
   }
   return metrics;
+}
+
+/**
+ * How many mask vectors an evaluation scores.
+ * @param masks.wasRounded whether those before a rounding phase are measured as well
+ */
+export function maskVectors(controlSeeds: number, { wasRounded }: { wasRounded: boolean }): number {
+  return 2 + (wasRounded ? 2 : 0) + (controlSeeds > 0 ? 4 + 2 * controlSeeds : 0);
 }
 
 function controlMasks(
