@@ -33,6 +33,7 @@ export type {
 export {
   type AttackOptions,
   type AttackResult,
+  type Evaluation,
   MaskedPrompts,
   type MaskLoss,
   type MaskValues,
@@ -65,7 +66,7 @@ export type { Component, Kind } from './models/components.js';
 // # Figures
 
 export type { AttackFigures } from './evaluate/attack-circuit.js';
-export type { Metrics, SplitMetrics } from './evaluate/evaluate.js';
+export type { Metrics, SplitMetrics } from './evaluate/metrics-file.js';
 export type { PromptScores } from './evaluate/prompt-scores.js';
 export type { Manifest } from './formats/manifest.js';
 export type { HistoryLine } from './masks/train.js';

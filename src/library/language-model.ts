@@ -1,7 +1,6 @@
 /** A language model opened for reading and masking: what most scripts begin with. */
 import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
-import type { SplitMetrics } from '../evaluate/evaluate.js';
 import { EMBEDDED } from '../formats/model-folder.js';
 import { type PairRecord, promptPairsOf } from '../formats/prompt-pairs.js';
 import { encodePairs, type TokenPair } from '../formats/token-pairs.js';
@@ -30,6 +29,7 @@ import { type ForwardOptions, type ForwardResult, kindsNeeded, runPrompt } from 
 import {
   type AttackOptions,
   type AttackResult,
+  type Evaluation,
   MaskedPrompts,
   openBench,
   type RunSettings,
@@ -361,7 +361,7 @@ export class LanguageModel {
     pairs: readonly TokenPair[],
     options: EvaluateOptions = {},
     call: LongCall = {},
-  ): Promise<SplitMetrics> {
+  ): Promise<Evaluation> {
     return this.#withMasks(masks, pairs, options, call, (masked) => masked.evaluate(masks, options, call));
   }
 

@@ -1,7 +1,8 @@
 /** Prompt pairs on which masks are run: scores, loss and gradient, evaluation and attack. */
 import { InputError } from '../errors.js';
 import { type AttackFigures, attackCircuit, type CircuitAttack } from '../evaluate/attack-circuit.js';
-import { evaluateMasks, type SplitMetrics } from '../evaluate/evaluate.js';
+import { evaluateMasks, type PairScorer } from '../evaluate/evaluate.js';
+import type { SplitMetrics } from '../evaluate/metrics-file.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Masks } from '../masks/masks-file.js';
@@ -30,6 +31,9 @@ export interface MaskLoss {
   /** Derivative of `loss` by each mask, by component: [directions]. */
   gradient: Map<string, Float32Array>;
 }
+
+/** What masks do on prompts in the mean, with intervals and controls: as {@link Metrics} has it of a split. */
+export type Evaluation = Omit<SplitMetrics, 'source' | 'hash'>;
 
 /** How an attack on a circuit goes about it; all but `starts` and `steps` only add figures. */
 export interface AttackOptions extends MaskingOptions, Partial<Omit<CircuitAttack, 'seed' | 'marks'>> {
@@ -237,22 +241,19 @@ export class MaskedPrompts {
     masks: MaskValues,
     options: Omit<EvaluateOptions, keyof MaskingOptions> = {},
     call: LongCall = {},
-  ): Promise<SplitMetrics> {
+  ): Promise<Evaluation> {
     const { beforeRounding, ...given } = options;
     const { runner } = this.#bench;
     const settings = { ...this.#settings, ...given };
     const soft = beforeRounding && (await this.#flat(beforeRounding));
-    return evaluateMasks(
-      {
-        layout: runner.layout,
-        sigma: runner.sigma,
-        length: this.pairs.length,
-        score: (flat, call) => this.#prepared.score(flat, call),
-      },
-      await this.#flat(masks),
-      { ...settings, beforeRounding: soft },
-      call,
-    );
+    const scorer: PairScorer = {
+      layout: runner.layout,
+      sigma: runner.sigma,
+      masked: runner.layout.components.filter(({ name }) => masks.values.has(name)),
+      length: this.pairs.length,
+      score: (flat, call) => this.#prepared.score(flat, call),
+    };
+    return evaluateMasks(scorer, await this.#flat(masks), { ...settings, beforeRounding: soft }, call);
   }
 
   /** @internal */

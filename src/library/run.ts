@@ -1,14 +1,13 @@
 /** A run's folder, made here or by the command line. */
 import { existsSync } from 'node:fs';
 import { run } from '../commands/run.js';
-import type { Metrics } from '../evaluate/evaluate.js';
+import { type Metrics, readMetrics } from '../evaluate/metrics-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { modelName } from '../formats/manifest.js';
 import { type HistoryLine as FileLine, openRun, type RunFolder } from '../formats/run-folder.js';
 import { type Masks, readMasks } from '../masks/masks-file.js';
 import type { HistoryLine } from '../masks/train.js';
 import type { Listener, LongCall } from '../progress.js';
-import { readMetrics } from '../report/read-metrics.js';
 import { settingsOf } from '../settings/complete.js';
 import { LanguageModel } from './language-model.js';
 import type { OpenOptions, RunOptions } from './options.js';

@@ -1,7 +1,6 @@
 /** The model that a command works on, opened and checked before anything long begins. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../errors.js';
 import { type ModelFolder, resolveModel } from '../formats/model-folder.js';
 import { openTokenizer, type Tokenizer } from '../formats/tokenizer.js';
 import { openModel } from '../models/open-model.js';
@@ -25,7 +24,7 @@ const DEFAULTS = defaultsOf(subjectSettings);
 /**
  * Opens a subject; its files stay open until its model is closed.
  * @param model a local folder or a hub id
- * @throws InputError if it cannot be found or read, or its tokenizer has more tokens than its vocabulary
+ * @throws InputError if it cannot be found or read
  */
 export async function openSubject(
   model: string,
@@ -35,7 +34,7 @@ export async function openSubject(
   const source = await resolveModel(model, { onProgress, signal });
   const opened = await openModel(source.folder, form, { by: qkSplit, offsets: rotaryOffsets });
   try {
-    return { source, model: opened, tokenizer: await fittingTokenizer(opened, bos) };
+    return { source, model: opened, tokenizer: await tokenizerOf(opened, bos) };
   } catch (error) {
     await opened.close();
     throw error;
@@ -56,16 +55,7 @@ export async function withSubject<T>(
   }
 }
 
-async function fittingTokenizer(
-  { path, architecture: { nVocab } }: Model,
-  bos: (typeof DEFAULTS)['bos'],
-): Promise<Tokenizer | null> {
+async function tokenizerOf({ path }: Model, bos: (typeof DEFAULTS)['bos']): Promise<Tokenizer | null> {
   if (!existsSync(join(path, 'tokenizer.json'))) return null;
-  const tokenizer = await openTokenizer(path, { bos });
-  if (tokenizer.size > nVocab)
-    throw new InputError(
-      `${path}: tokenizer.json has ${tokenizer.size} tokens, but config.json says "vocab_size": ${nVocab}; ` +
-        'they do not belong together',
-    );
-  return tokenizer;
+  return openTokenizer(path, { bos });
 }
