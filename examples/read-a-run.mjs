@@ -1,5 +1,5 @@
 // Reads what `orthoscope run` left in a folder: node read-a-run.mjs RUN
-import { keptDirections, Run, Scores } from 'orthoscope';
+import { keptDirections, Run } from 'orthoscope';
 
 const run = await Run.open(process.argv[2]);
 const { binarised } = (await run.metrics()).splits.test;

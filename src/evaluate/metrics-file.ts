@@ -123,6 +123,7 @@ const metrics = z.object({
     .record(z.string(), splitMetrics)
     .refine((splits) => Object.keys(splits).length > 0, 'holds no split'),
 });
+/** The content of `metrics.json`: figures of masks, by split, and what they were measured on. */
 export type Metrics = z.infer<typeof metrics>;
 
 /**
