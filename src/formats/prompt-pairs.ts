@@ -89,15 +89,21 @@ export interface PairRecord {
 }
 
 /**
- * Prompt pairs of records in memory.
+ * Prompt pairs of records in memory, or of pairs that were read before.
  * @throws InputError naming the record, from 1, and its field
  */
-export function promptPairsOf(records: readonly PairRecord[]): PromptPair[] {
+export function promptPairsOf(records: readonly (PairRecord | PromptPair)[]): PromptPair[] {
   if (records.length === 0) throw new InputError('there are no prompt pairs');
   return records.map((record, at) => {
-    const present = Object.entries(record).filter(([, value]) => value !== undefined);
+    const fields = isPromptPair(record) ? fieldsOf(record) : record;
+    const present = Object.entries(fields).filter(([, value]) => value !== undefined);
     return parsePair(Object.fromEntries(present), String(at + 1), `pair ${at + 1}`);
   });
+}
+
+/** Only a pair that was read has both lists, empty ones included. */
+function isPromptPair(record: PairRecord | PromptPair): record is PromptPair {
+  return Array.isArray(record.answers) && Array.isArray(record.distractors);
 }
 
 function otherName(name: string): string {
@@ -140,11 +146,27 @@ export function parseRecord(fields: Record<string, unknown>, untyped: boolean): 
  * await writePromptPairs('half.jsonl', pairs.filter((_, at) => at % 2 === 0));
  */
 export function writePromptPairs(path: string, pairs: readonly PromptPair[]): Promise<void> {
-  const lines = pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
-    const fields = { id, group, ...prompt('clean', clean), ...prompt('corrupted', corrupted) };
-    return `${JSON.stringify({ ...fields, ...choices('answer', answers), ...choices('distractor', distractors) })}\n`;
-  });
+  const lines = pairs.map((pair) => `${JSON.stringify(fieldsOf(pair))}\n`);
   return writeText(path, lines.join(''));
+}
+
+/** A pair as a record. */
+function fieldsOf({
+  id,
+  group,
+  clean,
+  corrupted,
+  answers,
+  distractors,
+}: PromptPair): Record<string, unknown> {
+  return {
+    id,
+    group,
+    ...prompt('clean', clean),
+    ...prompt('corrupted', corrupted),
+    ...choices('answer', answers),
+    ...choices('distractor', distractors),
+  };
 }
 
 function prompt(column: string, value: string | number[] | undefined): Record<string, unknown> {

@@ -2,7 +2,7 @@
 import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import { EMBEDDED } from '../formats/model-folder.js';
-import { type PairRecord, promptPairsOf } from '../formats/prompt-pairs.js';
+import { type PairRecord, type PromptPair, promptPairsOf } from '../formats/prompt-pairs.js';
 import { encodePairs, type TokenPair } from '../formats/token-pairs.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Masks } from '../masks/masks-file.js';
@@ -69,10 +69,11 @@ interface Loaded {
  * where later programs and the command line find them.
  *
  * @example
- * import { LanguageModel } from 'orthoscope';
+ * import { LanguageModel, readPromptPairs } from 'orthoscope';
  *
  * const model = await LanguageModel.open('embedded');
- * const { masks } = await model.train(await model.prompts({ task: 'ioi', trainPairs: 32 }), { steps: 2, roundingSteps: 0 });
+ * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+ * const { masks } = await model.train({ train: pairs }, { steps: 2, roundingSteps: 0 });
  * console.log(masks.values.get('L0H0.ov'));
  * await model.close();
  */
@@ -249,7 +250,7 @@ export class LanguageModel {
    * import { LanguageModel } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { train, test } = await model.prompts({ task: 'greater-than', seed: 1, testPairs: 50 });
+   * const { train, test } = await model.prompts({ task: 'greater-than', seed: 1, trainPairs: 100, testPairs: 50 });
    * console.log(train.length, test[0].clean, test[0].answers);
    * await model.close();
    */
@@ -260,7 +261,7 @@ export class LanguageModel {
   }
 
   /**
-   * Prompt pairs held in memory, as token ids.
+   * Prompt pairs held in memory, or read by {@link readPromptPairs}, as token ids.
    * @throws InputError naming the pair: a field is wrong, an answer is not known to the tokenizer, a prompt is too long
    * @example
    * import { LanguageModel } from 'orthoscope';
@@ -277,7 +278,7 @@ export class LanguageModel {
    * console.log((await model.train({ train: pairs }, { steps: 2, roundingSteps: 0 })).steps);
    * await model.close();
    */
-  pairs(records: readonly PairRecord[]): TokenPair[] {
+  pairs(records: readonly (PairRecord | PromptPair)[]): TokenPair[] {
     const { model, tokenizer } = this.#subject;
     return encodePairs(promptPairsOf(records), tokenizer, model.architecture);
   }
@@ -291,7 +292,7 @@ export class LanguageModel {
    * import { LanguageModel, writeMasks } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const pairs = await model.prompts({ task: 'ioi', trainPairs: 32, validationPairs: 16 });
+   * const pairs = await model.prompts({ task: 'ioi', trainPairs: 32, validationPairs: 16, testPairs: 0 });
    * const onStep = ({ step, kl, l1 }) => console.log(step, kl, l1);
    * const { masks } = await model.train(pairs, { steps: 3, roundingSteps: 2 }, { onStep });
    * await writeMasks('masks.safetensors', masks);
@@ -324,11 +325,11 @@ export class LanguageModel {
    * @param options.components kinds of component to mask; all by default
    * @throws InputError if pairs lack what the settings ask of them
    * @example
-   * import { LanguageModel } from 'orthoscope';
+   * import { LanguageModel, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * const masked = await model.masked(test, { replacement: 'mean' });
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * const masked = await model.masked(pairs, { replacement: 'mean' });
    * console.log((await masked.loss(masked.constant(0))).kl);
    * await masked.close();
    * await model.close();
@@ -347,12 +348,12 @@ export class LanguageModel {
    * @throws InputError if the masks are not this model's, or pairs lack what the settings ask of them;
    *   InterruptedError if the signal fires
    * @example
-   * import { LanguageModel, readMasks } from 'orthoscope';
+   * import { LanguageModel, readMasks, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 16 });
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
    * const masks = await readMasks('runs/ioi/masks.safetensors');
-   * const { binarised, controls } = await model.evaluate(masks, test, { controlSeeds: 1 });
+   * const { binarised, controls } = await model.evaluate(masks, pairs, { controlSeeds: 1 });
    * console.log(binarised.active, binarised.kl, controls.random.kl);
    * await model.close();
    */
@@ -375,7 +376,7 @@ export class LanguageModel {
    * import { LanguageModel, readMasks } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { train, test } = await model.prompts({ task: 'ioi', trainPairs: 8, testPairs: 8 });
+   * const { train, test } = await model.prompts({ task: 'ioi', trainPairs: 8, validationPairs: 0, testPairs: 8 });
    * const masks = await readMasks('runs/ioi/masks.safetensors');
    * const attack = await model.attack(masks, { attacked: train, measured: test }, { starts: 1, steps: 3 });
    * console.log(attack.figures.kl, attack.missed[0]?.name);

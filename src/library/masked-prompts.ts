@@ -157,11 +157,11 @@ export class MaskedPrompts {
   /**
    * Masks of one value everywhere, to begin with or to compare with.
    * @example
-   * import { LanguageModel } from 'orthoscope';
+   * import { LanguageModel, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * const masked = await model.masked(test, { components: ['ov'] });
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * const masked = await model.masked(pairs, { components: ['ov'] });
    * console.log(masked.constant(1).values.get('L0H0.ov'));
    * await masked.close();
    * await model.close();
@@ -177,13 +177,13 @@ export class MaskedPrompts {
    *   NaN where a pair has nothing to score
    * @throws InputError if the masks are not the model's
    * @example
-   * import { LanguageModel, readMasks } from 'orthoscope';
+   * import { LanguageModel, readMasks, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * const masked = await model.masked(test);
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * const masked = await model.masked(pairs);
    * const { kl } = await masked.scores(await readMasks('runs/ioi/masks.safetensors'));
-   * console.log(test.map(({ id }, at) => `${id} ${kl[at].toFixed(3)}`));
+   * console.log(pairs.map(({ id }, at) => `${id} ${kl[at].toFixed(3)}`));
    * await masked.close();
    * await model.close();
    */
@@ -197,11 +197,11 @@ export class MaskedPrompts {
    * @param options.prompts indices of pairs; all by default
    * @throws InputError if the masks are not the model's
    * @example
-   * import { LanguageModel } from 'orthoscope';
+   * import { LanguageModel, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * const masked = await model.masked(test);
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * const masked = await model.masked(pairs);
    * const { kl, gradient } = await masked.loss(masked.constant(0.5), { prompts: [0, 1] });
    * console.log(kl, gradient.get('L0H0.ov'));
    * await masked.close();
@@ -224,11 +224,11 @@ export class MaskedPrompts {
    * Figures of masks and of the circuit that they stand for, with intervals and controls, as `metrics.json` has them.
    * @throws InputError if the masks are not the model's; InterruptedError if the signal fires
    * @example
-   * import { LanguageModel, readMasks } from 'orthoscope';
+   * import { LanguageModel, readMasks, readPromptPairs } from 'orthoscope';
    *
    * const model = await LanguageModel.open('embedded');
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * const masked = await model.masked(test);
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * const masked = await model.masked(pairs);
    * const masks = await readMasks('runs/ioi/masks.safetensors');
    * for (const threshold of [0.3, 0.7]) {
    *   const { binarised } = await masked.evaluate(masks, { threshold, controlSeeds: 0 });

@@ -119,12 +119,12 @@ export class Run {
    * @param options what is to be otherwise, such as the engine
    * @throws InputError if the model is not where it was; open it from where it lies now, then
    * @example
-   * import { Run } from 'orthoscope';
+   * import { readPromptPairs, Run } from 'orthoscope';
    *
    * const run = await Run.open('runs/ioi');
    * const model = await run.openModel();
-   * const { test } = await model.prompts({ task: 'ioi', testPairs: 8 });
-   * console.log((await model.evaluate(await run.masks(), test, { replacement: 'zero', controlSeeds: 0 })).kl);
+   * const pairs = model.pairs(await readPromptPairs('pairs.jsonl'));
+   * console.log((await model.evaluate(await run.masks(), pairs, { replacement: 'zero', controlSeeds: 0 })).kl);
    * await model.close();
    */
   openModel(options: OpenOptions = {}, call: LongCall = {}): Promise<LanguageModel> {
