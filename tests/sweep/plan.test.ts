@@ -50,14 +50,26 @@ it('is only what is included where there is no matrix', () => {
 
 describe('says in which line a mistake is', () => {
   it.each([
-    ['task: ioi\nstep: 5\n', 'plan.yaml:2:1: "step" is no setting of a run; see orthoscope run --help'],
-    ['task: ioi\nbatchSize: 5\n', 'plan.yaml:2:1: "batchSize" is no setting of a run'],
-    ['task: ioi\n\nsteps: many\n', 'plan.yaml:3:8: steps "many": Invalid input: expected number'],
-    ['matrix:\n  seed: [0, 1.5]\n', 'plan.yaml:2:13: seed 1.5: Invalid input: expected int'],
-    ['seed: 4294967296\n', 'plan.yaml:1:7: seed 4294967296: Too big'],
-    ['workers: 1000000\n', 'plan.yaml:1:10: workers 1000000: Too big'],
-    ['train-pairs: 1000000000\n', 'plan.yaml:1:14: train-pairs 1000000000: Too big'],
-    ['matrix:\n  components: [[qk, mlp]]\n', 'plan.yaml:2:16: components ["qk","mlp"]: Invalid option'],
+    [
+      'task: ioi\nstep: 5\n',
+      'plan.yaml:2:1: "step" is no setting of run; see orthoscope run --help; did you mean steps?',
+    ],
+    [
+      'task: ioi\nbatchSize: 5\n',
+      'plan.yaml:2:1: "batchSize" is no setting of run; see orthoscope run --help; did you mean batch-size?',
+    ],
+    ['task: ioi\n\nsteps: many\n', 'plan.yaml:3:8: steps many: give a whole number from 1 up, or none'],
+    ['matrix:\n  seed: [0, 1.5]\n', 'plan.yaml:2:13: seed 1.5: give a whole number from '],
+    ['seed: 4294967296\n', 'plan.yaml:1:7: seed 4294967296: give a whole number from '],
+    ['workers: 1000000\n', 'plan.yaml:1:10: workers 1000000: give a whole number from 1 to 1024'],
+    [
+      'train-pairs: 1000000000\n',
+      'plan.yaml:1:14: train-pairs 1000000000: give a whole number from 0 to 100000',
+    ],
+    [
+      'matrix:\n  components: [[qk, mlp]]\n',
+      'plan.yaml:2:16: components ["qk","mlp"]: "mlp": choose from qk, ov, ',
+    ],
     ['matrix:\n  seed: 3\n', 'plan.yaml:2:3: "seed" in the matrix needs a list of values, or a range'],
     ['matrix:\n  seed: 3..1\n', 'plan.yaml:2:3: the range 3..1 is empty or too long'],
     ['matrix: [seed]\n', 'plan.yaml:1:1: "matrix" is a mapping of settings to lists of values'],
@@ -65,7 +77,7 @@ describe('says in which line a mistake is', () => {
     ['include: ioi\n', 'plan.yaml:1:10: "include" is a list of mappings'],
     ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: Map keys must be unique'],
     ['task: [ioi\nsteps: 1\n', 'plan.yaml:2:'],
-    ['- task: ioi\n', 'plan.yaml:1: a plan is a mapping of settings'],
+    ['- task: ioi\n', 'plan.yaml:1: holds no settings; write one "name: value" per line'],
     ['task:\n', 'plan.yaml:1:'],
     ['matrix:\n  seed: [1]\nexclude:\n  - seed: 1\n', 'plan.yaml: no run is left'],
     ['matrix:\n  seed: 0..999\n  batch-size: 1..999\n', 'plan.yaml:1:1: more than 100000 runs'],
