@@ -45,7 +45,10 @@ export function summarise(before: Outcome, after: readonly Measured[], settings:
   }
   const chosen = (way: Way, scale: number) =>
     Math.abs(meanChange(before, conditions.get(`${way} chosen ${scale}`)![0]!.outcome) ?? Number.NaN);
-  const effects = [...conditions.values()].map((draws): Effect => {
+  // Each scale's controls stand below it.
+  const byWay = (way: Way) =>
+    [...conditions.values()].filter(([first]) => first!.way === way).sort(([a], [b]) => a!.scale - b!.scale);
+  const effects = [...byWay('in place'), ...byWay('direct')].map((draws): Effect => {
     const { set, way, scale } = draws[0]!;
     const columns = {
       change: averaged(draws, before, changeOf),

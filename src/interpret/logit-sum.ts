@@ -31,6 +31,8 @@ export interface LogitSum {
   bias: number;
   /** What each direction adds, in the layout's order. */
   directions: Float64Array;
+  /** What one more of its coefficient σ_k y_k would add. */
+  perUnit: Float64Array;
   /** Factor of the final normalisation. */
   finalScale: number;
 }
@@ -88,6 +90,7 @@ export async function logitSums(
         position: adds(ends.positions, ids.length - 1),
         bias: readers[at]!.bias,
         directions: new Float64Array(layout.size),
+        perUnit: new Float64Array(layout.size),
         finalScale: factors[at]!,
       };
     });
@@ -110,8 +113,9 @@ export async function logitSums(
           const rate = factors[at]! * outputFactor(written, normed, architecture.normEpsilon);
           for (let k = 0; k < rank; k++) {
             const unit = kind === 'ov' ? 1 : directions.get(name)!.s[k]!;
-            sums[index]!.directions[start + k] =
-              rate * unit * coefficients[first + k]! * dot(readers[at]!.weights, vt, k * cols);
+            const perUnit = rate * dot(readers[at]!.weights, vt, k * cols);
+            sums[index]!.perUnit[start + k] = perUnit;
+            sums[index]!.directions[start + k] = unit * coefficients[first + k]! * perUnit;
           }
         });
       }

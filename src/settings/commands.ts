@@ -1,6 +1,13 @@
 /** Which command takes which settings: the whole table. */
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
+import {
+  chosenSettings,
+  interveneSettings,
+  tracedSettings,
+  traceSettings,
+  typedSettings,
+} from './interpret-settings.js';
 import { planShardSettings, queueSettings, queueWorkerSettings, shardsSettings } from './queue-settings.js';
 import {
   componentSettings,
@@ -140,6 +147,25 @@ export const COMMANDS = {
     },
   }),
   'score show': { ...table(FOLDER, { scores: folder('Folder of scores') }), ...showSettings },
+  trace: {
+    ...sourceSettings,
+    ...subjectSettings,
+    ...tracedSettings,
+    ...traceSettings,
+    masks: chosenSettings.masks,
+    threshold: chosenSettings.threshold,
+    ...machine,
+  },
+  intervene: {
+    ...sourceSettings,
+    ...chosenSettings,
+    ...subjectSettings,
+    ...typedSettings,
+    ...promptSettings,
+    ...interveneSettings,
+    ...machine,
+    ...outSettings,
+  },
   report: {
     ...table(FOLDER, { run: folder('Folder of a run') }),
     model: sourceSettings.model,
