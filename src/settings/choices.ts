@@ -68,3 +68,7 @@ export type Ranking = (typeof RANKINGS)[number];
  */
 export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add'] as const;
 export type ChangeKind = (typeof CHANGES)[number];
+
+/** Commands that leave a folder with a manifest, from which they can be run again. */
+export const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score', 'intervene'] as const;
+export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
