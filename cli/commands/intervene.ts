@@ -2,8 +2,9 @@
 import { intervene as changeDirections, type InterveneSummary } from '../../src/commands/intervene.js';
 import type { Effect, Effects, Estimate } from '../../src/interpret/effects.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
-import { alignLeft, alignRight, besides } from '../../src/report/table.js';
+import { textTable } from '../../src/report/text-table.js';
 import type { Handler } from '../context.js';
+import { figures, names, quoted } from '../text.js';
 
 export const intervene: Handler<'intervene'> = async (settings, context) => {
   const { run, summary } = await changeDirections(settings, context);
@@ -41,41 +42,65 @@ export function summaryText(summary: InterveneSummary): string {
       `unrelated prompts (${unrelated.source}), ${count(unrelated.prompts)}: what else changes\n${effectsTable(unrelated)}`,
     );
   for (const { scale, tokens } of summary.next_tokens.slice(0, 1)) {
-    const rows = [
-      alignLeft([`next token, ×${scale}`, ...tokens.map(({ token }) => quoted(token))]),
-      alignRight(['before', ...tokens.map(({ before }) => decimal(before))]),
-      alignRight(['after', ...tokens.map(({ after }) => decimal(after))]),
-    ];
-    parts.push(besides(rows));
+    const column = (heading: string, text: (token: (typeof tokens)[0]) => string) =>
+      figures(heading, tokens.map(text));
+    parts.push(
+      textTable([
+        names(
+          `next token, ×${scale}`,
+          tokens.map(({ token }) => quoted(token)),
+        ),
+        column('before', ({ before }) => percent(before)),
+        column('after', ({ after }) => percent(after)),
+      ]),
+    );
   }
   return parts.join('\n\n');
 }
 
 function effectsTable({ effects }: Effects): string {
-  const text = (heading: string, cell: (effect: Effect) => string) =>
-    alignLeft([heading, ...effects.map(cell)]);
-  const columns = [
+  const text = (heading: string, cell: (effect: Effect) => string) => names(heading, effects.map(cell));
+  const figure = (
+    heading: string,
+    places: number,
+    of: (effect: Effect) => Estimate,
+    spread: (effect: Effect) => string = (effect) => range(of(effect), places),
+  ) =>
+    figures(
+      heading,
+      effects.map((effect) => decimal(of(effect).value, places)),
+      effects.map(spread),
+    );
+  return textTable([
     text('', ({ way }) => way),
-    text('', ({ set, draws }) => (set === 'chosen' ? set : `${set} (${draws})`)),
-    alignRight(['×', ...effects.map(({ scale }) => String(scale))]),
-    text('Δ logit difference', (effect) =>
-      effect.set === 'chosen'
-        ? estimate(effect.change, 2)
-        : `${decimal(effect.change.value, 2)}${effect.change_sd === null ? '' : ` ± ${decimal(effect.change_sd, 2)}`}`,
+    figures(
+      '×',
+      effects.map(({ scale }) => String(scale)),
     ),
-    text('flipped', ({ flipped }) => percent(flipped.value)),
-    text('other next token', ({ next_token }) => percent(next_token.value)),
-    text('KL (nats)', ({ kl }) => estimate(kl, 3)),
-  ];
-  return besides(columns);
+    text('', ({ set, draws }) => (set === 'chosen' ? set : `${set} (${draws})`)),
+    figure(
+      'Δ logit difference',
+      2,
+      ({ change }) => change,
+      ({ change, change_sd }) => (change_sd === null ? range(change, 2) : `± ${decimal(change_sd, 2)}`),
+    ),
+    figures(
+      'flipped',
+      effects.map(({ flipped }) => percent(flipped.value)),
+    ),
+    figures(
+      'other next token',
+      effects.map(({ next_token }) => percent(next_token.value)),
+    ),
+    figure('KL (nats)', 3, ({ kl }) => kl),
+  ]);
+}
+
+function range({ value, interval }: Estimate, places: number): string {
+  return interval && value !== null ? `[${interval.map((end) => decimal(end, places)).join(', ')}]` : '';
 }
 
 /** `−4.21 [−4.40, −4.02]`. */
-function estimate({ value, interval }: Estimate, places: number): string {
-  const range = interval ? ` [${interval.map((end) => decimal(end, places)).join(', ')}]` : '';
-  return decimal(value, places) + (value === null ? '' : range);
-}
-
-function quoted(token: string): string {
-  return JSON.stringify(token);
+function estimate(figure: Estimate, places: number): string {
+  return `${decimal(figure.value, places)} ${range(figure, places)}`.trimEnd();
 }

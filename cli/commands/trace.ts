@@ -1,9 +1,10 @@
 /** `orthoscope trace`: one prompt on one screen. */
 import { type MarkedPart, type Trace, trace as tracePrompt } from '../../src/commands/trace.js';
 import { decimal, percent } from '../../src/report/figures.js';
-import { alignLeft, alignRight, besides } from '../../src/report/table.js';
+import { textTable } from '../../src/report/text-table.js';
 import { complete } from '../../src/settings/complete.js';
 import type { Handler } from '../context.js';
+import { figures, names, quoted, sideBySide, signed } from '../text.js';
 
 export const trace: Handler<'trace'> = async (settings, context) => {
   const found = await tracePrompt(settings, context);
@@ -49,61 +50,62 @@ export function traceText(found: Trace, top: number): string {
 }
 
 function nextTable({ next_tokens }: Trace): string {
-  const columns = [alignLeft(['next token', ...next_tokens.map(({ token }) => quoted(token))])];
-  for (const which of ['full', 'circuit', 'changed'] as const)
-    if (next_tokens.some((next) => next[which] !== null))
-      columns.push(alignRight([which, ...next_tokens.map((next) => percent(next[which]))]));
-  return besides(columns);
+  const shown = (['full', 'circuit', 'changed'] as const).filter((which) =>
+    next_tokens.some((next) => next[which] !== null),
+  );
+  return textTable([
+    names(
+      'next token',
+      next_tokens.map(({ token }) => quoted(token)),
+    ),
+    ...shown.map((which) =>
+      figures(
+        which,
+        next_tokens.map((next) => percent(next[which])),
+      ),
+    ),
+  ]);
 }
 
 /** The largest parts, and what all others come to. */
-function partsTable(heading: string, parts: readonly MarkedPart[], top: number): string[] {
-  const shown = parts.slice(0, top);
+function partsTable(heading: string, parts: readonly MarkedPart[], top: number): string {
   const rest = parts.slice(top);
   const total = rest.reduce((sum, { value }) => sum + value, 0);
-  const names = shown.map(({ name }) => name);
-  const values = shown.map(({ value }) => signed(value));
-  if (rest.length > 0) {
-    names.push(`${rest.length} others`);
-    values.push(signed(total));
-  }
-  const marks = shown.map(({ in_circuit }) => (in_circuit ? '●' : ' '));
-  return besides([
-    alignLeft([heading, ...names]),
-    alignRight(['adds', ...values]),
-    [' ', ...marks, ...(rest.length > 0 ? [' '] : [])],
-  ]).split('\n');
+  const rows = parts
+    .slice(0, top)
+    .map(({ name, value, in_circuit }) => ({ name, value, mark: in_circuit ? '●' : ' ' }));
+  if (rest.length > 0) rows.push({ name: `${rest.length} others`, value: total, mark: ' ' });
+  return textTable([
+    names(
+      heading,
+      rows.map(({ name }) => name),
+    ),
+    figures(
+      'adds',
+      rows.map(({ value }) => signed(value)),
+    ),
+    names(
+      '',
+      rows.map(({ mark }) => mark),
+    ),
+  ]);
 }
 
-function keysTable({ tokens, head }: Trace, top: number): string[] {
+function keysTable({ tokens, head }: Trace, top: number): string {
   const keys = head.keys
     .map((key, at) => ({ ...key, at }))
     .sort((a, b) => b.weight - a.weight)
     .slice(0, top);
-  const columns = [
-    alignLeft(['token', ...keys.map(({ at }) => `${at} ${quoted(tokens[at]!)}`)]),
-    alignRight(['attention', ...keys.map(({ weight }) => percent(weight))]),
-    alignRight(['score', ...keys.map(({ score }) => decimal(score, 2))]),
-  ];
-  if (keys.some(({ adds }) => adds !== null))
-    columns.push(alignRight(['adds', ...keys.map(({ adds }) => signed(adds!))]));
-  return besides(columns).split('\n');
-}
-
-function sideBySide(left: string[], right: string[]): string {
-  const width = Math.max(...left.map(({ length }) => length));
-  const rows = Math.max(left.length, right.length);
-  return Array.from({ length: rows }, (_, at) =>
-    `${(left[at] ?? '').padEnd(width)}    ${right[at] ?? ''}`.trimEnd(),
-  ).join('\n');
-}
-
-/** `+0.12`. */
-function signed(value: number): string {
-  const text = decimal(value);
-  return value > 0 ? `+${text}` : text;
-}
-
-function quoted(token: string): string {
-  return JSON.stringify(token);
+  const column = (heading: string, text: (key: (typeof keys)[0]) => string) =>
+    figures(heading, keys.map(text));
+  const adds = keys.some(({ adds }) => adds !== null);
+  return textTable([
+    names(
+      'token',
+      keys.map(({ at }) => `${at} ${quoted(tokens[at]!)}`),
+    ),
+    column('attention', ({ weight }) => percent(weight)),
+    column('score', ({ score }) => decimal(score, 2)),
+    ...(adds ? [column('adds', ({ adds }) => signed(adds!))] : []),
+  ]);
 }

@@ -53,7 +53,7 @@ function frozenCap(capped: number, cap: number | undefined): number {
   return cap === undefined ? 1 : cappedShare(cap * Math.atanh(capped / cap), cap);
 }
 
-export function subtractMean(vector: Float64Array): void {
+function subtractMean(vector: Float64Array): void {
   const mean = vector.reduce((sum, value) => sum + value, 0) / vector.length;
   for (let i = 0; i < vector.length; i++) vector[i]! -= mean;
 }

@@ -171,7 +171,7 @@ export function lastRow(values: PlaceValues, prompt: number, place: PlaceInModel
 }
 
 /** weights · vector[from …]. */
-export function dot(weights: ArrayLike<number>, vector: ArrayLike<number>, from = 0): number {
+function dot(weights: ArrayLike<number>, vector: ArrayLike<number>, from = 0): number {
   let sum = 0;
   for (let i = 0; i < weights.length; i++) sum += weights[i]! * vector[from + i]!;
   return sum;

@@ -103,7 +103,7 @@ function noteOne(
 }
 
 /** Whether there is something to compare. */
-export function isContrast({ answers, distractors }: Contrast): boolean {
+function isContrast({ answers, distractors }: Contrast): boolean {
   return answers.length > 0 && distractors.length > 0;
 }
 
