@@ -60,15 +60,3 @@ export type ValueType = (typeof VALUE_TYPES)[number];
 /** What the strongest directions are strongest in. */
 export const RANKINGS = ['cohens_d', 'auroc', 'mean_difference', 'mean', 'variance'] as const;
 export type Ranking = (typeof RANKINGS)[number];
-
-/**
- * What an intervention makes of a coefficient: the corrupted prompt's (`corrupted`), the mean over prompts whose answer is
- * this one's distractor (`opposite`), the mean over all (`mean`), nothing (`ablate`), a multiple (`scale`), a value
- * (`set`), or more by a value (`add`).
- */
-export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add'] as const;
-export type ChangeKind = (typeof CHANGES)[number];
-
-/** Commands that leave a folder with a manifest, from which they can be run again. */
-export const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score', 'intervene'] as const;
-export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
