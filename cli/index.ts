@@ -40,6 +40,11 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Write a run's report.html anew",
     load: async () => (await import('./commands/report.js')).report,
   },
+  interpret: {
+    usage: 'interpret <run>',
+    describe: 'What directions write and read in tokens, what they do on prompts, how much rests on each',
+    load: async () => (await import('./commands/interpret.js')).interpret,
+  },
   trace: {
     usage: 'trace <run>',
     describe:

@@ -1,4 +1,5 @@
 /** `intervene`: changes directions, and measures what that does, next to controls. */
+import { basename } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
@@ -6,7 +7,7 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import { directionName } from '../interpret/coefficients.js';
 import { type Effects, nextTokenChanges, summarise } from '../interpret/effects.js';
 import { type ExperimentResult, runExperiment } from '../interpret/experiment.js';
-import { chosenDirections, withTakenApart } from '../interpret/open.js';
+import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
 import { writeOutcomes } from '../interpret/outcomes-table.js';
 import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
@@ -18,7 +19,7 @@ import { concluding, newManifest, timed } from '../run/session.js';
 import { sourceOf } from '../run/source.js';
 import type { Subject } from '../run/subject.js';
 import type { Given, Settings } from '../settings/commands.js';
-import { complete, settingsOf } from '../settings/complete.js';
+import { complete } from '../settings/complete.js';
 
 /** Tokens that are listed before and after. */
 const LISTED = 6;
@@ -55,16 +56,10 @@ export async function intervene(
   listener: Listener = {},
 ): Promise<InterveneOutcome> {
   const { model, run } = await sourceOf(given.run, given.model);
-  const inherited = run && { ...settingsOf('intervene', run.manifest), masks: run.file('masks.safetensors') };
-  // Prompts are the run's only where no others are given.
-  const own = given.task != null || given.data != null;
-  const base = own
-    ? without(inherited ?? {}, ['task', 'data', 'test', 'validation', 'templates', 'corruption'])
-    : inherited;
-  const settings = complete('intervene', given, base ?? {});
+  const settings = complete('intervene', given, inherited('intervene', run, given));
   const { directions: list, kinds, threshold } = settings;
   const named = settings.prompt === null ? (settings.task ?? settings.data ?? 'prompts') : 'prompt';
-  const out = outFolder(settings, 'interventions', named, listener);
+  const out = outFolder(settings, 'runs', `intervene-${basename(named)}`, listener);
   return withTakenApart(
     { ...settings, model, run },
     (subject, masks) => [
@@ -81,6 +76,7 @@ export async function intervene(
       const typed = settings.prompt !== null;
       const pairs = typed ? [await contrasted(apart.running, data.tested[0]!)] : data.tested;
       const choice = readTokenChoice(settings.at, subject.tokenizer);
+      const tokens = pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
       const unrelated = await unrelatedPrompts(subject, {
         file: settings.unrelated,
         tested: settings.task,
@@ -99,7 +95,7 @@ export async function intervene(
             apart,
             {
               pairs,
-              tokens: pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`)),
+              tokens,
               choice,
               estimation: data.estimation,
               chosen,
@@ -110,6 +106,10 @@ export async function intervene(
             listener,
           ),
         );
+        if (draws > 0 && !result.after.some(({ set }) => set === 'outside'))
+          listener.onNote?.(
+            'too few directions are left outside the circuit to draw as many: that control is missing',
+          );
         const summary: InterveneSummary = {
           data: data.name,
           ...described(subject, settings, pairs, result),
@@ -145,8 +145,14 @@ async function promptsOf(
   const estimates = change === 'opposite' || change === 'mean';
   const request = { ...settings, positions: settings.at === 'last' ? ('last' as const) : ('all' as const) };
   const load = (splits: readonly ('train' | 'test')[]) => loadData(subject, request, splits);
+  const checked = (tested: TokenPair[]) => {
+    const without = tested.find(({ corrupted }) => corrupted === null);
+    if (change === 'corrupted' && without)
+      throw new InputError(`--change corrupted: pair "${without.id}" has no corrupted prompt`);
+    return tested;
+  };
   if (prompt !== null) {
-    const tested = [typedPair(subject, { ...settings, prompt }).pair];
+    const tested = checked([typedPair(subject, { ...settings, prompt }).pair]);
     const common = { name: 'one prompt', tested, notes: [] };
     if (!estimates) return { ...common, described: {}, estimation: [] };
     if (task === null && data === null)
@@ -156,7 +162,7 @@ async function promptsOf(
   }
   const loaded = await load(estimates ? ['train', 'test'] : ['test']);
   for (const line of loaded.notes) onNote?.(line);
-  return { ...loaded, tested: loaded.splits.test!, estimation: loaded.splits.train ?? [] };
+  return { ...loaded, tested: checked(loaded.splits.test!), estimation: loaded.splits.train ?? [] };
 }
 
 function described(
@@ -186,8 +192,4 @@ function described(
         })),
       })),
   };
-}
-
-function without<T extends object>(values: T, keys: readonly string[]): Partial<T> {
-  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key))) as Partial<T>;
 }

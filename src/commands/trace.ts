@@ -2,7 +2,7 @@
 import { intervene } from '../forward/interventions.js';
 import { circuitLogits } from '../interpret/circuit-logits.js';
 import { logitDifference } from '../interpret/logit-reader.js';
-import { withTakenApart } from '../interpret/open.js';
+import { inherited, withTakenApart } from '../interpret/open.js';
 import { logitsAfter, logProbabilities } from '../interpret/outcomes.js';
 import { type HeadTrace, headTrace, logitParts, type Part } from '../interpret/prompt-trace.js';
 import { typedInterventions } from '../interpret/typed-changes.js';
@@ -12,7 +12,7 @@ import type { Listener } from '../progress.js';
 import { sourceOf } from '../run/source.js';
 import type { Positions } from '../settings/choices.js';
 import type { Given } from '../settings/commands.js';
-import { complete, settingsOf } from '../settings/complete.js';
+import { complete } from '../settings/complete.js';
 
 /** What a model, a circuit or a changed model says next. */
 export interface NextToken {
@@ -56,8 +56,7 @@ export interface Trace {
  */
 export async function trace(given: Given<'trace'>, listener: Listener = {}): Promise<Trace> {
   const { model, run } = await sourceOf(given.run, given.model);
-  const base = run && { ...settingsOf('trace', run.manifest), masks: run.file('masks.safetensors') };
-  const settings = complete('trace', given, base ?? {});
+  const settings = complete('trace', given, inherited('trace', run, {}));
   const positions = (run?.manifest.settings.positions ?? 'last') as Positions;
   return withTakenApart(
     { ...settings, model, run, positions },

@@ -57,7 +57,8 @@ export interface TargetRequest {
 
 /**
  * Reads what is to take coefficients' place.
- * @throws InputError if a pair lacks what the change needs: a corrupted prompt with the same tokens, or pairs to
+ * @param request.pairs each with a corrupted prompt where that is read
+ * @throws InputError if a pair lacks what the change needs: as many tokens in the corrupted prompt, or pairs to
  * estimate from whose answer is its distractor
  */
 export async function readTargets(
@@ -69,10 +70,7 @@ export async function readTargets(
 ): Promise<Target> {
   const n = directions.length;
   if (change.kind === 'corrupted') {
-    const corrupted = pairs.map(({ id, corrupted }) => {
-      if (!corrupted) throw new InputError(`--change corrupted: pair "${id}" has no corrupted prompt`);
-      return corrupted;
-    });
+    const corrupted = pairs.map(({ corrupted }) => corrupted!);
     const others = corrupted.map((ids, p) => {
       const chosen = tokensOf(choice, ids, `the corrupted prompt of pair "${pairs[p]!.id}"`);
       if (chosen.length !== tokens[p]!.length)

@@ -3,6 +3,7 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import type { MaskedModel } from '../forward/masked-model.js';
 import { lastLogits } from '../masks/last-logits.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
+import { circuitMasks } from './open.js';
 
 /**
  * @param running with all kinds that are masked
@@ -16,11 +17,7 @@ export async function circuitLogits(
   masks: ReadonlyMap<string, Float32Array>,
   threshold: number,
 ): Promise<Float32Array> {
-  const flat = new Float32Array(running.layout.size).fill(1);
-  for (const [name, view] of running.layout.split(flat)) {
-    const own = masks.get(name);
-    if (own) view.set(own.map((mask) => Number(mask > threshold)));
-  }
+  const flat = circuitMasks(running.layout, masks, threshold);
   const prepared = await PreparedPairs.prepare(running, [pair], { replacement: 'interchange', seed: 0 });
   return (await lastLogits(prepared, [0], flat)).masked;
 }

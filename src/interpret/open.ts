@@ -2,6 +2,7 @@
 import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import type { RunFolder } from '../formats/run-folder.js';
+import type { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
 import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
@@ -11,6 +12,9 @@ import { masksFor } from '../run/masks.js';
 import { checkModel } from '../run/source.js';
 import { type Subject, type SubjectOptions, withSubject } from '../run/subject.js';
 import { activeDirections, chooseDirections, type ScoredComponent } from '../score/chosen-directions.js';
+import type { Settings } from '../settings/commands.js';
+import { settingsOf } from '../settings/complete.js';
+import { promptSettings } from '../settings/run-settings.js';
 import { type Direction, directionName, directionsOf } from './coefficients.js';
 import type { TakenApart } from './taken-apart.js';
 
@@ -106,4 +110,33 @@ export function chosenDirections(
   const chosen = directionsOf(found()).filter(({ component }) => kinds?.includes(component.kind) ?? true);
   if (chosen.length > 0) return chosen;
   throw new InputError(`--directions ${list}: none of them are of --kinds ${kinds!.join(',')}`);
+}
+
+/** 1 for a circuit's directions, else 0, in the layout's order; components without masks keep all of theirs. */
+export function circuitMasks(
+  layout: MaskLayout,
+  masks: ReadonlyMap<string, Float32Array>,
+  threshold: number,
+): Float32Array {
+  const flat = new Float32Array(layout.size).fill(1);
+  for (const [name, view] of layout.split(flat)) {
+    const own = masks.get(name);
+    if (own) view.set(own.map((mask) => Number(mask > threshold)));
+  }
+  return flat;
+}
+
+/** A run's settings and masks, as defaults of another command on it; its prompts only where no others are given. */
+export function inherited<Of extends 'interpret' | 'intervene' | 'trace'>(
+  command: Of,
+  run: RunFolder | null,
+  { task, data }: { task?: string | null; data?: string | null },
+): Partial<Settings<Of>> {
+  if (!run) return {};
+  const settings = { ...settingsOf(command, run.manifest), masks: run.file('masks.safetensors') };
+  if (task == null && data == null) return settings;
+  const others = Object.entries(settings).filter(
+    ([key]) => key === 'seed' || !Object.hasOwn(promptSettings, key),
+  );
+  return Object.fromEntries(others) as Partial<Settings<Of>>;
 }

@@ -59,6 +59,8 @@ export interface HeadTrace {
     /** What comes from there to the logit difference; null where the query is not the last token. */
     adds: number | null;
   }[];
+  /** What the output's bias adds to it; null likewise. */
+  bias: number | null;
   /** Token whose score is taken apart. */
   key: number;
   /** What each QK direction adds to it, the largest first. */
@@ -102,16 +104,16 @@ export async function headTrace(
   const { scores, pattern, contributions } = sum.of(values, 0, query);
   const key =
     which.key === null ? pattern.indexOf(Math.max(...pattern)) : tokenAt('key', which.key, query + 1);
-  const { byKey } = headWrites(directions.get(ov.name)!, weights, architecture, values, 0);
+  const { byKey, bias } = headWrites(directions.get(ov.name)!, weights, architecture, values, 0);
   const perUnit = parts.perUnit(ov);
-  const adds = (at: number) => perUnit.reduce((total, unit, k) => total + unit * byKey[at * ov.rank + k]!, 0);
+  const adds = (written: Float64Array) => perUnit.reduce((sum, unit, k) => sum + unit * written[k]!, 0);
   const isLast = query === clean.length - 1;
   return {
-    ...{ head, query, key },
+    ...{ head, query, key, bias: isLast ? adds(bias) : null },
     keys: Array.from(scores, (score, at) => ({
       weight: pattern[at]!,
       score,
-      adds: isLast ? adds(at) : null,
+      adds: isLast ? adds(byKey.subarray(at * ov.rank, (at + 1) * ov.rank)) : null,
     })),
     score: largestFirst(
       Array.from({ length: qk.rank }, (_, index): [string, number] => [

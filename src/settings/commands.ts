@@ -3,7 +3,9 @@ import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
 import {
   chosenSettings,
+  interpretSettings,
   interveneSettings,
+  shownSettings,
   tracedSettings,
   traceSettings,
   typedSettings,
@@ -147,6 +149,18 @@ export const COMMANDS = {
     },
   }),
   'score show': { ...table(FOLDER, { scores: folder('Folder of scores') }), ...showSettings },
+  interpret: {
+    ...sourceSettings,
+    ...chosenSettings,
+    ...subjectSettings,
+    ...promptSettings,
+    positions: maskingSettings.positions,
+    replacement: maskingSettings.replacement,
+    ...interpretSettings,
+    ...shownSettings,
+    ...machine,
+    ...outSettings,
+  },
   trace: {
     ...sourceSettings,
     ...subjectSettings,

@@ -1,6 +1,6 @@
 /** Settings of commands that read a circuit: which directions, which prompt, and what is changed. */
 import { z } from 'zod';
-import { CHANGES, KINDS } from './choices.js';
+import { CHANGES, EMBEDDINGS, KINDS } from './choices.js';
 import { evaluateSettings } from './run-settings.js';
 import { listOf, number, oneOf, text, whole } from './schemas.js';
 import { scoreSettings } from './score-settings.js';
@@ -127,4 +127,28 @@ export const interveneSettings = table(
     level: evaluateSettings.level,
     resamples: evaluateSettings.resamples,
   },
+);
+
+export const interpretSettings = table(
+  { group: 'Reading', determines: true },
+  {
+    tokens: { schema: whole(1, 1000), default: 10, describe: 'Tokens at each end of each direction' },
+    embedding: {
+      schema: oneOf(EMBEDDINGS),
+      default: 'plain',
+      describe: "What stands for a token that is read: its embedding, or that and what layer 0's MLP adds",
+    },
+    exact: {
+      schema: whole(0),
+      default: 20,
+      describe: 'Directions whose importance is measured and not estimated: those with the largest estimates',
+    },
+    level: evaluateSettings.level,
+  },
+);
+
+/** What is printed of it. */
+export const shownSettings = table(
+  { group: 'Reading', determines: false },
+  { top: { schema: whole(1, 10_000), default: 12, describe: 'Directions that are shown' } },
 );
