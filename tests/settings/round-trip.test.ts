@@ -13,7 +13,8 @@ import { repeatCommand } from '../../src/report/repeat-command.js';
 import { type ShardSettings, sentSettings, shardJobs, shardRequest } from '../../src/score/shard-job.js';
 import { commandWords } from '../../src/settings/command-line.js';
 import { COMMANDS, type Command, type Given, tableOf } from '../../src/settings/commands.js';
-import { complete, recorded } from '../../src/settings/complete.js';
+import { complete, recorded, settingsOf } from '../../src/settings/complete.js';
+import { subjectSettings } from '../../src/settings/run-settings.js';
 import { defaultOf, type Setting } from '../../src/settings/table.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { parsePlan } from '../../src/sweep/plan.js';
@@ -128,6 +129,13 @@ describe.each(WHOLE)('settings of %s', (command) => {
       { numRuns },
     );
   });
+});
+
+it('of a manifest, only those of a table are read', () => {
+  // A run's `data` may be null, a scoring's may not; that is no reason not to score a run's model.
+  const manifest = manifestOf('run', recorded('run', { form: 'folded', bos: 'never', data: null }), 'm', 1);
+  expect(settingsOf(subjectSettings, manifest)).toEqual({ form: 'folded', bos: 'never' });
+  expect(() => settingsOf(COMMANDS.score, manifest)).toThrow(/data null: has no value/);
 });
 
 describe('a manifest of before', () => {
