@@ -17,7 +17,7 @@ import { concluding, timed } from '../run/session.js';
 import { settlingIn } from '../run/settling.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
-import type { Given, Settings } from '../settings/commands.js';
+import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
 import { complete, settingsOf } from '../settings/complete.js';
 import { promptSettings, subjectSettings } from '../settings/run-settings.js';
 import { SPLITS } from '../tasks/splits.js';
@@ -82,7 +82,7 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
 
 /** A run's settings, its masks, and the split that it was tested on; prompts only where no others are given. */
 function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<EvaluateSettings> {
-  const settings = settingsOf('evaluate', run.manifest);
+  const settings = settingsOf(COMMANDS.evaluate, run.manifest);
   const tested = run.manifest.command === 'run' ? { split: 'test' as const } : {};
   const masks = run.file('masks.safetensors');
   if (task == null && data == null) return { ...settings, ...tested, masks };
