@@ -66,14 +66,13 @@ async function fromWords<Of extends Whole>(command: Of, words: string[]) {
 }
 
 const manifestOf = (
-  command: string,
+  command: Manifest['command'],
   settings: Manifest['settings'],
   model: string,
   workers: number | null,
 ): Manifest => ({
   schema_version: 1,
-  // `decompose` leaves no manifest, but its settings are held to the same.
-  command: command as Manifest['command'],
+  command,
   status: 'complete',
   settings,
   seeds: {},
