@@ -4,13 +4,12 @@ import { describeHost, type Manifest } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Architecture } from '../models/architecture.js';
 import { packageVersion } from '../package-file.js';
-import type { RecordedCommand } from '../settings/choices.js';
 import type { Settings } from '../settings/commands.js';
 import { recorded } from '../settings/complete.js';
 import type { RunData } from './data.js';
 import type { Subject } from './subject.js';
 
-export interface SessionOptions<Of extends RecordedCommand> {
+export interface SessionOptions<Of extends Manifest['command']> {
   command: Of;
   settings: Partial<Settings<Of>>;
   subject: Subject;
@@ -19,7 +18,7 @@ export interface SessionOptions<Of extends RecordedCommand> {
 }
 
 /** The manifest of a run that is about to begin, as far as it is known before an engine is opened. */
-export async function newManifest<Of extends RecordedCommand>({
+export async function newManifest<Of extends Manifest['command']>({
   command,
   settings,
   subject: { source, model },
