@@ -8,15 +8,15 @@ import { sha256 } from './file-hash.js';
 import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
 
-/** Commands that leave a folder with a manifest, from which they can be run again. */
-const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score'] as const;
+/** Commands whose settings a manifest can hold, so that they can be run again from it. */
+const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'decompose', 'score'] as const;
 export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
 
 const TIME = z.iso.datetime();
 
 const schema = z.strictObject({
   schema_version: z.literal(1),
-  command: z.enum(['run', 'train', 'evaluate', 'decompose', 'score']),
+  command: z.enum(RECORDED_COMMANDS),
   status: z.enum(['running', 'complete', 'interrupted', 'failed']),
   /** Why, where status is `failed`. */
   error: z.string().optional(),

@@ -9,7 +9,7 @@ import { recorded } from '../settings/complete.js';
 import type { RunData } from './data.js';
 import type { Subject } from './subject.js';
 
-export interface SessionOptions<Of extends Manifest['command']> {
+export interface SessionOptions<Of extends RecordedCommand> {
   command: Of;
   settings: Partial<Settings<Of>>;
   subject: Subject;
@@ -18,7 +18,7 @@ export interface SessionOptions<Of extends Manifest['command']> {
 }
 
 /** The manifest of a run that is about to begin, as far as it is known before an engine is opened. */
-export async function newManifest<Of extends Manifest['command']>({
+export async function newManifest<Of extends RecordedCommand>({
   command,
   settings,
   subject: { source, model },

@@ -7,7 +7,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { parse } from '../../cli/command-line.js';
 import { kebabCase } from '../../src/case.js';
-import { describeHost, type Manifest, readManifest, writeManifest } from '../../src/formats/manifest.js';
+import {
+  describeHost,
+  type Manifest,
+  type RecordedCommand,
+  readManifest,
+  writeManifest,
+} from '../../src/formats/manifest.js';
 import { jobSchema } from '../../src/queue/job.js';
 import { repeatCommand } from '../../src/report/repeat-command.js';
 import { type ShardSettings, sentSettings, shardJobs, shardRequest } from '../../src/score/shard-job.js';
@@ -66,7 +72,7 @@ async function fromWords<Of extends Whole>(command: Of, words: string[]) {
 }
 
 const manifestOf = (
-  command: Manifest['command'],
+  command: RecordedCommand,
   settings: Manifest['settings'],
   model: string,
   workers: number | null,
