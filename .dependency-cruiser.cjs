@@ -17,6 +17,7 @@ const LAYERS = [
   '^src/run/',
   '^src/queue/',
   '^src/(score|sweep)/',
+  '^src/interpret/',
   '^src/commands/',
   '^src/library/',
   '^cli/',
@@ -24,7 +25,7 @@ const LAYERS = [
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|library)|models|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret|library)|models|bench)/',
   piscina: '^src/pool/',
   'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',
