@@ -9,6 +9,7 @@ import { type Masks, readMasks } from '../masks/masks-file.js';
 import type { HistoryLine } from '../masks/train.js';
 import type { Listener, LongCall } from '../progress.js';
 import { settingsOf } from '../settings/complete.js';
+import { subjectSettings } from '../settings/run-settings.js';
 import { LanguageModel } from './language-model.js';
 import type { OpenOptions, RunOptions } from './options.js';
 
@@ -128,7 +129,7 @@ export class Run {
    * await model.close();
    */
   openModel(options: OpenOptions = {}, call: LongCall = {}): Promise<LanguageModel> {
-    const { form, qkSplit, rotaryOffsets, bos } = settingsOf('run', this.manifest);
+    const { form, qkSplit, rotaryOffsets, bos } = settingsOf(subjectSettings, this.manifest);
     return LanguageModel.open(
       modelName(this.manifest),
       { form, qkSplit, rotaryOffsets, bos, ...options },
