@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../src/commands/run.js';
 import type { EngineChoice } from '../src/engine/engine.js';
-import type { MaskMetrics, SplitMetrics } from '../src/evaluate/evaluate.js';
+import type { MaskMetrics, SplitMetrics } from '../src/evaluate/metrics-file.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';

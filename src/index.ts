@@ -10,11 +10,10 @@ export { type Engine, type EngineChoice, openEngine } from './engine/engine.js';
 export { InputError, InterruptedError } from './errors.js';
 export {
   evaluateMasks,
-  type Metrics,
   type PairScorer,
-  type SplitMetrics,
   scorerOf,
 } from './evaluate/evaluate.js';
+export type { Metrics, SplitMetrics } from './evaluate/metrics-file.js';
 export { resolveModel } from './formats/model-folder.js';
 export { type PromptPair, readPromptPairs, writePromptPairs } from './formats/prompt-pairs.js';
 export { encodePairs, type TokenPair } from './formats/token-pairs.js';

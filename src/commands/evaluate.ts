@@ -2,18 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { InputError } from '../errors.js';
-import type { Metrics } from '../evaluate/evaluate.js';
+import type { Metrics } from '../evaluate/metrics-file.js';
 import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeAtomically, writeJson } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
 import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
-import type { RunData } from '../run/data.js';
+import { oneSplit, type RunData } from '../run/data.js';
 import { evaluateSplits } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
+import { settlingIn } from '../run/settling.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
 import type { Given, Settings } from '../settings/commands.js';
@@ -49,7 +50,7 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
   );
   return withSubject(model, { ...settings, ...listener }, async (subject) => {
     await checkModel(subject.model, run);
-    const { kinds, values } = await loadMasks(masks, subject.model, settings);
+    const { kinds, values, masked } = await loadMasks(masks, subject.model, settings);
     const name = split ?? 'test';
     const wanted = split === null ? (['test'] as const) : SPLITS;
     const loaded = await checkedData(
@@ -58,13 +59,15 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
       wanted,
       listener,
     );
-    const data = only(name, loaded);
+    const data = oneSplit(name, loaded);
     if (run) notePrompts(run, name, data, given, listener);
     const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize: 0 };
     const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
     return concluding(session, async () => {
+      // How masks of a file by itself were trained is not known.
+      const settling = run && masks === run.file('masks.safetensors') ? await settlingIn(run) : null;
       const metrics = await timed(session, 'evaluate', () =>
-        evaluateSplits(bench, data.splits as Record<string, never>, values, settings, {
+        evaluateSplits(bench, data, { values, masked, file: masks, settling }, settings, {
           ...listener,
           onCircuitScores: (pairs, scores) => writePromptScores(session.file('prompts.jsonl'), pairs, scores),
         }),
@@ -87,10 +90,6 @@ function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<E
     ([key]) => key === 'seed' || (key !== 'split' && !Object.hasOwn(promptSettings, key)),
   );
   return { ...Object.fromEntries(others), masks };
-}
-
-function only(split: 'train' | 'validation' | 'test', { name, splits, described, notes }: RunData): RunData {
-  return { name, splits: { [split]: splits[split] }, described: { [split]: described[split]! }, notes };
 }
 
 /** Settings that decide which prompts there are, as token ids. */

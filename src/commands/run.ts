@@ -1,7 +1,7 @@
 /** `run`: the main job, from a model and prompts to a circuit with its evidence. */
 
 import { binarised } from '../evaluate/circuit-size.js';
-import type { Metrics } from '../evaluate/evaluate.js';
+import type { Metrics } from '../evaluate/metrics-file.js';
 import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { EMBEDDED } from '../formats/model-folder.js';
@@ -10,10 +10,12 @@ import type { Listener } from '../progress.js';
 import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
 import { writeClusters } from '../run/clusters.js';
+import { oneSplit } from '../run/data.js';
 import { estimateTraining, type RunEstimate } from '../run/estimate.js';
 import { evaluateSplits } from '../run/evaluation.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
+import { settlingIn } from '../run/settling.js';
 import { withSubject } from '../run/subject.js';
 import { trainInto } from '../run/training.js';
 import type { Given, Settings } from '../settings/commands.js';
@@ -43,12 +45,13 @@ export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<
     return concluding(session, async () => {
       const { masks, soft } = await trainInto(session, bench, data, settings, listener);
       const beforeRounding = settings.roundingSteps > 0 ? soft : undefined;
+      const settling = await settlingIn(session);
       const metrics = await timed(session, 'evaluate', () =>
         evaluateSplits(
           bench,
-          { test: data.splits.test! },
-          masks,
-          { ...settings, beforeRounding },
+          oneSplit('test', data),
+          { values: masks, file: session.file('masks.safetensors'), beforeRounding, settling },
+          settings,
           {
             ...listener,
             onCircuitScores: (pairs, scores) =>

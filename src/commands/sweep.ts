@@ -14,7 +14,7 @@ import { redisExecutor } from '../queue/redis-executor.js';
 import type { Given } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 import { type Prediction, predict } from '../sweep/cost.js';
-import { type ResultRow, readResults } from '../sweep/results.js';
+import { type RunRow, readResults } from '../sweep/results.js';
 import { runJobs } from '../sweep/run-job.js';
 import { labelsOf } from '../sweep/run-labels.js';
 import { type Stability, stability } from '../sweep/stability.js';
@@ -125,10 +125,7 @@ export async function sweepStability(
 }
 
 /** The results of the folders that were named; what cannot be read of them is remarked on, never left out in silence. */
-async function resultsOf(
-  { folders: paths }: { folders: string[] },
-  { onNote }: Listener,
-): Promise<ResultRow[]> {
+async function resultsOf({ folders: paths }: { folders: string[] }, { onNote }: Listener): Promise<RunRow[]> {
   const folders = paths.map((path) => new SweepFolder(path));
   for (const folder of folders) {
     folder.mustExist();

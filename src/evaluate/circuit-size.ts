@@ -1,28 +1,21 @@
 /** How large a circuit is: directions kept, in all and by kind. */
 import type { MaskLayout } from '../forward/layout.js';
-import type { Kind } from '../models/components.js';
+import type { Component, Kind } from '../models/components.js';
+import type { CircuitSize } from './metrics-file.js';
 
-export interface CircuitSize {
-  /** Σ of the masks. */
-  l1: number;
-  /** Masked directions of the model. */
-  directions: number;
-  /** Directions whose mask is above the threshold. */
-  active: number;
-  /** 1 − active/directions. */
-  relative_sparsity: number;
-  /** 1 − active/(directions with every head counted at full width). */
-  full_sparsity: number;
-}
-
+/** @param masked the components that are counted: all of the layout's, unless some of them run whole */
 export function circuitSize(
   layout: MaskLayout,
   masks: Float32Array,
   threshold: number,
+  masked: readonly Component[] = layout.components,
 ): CircuitSize & { by_kind: Partial<Record<Kind, CircuitSize>> } {
+  const ofKind = (kind: Kind) => masked.filter((component) => component.kind === kind);
   return {
-    ...sizeOf(layout, masks, threshold, layout.kinds),
-    by_kind: Object.fromEntries(layout.kinds.map((kind) => [kind, sizeOf(layout, masks, threshold, [kind])])),
+    ...sizeOf(layout, masks, threshold, masked),
+    by_kind: Object.fromEntries(
+      layout.kinds.map((kind) => [kind, sizeOf(layout, masks, threshold, ofKind(kind))]),
+    ),
   };
 }
 
@@ -30,14 +23,13 @@ function sizeOf(
   layout: MaskLayout,
   masks: Float32Array,
   threshold: number,
-  kinds: readonly Kind[],
+  components: readonly Component[],
 ): CircuitSize {
   let l1 = 0;
   let directions = 0;
   let active = 0;
   let width = 0;
-  for (const component of layout.components) {
-    if (!kinds.includes(component.kind)) continue;
+  for (const component of components) {
     const { start, length } = layout.of(component);
     directions += length;
     width += component.fullWidth;

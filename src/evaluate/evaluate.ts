@@ -1,57 +1,26 @@
 /** Evaluates masks on prompt pairs: soft and binarised, with intervals and controls. */
 import type { MaskLayout } from '../forward/layout.js';
+import type { Component } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
-import { binarised, type CircuitSize, circuitSize } from './circuit-size.js';
-import { constantMask, invertedMask, randomMask, randomMaskByKind, topSigmaMask } from './controls.js';
-import { type PromptScores, SCORES, scorePrompts } from './prompt-scores.js';
-
-type Score = (typeof SCORES)[number];
-
-/** Means over prompts; null where no prompt could be scored. */
-type Means = Record<Score, number | null>;
-
-export interface MaskMetrics extends Means, CircuitSize {
-  /** Prompts. */
-  n: number;
-  by_kind: ReturnType<typeof circuitSize>['by_kind'];
-  /** Bootstrap intervals over prompts, [low, high]. */
-  confidence: Record<Score, [number, number] | null>;
-}
-
-export interface ControlMetrics {
-  /** Directions kept (the mean over seeds where they differ). */
-  active: number;
-  kl: number | null;
-  exact_match: number | null;
-  accuracy: number | null;
-  logit_diff: number | null;
-  prob_diff: number | null;
-  /** Standard deviations over seeds; absent for controls without randomness. */
-  sd?: Record<'kl' | 'exact_match' | 'accuracy' | 'logit_diff' | 'prob_diff', number | null>;
-  seeds?: number;
-}
-
-export interface SplitMetrics extends MaskMetrics {
-  binarised: MaskMetrics;
-  /** The soft masks that the rounding phase began with, as learned and binarised; null where there was none. */
-  before_rounding: (MaskMetrics & { binarised: MaskMetrics }) | null;
-  /** Under the same replacement rule; those of equal size are as large as the binarised circuit. */
-  controls: Record<
-    'random' | 'random_by_kind' | 'top_sigma' | 'inverted' | 'all_on' | 'all_off',
-    ControlMetrics
-  > | null;
-}
+import { binarised, circuitSize } from './circuit-size.js';
+import { type Circuit, CONTROLS, noneKept } from './controls.js';
+import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } from './faithfulness.js';
+import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
+import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
+import { type CircuitScores, type PromptScores, scorePrompts } from './prompt-scores.js';
 
 /** Prompt pairs of a model, and what scores masks on them. */
 export interface PairScorer {
   layout: MaskLayout;
   /** Singular value of each direction, in the layout's order. */
   sigma: Float32Array;
+  /** Components that have masks; the layout's other ones run whole and are not counted. All of them where absent. */
+  masked?: readonly Component[];
   /** Number of pairs. */
   length: number;
   score(masks: Float32Array, call: LongCall): Promise<PromptScores>;
@@ -66,7 +35,7 @@ export function scorerOf(prepared: PreparedPairs): PairScorer {
 
 export interface EvaluateCall extends LongCall {
   /** Called once, with what the circuit (the masks binarised) does on each prompt. */
-  onCircuitScores?: (scores: PromptScores) => Promise<void> | void;
+  onCircuitScores?: (scores: CircuitScores) => Promise<void> | void;
 }
 
 /**
@@ -78,101 +47,104 @@ export async function evaluateMasks(
   masks: Float32Array,
   settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
   { onProgress, signal, onCircuitScores }: EvaluateCall = {},
-): Promise<SplitMetrics> {
+): Promise<Omit<SplitMetrics, 'source' | 'hash'>> {
   const { layout } = scorer;
-  const hard = binarised(masks, settings.threshold);
-  const controls = settings.controlSeeds > 0 ? controlMasks(scorer, hard, masks, settings) : [];
-  const { beforeRounding } = settings;
-  const own = beforeRounding ? 4 : 2;
-  const total = (own + controls.reduce((sum, control) => sum + control.masks.length, 0)) * scorer.length;
+  const { threshold, beforeRounding, controlSeeds } = settings;
+  const hard = binarised(masks, threshold);
+  const isBinary = masks.every((mask, i) => mask === hard[i]);
+  const total = maskVectors(controlSeeds, { isBinary, wasRounded: beforeRounding !== undefined });
   let done = 0;
   const score = async (mask: Float32Array): Promise<PromptScores> => {
     const scores = await scorer.score(mask, {
       signal,
-      onProgress: (event) => onProgress?.({ ...event, done: done + event.done, total }),
+      onProgress: (event) =>
+        onProgress?.({ ...event, done: done + event.done, total: total * scorer.length }),
     });
     done += scorer.length;
     return scores;
   };
-  const summarise = async (
-    mask: Float32Array,
-    onScores?: EvaluateCall['onCircuitScores'],
-  ): Promise<MaskMetrics> => {
-    const scores = await score(mask);
+  const circuit = { ...scorer, masked: scorer.masked ?? layout.components, masks, binarised: hard };
+  const none = await score(noneKept(circuit));
+  const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
+  const measuresOf = (scores: PromptScores): Record<Measure, number | null> => {
+    const means = recordOf(SCORES, (name) => mean(scores[name]));
+    const [own, full, least] = [means.logit_diff, means.full_logit_diff, mean(none.logit_diff)];
+    const defined = isToldFromZero(denominator) && own !== null && full !== null && least !== null;
+    return { ...means, faithfulness: defined ? faithfulnessOf(own, full, least) : null };
+  };
+  const summarise = async (mask: Float32Array, onScores?: EvaluateCall['onCircuitScores']) => {
+    const scores = { ...(await score(mask)), none_logit_diff: none.logit_diff };
     await onScores?.(scores);
+    const measured = measuresOf(scores);
+    const interval = measured.faithfulness === null ? null : faithfulnessInterval(scores, settings);
     return {
       n: scorer.length,
-      ...meansOf(scores),
-      ...circuitSize(layout, mask, settings.threshold),
-      confidence: bootstrapIntervals<Score>({ ...scores }, settings),
+      ...measured,
+      ...circuitSize(layout, mask, threshold, circuit.masked),
+      confidence: { ...bootstrapIntervals<Score>(scores, settings), faithfulness: interval },
     };
   };
-  const metrics: SplitMetrics = {
-    ...(await summarise(masks)),
-    binarised: await summarise(hard, onCircuitScores),
+  const summary = await summarise(hard, onCircuitScores);
+  return {
+    ...(isBinary ? summary : await summarise(masks)),
+    binarised: summary,
     before_rounding: beforeRounding
       ? {
           ...(await summarise(beforeRounding)),
-          binarised: await summarise(binarised(beforeRounding, settings.threshold)),
+          binarised: await summarise(binarised(beforeRounding, threshold)),
         }
       : null,
-    controls: null,
+    denominator,
+    controls:
+      controlSeeds > 0
+        ? await controlsOf(circuit, settings, async (mask, { key }) => {
+            return measuresOf(key === 'all_off' ? none : await score(mask));
+          })
+        : null,
   };
-  if (controls.length > 0) {
-    const entries: [string, ControlMetrics][] = [];
-    for (const control of controls) {
-      const means: Means[] = [];
-      for (const mask of control.masks) means.push(meansOf(await score(mask)));
-      entries.push([control.name, summariseControl(control.masks, means)]);
-    }
-    metrics.controls = Object.fromEntries(entries) as SplitMetrics['controls'];
+}
+
+/**
+ * How many mask vectors an evaluation scores.
+ * @param masks.isBinary whether the masks are all 0 or 1, and so their own circuit
+ * @param masks.wasRounded whether those before a rounding phase are measured as well
+ */
+export function maskVectors(
+  controlSeeds: number,
+  { isBinary, wasRounded }: { isBinary: boolean; wasRounded: boolean },
+): number {
+  const controls = CONTROLS.reduce((sum, control) => sum + draws(control, controlSeeds), 0);
+  // That of none kept is always scored: faithfulness needs it.
+  return 1 + (isBinary ? 1 : 2) + (wasRounded ? 2 : 0) + (controlSeeds > 0 ? controls - 1 : 0);
+}
+
+type Control = (typeof CONTROLS)[number];
+
+function draws(control: Control, controlSeeds: number): number {
+  return 'drawn' in control ? controlSeeds : 1;
+}
+
+async function controlsOf(
+  circuit: Circuit,
+  { seed, controlSeeds }: EvaluateSettings & { seed: number },
+  measure: (mask: Float32Array, control: Control) => Promise<Record<Measure, number | null>>,
+): Promise<SplitMetrics['controls']> {
+  const metrics: Partial<NonNullable<SplitMetrics['controls']>> = {};
+  for (const control of CONTROLS) {
+    const masks = Array.from({ length: draws(control, controlSeeds) }, (_, i) =>
+      control.make(circuit, new Random(seed).fork(`${control.key.replaceAll('_', ' ')} ${i}`)),
+    );
+    const measured: Record<Measure, number | null>[] = [];
+    for (const mask of masks) measured.push(await measure(mask, control));
+    const sizes = masks.map((mask) => circuitSize(circuit.layout, mask, 0, circuit.masked).l1);
+    metrics[control.key] = controlMetrics(sizes, measured);
   }
-  return metrics;
+  return metrics as SplitMetrics['controls'];
 }
 
-function controlMasks(
-  { layout, sigma }: PairScorer,
-  hard: Float32Array,
-  masks: Float32Array,
-  { controlSeeds, seed }: EvaluateSettings & { seed: number },
-): { name: string; masks: Float32Array[] }[] {
-  const active = hard.reduce((sum, mask) => sum + mask, 0);
-  const seeded = (label: string, draw: (random: Random) => Float32Array) =>
-    Array.from({ length: controlSeeds }, (_, i) => draw(new Random(seed).fork(`${label} ${i}`)));
-  return [
-    { name: 'random', masks: seeded('random', (random) => randomMask(layout, active, random)) },
-    {
-      name: 'random_by_kind',
-      masks: seeded('random by kind', (random) => randomMaskByKind(layout, hard, random)),
-    },
-    { name: 'top_sigma', masks: [topSigmaMask(layout, active, sigma)] },
-    { name: 'inverted', masks: [invertedMask(masks)] },
-    { name: 'all_on', masks: [constantMask(layout, 1)] },
-    { name: 'all_off', masks: [constantMask(layout, 0)] },
-  ];
-}
-
-const CONTROL_SCORES = ['kl', 'exact_match', 'accuracy', 'logit_diff', 'prob_diff'] as const;
-
-function summariseControl(masks: Float32Array[], means: Means[]): ControlMetrics {
-  const column = (score: Score) => means.map((entry) => entry[score] ?? Number.NaN);
-  const each = <T>(use: (values: number[]) => T) =>
-    Object.fromEntries(CONTROL_SCORES.map((score) => [score, use(column(score))])) as Record<
-      (typeof CONTROL_SCORES)[number],
-      T
-    >;
-  const active = masks.map((mask) => mask.reduce((sum, value) => sum + value, 0));
-  const summary: ControlMetrics = { active: mean(active)!, ...each(mean) };
-  return masks.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: masks.length } : summary;
-}
-
-function meansOf(scores: PromptScores): Means {
-  return Object.fromEntries(SCORES.map((score) => [score, mean(scores[score])])) as Means;
-}
-
-/** The content of `metrics.json`. */
-export interface Metrics {
-  schema_version: 1;
-  threshold: number;
-  splits: Record<string, SplitMetrics>;
+function controlMetrics(sizes: number[], measured: Record<Measure, number | null>[]): ControlMetrics {
+  const each = (use: (values: number[]) => number | null) =>
+    recordOf(MASKED_MEASURES, (measure) => use(measured.map((draw) => draw[measure] ?? Number.NaN)));
+  const summary = { active: mean(sizes)!, ...each(mean) };
+  return sizes.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: sizes.length } : summary;
 }

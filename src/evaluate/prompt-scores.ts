@@ -5,38 +5,16 @@ import { batchesByLength } from '../forward/passes.js';
 import { lastLogits } from '../masks/last-logits.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
+import { type ComparingScore, type OwnScore, recordOf, SCORES, type Score } from './metrics.js';
 
-/** NaN where a prompt has no answer (or no distractor) to score. */
-export interface PromptScores {
-  /** KL(full ‖ masked), nats. */
-  kl: Float64Array;
-  /** 1 if both models' likeliest tokens agree. */
-  exact_match: Float64Array;
-  /** 1 if the likeliest token is one of the answers. */
-  accuracy: Float64Array;
-  full_accuracy: Float64Array;
-  /** Mean logit of the answers minus that of the distractors. */
-  logit_diff: Float64Array;
-  full_logit_diff: Float64Array;
-  /** Probability of the answers minus that of the distractors. */
-  prob_diff: Float64Array;
-  full_prob_diff: Float64Array;
-}
+/** [prompts] each. NaN where a prompt has no answer (or no distractor) to score. */
+export type PromptScores = Record<Score, Float64Array>;
 
-export const SCORES = [
-  'kl',
-  'exact_match',
-  'accuracy',
-  'full_accuracy',
-  'logit_diff',
-  'full_logit_diff',
-  'prob_diff',
-  'full_prob_diff',
-] as const satisfies (keyof PromptScores)[];
+/** What a circuit does, beside what is left without any masked direction: all that faithfulness needs. */
+export type CircuitScores = PromptScores & { none_logit_diff: Float64Array };
 
 export function emptyScores(prompts: number): PromptScores {
-  const entries = SCORES.map((name) => [name, new Float64Array(prompts)]);
-  return Object.fromEntries(entries) as PromptScores;
+  return recordOf(SCORES, () => new Float64Array(prompts));
 }
 
 /** Writes the scores of some prompts to their places among all. */
@@ -64,16 +42,14 @@ export async function scorePrompts(
     throwIfAborted(signal);
     const { full, masked } = await lastLogits(prepared, batch, masks);
     batch.forEach((index, row) => {
+      const pair = pairs[index]!;
       const own = distribution(masked.subarray(row * nVocab, (row + 1) * nVocab));
       const reference = distribution(full.subarray(row * nVocab, (row + 1) * nVocab));
-      scores.kl[index] = divergence(reference, own);
-      scores.exact_match[index] = Number(own.top === reference.top);
-      scoreAnswers(pairs[index]!, own, (name, value) => {
-        scores[name][index] = value;
-      });
-      scoreAnswers(pairs[index]!, reference, (name, value) => {
-        scores[`full_${name}`][index] = value;
-      });
+      for (const [name, score] of entriesOf(COMPARING)) scores[name][index] = score(reference, own);
+      for (const [name, score] of entriesOf(OWN)) {
+        scores[name][index] = score(pair, own);
+        scores[`full_${name}`][index] = score(pair, reference);
+      }
     });
     done += batch.length;
     onProgress?.({ stage: 'evaluate', done, total: pairs.length });
@@ -97,6 +73,24 @@ function distribution(logits: Float32Array): Distribution {
   return { logits, normaliser: logits[top]! + Math.log(total), top };
 }
 
+const COMPARING: Record<ComparingScore, (full: Distribution, masked: Distribution) => number> = {
+  kl: divergence,
+  exact_match: (full, masked) => Number(masked.top === full.top),
+};
+
+const OWN: Record<OwnScore, (pair: TokenPair, distribution: Distribution) => number> = {
+  accuracy: ({ answers }, { top }) => (answers.length > 0 ? Number(answers.includes(top)) : Number.NaN),
+  logit_diff: (pair, { logits }) =>
+    contrast(pair, (ids) => ids.reduce((total, id) => total + logits[id]!, 0) / ids.length),
+  prob_diff: (pair, { logits, normaliser }) =>
+    contrast(pair, (ids) => ids.reduce((total, id) => total + Math.exp(logits[id]! - normaliser), 0)),
+};
+
+/** What answers have more of than distractors. */
+function contrast({ answers, distractors }: TokenPair, of: (ids: Int32Array) => number): number {
+  return answers.length > 0 && distractors.length > 0 ? of(answers) - of(distractors) : Number.NaN;
+}
+
 /** KL(p ‖ q) in nats. */
 function divergence(p: Distribution, q: Distribution): number {
   let total = 0;
@@ -107,16 +101,6 @@ function divergence(p: Distribution, q: Distribution): number {
   return total;
 }
 
-function scoreAnswers(
-  { answers, distractors }: TokenPair,
-  { logits, normaliser, top }: Distribution,
-  set: (name: 'accuracy' | 'logit_diff' | 'prob_diff', value: number) => void,
-): void {
-  const probability = (ids: Int32Array) =>
-    ids.reduce((total, id) => total + Math.exp(logits[id]! - normaliser), 0);
-  const meanLogit = (ids: Int32Array) => ids.reduce((total, id) => total + logits[id]!, 0) / ids.length;
-  const contrasted = answers.length > 0 && distractors.length > 0;
-  set('accuracy', answers.length > 0 ? Number(answers.includes(top)) : Number.NaN);
-  set('logit_diff', contrasted ? meanLogit(answers) - meanLogit(distractors) : Number.NaN);
-  set('prob_diff', contrasted ? probability(answers) - probability(distractors) : Number.NaN);
+function entriesOf<Key extends string, Value>(record: Record<Key, Value>): [Key, Value][] {
+  return Object.entries(record) as [Key, Value][];
 }

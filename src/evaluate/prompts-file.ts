@@ -3,33 +3,34 @@ import { InputError } from '../errors.js';
 import { writeText } from '../formats/atomic-file.js';
 import { readRows } from '../formats/table-file.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import { type PromptScores, SCORES } from './prompt-scores.js';
+import { recordOf, SCORES } from './metrics.js';
+import type { CircuitScores } from './prompt-scores.js';
 
-/** A line a prompt: `id`, `group` if it has one, and the scores; null where there was nothing to score. */
+const COLUMNS: readonly (keyof CircuitScores)[] = [...SCORES, 'none_logit_diff'];
+
+/** One line per prompt: `id`, `group` if it has one, and the scores; null where there was nothing to score. */
 export function writePromptScores(
   path: string,
   pairs: readonly TokenPair[],
-  scores: PromptScores,
+  scores: CircuitScores,
 ): Promise<void> {
   const lines = pairs.map(({ id, group }, i) => {
     // NaN becomes null in JSON.
-    const figures = Object.fromEntries(SCORES.map((score) => [score, scores[score][i]]));
+    const figures = recordOf(COLUMNS, (column) => scores[column][i]);
     return `${JSON.stringify({ id, ...(group !== undefined && { group }), ...figures })}\n`;
   });
   return writeText(path, lines.join(''));
 }
 
 /** @throws InputError if the file is missing, or a line lacks a score */
-export async function readPromptScores(path: string): Promise<PromptScores> {
-  const columns = Object.fromEntries(SCORES.map((score) => [score, [] as number[]]));
+export async function readPromptScores(path: string): Promise<CircuitScores> {
+  const values = recordOf(COLUMNS, () => [] as number[]);
   for await (const { line, fields } of readRows(path))
-    for (const score of SCORES) {
-      const value = fields[score];
+    for (const column of COLUMNS) {
+      const value = fields[column];
       if (typeof value !== 'number' && value !== null)
-        throw new InputError(`${path}:${line}: no "${score}"; evaluate again`);
-      columns[score]!.push(value ?? Number.NaN);
+        throw new InputError(`${path}:${line}: no "${column}"; evaluate again`);
+      values[column].push(value ?? Number.NaN);
     }
-  return Object.fromEntries(
-    SCORES.map((score) => [score, Float64Array.from(columns[score]!)]),
-  ) as unknown as PromptScores;
+  return recordOf(COLUMNS, (column) => Float64Array.from(values[column]));
 }

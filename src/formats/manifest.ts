@@ -4,10 +4,10 @@ import { basename, isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { camelCase, snakeCase } from '../case.js';
 import { writeJson } from './atomic-file.js';
+import { sha256 } from './file-hash.js';
 import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
 
-const SHA256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex');
 const TIME = z.iso.datetime();
 
 const schema = z.strictObject({
@@ -28,12 +28,12 @@ const schema = z.strictObject({
     path: z.string(),
     /** Hub commit; null for a local folder. */
     revision: z.string().nullable(),
-    hash: SHA256,
+    hash: sha256,
   }),
   /** By split: where prompt pairs came from, how many, and the hash of what the model saw. */
   data: z.record(
     z.string(),
-    z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: SHA256 }),
+    z.strictObject({ source: z.string(), pairs: z.int().nonnegative(), hash: sha256 }),
   ),
   /** What is to be known: how prompts begin, what was left out, what changes the meaning of a score or a name. */
   notes: z.array(z.string()).optional(),

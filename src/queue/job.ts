@@ -2,12 +2,14 @@
  * A job as it is handed to a process or sent over a queue: whole settings, and model and data by their content. It names
  * no path: where things lie is for the receiver to say. What a job does depends on its kind, which other rooms define.
  */
+
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { sha256 } from '../formats/file-hash.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { LongCall } from '../progress.js';
-import { type DataFile, sha256 } from './data-file.js';
+import type { DataFile } from './data-file.js';
 
 const parts = {
   id: z.string().regex(/^[0-9a-f]{16}$/, 'is not the id of a job'),

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
+import { sha256 } from '../formats/file-hash.js';
 import { inputErrorOf } from '../formats/schema-error.js';
-import { sha256 } from './data-file.js';
 import { type Job, type JobKind, type JobModel, jobId, jobSchema } from './job.js';
 
 /** Before every key of ours in Redis. */

@@ -1,15 +1,19 @@
 /** The report page of a run: one HTML file that asks for nothing else, from what the run's folder holds. */
-import type { Metrics, SplitMetrics } from '../evaluate/evaluate.js';
+import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
+import type { Metrics, Settling, SplitMetrics } from '../evaluate/metrics-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
+import { coverageText } from './coverage.js';
 import { htmlDocument } from './document.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
-import { COLUMNS, type Column, isBinary, type ResultRow, resultRows } from './result-rows.js';
+import { differences, measuredOn, measuredWith } from './measured.js';
+import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
-import { spreadNote } from './table.js';
+import { settlingText, unsettledText } from './settling-text.js';
+import { notes } from './table.js';
 import { trainingCurves } from './training-curves.js';
 
 export interface ReportedRun {
@@ -26,19 +30,20 @@ const LARGEST = 20;
 
 /** @returns a whole HTML document */
 export function reportPage({ manifest, metrics, history, masks }: ReportedRun): string {
-  const { threshold, splits } = metrics;
+  const { splits } = metrics;
+  const { threshold } = metrics.measured;
   const parts = circuitParts(masks, threshold);
   const [name, headline] =
     Object.entries(splits).find(([split]) => split === 'test') ?? Object.entries(splits)[0]!;
   const title = `Circuit of ${manifest.model.id}`;
   return htmlDocument(
     title,
-    html`<p class="dim">${subject(manifest, name)}</p>
-${notice(manifest)}`,
-    html`${summary(headline, name)}
-${resultSection(splits, threshold)}
+    html`<p class="dim">${headline.source}</p>
+${notices(manifest, metrics)}`,
+    html`${summary(name, metrics)}
+${resultSection(metrics)}
 ${circuitSection(parts, threshold)}
-${trainingSection(history)}
+${trainingSection(history, metrics.settling)}
 ${componentSection(parts)}
 ${readingSection(headline, threshold)}
 ${runSection(manifest)}
@@ -52,46 +57,63 @@ ${runSection(manifest)}
   );
 }
 
-/** What the circuit was found for: where the prompts of the split came from. */
-function subject({ data }: Manifest, split: string): string | null {
-  return data[split]?.source ?? null;
+/** What a reader must know before any figure. A run that is writing its report still says `running`. */
+function notices(manifest: Manifest, metrics: Metrics): Markup[] {
+  const { status, error } = manifest;
+  const texts: string[] = [];
+  if (status !== 'running' && status !== 'complete')
+    texts.push(`This run is marked as ${status}${error === undefined ? '' : `: ${error}`}.`);
+  const others = differences(metrics, manifest);
+  if (others.length > 0)
+    texts.push(`The figures were not measured as the run was made: ${others.join('; ')}.`);
+  const early = unsettledText(metrics.settling);
+  if (early !== null)
+    texts.push(
+      `When training ended, ${early}. More steps would give another circuit: read this one as a state on the way.`,
+    );
+  return texts.map((text) => html`<p class="notice">${text}</p>`);
 }
 
-/** Said where the run did not end as it should have; a run that is writing its report still says `running`. */
-function notice({ status, error }: Manifest): Markup | null {
-  if (status === 'running' || status === 'complete') return null;
-  return html`<p class="notice">This run is marked as ${status}${error === undefined ? '' : `: ${error}`}.</p>`;
-}
-
-function summary({ n, binarised, controls }: SplitMetrics, split: string): Markup {
-  const { active, directions, relative_sparsity, kl, exact_match, confidence } = binarised;
-  const interval = confidence.kl && ` [${confidence.kl.map((end) => decimal(end)).join(', ')}]`;
-  return html`<p>The circuit keeps <strong>${count(active)} of ${count(directions)}</strong> singular directions, a sparsity of ${percent(relative_sparsity)}.
-On ${count(n)} ${split} prompts its next-token distribution lies <strong>KL ${decimal(kl)} nats</strong>${interval} from the full model’s,
-and its likeliest token is the full model’s on <strong>${percent(exact_match)}</strong> of them.
+function summary(split: string, metrics: Metrics): Markup {
+  const { n, binarised, controls } = metrics.splits[split]!;
+  const { active, directions, relative_sparsity, full_sparsity } = binarised;
+  const coverage = coverageText(metrics);
+  const circuit = masksRows(metrics.splits[split]!, metrics.measured.threshold).find(
+    ({ isCircuit }) => isCircuit,
+  )!;
+  const figure = (key: 'kl' | 'exact_match' | 'faithfulness') => {
+    const { value, spread } = circuit.figures[key];
+    return html`<strong>${value}</strong>${spread && ` ${spread}`}`;
+  };
+  return html`<p>${metrics.settling?.unsettled ? 'So far the circuit keeps' : 'The circuit keeps'} <strong>${count(active)} of ${count(directions)}</strong> singular directions${coverage && ` (${coverage})`}, a sparsity of ${percent(relative_sparsity)}
+(${percent(full_sparsity)} as the paper also counts, each head with as many directions as its matrices are wide).
+On ${count(n)} ${split} prompts its next-token distribution lies ${figure('kl')} nats (KL) from the full model’s, and its likeliest token is the full model’s on ${figure('exact_match')} of them.
+${binarised.faithfulness === null ? null : html`Of the way from the logit difference with nothing kept to that of the full model it comes ${figure('faithfulness')} (faithfulness).`}
 ${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>`;
 }
 
-function resultSection(splits: Metrics['splits'], threshold: number): Markup {
+function resultSection(metrics: Metrics): Markup {
   return html`<section aria-labelledby="results">
 <h2 id="results">Results</h2>
-${Object.entries(splits).map(([name, split]) => resultTable(name, split, threshold))}</section>
+${Object.entries(metrics.splits).map(([name, split]) => resultTable(name, split, metrics))}</section>
 `;
 }
 
-function resultTable(name: string, split: SplitMetrics, threshold: number): Markup {
-  const headings = COLUMN_KEYS.map(
-    (column) => html`<th scope="col"${hasSpread(column) ? html` colspan="2"` : null}>${COLUMNS[column]}</th>`,
+function resultTable(name: string, split: SplitMetrics, metrics: Metrics): Markup {
+  const headings = COLUMNS.map(
+    (metric) => html`<th scope="col"${hasSpread(metric) ? html` colspan="2"` : null}>${metric.title}</th>`,
   );
   return html`${scrolling(
-    html`<caption>${name}, ${count(split.n)} prompts</caption>
+    html`<caption>${measuredOn(name, split, metrics)}</caption>
 <thead><tr><th scope="col">masks</th>${headings}</tr></thead>
 <tbody>
-${resultRows(split, threshold).map(resultRow)}</tbody>`,
+${masksRows(split, metrics.measured.threshold).map(masksRow)}</tbody>`,
     `Results, ${name}`,
   )}
-<p class="dim">${spreadNote(split)}.</p>
-`;
+${[...notes(split), measuredWith(split, metrics)].map(
+  (note) => html`<p class="dim">${note}.</p>
+`,
+)}`;
 }
 
 /** A table that may be wider than a phone, and is then scrolled by itself, also from the keyboard. */
@@ -103,18 +125,16 @@ ${content}
 </div>`;
 }
 
-const COLUMN_KEYS = Object.keys(COLUMNS) as Column[];
-
-/** Columns of measured means; their spreads have a column of their own, so that both line up. */
-function hasSpread(column: Column): boolean {
-  return column === 'kl' || column === 'exact_match' || column === 'accuracy' || column === 'prob_diff';
+/** Measured figures have a spread, in a column of its own so that both line up. */
+function hasSpread({ of }: ColumnMetric): boolean {
+  return of !== 'masks';
 }
 
-function resultRow({ name, isCircuit, cells }: ResultRow): Markup {
-  return html`<tr${isCircuit ? html` class="circuit"` : null}><th scope="row">${name}</th>${COLUMN_KEYS.map(
-    (column) =>
-      html`<td>${cells[column].value}</td>${
-        hasSpread(column) ? html`<td class="spread">${cells[column].spread}</td>` : null
+function masksRow({ name, isCircuit, figures }: MasksRow): Markup {
+  return html`<tr${isCircuit ? html` class="circuit"` : null}><th scope="row">${name}</th>${COLUMNS.map(
+    (metric) =>
+      html`<td>${figures[metric.key].value}</td>${
+        hasSpread(metric) ? html`<td class="spread">${figures[metric.key].spread}</td>` : null
       }`,
   )}</tr>
 `;
@@ -129,14 +149,15 @@ ${circuitPicture(parts)}
 `;
 }
 
-function trainingSection(history: ReportedRun['history']): Markup {
+function trainingSection(history: ReportedRun['history'], settling: Settling | null): Markup {
   const curves = trainingCurves(history);
   return html`<section aria-labelledby="training">
 <h2 id="training">Training</h2>
 ${
   curves
     ? html`<p><span class="legend"><span class="key line"></span>training batch, before the step’s update</span> <span class="legend"><span class="key dot"></span>all validation pairs</span></p>
-${curves}`
+${curves}
+${settling && html`<p>${settlingText(settling)}</p>`}`
     : html`<p>The folder holds no record of training.</p>`
 }
 </section>
@@ -179,7 +200,7 @@ ${rows}</tbody>`,
 }
 
 function readingSection(split: SplitMetrics, threshold: number): Markup {
-  const terms = resultRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
+  const terms = masksRows(split, threshold).map(({ name, meaning }): [string, string] => [name, meaning]);
   if (isBinary(split) && !split.before_rounding)
     terms.push(['soft masks', 'not shown: every mask is 0 or 1 already']);
   return html`<section aria-labelledby="reading">
@@ -187,19 +208,17 @@ function readingSection(split: SplitMetrics, threshold: number): Markup {
 <p>Each weight matrix of the model (query–key and output–value of every head, the matrices of every MLP) is written as a sum of singular directions.
 A mask between 0 and 1 on each direction is trained so that few directions give the full model’s next-token distribution. Those kept are the circuit.
 It has been found if its KL is small while circuits of the same size, chosen otherwise, have a large one.</p>
-${definitions([...terms, ...COLUMN_MEANINGS])}
+${definitions([...terms, ...COLUMNS.map(columnMeaning)])}
 </section>
 `;
 }
 
-const COLUMN_MEANINGS: [string, string][] = [
-  ['KL', 'how far the next-token distribution lies from the full model’s; 0 is equal'],
-  ['exact match', 'share of prompts with the same likeliest token as the full model'],
-  ['accuracy', 'share of prompts whose likeliest token is a right answer; – without answers'],
-  ['prob diff', 'probability of the right answers minus that of the distractors; – without distractors'],
-  ['sparsity', '1 − kept / all directions'],
-  [
-    'full sparsity',
-    'the same, with every head counted at the full width of its matrices instead of its rank',
-  ],
-];
+const BETTER: Record<NonNullable<ColumnMetric['better']>, string> = {
+  lower: 'lower is better',
+  higher: 'higher is better',
+  'full model': 'the nearer to the full model’s, the better',
+};
+
+function columnMeaning({ title, meaning, better }: ColumnMetric): [string, string] {
+  return [title, `${meaning}; ${BETTER[better]}`];
+}

@@ -1,88 +1,64 @@
 /** The rows of the result table, as text: what the terminal and the page both show. */
-import type { ControlMetrics, MaskMetrics, SplitMetrics } from '../evaluate/evaluate.js';
+import { CONTROLS } from '../evaluate/controls.js';
+import { COLUMNS, type Column, type ColumnMetric } from '../evaluate/metrics.js';
+import type { ControlMetrics, MaskMetrics, SplitMetrics } from '../evaluate/metrics-file.js';
 import { count, decimal, NONE, percent, percentage } from './figures.js';
 
-export const COLUMNS = {
-  kept: 'kept',
-  kl: 'KL (nats)',
-  exact_match: 'exact match',
-  accuracy: 'accuracy',
-  prob_diff: 'prob diff',
-  relative_sparsity: 'sparsity',
-  full_sparsity: 'full sparsity',
-} as const;
-export type Column = keyof typeof COLUMNS;
-
-export interface Cell {
+export interface FigureText {
   value: string;
-  /** `[low, high]`, a bootstrap interval over prompts, or `± sd` over seeds; empty where there is neither. */
+  /** `[low, high]`, a bootstrap interval over prompts, or `± sd` over draws; empty where there is neither. */
   spread: string;
 }
 
-export interface ResultRow {
+/** What one set of masks does. */
+export interface MasksRow {
   name: string;
   /** What the row is, for a reader who sees it for the first time. */
   meaning: string;
   /** Whether it is the circuit itself, to be set apart from what it is compared with. */
   isCircuit: boolean;
-  cells: Record<Column, Cell>;
+  figures: Record<Column, FigureText>;
 }
-
-const CONTROLS: Record<keyof NonNullable<SplitMetrics['controls']>, [name: string, meaning: string]> = {
-  random: ['random', 'as many directions as the circuit, drawn from all'],
-  random_by_kind: [
-    'random by kind',
-    'as many directions of each kind of matrix as the circuit, drawn at random',
-  ],
-  top_sigma: ['top σ', 'as many directions as the circuit, those of largest singular value'],
-  inverted: ['inverted', 'what the masks leave out: one minus each mask'],
-  all_on: ['all on', 'every direction kept: the full model, by way of its directions'],
-  all_off: ['all off', 'every direction replaced: what is left without any of them'],
-};
 
 /**
  * Full model, soft masks, circuit (the masks binarised), and the controls where there are any. Masks that are all 0 or 1
  * are the circuit already; the soft masks are then those that the rounding phase began with, if there was one.
  */
-export function resultRows(split: SplitMetrics, threshold: number): ResultRow[] {
-  const { binarised, before_rounding, controls } = split;
-  const rows = [fullModelRow(split)];
-  if (!isBinary(split))
-    rows.push({
-      name: 'soft masks',
-      meaning: 'the masks as learned, between 0 and 1',
-      isCircuit: false,
-      cells: maskCells(split),
-    });
-  if (before_rounding)
-    rows.push(
-      {
-        name: 'soft phase',
-        meaning: 'the soft masks before the final phase, which rounds them while it trains on',
-        isCircuit: false,
-        cells: maskCells(before_rounding),
-      },
-      {
-        name: 'soft, rounded',
-        meaning: 'the same masks merely rounded: what the final phase had to mend',
-        isCircuit: false,
-        cells: maskCells(before_rounding.binarised),
-      },
-    );
-  rows.push({
-    name: 'circuit',
-    meaning: `the directions whose mask is above ${threshold}, kept whole; all others replaced`,
-    isCircuit: true,
-    cells: maskCells(binarised),
+export function masksRows(split: SplitMetrics, threshold: number): MasksRow[] {
+  const row = (name: string, meaning: string, figures: MasksRow['figures'], isCircuit = false): MasksRow => ({
+    name,
+    meaning,
+    isCircuit,
+    figures,
   });
+  const { binarised, before_rounding: before, controls } = split;
+  const rows = [
+    row('full model', 'the model untouched, which KL and exact match compare with', ofFullModel(split)),
+  ];
+  if (!isBinary(split)) rows.push(row('soft masks', 'the masks as learned, between 0 and 1', ofMasks(split)));
+  if (before)
+    rows.push(
+      row(
+        'soft masks',
+        'the masks before the final phase of training, between 0 and 1: each scales its direction',
+        ofMasks(before),
+      ),
+      row(
+        'soft, cut',
+        `the same masks, those above ${threshold} set to 1 and the others to 0: what the final phase had to mend`,
+        ofMasks(before.binarised),
+      ),
+    );
+  rows.push(
+    row(
+      'circuit',
+      `the directions whose mask is above ${threshold}, kept whole; all others replaced`,
+      ofMasks(binarised),
+      true,
+    ),
+  );
   if (controls)
-    for (const [key, [name, meaning]] of Object.entries(CONTROLS))
-      rows.push({
-        name,
-        meaning,
-        isCircuit: false,
-        cells: controlCells(controls[key as keyof typeof controls], split),
-      });
+    for (const { key, title, meaning } of CONTROLS) rows.push(row(title, meaning, ofControl(controls[key])));
   return rows;
 }
 
@@ -91,63 +67,52 @@ export function isBinary({ l1, active }: MaskMetrics): boolean {
   return l1 === active;
 }
 
-function fullModelRow({ directions, full_accuracy, full_prob_diff, confidence }: SplitMetrics): ResultRow {
-  const none = { value: NONE, spread: '' };
-  return {
-    name: 'full model',
-    meaning: 'the model untouched, which KL and exact match compare with',
-    isCircuit: false,
-    cells: {
-      kept: { value: count(directions), spread: '' },
-      kl: none,
-      exact_match: none,
-      accuracy: share(full_accuracy, confidence.full_accuracy),
-      prob_diff: measure(full_prob_diff, confidence.full_prob_diff),
-      relative_sparsity: none,
-      full_sparsity: none,
-    },
-  };
+function ofFullModel(split: SplitMetrics): MasksRow['figures'] {
+  return eachColumn(({ key, of }) => {
+    if (key === 'active') return [split.directions];
+    return of === 'prompt and full model' ? [split[`full_${key}`], split.confidence[`full_${key}`]] : [null];
+  });
 }
 
-function maskCells(metrics: MaskMetrics): ResultRow['cells'] {
-  const { active, kl, exact_match, accuracy, prob_diff, confidence } = metrics;
-  return {
-    kept: { value: count(active), spread: '' },
-    kl: measure(kl, confidence.kl),
-    exact_match: share(exact_match, confidence.exact_match),
-    accuracy: share(accuracy, confidence.accuracy),
-    prob_diff: measure(prob_diff, confidence.prob_diff),
-    relative_sparsity: { value: percent(metrics.relative_sparsity), spread: '' },
-    full_sparsity: { value: percent(metrics.full_sparsity), spread: '' },
-  };
+function ofMasks(metrics: MaskMetrics): MasksRow['figures'] {
+  return eachColumn(({ key }) =>
+    key === 'active' ? [metrics.active] : [metrics[key], metrics.confidence[key]],
+  );
 }
 
-function controlCells(control: ControlMetrics, split: SplitMetrics): ResultRow['cells'] {
-  const { active, kl, exact_match, accuracy, prob_diff, sd } = control;
-  // The learned masks' own sparsity tells how wide the model is when heads are counted at full width.
-  const width = split.active > 0 ? split.active / (1 - split.full_sparsity) : null;
-  return {
-    kept: { value: count(active), spread: '' },
-    kl: measure(kl, sd?.kl),
-    exact_match: share(exact_match, sd?.exact_match),
-    accuracy: share(accuracy, sd?.accuracy),
-    prob_diff: measure(prob_diff, sd?.prob_diff),
-    relative_sparsity: { value: percent(1 - active / split.directions), spread: '' },
-    full_sparsity: { value: percent(width && 1 - active / width), spread: '' },
-  };
+function ofControl(control: ControlMetrics): MasksRow['figures'] {
+  return eachColumn(({ key }) => (key === 'active' ? [control.active] : [control[key], control.sd?.[key]]));
 }
 
 type Spread = [low: number, high: number] | number | null | undefined;
 
-function measure(value: number | null, spread: Spread): Cell {
-  return { value: decimal(value), spread: spreadText(spread, decimal) };
+function eachColumn(
+  figure: (metric: ColumnMetric) => [value: number | null, spread?: Spread],
+): MasksRow['figures'] {
+  const texts = COLUMNS.map((metric): [Column, FigureText] => {
+    const [value, spread] = figure(metric);
+    return [metric.key, figureText(metric, value, spread)];
+  });
+  return Object.fromEntries(texts) as MasksRow['figures'];
 }
 
-function share(value: number | null, spread: Spread): Cell {
-  return { value: percent(value), spread: spreadText(spread, percentage) };
+const FORMATS: Record<ColumnMetric['format'], (value: number) => string> = {
+  count,
+  decimal: (value) => decimal(value),
+  share: percent,
+};
+
+/** A figure of this metric as it is written. */
+export function figureText(metric: ColumnMetric, value: number | null, spread?: Spread): FigureText {
+  return {
+    value: value === null ? NONE : FORMATS[metric.format](value),
+    spread: spreadText(metric, spread),
+  };
 }
 
-function spreadText(spread: Spread, text: (value: number) => string): string {
+/** `± sd`, `[low, high]`, or nothing. */
+export function spreadText({ format }: ColumnMetric, spread: Spread): string {
   if (spread === null || spread === undefined) return '';
+  const text = format === 'share' ? percentage : FORMATS[format];
   return typeof spread === 'number' ? `± ${text(spread)}` : `[${text(spread[0])}, ${text(spread[1])}]`;
 }

@@ -2,20 +2,18 @@
 import type { Manifest } from '../formats/manifest.js';
 import { count, duration, NONE } from './figures.js';
 import { html, type Markup } from './markup.js';
+import { shortHash } from './measured.js';
 import { repeatCommand } from './repeat-command.js';
-
-/** Enough of a SHA-256 to tell two models apart by eye; the manifest holds the rest. */
-const HASH_SHOWN = 12;
 
 export function runSection(manifest: Manifest): Markup {
   const { model, data, host, versions, seconds, seeds } = manifest;
   const total = Object.values(seconds).reduce((sum, stage) => sum + stage, 0);
   const facts: [term: string, description: string][] = [
     ['Model', model.revision === null ? model.id : `${model.id}, revision ${model.revision}`],
-    ['Weights', `SHA-256 ${model.hash.slice(0, HASH_SHOWN)}…, in the form “${manifest.weight_form}”`],
+    ['Weights', `SHA-256 ${shortHash(model.hash)}, in the form “${manifest.weight_form}”`],
     ...Object.entries(data).map(([split, { source, pairs, hash }]): [string, string] => [
       `Pairs, ${split}`,
-      `${count(pairs)} from ${source}, SHA-256 ${hash.slice(0, HASH_SHOWN)}…`,
+      `${count(pairs)} from ${source}, SHA-256 ${shortHash(hash)}`,
     ]),
     ...(manifest.notes ?? []).map((note): [string, string] => ['Note', note]),
     ['Seeds', listed(seeds, (seed) => String(seed))],

@@ -1,72 +1,76 @@
-/** The result table in plain text, for the terminal. */
-import type { Metrics, SplitMetrics } from '../evaluate/evaluate.js';
-import { count, percent } from './figures.js';
-import { type Cell, COLUMNS, type Column, resultRows } from './result-rows.js';
+/** The result table in plain text, for the terminal: at most 80 characters wide. */
+import { COLUMNS } from '../evaluate/metrics.js';
+import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
+import { coverageText } from './coverage.js';
+import { count, NONE, percent } from './figures.js';
+import { measuredOn } from './measured.js';
+import { type MasksRow, masksRows } from './result-rows.js';
+import { unsettledText } from './settling-text.js';
+import { type TextColumn, textTable } from './text-table.js';
 
-/** What fits 80 characters; the page shows sparsity and the other spreads as well. */
-const SHOWN: readonly Column[] = ['kept', 'kl', 'exact_match', 'accuracy', 'prob_diff'];
-const GAP = '  ';
-
-/** A table for each split, under a line that names it and the circuit's size. No newline at the end. */
+/** A table for each split, under what it was measured on and the circuit's size. No newline at the end. */
 export function resultTable(metrics: Metrics): string {
   return Object.entries(metrics.splits)
-    .map(([name, split]) => splitTable(name, split, metrics.threshold))
+    .map(([name, split]) => splitTable(name, split, metrics))
     .join('\n\n');
 }
 
-function splitTable(name: string, split: SplitMetrics, threshold: number): string {
-  const { active, directions, relative_sparsity, full_sparsity } = split.binarised;
-  const rows = resultRows(split, threshold);
-  const columns = [
-    alignLeft(['', ...rows.map((row) => row.name)]),
-    ...SHOWN.map((column) => {
-      const cells = rows.map((row) => row.cells[column]);
-      return column === 'kl' ? withSpreads(COLUMNS[column], cells) : withoutSpreads(COLUMNS[column], cells);
+function splitTable(name: string, split: SplitMetrics, metrics: Metrics): string {
+  const { active, directions, relative_sparsity } = split.binarised;
+  const rows = masksRows(split, metrics.measured.threshold);
+  const columns = COLUMNS.filter(({ column }) => column === 'narrow').map(
+    ({ key, title }): TextColumn => ({
+      heading: title,
+      texts: rows.map(({ figures }) => figures[key].value),
+      align: 'right',
     }),
-  ];
+  );
   return [
-    `${name}, ${count(split.n)} prompts; ${count(active)} of ${count(directions)} directions; ` +
-      `sparsity ${percent(relative_sparsity)}, full ${percent(full_sparsity)}`,
+    measuredOn(name, split, metrics),
+    `${count(active)} of ${count(directions)} directions kept; sparsity ${percent(relative_sparsity)}`,
+    ...[coverageText(metrics), unsettledText(metrics.settling)].filter((line) => line !== null),
     '',
-    besides(columns),
+    textTable([{ heading: '', texts: rows.map((row) => row.name), align: 'left' }, ...columns]),
     '',
-    spreadNote(split),
+    spreadTable(rows),
+    '',
+    ...notes(split),
   ].join('\n');
 }
 
+/** The circuit's figures with their intervals, between the full model's and, with deviations, the random control's. */
+function spreadTable(rows: readonly MasksRow[]): string {
+  const circuit = rows.find(({ isCircuit }) => isCircuit)!;
+  const metrics = COLUMNS.filter(({ of, key }) => of !== 'masks' && circuit.figures[key].value !== NONE);
+  const shown = rows.filter(({ name, isCircuit }) => isCircuit || name === 'full model' || name === 'random');
+  return textTable([
+    { heading: '', texts: metrics.map(({ title }) => title), align: 'left' },
+    ...shown.map(({ name, figures }): TextColumn => {
+      const own = metrics.map(({ key }) => figures[key]);
+      return {
+        heading: name,
+        texts: own.map(({ value }) => value),
+        spreads: own.map(({ spread }) => spread),
+        align: 'right',
+      };
+    }),
+  ]);
+}
+
+/** What signs stand for, and what a reader might take for more than it is. */
+export function notes(split: SplitMetrics): string[] {
+  const { denominator, n } = split;
+  if (!denominator) return [spreadNote(split)];
+  const near = denominator.near_zero === 0 ? 'none' : count(denominator.near_zero);
+  return [
+    spreadNote(split),
+    `faithful: 0 none kept, 1 full model; denominator near 0 on ${near} of ${count(n)} prompts`,
+  ];
+}
+
 /** What brackets and ± stand for. */
-export function spreadNote({ controls }: SplitMetrics): string {
+function spreadNote({ controls }: SplitMetrics): string {
   const interval = '[low, high]: bootstrap interval over prompts';
   const seeds = controls?.random.seeds;
-  return seeds === undefined ? interval : `${interval}; ± standard deviation over ${count(seeds)} seeds`;
-}
-
-/** Values end, and spreads begin, in the same place; the heading stands over both. */
-function withSpreads(heading: string, cells: Cell[]): string[] {
-  const values = alignRight(cells.map((cell) => cell.value));
-  return alignLeft([heading, ...values.map((value, i) => `${value} ${cells[i]!.spread}`)]);
-}
-
-function withoutSpreads(heading: string, cells: Cell[]): string[] {
-  return alignRight([heading, ...cells.map((cell) => cell.value)]);
-}
-
-/** Columns of lines, side by side. */
-export function besides(columns: readonly string[][]): string {
-  const line = (at: number) => columns.map((column) => column[at]).join(GAP);
-  return columns[0]!.map((_, at) => line(at).trimEnd()).join('\n');
-}
-
-/** As wide as the widest, flush left. */
-export function alignLeft(texts: string[]): string[] {
-  return texts.map((text) => text.padEnd(widest(texts)));
-}
-
-/** As wide as the widest, flush right. */
-export function alignRight(texts: string[]): string[] {
-  return texts.map((text) => text.padStart(widest(texts)));
-}
-
-function widest(texts: string[]): number {
-  return Math.max(...texts.map(({ length }) => length));
+  return seeds === undefined ? interval : `${interval}; ± standard deviation over ${count(seeds)} draws`;
 }

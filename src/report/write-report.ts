@@ -1,11 +1,13 @@
 /** Writes `report.html` into a run's folder, from what the folder holds. */
 import { existsSync } from 'node:fs';
 import { InputError } from '../errors.js';
+import { readMetrics } from '../evaluate/metrics-file.js';
 import { writeText } from '../formats/atomic-file.js';
+import { hashFile } from '../formats/file-hash.js';
 import { openRun } from '../formats/run-folder.js';
 import { readMasks } from '../masks/masks-file.js';
 import { reportPage } from './html.js';
-import { readMetrics } from './read-metrics.js';
+import { shortHash } from './measured.js';
 
 /**
  * @param folder of a run that was evaluated; one without `history.jsonl` gets a page without training curves
@@ -21,14 +23,18 @@ export async function writeReport(folder: string): Promise<string> {
         `${folder}: no ${name} (the run is ${status}); a report needs a run that was trained and evaluated`,
       );
   const metrics = await readMetrics(run.file('metrics.json'));
-  const { values: masks } = await readMasks(run.file('masks.safetensors'));
-  const directions = [...masks.values()].reduce((sum, { length }) => sum + length, 0);
-  for (const [split, counted] of Object.entries(metrics.splits))
-    if (counted.directions !== directions)
-      throw new InputError(
-        `${folder}: masks.safetensors holds ${directions} directions, metrics.json counts ${counted.directions} (${split}); ` +
-          'they belong to different runs: evaluate again',
-      );
+  const file = run.file('masks.safetensors');
+  const { values: masks } = await readMasks(file);
+  const hash = await hashFile(file);
+  if (metrics.measured.masks !== hash)
+    throw new InputError(
+      `${folder}: metrics.json was measured on other masks (SHA-256 ${shortHash(metrics.measured.masks)}) than ` +
+        `masks.safetensors (${shortHash(hash)}): evaluate again`,
+    );
+  if (metrics.measured.model.hash !== run.manifest.model.hash)
+    throw new InputError(
+      `${folder}: metrics.json was measured on another model (${metrics.measured.model.id}) than the run's (${run.manifest.model.id}): evaluate again`,
+    );
   const { manifest } = run;
   const path = run.file('report.html');
   await writeText(path, reportPage({ manifest, metrics, history: await run.readHistory(), masks }));

@@ -46,6 +46,11 @@ export async function loadData(
   return fileData(subject, data, request, wanted);
 }
 
+/** The same data with one of its splits. */
+export function oneSplit(split: Split, { name, splits, described, notes }: RunData): RunData {
+  return { name, splits: { [split]: splits[split]! }, described: { [split]: described[split]! }, notes };
+}
+
 function taskData(subject: Subject, name: string, request: DataRequest, wanted: readonly Split[]): RunData {
   const { tokenizer } = subject;
   if (!tokenizer)

@@ -1,6 +1,7 @@
 /** What a training run would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
+import { maskVectors } from '../evaluate/evaluate.js';
 import { MaskLayout } from '../forward/layout.js';
 import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
 import { trainingSteps } from '../masks/train.js';
@@ -14,11 +15,6 @@ import { decompositionThreads, planFor, workload } from './workbench.js';
 
 /** Share of the speed of one matrix product that whole steps reach (bench/training.ts). */
 const SHARE = 0.7;
-
-/** Mask vectors that are scored in an evaluation: soft and binarised, before and after rounding, and controls. */
-const OWN_MASKS = 4;
-const FIXED_CONTROLS = 4;
-const RANDOM_CONTROLS = 2;
 
 export interface RunEstimate {
   engine: EngineName;
@@ -72,7 +68,9 @@ export function estimateTraining(
     const prepared = training.prepare + validation.prepare;
     const stepping = steps * training.step * Math.min(1, settings.batchSize / trained);
     const validating = (steps / settings.validateEvery) * validation.forward;
-    const scored = controlSeeds === null ? 0 : OWN_MASKS + FIXED_CONTROLS + RANDOM_CONTROLS * controlSeeds;
+    const rounds = settings.roundingSteps > 0;
+    const scored =
+      controlSeeds === null ? 0 : maskVectors(controlSeeds, { isBinary: rounds, wasRounded: rounds });
     return {
       engine: engine.name,
       workers: plan.workers,

@@ -1,41 +1,101 @@
-/** Evaluates masks on splits. */
-
-import { evaluateMasks, type Metrics } from '../evaluate/evaluate.js';
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+/** Evaluates masks on splits, and notes what they were measured on. */
+import { evaluateMasks } from '../evaluate/evaluate.js';
+import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
+import { hashFile } from '../formats/file-hash.js';
 import type { TokenPair } from '../formats/token-pairs.js';
-import type { Replacement } from '../forward/masking-rules.js';
+import type { Positions, Replacement } from '../forward/masking-rules.js';
+import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
+import type { RunData } from './data.js';
 import type { Workbench } from './workbench.js';
 
 export interface EvaluationSettings extends EvaluateSettings {
   replacement: Replacement;
+  /** As the workbench masks them. */
+  positions: Positions;
   seed: number;
-  /** Soft masks that a rounding phase turned into the masks. */
+}
+
+export interface EvaluatedMasks {
+  /** Flat vector in the layout of the workbench's masked kinds. */
+  values: Float32Array;
+  /** The components that they mask; all of the layout's where absent. */
+  masked?: readonly Component[];
+  /** The file that holds them. */
+  file: string;
+  /** Soft masks that a rounding phase turned into these. */
   beforeRounding?: Float32Array;
+  /** How their training ended; null where that is not known. */
+  settling: Settling | null;
 }
 
 export interface EvaluationCall extends LongCall {
   /** Called for each split with what the circuit does on each of its pairs. */
-  onCircuitScores?: (pairs: readonly TokenPair[], scores: PromptScores) => Promise<void> | void;
+  onCircuitScores?: (pairs: readonly TokenPair[], scores: CircuitScores) => Promise<void> | void;
 }
 
-/** @param masks flat vector in the layout of the workbench's masked kinds */
+/** Measures masks on every split of the data. */
 export async function evaluateSplits(
-  { runner }: Workbench,
-  splits: Record<string, readonly TokenPair[]>,
-  masks: Float32Array,
+  { runner, subject: { model, source } }: Workbench,
+  { splits, described }: Pick<RunData, 'splits' | 'described'>,
+  { values, masked = runner.layout.components, file, beforeRounding, settling }: EvaluatedMasks,
   settings: EvaluationSettings,
   { onCircuitScores, ...call }: EvaluationCall,
 ): Promise<Metrics> {
-  const metrics: Metrics = { schema_version: 1, threshold: settings.threshold, splits: {} };
+  const { positions, replacement, threshold, seed, controlSeeds, level, resamples } = settings;
+  const metrics: Metrics = {
+    schema_version: 2,
+    measured: {
+      model: { id: source.id, hash: await model.hash() },
+      weight_form: model.form,
+      masks: await hashFile(file),
+      positions,
+      replacement,
+      threshold,
+      seed,
+      control_seeds: controlSeeds,
+      level,
+      resamples,
+    },
+    coverage: coverageOf(model, masked),
+    settling,
+    splits: {},
+  };
   for (const [split, pairs] of Object.entries(splits)) {
     const prepared = await runner.prepare(pairs, { ...settings, ...call });
     const { layout, sigma } = runner;
-    metrics.splits[split] = await evaluateMasks({ ...prepared, layout, sigma }, masks, settings, {
-      ...call,
-      onCircuitScores: (scores) => onCircuitScores?.(pairs, scores),
-    });
+    const { source: origin, hash } = described[split]!;
+    metrics.splits[split] = {
+      source: origin,
+      hash,
+      ...(await evaluateMasks(
+        { ...prepared, layout, sigma, masked },
+        values,
+        { ...settings, beforeRounding },
+        { ...call, onCircuitScores: (scores) => onCircuitScores?.(pairs, scores) },
+      )),
+    };
   }
   return metrics;
+}
+
+function coverageOf({ architecture, qkSplit }: Model, masked: readonly Component[]): Metrics['coverage'] {
+  const names = new Set(masked.map(({ name }) => name));
+  return Object.fromEntries(
+    kindsOf(architecture).map((kind): [Kind, Coverage] => {
+      const components = listComponents(architecture, [kind], qkSplit);
+      const whole = components.filter(({ name }) => !names.has(name));
+      return [
+        kind,
+        {
+          components: components.length,
+          masked: components.length - whole.length,
+          whole_directions: whole.reduce((sum, { rank }) => sum + rank, 0),
+        },
+      ];
+    }),
+  );
 }

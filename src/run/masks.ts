@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { MaskLayout } from '../forward/layout.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import { type MasksMetadata, readMasks } from '../masks/masks-file.js';
-import { type Kind, kindsOf, listComponents } from '../models/components.js';
+import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
 import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
 import type { Workbench } from './workbench.js';
@@ -25,10 +25,12 @@ export async function masksMetadata(
 }
 
 export interface LoadedMasks {
-  /** Kinds that the file masks; the others run unmasked. */
+  /** Kinds of which the file masks at least one component. */
   kinds: Kind[];
   /** Flat vector in the layout of these kinds. */
   values: Float32Array;
+  /** Components that the file has masks for. All others run whole, also those of the same kind, whose values are 1. */
+  masked: Component[];
 }
 
 /**
@@ -81,11 +83,11 @@ export async function loadMasks(path: string, model: Model, basis: Basis): Promi
     components.some((component) => component.kind === kind && values.has(component.name)),
   );
   const layout = new MaskLayout(model.architecture, kinds, model.qkSplit);
-  // A kind may be masked in some components only: the others keep all their directions.
   const flat = new Float32Array(layout.size).fill(1);
   for (const [name, view] of layout.split(flat)) {
     const masks = values.get(name);
     if (masks) view.set(masks);
   }
-  return { kinds, values: flat };
+  const masked = layout.components.filter(({ name }) => values.has(name));
+  return { kinds, values: flat, masked };
 }

@@ -8,9 +8,9 @@ import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic-file.js';
 import { fileError } from '../formats/file-error.js';
+import { sha256 } from '../formats/file-hash.js';
 import type { States } from './reader-threads.js';
 
-const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().nonnegative();
 
 /** What was counted while a data set was read. */
@@ -33,7 +33,7 @@ const headerSchema = z.strictObject({
   schema_version: z.literal(1),
   data_set: z.string(),
   /** What states can be joined with: model, directions, sizes. */
-  identity: SHA256,
+  identity: sha256,
   shard: z.tuple([z.int().positive(), z.int().positive()]),
   /** Blocks read so far, those of other shards included. */
   blocks: count,
@@ -41,11 +41,11 @@ const headerSchema = z.strictObject({
   complete: z.boolean(),
   counters: countersSchema,
   /** Chained hash of all records read so far. */
-  data_hash: SHA256,
+  data_hash: sha256,
   /** Length of `rejected.jsonl` so far. */
   rejected_bytes: count,
   bytes: z.strictObject({ clean: count, corrupted: count }),
-  sha256: SHA256,
+  sha256,
 });
 
 export type StateHeader = z.infer<typeof headerSchema>;

@@ -49,15 +49,18 @@ export interface Faithfulness {
   nearZero: number;
 }
 
+/** How many denominators are below a tenth of their mean. */
+export function countNearZero(denominators: Float64Array): number {
+  const typical = Math.abs(denominators.reduce((sum, value) => sum + value, 0) / denominators.length);
+  return denominators.filter((value) => Math.abs(value) < typical / 10).length;
+}
+
 /** f of one circuit, with bootstrap intervals over prompts. */
 export function faithfulness({ circuit, model, empty }: Scores, settings: BootstrapSettings): Faithfulness {
   const over = (values: ArrayLike<number>) => Float64Array.from(values, (value, i) => value - empty[i]!);
   const denominators = over(model);
   const { ratio, percentile, corrected } = ratioOfMeans(over(circuit), denominators, settings);
-  const typical = Math.abs(denominators.reduce((sum, value) => sum + value, 0) / denominators.length);
-  const nearZero =
-    denominators.filter((value) => Math.abs(value) < typical / 10).length / denominators.length;
-  return { f: ratio, percentile, corrected, nearZero };
+  return { f: ratio, percentile, corrected, nearZero: countNearZero(denominators) / denominators.length };
 }
 
 export interface Areas {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openSafetensors } from '../formats/safetensors.js';
 import { readMasks } from '../masks/masks-file.js';
 import { parseDirectionRange } from '../models/components.js';
-import type { ResultRow } from './results.js';
+import type { RunRow } from './results.js';
 
 /** The active directions of a cluster of equal σ. */
 export interface ActiveCluster {
@@ -26,7 +26,7 @@ export interface Circuit {
   clusters: Map<string, ActiveCluster[]>;
 }
 
-export async function readCircuit({ path, settings }: ResultRow): Promise<Circuit> {
+export async function readCircuit({ path, settings }: RunRow): Promise<Circuit> {
   const masks = (await readMasks(join(path, 'masks.safetensors'))).values;
   const before = join(path, 'checkpoints/soft.safetensors');
   const threshold = Number(settings.threshold);

@@ -1,7 +1,10 @@
 /** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
+
+import { maskVectors } from '../evaluate/evaluate.js';
+import { trainingSteps } from '../masks/train.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import { TASKS } from '../tasks/tasks.js';
-import type { ResultRow } from './results.js';
+import type { RunRow } from './results.js';
 import type { PlannedRun, RunJob } from './run-job.js';
 
 /** Tokens of a prompt, where nothing is known. */
@@ -17,17 +20,13 @@ const START = 3;
 function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
   const { settings } = job;
   const { trainPairs, validationPairs, testPairs } = sizes(job);
-  const batches = Math.ceil(trainPairs / settings.batchSize);
-  const soft = Math.min(
-    settings.epochs * batches * settings.stepsPerBatch,
-    settings.steps ?? Number.POSITIVE_INFINITY,
-  );
-  const steps = soft + settings.roundingSteps;
+  const steps = trainingSteps(settings, trainPairs);
+  const rounds = settings.roundingSteps > 0;
   const forwardPasses =
     2 * (trainPairs + validationPairs + testPairs) +
     STEP * steps * settings.batchSize +
     Math.ceil(steps / settings.validateEvery) * validationPairs +
-    (2 + (settings.controlSeeds > 0 ? 4 + 2 * settings.controlSeeds : 0)) * testPairs;
+    maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds }) * testPairs;
   return forwardPasses * TOKENS * 2 * (weightBytes / 4);
 }
 
@@ -58,7 +57,7 @@ export interface Prediction {
  */
 export function predict(
   pending: readonly PlannedRun[],
-  finished: readonly { run: PlannedRun; result: ResultRow }[],
+  finished: readonly { run: PlannedRun; result: RunRow }[],
   machine: Machine,
   gflops: number,
 ): Prediction {

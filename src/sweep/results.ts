@@ -2,41 +2,37 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { snakeCase } from '../case.js';
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { InputError } from '../errors.js';
+import { CONTROLS, type ControlName } from '../evaluate/controls.js';
+import { MEASURES, type Measure, recordOf, SIZES, type Size } from '../evaluate/metrics.js';
+import { readMetrics } from '../evaluate/metrics-file.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { readPromptScores } from '../evaluate/prompts-file.js';
 import { writeJson } from '../formats/atomic-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Failure } from '../queue/jobs-folder.js';
-import { readMetrics } from '../report/read-metrics.js';
+import { differences } from '../report/measured.js';
 import { COMMANDS } from '../settings/commands.js';
 import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
-export const FIGURES = [
-  'kl',
-  'exact_match',
-  'accuracy',
-  'full_accuracy',
-  'logit_diff',
-  'full_logit_diff',
-  'prob_diff',
-  'full_prob_diff',
-  'active',
-  'directions',
-  'relative_sparsity',
-  'full_sparsity',
+export type Figure = Measure | CircuitSize | 'soft_kl' | 'soft_l1' | `${ControlName}_kl`;
+
+/** The sum of binarised masks is the number kept; and rows have a setting of that name. */
+type CircuitSize = Exclude<Size, 'l1'>;
+const CIRCUIT_SIZES = SIZES.filter((size): size is CircuitSize => size !== 'l1');
+
+export const FIGURES: readonly Figure[] = [
+  ...MEASURES,
+  ...CIRCUIT_SIZES,
   'soft_kl',
   'soft_l1',
-  'random_kl',
-  'random_by_kind_kl',
-  'top_sigma_kl',
-  'inverted_kl',
-] as const;
-export type Figure = (typeof FIGURES)[number];
+  ...CONTROLS.map(({ key }): Figure => `${key}_kl`),
+];
 
-export interface ResultRow {
+export interface RunRow {
   id: string;
   /** The run's folder. */
   path: string;
@@ -44,8 +40,9 @@ export interface ResultRow {
   model: string;
   model_hash: string;
   seed: number;
-  /** Of the test split's prompts. */
+  /** Of the test split's prompts, as the model saw them, and of the masks file. */
   test_hash: string;
+  masks_hash: string;
   /** All other settings, in snake case; lists as text with commas. */
   settings: Record<string, Cell>;
   figures: Record<Figure, number | null>;
@@ -58,8 +55,8 @@ export interface ResultRow {
 }
 
 /** Rows of all complete runs in the folders, each id once, by id. */
-export async function readResults(folders: readonly SweepFolder[]): Promise<ResultRow[]> {
-  const rows = new Map<string, ResultRow>();
+export async function readResults(folders: readonly SweepFolder[]): Promise<RunRow[]> {
+  const rows = new Map<string, RunRow>();
   for (const folder of folders)
     for (const id of await folder.ids()) {
       if (rows.has(id) || (await folder.status(id)) !== 'complete') continue;
@@ -68,40 +65,34 @@ export async function readResults(folders: readonly SweepFolder[]): Promise<Resu
   return [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-async function readRow(id: string, path: string): Promise<ResultRow> {
+async function readRow(id: string, path: string): Promise<RunRow> {
   const { manifest } = await openRun(path);
-  const { splits } = await readMetrics(join(path, 'metrics.json'));
-  const { binarised, controls, before_rounding, ...masks } = splits.test!;
+  const metrics = await readMetrics(join(path, 'metrics.json'));
+  const others = differences(metrics, manifest);
+  if (others.length > 0)
+    throw new InputError(
+      `${path}: its figures were not measured as the run was made: ${others.join('; ')}; remove the folder to have it done anew`,
+    );
+  const { binarised, controls, before_rounding, ...masks } = metrics.splits.test!;
   const soft = before_rounding ?? masks;
-  const { kl, exact_match, accuracy, full_accuracy, logit_diff, full_logit_diff } = binarised;
-  const { prob_diff, full_prob_diff, active, directions, relative_sparsity, full_sparsity } = binarised;
   return {
     id,
     path,
     model: manifest.model.id,
     model_hash: manifest.model.hash,
     seed: manifest.seeds.run!,
-    test_hash: manifest.data.test!.hash,
+    test_hash: masks.hash,
+    masks_hash: metrics.measured.masks,
     settings: flatSettings(manifest),
     figures: {
-      kl,
-      exact_match,
-      accuracy,
-      full_accuracy,
-      logit_diff,
-      full_logit_diff,
-      prob_diff,
-      full_prob_diff,
-      active,
-      directions,
-      relative_sparsity,
-      full_sparsity,
+      ...recordOf(MEASURES, (measure) => binarised[measure]),
+      ...recordOf(CIRCUIT_SIZES, (size) => binarised[size]),
       soft_kl: soft.kl,
       soft_l1: soft.l1,
-      random_kl: controls?.random.kl ?? null,
-      random_by_kind_kl: controls?.random_by_kind.kl ?? null,
-      top_sigma_kl: controls?.top_sigma.kl ?? null,
-      inverted_kl: controls?.inverted.kl ?? null,
+      ...(Object.fromEntries(CONTROLS.map(({ key }) => [`${key}_kl`, controls?.[key].kl ?? null])) as Record<
+        `${ControlName}_kl`,
+        number | null
+      >),
     },
     n: binarised.n,
     engine: manifest.engine,
@@ -122,14 +113,27 @@ function flatSettings({ settings, data }: Manifest): Record<string, Cell> {
 }
 
 /** A row as one flat object, as files hold it. */
-function flatRow(row: ResultRow): Record<string, Cell> {
-  const { id, model, model_hash, seed, settings, figures, n, engine, seconds } = row;
+function flatRow(row: RunRow): Record<string, Cell> {
+  const { id, model, model_hash, seed, test_hash, masks_hash, settings, figures, n, engine, seconds } = row;
   const { engine: engine_setting = null, ...others } = settings;
-  return { id, model, model_hash, seed, ...others, n, ...figures, engine, engine_setting, seconds };
+  return {
+    id,
+    model,
+    model_hash,
+    seed,
+    ...others,
+    test_hash,
+    masks_hash,
+    n,
+    ...figures,
+    engine,
+    engine_setting,
+    seconds,
+  };
 }
 
 /** Writes `sweep.json` and `sweep.parquet` anew from what the run folders hold. */
-export async function writeResults(folder: SweepFolder): Promise<{ rows: ResultRow[]; failures: Failure[] }> {
+export async function writeResults(folder: SweepFolder): Promise<{ rows: RunRow[]; failures: Failure[] }> {
   const rows = await readResults([folder]);
   const failures = await folder.failures();
   const flat = rows.map(flatRow);
@@ -139,7 +143,7 @@ export async function writeResults(folder: SweepFolder): Promise<{ rows: ResultR
 }
 
 /** Scores a prompt of a run; null if its folder holds none. */
-export async function promptScores({ path }: ResultRow): Promise<PromptScores | null> {
+export async function promptScores({ path }: RunRow): Promise<CircuitScores | null> {
   const file = join(path, 'prompts.jsonl');
   return existsSync(file) ? readPromptScores(file) : null;
 }

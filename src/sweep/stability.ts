@@ -5,7 +5,7 @@ import { mean, quantile, standardDeviation } from '../statistics/summary.js';
 import { type Circuit, readCircuit } from './circuit.js';
 import { chanceJaccard, jaccard, jaccardAtExpected, overlaps, rankCorrelation, total } from './overlap.js';
 import type { Cell } from './parquet.js';
-import type { ResultRow } from './results.js';
+import type { RunRow } from './results.js';
 import { bySetting, type SummaryOptions } from './summary.js';
 
 export interface Agreement {
@@ -46,7 +46,7 @@ export interface Stability extends Agreement {
 }
 
 /** One entry for each setting with at least two seeds. */
-export async function stability(rows: readonly ResultRow[], options: SummaryOptions): Promise<Stability[]> {
+export async function stability(rows: readonly RunRow[], options: SummaryOptions): Promise<Stability[]> {
   const found: Stability[] = [];
   for (const group of bySetting(rows)) {
     if (group.length < 2) continue;

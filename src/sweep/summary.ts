@@ -1,9 +1,10 @@
 /** What seeds agree on: mean, deviation and interval of each figure by setting, and the front of KL against size. */
-import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { faithfulnessOf } from '../evaluate/faithfulness.js';
+import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { Random } from '../random.js';
 import { mean, quantile, standardDeviation } from '../statistics/summary.js';
 import type { Cell } from './parquet.js';
-import { FIGURES, type Figure, promptScores, type ResultRow } from './results.js';
+import { FIGURES, type Figure, promptScores, type RunRow } from './results.js';
 
 export interface FigureSummary {
   /** Over seeds. */
@@ -35,8 +36,8 @@ export interface SummaryOptions {
 export const SUMMARY_DEFAULTS: SummaryOptions = { level: 0.95, resamples: 1000 };
 
 /** Runs that differ in nothing but the seed, by seed; settings in the order of their first run. */
-export function bySetting(rows: readonly ResultRow[]): ResultRow[][] {
-  const groups = new Map<string, ResultRow[]>();
+export function bySetting(rows: readonly RunRow[]): RunRow[][] {
+  const groups = new Map<string, RunRow[]>();
   for (const row of rows) {
     const key = JSON.stringify([row.model_hash, Object.entries(row.settings).sort()]);
     groups.set(key, [...(groups.get(key) ?? []), row]);
@@ -46,7 +47,7 @@ export function bySetting(rows: readonly ResultRow[]): ResultRow[][] {
 }
 
 export async function summarise(
-  rows: readonly ResultRow[],
+  rows: readonly RunRow[],
   options: SummaryOptions = SUMMARY_DEFAULTS,
 ): Promise<SettingSummary[]> {
   const summaries: SettingSummary[] = [];
@@ -87,7 +88,7 @@ function sortKey({ model, settings }: SettingSummary): string {
  * with every run. Figures that no prompt has by itself are resampled over runs alone.
  */
 async function intervalsOf(
-  group: readonly ResultRow[],
+  group: readonly RunRow[],
   { level, resamples }: SummaryOptions,
 ): Promise<Partial<Record<Figure, [number, number]>>> {
   const perPrompt = await Promise.all(group.map(promptScores));
@@ -104,8 +105,13 @@ async function intervalsOf(
     const prompts = drawn.map((run) => common ?? draw(run));
     for (const figure of FIGURES) {
       const values = drawn.map((run, at) => {
-        const scores = perPrompt[run]?.[figure as keyof PromptScores];
-        return scores ? meanOf(scores, prompts[at]!) : (group[run]!.figures[figure] ?? Number.NaN);
+        const value = group[run]!.figures[figure];
+        const scores = perPrompt[run];
+        if (value === null || !scores) return value ?? Number.NaN;
+        const over = (score: keyof CircuitScores) => meanOf(scores[score], prompts[at]!);
+        if (figure === 'faithfulness')
+          return faithfulnessOf(over('logit_diff'), over('full_logit_diff'), over('none_logit_diff'));
+        return figure in scores ? over(figure as keyof CircuitScores) : value;
       });
       const value = mean(values);
       if (value !== null) means.get(figure)!.push(value);

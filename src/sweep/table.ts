@@ -1,46 +1,54 @@
-/** The table of a sweep in plain text: a row a setting, over its seeds. */
-import { count, decimal, percent } from '../report/figures.js';
-import { alignLeft, alignRight, besides } from '../report/table.js';
-import type { Figure } from './results.js';
+/** The table of a sweep in plain text: one row per setting, over its seeds. */
+import { COLUMNS } from '../evaluate/metrics.js';
+import { count, decimal } from '../report/figures.js';
+import { figureText, spreadText } from '../report/result-rows.js';
+import { type TextColumn, textTable } from '../report/text-table.js';
 import type { Stability } from './stability.js';
-import type { FigureSummary, SettingSummary } from './summary.js';
+import type { SettingSummary } from './summary.js';
 
 /** What says which setting a row is of. */
 type Setting = Pick<SettingSummary, 'model' | 'settings'>;
 
-/** Columns beside the settings that vary: heading, figure, and how a value is written. */
-const COLUMNS: [heading: string, figure: Figure, text: (value: number | null) => string][] = [
-  ['kept', 'active', (value) => (value === null ? '–' : count(value))],
-  ['KL (nats)', 'kl', (value) => decimal(value)],
-  ['exact match', 'exact_match', percent],
-  ['accuracy', 'accuracy', percent],
-  ['prob diff', 'prob_diff', (value) => decimal(value)],
-];
-
 export function summaryTable(summaries: readonly SettingSummary[]): string {
   if (summaries.length === 0) return 'no complete run';
-  const names = varyingSettings(summaries);
-  const columns = [
-    ...names.map((name) =>
-      alignLeft([name, ...summaries.map((summary) => String(settingOf(summary, name)))]),
-    ),
-    alignRight(['seeds', ...summaries.map(({ seeds }) => String(seeds.length))]),
-    ...COLUMNS.map(([heading, figure, text]) =>
-      alignLeft([
-        heading,
-        ...alignRight(summaries.map(({ figures }) => text(figures[figure].mean))).map(
-          (value, i) => `${value}${spread(summaries[i]!.figures[figure], text)}`,
-        ),
-      ]),
-    ),
-    alignLeft(['', ...summaries.map(({ pareto }) => (pareto ? 'front' : ''))]),
-  ];
   return [
-    besides(columns),
+    textTable([
+      ...settingColumns(summaries),
+      figureColumn('seeds', summaries, ({ seeds }) => String(seeds.length)),
+      ...COLUMNS.map((metric): TextColumn => {
+        const figures = summaries.map((summary) => summary.figures[metric.key]);
+        return {
+          heading: metric.title,
+          texts: figures.map(({ mean }) => figureText(metric, mean).value),
+          spreads: figures.map(({ sd, interval }) =>
+            [spreadText(metric, sd), spreadText(metric, interval)].filter((text) => text !== '').join(' '),
+          ),
+          align: 'right',
+        };
+      }),
+      { heading: '', texts: summaries.map(({ pareto }) => (pareto ? 'front' : '')), align: 'left' },
+    ]),
     '',
     'mean ± standard deviation over seeds [low, high]: bootstrap interval of the mean over seeds and prompts',
     'front: no other setting on the same prompts keeps fewer directions at a lower KL',
   ].join('\n');
+}
+
+/** The settings in which entries differ, a column each. */
+function settingColumns(entries: readonly Setting[]): TextColumn[] {
+  return varyingSettings(entries).map((name) => ({
+    heading: name,
+    texts: entries.map((entry) => settingOf(entry, name)),
+    align: 'left',
+  }));
+}
+
+function figureColumn<Entry>(
+  heading: string,
+  entries: readonly Entry[],
+  text: (entry: Entry) => string,
+): TextColumn {
+  return { heading, texts: entries.map(text), align: 'right' };
 }
 
 /** Names of the settings in which the summaries differ; the task always, so that a table says what it is about. */
@@ -66,35 +74,27 @@ function settingOf({ model, settings }: Setting, name: string): string {
   return value === undefined ? '–' : String(value ?? 'none');
 }
 
-function spread({ sd, interval }: FigureSummary, text: (value: number | null) => string): string {
-  const deviation = sd === null ? '' : ` ± ${text(sd)}`;
-  return interval === null ? deviation : `${deviation} [${text(interval[0])}, ${text(interval[1])}]`;
-}
-
-/** A row a setting: how far its seeds agree on directions. */
+/** One row per setting: how far its seeds agree on directions. */
 export function stabilityTable(entries: readonly Stability[]): string {
   if (entries.length === 0) return 'no setting with two seeds';
-  const names = varyingSettings(entries);
-  const number = (value: number | null) => decimal(value, 2);
   const column = (heading: string, text: (entry: Stability) => string) =>
-    alignRight([heading, ...entries.map(text)]);
-  const columns = [
-    ...names.map((name) => alignLeft([name, ...entries.map((entry) => settingOf(entry, name))])),
-    column('seeds', ({ seeds }) => String(seeds.length)),
-    column(
-      'Jaccard',
-      ({ jaccard, jaccard_interval: interval }) =>
-        number(jaccard) + (interval ? ` [${number(interval[0])}, ${number(interval[1])}]` : ''),
-    ),
-    column('chance', ({ chance }) => number(chance)),
-    column('by component', ({ chance_by_component }) => number(chance_by_component)),
-    column('rank corr.', ({ rank_correlation }) => number(rank_correlation)),
-    column('always', ({ always }) => count(always)),
-    column('mostly', ({ mostly }) => count(mostly)),
-    column('ever', ({ ever }) => count(ever)),
-  ];
+    figureColumn(heading, entries, text);
   return [
-    besides(columns),
+    textTable([
+      ...settingColumns(entries),
+      column('seeds', ({ seeds }) => String(seeds.length)),
+      column(
+        'Jaccard',
+        ({ jaccard, jaccard_interval: interval }) =>
+          share(jaccard) + (interval ? ` [${share(interval[0])}, ${share(interval[1])}]` : ''),
+      ),
+      column('chance', ({ chance }) => share(chance)),
+      column('by component', ({ chance_by_component }) => share(chance_by_component)),
+      column('rank corr.', ({ rank_correlation }) => share(rank_correlation)),
+      column('always', ({ always }) => count(always)),
+      column('mostly', ({ mostly }) => count(mostly)),
+      column('ever', ({ ever }) => count(ever)),
+    ]),
     '',
     'Jaccard index of the active directions of two seeds, mean over pairs [bootstrap over seeds]; chance: sets of the same',
     'sizes drawn from all directions, or component by component; rank corr.: of the masks before rounding, over all',
@@ -105,12 +105,15 @@ export function stabilityTable(entries: readonly Stability[]): string {
 /** The components of one setting, the largest first. */
 export function componentTable({ components }: Stability, most = 12): string {
   const shown = [...components].sort((a, b) => b.active - a.active).slice(0, most);
-  const number = (value: number | null) => decimal(value, 2);
-  return besides([
-    alignLeft(['component', ...shown.map(({ component }) => component)]),
-    alignRight(['active', ...shown.map(({ active, directions }) => `${decimal(active, 1)}/${directions}`)]),
-    alignRight(['Jaccard', ...shown.map(({ jaccard }) => number(jaccard))]),
-    alignRight(['chance', ...shown.map(({ chance }) => number(chance))]),
-    alignRight(['rank corr.', ...shown.map(({ rank_correlation }) => number(rank_correlation))]),
+  return textTable([
+    { heading: 'component', texts: shown.map(({ component }) => component), align: 'left' },
+    figureColumn('active', shown, ({ active, directions }) => `${decimal(active, 1)}/${directions}`),
+    figureColumn('Jaccard', shown, ({ jaccard }) => share(jaccard)),
+    figureColumn('chance', shown, ({ chance }) => share(chance)),
+    figureColumn('rank corr.', shown, ({ rank_correlation }) => share(rank_correlation)),
   ]);
+}
+
+function share(value: number | null): string {
+  return decimal(value, 2);
 }

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Metrics } from '../../src/evaluate/evaluate.js';
+import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { orthoscope } from '../support/command.js';
 import { availableEngines } from '../support/engines.js';

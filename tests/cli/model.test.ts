@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { ModelDescription } from '../../src/commands/model.js';
-import type { Metrics } from '../../src/evaluate/evaluate.js';
+import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { listComponents } from '../../src/models/components.js';

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { Metrics } from '../../src/evaluate/evaluate.js';
+import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { readMasks } from '../../src/masks/masks-file.js';
 import { type CommandOptions, orthoscope } from '../support/command.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { evaluateMasks, scorerOf } from '../../src/evaluate/evaluate.js';
+import { evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
@@ -18,7 +18,8 @@ const folder = temporaryFolder();
 describeOnEngines('evaluateMasks', (engine) => {
   const settings = { ...EVALUATE_DEFAULTS, resamples: 50, seed: 0 };
 
-  async function build(labelled: boolean) {
+  /** @param labelled with `likeliest`, the full model prefers the answer on the clean prompt, and not on the corrupted one */
+  async function build(labelled: boolean | 'likeliest') {
     const path = join(folder, `${engine().name}-${labelled}`);
     await writeRandomGpt2(path, {});
     const model = await openForTest(path);
@@ -36,6 +37,15 @@ describeOnEngines('evaluateMasks', (engine) => {
         distractors: labelled ? Int32Array.of(16) : new Int32Array(0),
       }),
     );
+    if (labelled === 'likeliest')
+      for (const pair of pairs) {
+        const likeliest = (prompt: Int32Array) => {
+          const { logProbabilities } = referenceForward(reference, prompt);
+          return logProbabilities.indexOf(Math.max(...logProbabilities));
+        };
+        pair.answers = Int32Array.of(likeliest(pair.clean));
+        pair.distractors = Int32Array.of(likeliest(pair.corrupted!));
+      }
     const prepared = await PreparedPairs.prepare(masked, pairs, { replacement: 'interchange', seed: 0 });
     const masks = Float32Array.from({ length: masked.layout.size }, () => random.uniform());
     return { prepared, masks, reference, pairs };
@@ -81,7 +91,7 @@ describeOnEngines('evaluateMasks', (engine) => {
   });
 
   it('has controls of the size of the circuit, and the two ends', async () => {
-    const { prepared, masks } = await build(true);
+    const { prepared, masks } = await build('likeliest');
     const { binarised, controls } = await evaluateMasks(scorerOf(prepared), masks, settings);
     for (const name of ['random', 'random_by_kind', 'top_sigma'] as const)
       expect(controls![name].active).toBe(binarised.active);
@@ -90,7 +100,87 @@ describeOnEngines('evaluateMasks', (engine) => {
     expect(controls!.all_on.kl).toBeLessThan(1e-6);
     expect(controls!.all_on.exact_match).toBe(1);
     expect(controls!.all_off.active).toBe(0);
+    expect(controls!.all_off.faithfulness).toBe(0);
+    expect(controls!.all_on.faithfulness).toBeCloseTo(1, 4);
     expect(controls!.top_sigma.sd).toBeUndefined();
+  });
+
+  it('normalises the logit difference by that of the full model and that of nothing, prompts together', async () => {
+    const { prepared, masks } = await build('likeliest');
+    const metrics = await evaluateMasks(scorerOf(prepared), masks, settings);
+    const none = metrics.controls!.all_off.logit_diff!;
+    const way = metrics.full_logit_diff! - none;
+    expect(metrics.denominator!.mean).toBeCloseTo(way, 6);
+    expect(metrics.binarised.faithfulness).toBeCloseTo((metrics.binarised.logit_diff! - none) / way, 6);
+    expect(metrics.faithfulness).toBeCloseTo((metrics.logit_diff! - none) / way, 6);
+    const [low, high] = metrics.binarised.confidence.faithfulness!;
+    expect(low).toBeLessThanOrEqual(metrics.binarised.faithfulness!);
+    expect(high).toBeGreaterThanOrEqual(metrics.binarised.faithfulness!);
+  });
+
+  it('scores as many mask vectors as it said, and masks that are 0 or 1 once', async () => {
+    const { prepared, masks } = await build(true);
+    const scorer = scorerOf(prepared);
+    const hard = masks.map((mask) => Number(mask > 0.5));
+    for (const [own, controlSeeds, beforeRounding] of [
+      [masks, 5, undefined],
+      [masks, 0, undefined],
+      [hard, 2, masks],
+    ] as const) {
+      let scored = 0;
+      let last = { done: 0, total: 0 };
+      const counting = {
+        ...scorer,
+        score: (...call: Parameters<typeof scorer.score>) => {
+          scored++;
+          return scorer.score(...call);
+        },
+      };
+      await evaluateMasks(
+        counting,
+        own,
+        { ...settings, controlSeeds, beforeRounding },
+        {
+          onProgress: (event) => {
+            last = event;
+          },
+        },
+      );
+      expect(scored).toBe(maskVectors(controlSeeds, { isBinary: own === hard, wasRounded: own === hard }));
+      expect(last).toMatchObject({ done: 8 * scored, total: 8 * scored });
+    }
+  });
+
+  it('counts masked components only, and lets the others run whole under every control', async () => {
+    const { prepared, masks } = await build('likeliest');
+    const { layout } = prepared.model;
+    const masked = layout.components.filter(({ name }) => name === 'L0H1.ov' || name === 'L1.mlp_in');
+    const own = masks.slice().fill(1);
+    const places: number[] = [];
+    for (const component of masked) {
+      const { start, length } = layout.of(component);
+      own.set(masks.subarray(start, start + length), start);
+      for (let i = start; i < start + length; i++) places.push(i);
+    }
+    const scored: Float32Array[] = [];
+    const scorer = scorerOf(prepared);
+    const recording = {
+      ...scorer,
+      masked,
+      score: (...[mask, call]: Parameters<typeof scorer.score>) => {
+        scored.push(mask);
+        return scorer.score(mask, call);
+      },
+    };
+    const { binarised, controls } = await evaluateMasks(recording, own, settings);
+    const kept = places.filter((place) => own[place]! > 0.5).length;
+    expect(binarised).toMatchObject({ directions: places.length, active: kept, l1: kept });
+    expect(controls!.random.active).toBe(kept);
+    expect(controls!.all_on.active).toBe(places.length);
+    expect(controls!.all_off).toMatchObject({ active: 0, faithfulness: 0 });
+    const isMasked = new Set(places);
+    for (const mask of scored)
+      expect(mask.every((value, place) => isMasked.has(place) || value === 1)).toBe(true);
   });
 
   it('measures the soft masks before rounding like any other masks, if they are given', async () => {
@@ -103,7 +193,7 @@ describeOnEngines('evaluateMasks', (engine) => {
       controlSeeds: 0,
       beforeRounding: masks,
     });
-    const { before_rounding: _, controls: __, ...measured } = soft;
+    const { before_rounding: _, controls: __, denominator: ___, ...measured } = soft;
     expect(metrics.before_rounding).toEqual(measured);
     expect(metrics.kl).not.toBe(soft.kl);
   });
@@ -116,6 +206,8 @@ describeOnEngines('evaluateMasks', (engine) => {
       full_accuracy: null,
       logit_diff: null,
       prob_diff: null,
+      faithfulness: null,
+      denominator: null,
       controls: null,
     });
     expect(metrics.confidence.accuracy).toBeNull();

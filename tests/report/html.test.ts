@@ -59,7 +59,7 @@ describe('what the page shows', () => {
 
   it('has the rows of the terminal table', () => {
     const rows = named(elements, 'tr').map(({ text }) => text);
-    const table = resultTable(run.metrics).split('\n').slice(3, -2);
+    const table = resultTable(run.metrics).split('\n\n')[1]!.split('\n').slice(1);
     expect(table).toHaveLength(9);
     for (const line of table) {
       const [name, ...values] = line.trim().split(/ {2,}/);
@@ -77,7 +77,7 @@ describe('what the page shows', () => {
         .map((text) => [/^L\w+\.[a-z_]+/.exec(text)![0], text]),
     );
     for (const [name, masks] of run.masks) {
-      const active = masks.filter((mask) => mask > run.metrics.threshold).length;
+      const active = masks.filter((mask) => mask > run.metrics.measured.threshold).length;
       expect(titles).toContain(`${name}: ${active} of ${masks.length} directions`);
       expect(listed.has(name)).toBe(active > 0);
     }

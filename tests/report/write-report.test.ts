@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { writeJson } from '../../src/formats/atomic-file.js';
+import { hashFile } from '../../src/formats/file-hash.js';
 import { createRun } from '../../src/formats/run-folder.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { reportPage } from '../../src/report/html.js';
@@ -11,15 +12,18 @@ import { reportedRun } from '../support/run-fixture.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'run');
-const { manifest, metrics, history, masks } = reportedRun();
+const { manifest, metrics: unhashed, history, masks } = reportedRun();
+let metrics = unhashed;
 
 beforeEach(async () => {
   rmSync(folder, { recursive: true, force: true });
   const run = await createRun(folder, manifest);
   await run.update({ status: 'complete' });
   for (const line of history) await run.appendHistory(line);
-  await writeJson(run.file('metrics.json'), metrics);
   await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
+  const hash = await hashFile(run.file('masks.safetensors'));
+  metrics = { ...unhashed, measured: { ...unhashed.measured, masks: hash } };
+  await writeJson(run.file('metrics.json'), metrics);
 });
 
 it('writes the page of what the folder holds, over an older one', async () => {
@@ -67,23 +71,39 @@ describe('a folder that lacks something', () => {
 
   const test = metrics.splits.test!;
   it.each<[string, unknown, RegExp]>([
-    ['another version', { ...metrics, schema_version: 2 }, /schema_version: .*; evaluate again/],
-    ['no split', { ...metrics, splits: {} }, /splits: holds no split/],
-    ['a missing score', { ...metrics, splits: { test: { ...test, kl: undefined } } }, /splits\.test\.kl:/],
-    ['a text for a figure', { ...metrics, threshold: '0.5' }, /threshold:/],
+    ['another version', { ...metrics, schema_version: 1 }, /schema_version 1: expected 2; evaluate again/],
+    ['no split', { ...metrics, splits: {} }, /splits: holds no split; evaluate again/],
+    [
+      'a missing score',
+      { ...metrics, splits: { test: { ...test, kl: undefined } } },
+      /splits\.test\.kl: missing; evaluate again/,
+    ],
+    [
+      'a text for a figure',
+      { ...metrics, measured: { ...metrics.measured, threshold: '0.5' } },
+      /measured\.threshold "0\.5": expected a number; evaluate again/,
+    ],
     [
       'half its controls',
       { ...metrics, splits: { test: { ...test, controls: { random: test.controls!.random } } } },
-      /splits\.test\.controls\.random_by_kind:/,
+      /splits\.test\.controls\.random_by_kind: missing; /,
     ],
   ])('is refused where metrics.json has %s', async (_, content, message) => {
     await writeJson(join(folder, 'metrics.json'), content);
     await refused(message);
   });
 
-  it('is refused where masks and metrics are of different runs', async () => {
-    const fewer = new Map([...masks].slice(1));
-    await writeMasks(join(folder, 'masks.safetensors'), { values: fewer, metadata: {} });
-    await refused(/holds 2036 directions, metrics\.json counts 2068 \(test\)/);
+  it('is refused where its figures were measured on other masks, be they as many', async () => {
+    const [[name, values], ...others] = [...masks] as [string, Float32Array][];
+    const changed = new Map([[name!, values!.map((mask) => 1 - mask)] as const, ...others]);
+    await writeMasks(join(folder, 'masks.safetensors'), { values: changed, metadata: {} });
+    await refused(/metrics\.json was measured on other masks \(SHA-256 \w{12}…\) than masks\.safetensors/);
+  });
+
+  it('is refused where its figures were measured on another model', async () => {
+    const { measured } = metrics;
+    const model = { id: 'another', hash: 'ff'.repeat(32) };
+    await writeJson(join(folder, 'metrics.json'), { ...metrics, measured: { ...measured, model } });
+    await refused(/was measured on another model \(another\) than the run's \(tiny-tasks\)/);
   });
 });

@@ -8,7 +8,7 @@ import type { Decomposition } from '../../src/decompose/directions.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
 import { openEngine } from '../../src/engine/engine.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
-import { SCORES } from '../../src/evaluate/prompt-scores.js';
+import { SCORES } from '../../src/evaluate/metrics.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';

@@ -1,7 +1,7 @@
 /** A run of plausible shape for the report's tests: 4 layers of 4 heads, invented scores, sizes counted from its masks. */
 
 import { binarised, circuitSize } from '../../src/evaluate/circuit-size.js';
-import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/evaluate.js';
+import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/metrics-file.js';
 import type { Manifest } from '../../src/formats/manifest.js';
 import type { HistoryLine } from '../../src/formats/run-folder.js';
 import { MaskLayout } from '../../src/forward/layout.js';
@@ -39,8 +39,28 @@ export function reportedRun({
   return {
     manifest: manifest(),
     metrics: {
-      schema_version: 1,
-      threshold: THRESHOLD,
+      schema_version: 2,
+      measured: {
+        model: { id: 'tiny-tasks', hash: 'a1'.repeat(32) },
+        weight_form: 'reference',
+        masks: 'd4'.repeat(32),
+        positions: 'last',
+        replacement: 'interchange',
+        threshold: THRESHOLD,
+        seed: 7,
+        control_seeds: 5,
+        level: 0.95,
+        resamples: 1000,
+      },
+      coverage: coverage(shape),
+      settling: {
+        steps: { soft: 160, rounding: 100 },
+        sum: { start: 2047, end: 220 },
+        drift: { soft: -0.004, rounding: 0.012 },
+        undecided: 31,
+        directions: layout.size,
+        unsettled: null,
+      },
       splits: { test: splitMetrics(layout, learned, soft) },
     },
     history: history(layout.size),
@@ -59,7 +79,13 @@ export function withoutAnswers(metrics: Metrics): Metrics {
   return {
     ...metrics,
     splits: {
-      test: { ...blank(test), binarised: blank(test.binarised), before_rounding: null, controls: null },
+      test: {
+        ...blank(test),
+        binarised: blank(test.binarised),
+        before_rounding: null,
+        denominator: null,
+        controls: null,
+      },
     },
   };
 }
@@ -71,7 +97,18 @@ const ANSWER_SCORES = {
   full_logit_diff: null,
   prob_diff: null,
   full_prob_diff: null,
+  faithfulness: null,
 };
+
+function coverage({ nLayers, nHeads }: FixtureShape): Metrics['coverage'] {
+  const whole = (components: number) => ({ components, masked: components, whole_directions: 0 });
+  return {
+    qk: whole(nLayers * nHeads),
+    ov: whole(nLayers * nHeads),
+    mlp_in: whole(nLayers),
+    mlp_out: whole(nLayers),
+  };
+}
 
 function architecture({ nLayers, nHeads, dHead }: FixtureShape): Architecture {
   const dModel = nHeads * dHead;
@@ -105,21 +142,38 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
     accuracy: 0.025,
     logit_diff: 0.3,
     prob_diff: 0.0004,
+    faithfulness: 0.02,
   });
-  const sd = { kl: 0.213, exact_match: 0.012, accuracy: 0.011, logit_diff: 0.1, prob_diff: 0.002 };
+  const sd = {
+    kl: 0.213,
+    exact_match: 0.012,
+    accuracy: 0.011,
+    logit_diff: 0.1,
+    prob_diff: 0.002,
+    faithfulness: 0.018,
+  };
   return {
     ...(soft ? own : hard),
     binarised: hard,
     before_rounding: soft
       ? null
       : { ...own, binarised: maskMetrics(layout, binarised(learned, THRESHOLD), 0.231, 0.71) },
+    source: 'task ioi, seed 7',
+    hash: 'c3'.repeat(32),
+    denominator: { mean: 5.3, confidence: [5.2, 5.4], near_zero: 12 },
     controls: {
       random: { ...control(6.312), sd, seeds: 5 },
       random_by_kind: { ...control(5.918), sd, seeds: 5 },
       top_sigma: control(4.6),
       inverted: control(4.01, layout.size - hard.active + 0.25),
-      all_on: { ...control(2.3e-7, layout.size), exact_match: 1, accuracy: 0.995, prob_diff: 0.981 },
-      all_off: control(10.104, 0),
+      all_on: {
+        ...control(2.3e-7, layout.size),
+        exact_match: 1,
+        accuracy: 0.995,
+        prob_diff: 0.981,
+        faithfulness: 1,
+      },
+      all_off: { ...control(10.104, 0), faithfulness: 0 },
     },
   };
 }
@@ -135,6 +189,7 @@ function maskMetrics(layout: MaskLayout, masks: Float32Array, kl: number, match:
     full_logit_diff: 5.4,
     prob_diff: 0.962,
     full_prob_diff: 0.981,
+    faithfulness: 0.944,
     ...circuitSize(layout, masks, THRESHOLD),
     confidence: {
       kl: [kl - 0.0031, kl + 0.0034],
@@ -145,6 +200,7 @@ function maskMetrics(layout: MaskLayout, masks: Float32Array, kl: number, match:
       full_logit_diff: [5.3, 5.5],
       prob_diff: [0.951, 0.972],
       full_prob_diff: [0.972, 0.988],
+      faithfulness: [0.931, 0.957],
     },
   };
 }

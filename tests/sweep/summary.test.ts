@@ -3,9 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SCORES } from '../../src/evaluate/prompt-scores.js';
+import { recordOf, SCORES } from '../../src/evaluate/metrics.js';
 import { Random } from '../../src/random.js';
-import { FIGURES, type ResultRow } from '../../src/sweep/results.js';
+import { FIGURES, type RunRow } from '../../src/sweep/results.js';
 import { bySetting, paretoFront, summarise } from '../../src/sweep/summary.js';
 import { summaryTable } from '../../src/sweep/table.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -14,13 +14,16 @@ const folder = temporaryFolder();
 let folders = 0;
 
 /** A run whose prompts have these KLs; without any, it has no scores a prompt. */
-function row(seed: number, l1: number, kl: number, active: number, prompts: number[] = []): ResultRow {
+function row(seed: number, l1: number, kl: number, active: number, prompts: number[] = []): RunRow {
   const path = join(folder, String(folders++));
   mkdirSync(path);
-  const scores = prompts.map((value) => Object.fromEntries(SCORES.map((score) => [score, value])));
+  const scores = prompts.map((value) => ({
+    ...recordOf(SCORES, () => value),
+    none_logit_diff: 0,
+  }));
   if (prompts.length > 0)
     writeFileSync(join(path, 'prompts.jsonl'), scores.map((line) => `${JSON.stringify(line)}\n`).join(''));
-  const figures = Object.fromEntries(FIGURES.map((figure) => [figure, null])) as ResultRow['figures'];
+  const figures = Object.fromEntries(FIGURES.map((figure) => [figure, null])) as RunRow['figures'];
   return {
     id: String(folders),
     path,
@@ -28,6 +31,7 @@ function row(seed: number, l1: number, kl: number, active: number, prompts: numb
     model_hash: '0',
     seed,
     test_hash: path,
+    masks_hash: path,
     settings: { task: 'ioi', l1 },
     figures: { ...figures, kl, active },
     n: prompts.length,
@@ -39,7 +43,7 @@ function row(seed: number, l1: number, kl: number, active: number, prompts: numb
 it('does not take prompts that all runs share for new ones', async () => {
   const prompts = Array.from({ length: 50 }, (_, i) => i % 2);
   const runs = Array.from({ length: 10 }, (_, seed) => row(seed, 0.1, 0.5, 10, prompts));
-  const width = async (rows: ResultRow[]) => {
+  const width = async (rows: RunRow[]) => {
     const [low, high] = (await summarise(rows))[0]!.figures.kl.interval!;
     return high - low;
   };
@@ -66,7 +70,7 @@ it('is the same in whatever order the runs are found', async () => {
 it('has intervals over prompts for one seed, over seeds for many, as wide as theory says', async () => {
   const random = new Random(1);
   const normal = (n: number, centre: number) => Array.from({ length: n }, () => centre + random.normal());
-  const half = async (rows: ResultRow[]) => {
+  const half = async (rows: RunRow[]) => {
     const { interval } = (await summarise(rows))[0]!.figures.kl;
     return (interval![1] - interval![0]) / 2;
   };
