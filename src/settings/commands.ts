@@ -1,6 +1,7 @@
 /** Which command takes which settings: the whole table. */
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
+import { attackSettings } from './attack-settings.js';
 import { planShardSettings, queueSettings, queueWorkerSettings, shardsSettings } from './queue-settings.js';
 import {
   componentSettings,
@@ -45,6 +46,7 @@ export const COMMANDS = {
     ...subjectSettings,
     ...training,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
     ...resumeSettings,
@@ -80,6 +82,7 @@ export const COMMANDS = {
     ),
     ...maskingSettings,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
   },

@@ -1,0 +1,29 @@
+/** What an attack found, in words and rows: the same in the terminal and on the page. */
+import { type AttackMetrics, verdictOf } from '../evaluate/attack-figures.js';
+import type { SplitMetrics } from '../evaluate/metrics-file.js';
+import { count, decimal } from './figures.js';
+
+/** One sentence: whether the circuit holds when what it left out comes back; null where nobody attacked it. */
+export function attackText({ attack, binarised }: SplitMetrics): string | null {
+  if (!attack || binarised.kl === null) return null;
+  const { kl, control } = attack;
+  const against = `an adversary who puts back shares of what it leaves out drives its KL from ${decimal(binarised.kl)} to ${decimal(kl)}`;
+  const random = `a random set of its size from ${decimal(control.plain_kl)} to ${decimal(control.kl)}`;
+  const verdict = verdictOf(binarised.kl, attack) === 'holds' ? 'The circuit holds' : 'The circuit breaks';
+  return `${verdict}: ${against} (${random})`;
+}
+
+/** How the adversary went about it. */
+export function attackedHow({ seen, starts, steps, step }: AttackMetrics): string {
+  return `${count(steps)} steps of ${step} from ${count(starts)} ${starts === 1 ? 'start' : 'starts'} on ${count(seen.pairs)} pairs of ${seen.split} (${seen.source})`;
+}
+
+/** Left-out directions with the largest parts in what the adversary did, as rows of a table. */
+export function missedRows({ missed }: AttackMetrics, most: number) {
+  return missed.slice(0, most).map(({ component, direction, share, part, returns }) => ({
+    name: `${component} ${direction}`,
+    share: decimal(share, 2),
+    part: decimal(part),
+    returns: decimal(returns),
+  }));
+}
