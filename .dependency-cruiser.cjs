@@ -25,7 +25,7 @@ const LAYERS = [
 const OWNERS = {
   '@tensorflow/': '^(src/(engine|forward|pairs|masks|score)|models|bench)/',
   piscina: '^src/pool/',
-  '@huggingface/tokenizers': '^src/formats/tokenizer[.]ts$',
+  'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',
   'csv-parse': '^src/formats/',
   hyparquet: '^src/formats/parquet-file[.]ts$',

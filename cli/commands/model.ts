@@ -7,7 +7,16 @@ export const model: Handler<'model'> = async (settings, context) => {
   context.result(description, text(description));
 };
 
-function text({ family, shape, rotary, components, directions, bos, prompt }: ModelDescription): string {
+function text({
+  family,
+  shape,
+  rotary,
+  components,
+  directions,
+  bos,
+  notes,
+  prompt,
+}: ModelDescription): string {
   const heads =
     shape.nKvHeads === shape.nHeads
       ? `${shape.nHeads} heads`
@@ -19,7 +28,8 @@ function text({ family, shape, rotary, components, directions, bos, prompt }: Mo
     `${family}: ${shape.nLayers} layers, width ${shape.dModel}, ${heads}, MLP ${shape.dMlp}${shape.gatedMlp ? ', gated' : ''}`,
     `${positions}, ${shape.nVocab} tokens, prompts of at most ${shape.nPositions}`,
     `${components} components, ${directions} directions`,
-    bos === null ? 'no tokenizer' : `prompts begin ${bos ? 'with' : 'without'} a beginning-of-text token`,
+    ...notes,
+    ...(bos === null ? ['no tokenizer'] : []),
   ];
   if (prompt) {
     const { mean_log_probability: mean, tokens, next } = prompt;

@@ -25,6 +25,8 @@ export interface ModelDescription {
   hash: string;
   /** Whether prompts begin with a beginning-of-text token; null without a tokenizer. */
   bos: boolean | null;
+  /** What was chosen where the folder leaves a choice. */
+  notes: readonly string[];
   prompt: {
     ids: number[];
     tokens: string[];
@@ -50,6 +52,7 @@ export function describeModel(given: Given<'model'>, call: LongCall = {}): Promi
       directions: components.reduce((sum, { rank }) => sum + rank, 0),
       hash: await model.hash(),
       bos: tokenizer?.addsBos ?? null,
+      notes: [...model.notes, ...(tokenizer ? [tokenizer.bosNote] : [])],
       prompt: prompt === null ? null : await continued(model, tokenizer, prompt, engine, call),
     };
   });
@@ -63,11 +66,16 @@ async function continued(
   call: LongCall,
 ): Promise<ModelDescription['prompt']> {
   if (!tokenizer) throw new InputError(`${model.path}: no tokenizer.json, which --prompt needs`);
-  const { nPositions } = model.architecture;
+  const { nPositions, nVocab } = model.architecture;
   const ids = tokenizer.encode(prompt);
   if (ids.length === 0) throw new InputError('--prompt: has no tokens; give some text');
   if (ids.length > nPositions)
     throw new InputError(`--prompt: has ${ids.length} tokens, the model takes ${nPositions}`);
+  const outside = ids.find((id) => id >= nVocab);
+  if (outside !== undefined)
+    throw new InputError(
+      `--prompt: token ${outside} (${JSON.stringify(tokenizer.token(outside))}) is outside the vocabulary (0 to ${nVocab - 1})`,
+    );
   const said = await nextTokens(await openEngine({ engine }), model, Int32Array.from(ids), LISTED, call);
   return {
     ids,

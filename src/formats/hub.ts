@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
@@ -10,6 +10,7 @@ import {
   downloadFile,
   getHFHubCachePath,
   getRepoFolderName,
+  HUB_URL,
   HubApiError,
   type ListFileEntry,
   listFiles,
@@ -19,7 +20,7 @@ import { InputError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import { writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
-import { describeJson } from './json-file.js';
+import { describeJson, isRecord, readJson } from './json-file.js';
 
 export interface HubOptions extends LongCall {
   /** Branch, tag or commit. */
@@ -40,7 +41,7 @@ export interface Snapshot {
 }
 
 const SMALL_FILES = new Set(['config.json', 'tokenizer.json', 'tokenizer_config.json']);
-const SHARDS = /^model-\d+-of-\d+\.safetensors$/;
+const INDEX = 'model.safetensors.index.json';
 
 /**
  * Brings a model's config, tokenizer and safetensors into the cache, unless they are there, and says where.
@@ -50,7 +51,7 @@ const SHARDS = /^model-\d+-of-\d+\.safetensors$/;
  *   safetensors, or the hub cannot be reached and the cache does not have it
  */
 export async function downloadModel(id: string, options: HubOptions = {}): Promise<Snapshot> {
-  const { revision = 'main', cacheDir = getHFHubCachePath() } = options;
+  const { revision = 'main', cacheDir = usualCache() } = options;
   const storage = join(cacheDir, getRepoFolderName({ type: 'model', name: id }));
   if (options.offline ?? isSet(process.env.HF_HUB_OFFLINE)) {
     const cached = await cachedSnapshot(storage, revision);
@@ -80,10 +81,10 @@ async function fetchModel(
   storage: string,
   options: HubOptions,
 ): Promise<Snapshot> {
+  const hubUrl = (options.hubUrl || process.env.HF_ENDPOINT || HUB_URL).replace(/\/+$/, '');
   const remote = {
-    hubUrl: options.hubUrl ?? process.env.HF_ENDPOINT,
-    fetch: abortable(options.fetch ?? fetch, options.signal),
-    accessToken: process.env.HF_TOKEN,
+    hubUrl,
+    fetch: calling(options.fetch ?? fetch, hubUrl, await accessToken(), options.signal),
   };
   const repo = { type: 'model', name: id } as const;
   const info = await modelInfo({ ...remote, name: id, revision, additionalFields: ['sha'] });
@@ -91,41 +92,94 @@ async function fetchModel(
   const entries: ListFileEntry[] = [];
   for await (const entry of listFiles({ ...remote, repo, revision: sha }))
     if (entry.type === 'file') entries.push(entry);
-  const needed = neededFiles(entries, id);
-
   const folder = join(storage, 'snapshots', sha);
-  const total = needed.reduce((sum, { size }) => sum + size, 0);
   let before = 0;
-  for (const entry of needed) {
-    const onBytes = (bytes: number): void =>
-      options.onProgress?.({ stage: 'download', done: before + bytes, total, note: entry.path });
-    const link = join(folder, entry.path);
-    if (!existsSync(link)) {
-      const blob = await downloadFile({ ...remote, repo, path: entry.path, revision: sha });
-      if (!blob) throw new InputError(`${id}: the hub lists ${entry.path}, but does not hand it out`);
-      await store(blob, entry, storage, link, onBytes, options.signal);
+  const fetchAll = async (
+    wanted: readonly ListFileEntry[],
+    later: readonly ListFileEntry[],
+  ): Promise<void> => {
+    const total = before + [...wanted, ...later].reduce((sum, { size }) => sum + size, 0);
+    for (const entry of wanted) {
+      const onBytes = (bytes: number): void =>
+        options.onProgress?.({ stage: 'download', done: before + bytes, total, note: entry.path });
+      const link = join(folder, entry.path);
+      if (!existsSync(link)) {
+        const blob = await downloadFile({ ...remote, repo, path: entry.path, revision: sha });
+        if (!blob) throw new InputError(`${id}: the hub lists ${entry.path}, but does not hand it out`);
+        await store(blob, entry, storage, link, onBytes, options.signal);
+      }
+      before += entry.size;
+      onBytes(0);
     }
-    before += entry.size;
-    onBytes(0);
-  }
+  };
+  // Small files first: a mistake shows before the long download, and the index says which the large ones are.
+  const single = entries.filter(({ path }) => path === 'model.safetensors');
+  await fetchAll(smallFiles(entries, single.length > 0, id), single);
+  await fetchAll(single.length > 0 ? single : await shardFiles(entries, folder, id), []);
   // Last, so that a named revision never points at a snapshot that is not whole.
-  if (revision !== sha) {
-    await mkdir(dirname(join(storage, 'refs', revision)), { recursive: true });
-    await writeText(join(storage, 'refs', revision), sha);
-  }
+  if (revision !== sha) await nameRevision(join(storage, 'refs', revision), sha);
   return { folder, revision: sha };
 }
 
-/** Small files first: a mistake shows before the long download. One file of weights is preferred to shards. */
-function neededFiles(entries: readonly ListFileEntry[], id: string): ListFileEntry[] {
+/** One file of weights is preferred to shards, which need their index. */
+function smallFiles(entries: readonly ListFileEntry[], single: boolean, id: string): ListFileEntry[] {
   const small = entries.filter(({ path }) => SMALL_FILES.has(path));
   if (!small.some(({ path }) => path === 'config.json')) throw new InputError(`${id}: has no config.json`);
-  const single = entries.filter(({ path }) => path === 'model.safetensors');
-  const index = entries.filter(({ path }) => path === 'model.safetensors.index.json');
-  const shards = entries.filter(({ path }) => SHARDS.test(path));
-  const weights = single.length > 0 ? single : [...index, ...shards];
-  if (weights.length === 0) throw new InputError(`${id}: has no safetensors weights; only those can be read`);
-  return [...small, ...weights];
+  const index = entries.filter(({ path }) => path === INDEX);
+  if (!single && index.length === 0)
+    throw new InputError(`${id}: has no safetensors weights; only those can be read`);
+  return single ? small : [...small, ...index];
+}
+
+/** The shards that the index names, beside it. */
+async function shardFiles(
+  entries: readonly ListFileEntry[],
+  folder: string,
+  id: string,
+): Promise<ListFileEntry[]> {
+  const { weight_map: map } = await readJson(join(folder, INDEX));
+  const shards = [...new Set(Object.values(isRecord(map) ? map : {}))].sort();
+  return shards.map((name) => {
+    const entry = entries.find(({ path }) => path === name && path === basename(path));
+    if (!entry)
+      throw new InputError(`${id}: the hub does not have ${describeJson(name)}, which ${INDEX} names`);
+    return entry;
+  });
+}
+
+/** A cache that others filled may not be written to; if all else was there, its name for the commit does not matter. */
+async function nameRevision(ref: string, sha: string): Promise<void> {
+  try {
+    if ((await readFile(ref, 'utf8').catch(() => '')).trim() === sha) return;
+    await mkdir(dirname(ref), { recursive: true });
+    await writeText(ref, sha);
+  } catch (error) {
+    if (!/permission denied|read-only/.test((fileError(error, ref) as Error).message)) throw error;
+  }
+}
+
+/** That of the environment, or the one that the hub's own tool (`hf auth login`) keeps in a file. */
+async function accessToken(): Promise<string | undefined> {
+  const given = process.env.HF_TOKEN ?? process.env.HUGGING_FACE_HUB_TOKEN;
+  if (given?.trim()) return given.trim();
+  const path = process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token');
+  return (await readFile(path, 'utf8').catch(() => '')).trim() || undefined;
+}
+
+function hubHome(): string {
+  const { HF_HOME: home, XDG_CACHE_HOME: caches } = process.env;
+  return home ?? join(caches ?? join(process.env.HOME ?? '', '.cache'), 'huggingface');
+}
+
+/** @throws InputError if neither the environment nor a home folder says where */
+function usualCache(): string {
+  try {
+    return getHFHubCachePath();
+  } catch {
+    throw new InputError(
+      "no home folder for the hub's cache; set HF_HOME to a folder that can be written to",
+    );
+  }
 }
 
 /** Writes a file of the hub to `blobs/` under its hash and links the snapshot to it, as the hub's clients do. */
@@ -199,7 +253,7 @@ async function cachedSnapshot(storage: string, revision: string): Promise<Snapsh
 function refusal(id: string, revision: string, { statusCode, message }: HubApiError): string {
   if (statusCode === 404) return `${id}: the hub knows no such model, or no revision "${revision}" of it`;
   if (statusCode === 401 || statusCode === 403)
-    return `${id}: the hub knows no such model, or it is closed to you; if it exists, accept its licence there and set HF_TOKEN`;
+    return `${id}: the hub knows no such model, or it is closed to you; if it exists, accept its licence there and log in (hf auth login) or set HF_TOKEN`;
   return `${id}: the hub refused (${message.replace(/\s+/g, ' ')})`;
 }
 
@@ -208,8 +262,20 @@ function reason(error: TypeError): string {
   return cause?.code ?? cause?.message ?? error.message;
 }
 
-function abortable(base: typeof fetch, signal: AbortSignal | undefined): typeof fetch {
-  return (input, init) => base(input, signal ? { ...init, signal } : init);
+/** Puts the token in as it is, where the library takes those of one form only. It goes to the hub and nobody else. */
+function calling(
+  base: typeof fetch,
+  hubUrl: string,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+): typeof fetch {
+  return (input, init) => {
+    const headers = new Headers(init?.headers);
+    const url = input instanceof Request ? input.url : input;
+    if (token && URL.canParse(hubUrl) && new URL(url).origin === new URL(hubUrl).origin)
+      if (!headers.has('Authorization')) headers.set('Authorization', `Bearer ${token}`);
+    return base(input, { ...init, headers, ...(signal && { signal }) });
+  };
 }
 
 function isSet(value: string | undefined): boolean {

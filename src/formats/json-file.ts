@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
+import { refusePointer } from './lfs-pointer.js';
 
 /**
  * Reads a file that holds one JSON object.
@@ -14,6 +15,7 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
   } catch (error) {
     throw fileError(error, path);
   }
+  refusePointer(text, path);
   return parseJsonObject(text, path);
 }
 

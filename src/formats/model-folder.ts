@@ -1,5 +1,5 @@
 /** Finds the folder that a MODEL argument means: one on this disk, or a model of the Hugging Face hub. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { packageFile } from '../package-file.js';
@@ -31,13 +31,29 @@ export async function resolveModel(model: string, options: HubOptions = {}): Pro
     return { folder: embedded, name: EMBEDDED, id: EMBEDDED, revision: null };
   if (existsSync(model)) {
     if (!statSync(model).isDirectory())
-      throw new InputError(`${model}: is a file; point at the folder that holds config.json`);
-    if (!existsSync(join(model, 'config.json')))
-      throw new InputError(`${model}: no config.json in this folder; point at a Hugging Face model folder`);
+      throw new InputError(
+        model.endsWith('.gguf')
+          ? `${model}: is GGUF, which is not read; point at the folder of safetensors that it was made from`
+          : `${model}: is a file; point at the folder that holds config.json`,
+      );
+    if (!existsSync(join(model, 'config.json'))) throw new InputError(`${model}: ${withoutConfig(model)}`);
     return { folder: model, name: resolve(model), id: basename(resolve(model)), revision: null };
   }
   if (!HUB_ID.test(model)) throw new InputError(`${model}: no such folder, and not a hub id (org/name)`);
   // Loaded only here: most runs use a local folder, and workers never come this way.
   const { downloadModel } = await import('./hub.js');
   return { id: model, name: model, ...(await downloadModel(model, options)) };
+}
+
+/** What a folder without config.json may be. */
+function withoutConfig(folder: string): string {
+  const names = readdirSync(folder);
+  if (names.includes('config.json'))
+    return 'config.json is a link to a file that is not there: the download was not finished; fetch the model again';
+  if (names.includes('snapshots') && names.includes('blobs'))
+    return "is a model's place in the hub's cache; give its hub id, or a folder below snapshots";
+  const gguf = names.find((name) => name.endsWith('.gguf'));
+  if (gguf)
+    return `holds ${gguf}: GGUF is not read; point at the folder of safetensors that it was made from`;
+  return 'no config.json in this folder; point at a Hugging Face model folder';
 }

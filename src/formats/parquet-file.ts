@@ -1,6 +1,16 @@
-/** Parquet files in and out: the only importer of hyparquet and hyparquet-writer. */
+/** Parquet files in and out: the only importer of hyparquet, its compressors and hyparquet-writer. */
 import type { FileHandle } from 'node:fs/promises';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  asyncBufferFromFile,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetSchema,
+} from 'hyparquet';
+import { parquetReadAsync } from 'hyparquet/src/read.js';
+import { assembleAsync, asyncGroupToRows } from 'hyparquet/src/rowgroup.js';
+import { compressors } from 'hyparquet-compressors';
 import {
   type BasicType,
   ByteWriter,
@@ -11,6 +21,7 @@ import {
 import { InputError } from '../errors.js';
 import { writeAtomically } from './atomic-file.js';
 import { fileError } from './file-error.js';
+import { refusePointerFile } from './lfs-pointer.js';
 
 export interface ParquetColumn {
   name: string;
@@ -85,40 +96,117 @@ function textOf(bytes: Uint8Array | undefined): string | null | undefined {
  * @throws InputError if the file is missing or damaged
  */
 export async function* readParquetRows(path: string): AsyncGenerator<Record<string, unknown>> {
-  try {
-    const file = await asyncBufferFromFile(path);
-    const metadata = await parquetMetadataAsync(file);
-    let rowStart = 0;
-    for (const { num_rows } of metadata.row_groups) {
-      const rowEnd = rowStart + Number(num_rows);
-      const parsers = { stringFromBytes: textOf };
-      const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, parsers });
-      for (const row of rows) yield plain(row) as Record<string, unknown>;
-      rowStart = rowEnd;
-    }
-  } catch (error) {
-    throw readError(error, path);
+  const opened = await openParquet(path);
+  let rowStart = 0;
+  for (const { num_rows } of opened.metadata.row_groups) {
+    const rowEnd = rowStart + Number(num_rows);
+    yield* await rowsOf(opened, path, rowStart, rowEnd);
+    rowStart = rowEnd;
   }
 }
 
-/** @throws InputError if the file is missing or damaged */
-export async function countParquetRows(path: string): Promise<number> {
-  try {
-    return Number((await parquetMetadataAsync(await asyncBufferFromFile(path))).num_rows);
-  } catch (error) {
-    throw readError(error, path);
-  }
+/**
+ * Finds early what would end the reading: the index, and the first row of every column.
+ * @returns the number of rows
+ * @throws InputError if the file is missing or damaged
+ */
+export async function checkParquet(path: string): Promise<number> {
+  const opened = await openParquet(path);
+  const { row_groups: groups, num_rows: rows } = opened.metadata;
+  for (const { columns } of groups)
+    for (const { meta_data: column } of columns)
+      if (
+        column &&
+        column.codec !== 'UNCOMPRESSED' &&
+        column.codec !== 'SNAPPY' &&
+        !compressors[column.codec]
+      )
+        throw new InputError(
+          `${path}: column "${column.path_in_schema.join('.')}" is compressed by ${column.codec}, which is not read; write it with zstd`,
+        );
+  if (rows > 0) await rowsOf(opened, path, 0, 1);
+  return Number(rows);
 }
 
 /** Key-value metadata of a file. @throws InputError if the file is missing or damaged */
 export async function readParquetMetadata(path: string): Promise<Record<string, string>> {
-  try {
-    const { key_value_metadata } = await parquetMetadataAsync(await asyncBufferFromFile(path));
-    return Object.fromEntries((key_value_metadata ?? []).map(({ key, value }) => [key, value ?? '']));
-  } catch (error) {
-    throw readError(error, path);
-  }
+  const { metadata } = await openParquet(path);
+  return Object.fromEntries((metadata.key_value_metadata ?? []).map(({ key, value }) => [key, value ?? '']));
 }
+
+interface Opened {
+  file: AsyncBuffer;
+  metadata: FileMetaData;
+}
+
+async function openParquet(path: string): Promise<Opened> {
+  return reading(path, async () => {
+    const file = await asyncBufferFromFile(path);
+    return { file, metadata: await parquetMetadataAsync(file) };
+  });
+}
+
+/** Rows of one row group. */
+function rowsOf(
+  { file, metadata }: Opened,
+  path: string,
+  rowStart: number,
+  rowEnd: number,
+): Promise<Record<string, unknown>[]> {
+  return reading(path, async () => {
+    const parsers = { stringFromBytes: textOf };
+    // Columns are read side by side; one that fails unseen, because another did before it, would end the process. So
+    // nothing is read before all are known, and every one is listened to.
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const later = {
+      byteLength: file.byteLength,
+      slice: (from: number, to?: number) => heard(begun.then(() => file.slice(from, to))),
+    };
+    const groups = parquetReadAsync({
+      file: later,
+      metadata,
+      rowStart,
+      rowEnd,
+      parsers,
+      compressors: BOUNDED,
+    });
+    const rows: Record<string, unknown>[] = [];
+    begin();
+    for (const group of groups) {
+      for (const { data } of group.asyncColumns) heard(data);
+      const assembled = assembleAsync(group, parquetSchema(metadata), parsers);
+      for (const { data } of assembled.asyncColumns) heard(data);
+      const from = Math.max(rowStart - group.groupStart, 0);
+      const to = Math.min(rowEnd - group.groupStart, group.groupRows);
+      rows.push(...(await asyncGroupToRows(assembled, from, to, undefined, 'object')));
+    }
+    return rows.map((row) => plain(row) as Record<string, unknown>);
+  });
+}
+
+/** A promise that may fail without anybody waiting for it. */
+function heard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** A page may unfold to so many times its bytes, or this much: a damaged one announces any size. */
+const MOST_UNFOLDED = 1000;
+const SMALL_PAGE = 64 << 20;
+
+const BOUNDED: Compressors = Object.fromEntries(
+  Object.entries(compressors).map(([codec, unfold]) => [
+    codec,
+    (input: Uint8Array, size: number) => {
+      if (size > Math.max(SMALL_PAGE, MOST_UNFOLDED * input.length))
+        throw new Error(`a page of ${input.length} bytes announces ${size}`);
+      return unfold(input, size);
+    },
+  ]),
+);
 
 /** Arrays and objects included: bigint becomes number, typed arrays become lists. */
 function plain(value: unknown): unknown {
@@ -130,8 +218,13 @@ function plain(value: unknown): unknown {
   return value;
 }
 
-function readError(error: unknown, path: string): unknown {
-  const known = fileError(error, path);
-  if (known !== error || error instanceof InputError) return known;
-  return new InputError(`${path}: not a Parquet file, or a damaged one (${(error as Error).message})`);
+async function reading<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const known = fileError(error, path);
+    if (known !== error || error instanceof InputError) throw known;
+    await refusePointerFile(path);
+    throw new InputError(`${path}: not a Parquet file, or a damaged one (${(error as Error).message})`);
+  }
 }

@@ -9,7 +9,7 @@ import { type CsvError, parse } from 'csv-parse';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { parseJsonObject } from './json-file.js';
-import { countParquetRows, readParquetRows } from './parquet-file.js';
+import { checkParquet, readParquetRows } from './parquet-file.js';
 import type { RecordFormat } from './record-format.js';
 
 export interface StreamRecord {
@@ -52,7 +52,7 @@ export async function checkSource({ path, format }: RecordSource): Promise<void>
   if (format !== 'parquet') return;
   if (path === '-')
     throw new InputError('Parquet cannot be read from a pipe: its index is at the end; name a file');
-  await countParquetRows(path);
+  await checkParquet(path);
 }
 
 /**
@@ -209,7 +209,7 @@ async function* readCsv(stream: Readable, path: string, onBytes: OnBytes): Async
 /** A row counts as an equal share of the file. */
 async function* readParquet(path: string, onBytes: OnBytes): AsyncGenerator<StreamRecord> {
   const { size } = await stat(path);
-  const bytes = size / Math.max(1, await countParquetRows(path));
+  const bytes = size / Math.max(1, await checkParquet(path));
   let line = 0;
   for await (const fields of readParquetRows(path)) {
     line++;

@@ -5,6 +5,7 @@ import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { bf16ToF32, f16ToF32 } from './float-conversion.js';
 import { parseJsonObject } from './json-file.js';
+import { refusePointerFile } from './lfs-pointer.js';
 import {
   CHECKSUMS,
   elementBytes,
@@ -70,6 +71,7 @@ export class SafetensorsFile {
       return new SafetensorsFile(path, parseHeader(header, bytes, path), state, handle);
     } catch (error) {
       await handle?.close();
+      await refusePointerFile(path);
       throw fileError(error, path);
     }
   }

@@ -1,5 +1,6 @@
 /** Opens weights, in one safetensors file or sharded over many, behind one interface. */
 import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { InputError } from '../errors.js';
 import type { LongCall } from '../progress.js';
@@ -23,6 +24,8 @@ export interface TensorSource {
   info(name: string): TensorInfo;
   /** See {@link SafetensorsFile.readFloat32}. */
   readFloat32(name: string, options?: ReadOptions): Promise<Float32Array>;
+  /** See {@link SafetensorsFile.readBytes}. */
+  readBytes(name: string): AsyncGenerator<Uint8Array>;
   /**
    * SHA-256, hex, of names, dtypes, shapes and bytes in name order: the same however the tensors are
    * sharded. Remembered in the cache folder until a file's size, time or inode changes.
@@ -40,9 +43,28 @@ export async function openWeights(folder: string): Promise<TensorSource> {
   if (existsSync(single)) return openSafetensors(single);
   const index = join(folder, 'model.safetensors.index.json');
   if (existsSync(index)) return openSharded(folder, index);
-  throw new InputError(
-    `${folder}: no model.safetensors and no model.safetensors.index.json; weights in other formats must be converted first`,
-  );
+  throw new InputError(`${folder}: ${await whatIsThere(folder)}`);
+}
+
+/** Why there are no weights to open, from what lies in the folder instead. */
+async function whatIsThere(folder: string): Promise<string> {
+  const names = await readdir(folder).catch(() => []);
+  const found = (pattern: RegExp) => names.find((name) => pattern.test(name));
+  // A link of the hub's cache whose file did not arrive is listed, and yet does not exist.
+  const link = names.find((name) => /^model\.safetensors(\.index\.json)?$/.test(name));
+  if (link)
+    return `${link} is a link to a file that is not there: the download was not finished; fetch the model again`;
+  const adapter = found(/^adapter_model\.safetensors$/);
+  if (adapter) return `${adapter} is an adapter, not a model; merge it into its model first`;
+  const gguf = found(/\.gguf$/i);
+  if (gguf) return `${gguf} is GGUF, which is not read; use the safetensors that it was made from`;
+  const other = found(/\.safetensors$/);
+  const missing = 'no model.safetensors and no model.safetensors.index.json';
+  if (other) return `${missing}, only ${other}; call it model.safetensors if it is the whole model`;
+  const pickle = found(/\.(bin|pt|pth|ckpt)$/);
+  if (pickle)
+    return `${missing}, only ${pickle}, which is not read: to load it can run code; convert it to safetensors`;
+  return `${missing}; weights in other formats must be converted first`;
 }
 
 /** @throws InputError if the file is missing or breaks the format */
@@ -55,6 +77,13 @@ async function openSharded(folder: string, index: string): Promise<TensorSource>
   const { weight_map: map } = await readJson(index);
   if (!isRecord(map))
     throw new InputError(`${index}: "weight_map" is ${describeJson(map)}, not an object of tensor: file`);
+  const missing = [...new Set(Object.values(map))].filter(
+    (file) => typeof file === 'string' && file === basename(file) && !existsSync(join(folder, file)),
+  );
+  if (missing.length > 0)
+    throw new InputError(
+      `${folder}: ${missing.length} of the files that ${basename(index)} names are not there (${missing[0]}${missing.length > 1 ? ', …' : ''}); the download was not finished: fetch the model again`,
+    );
   const shards = new Map<string, SafetensorsFile>();
   const owners = new Map<string, SafetensorsFile>();
   try {
@@ -102,6 +131,7 @@ function tensorSource(
       return { dtype, shape: [...shape] };
     },
     readFloat32: async (name, options) => owner(name).readFloat32(name, options),
+    readBytes: (name) => owner(name).readBytes(name),
     contentHash: (call) =>
       contentHash(
         tensors,

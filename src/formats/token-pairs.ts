@@ -27,8 +27,8 @@ interface Limits {
  * Encodes prompts and answers. An answer given as text becomes the first token that it takes after the clean prompt.
  * @param tokenizer null where the model has none: then everything must be given as ids
  * @param source the pairs' file, for messages
- * @throws InputError naming the pair: text without a tokenizer, a tokenizer larger than the vocabulary, an
- *   answer the tokenizer does not know, an id outside the vocabulary, a prompt that is too long
+ * @throws InputError naming the pair: text without a tokenizer, an answer the tokenizer does not know,
+ *   an id outside the vocabulary (a tokenizer may have more tokens than the model), a prompt that is too long
  */
 export function encodePairs(
   pairs: readonly PromptPair[],
@@ -36,10 +36,6 @@ export function encodePairs(
   { nVocab, nPositions }: Limits,
   source?: string,
 ): TokenPair[] {
-  if (tokenizer !== null && tokenizer.size > nVocab)
-    throw new InputError(
-      `the tokenizer has ${tokenizer.size} tokens, but the model's vocabulary ${nVocab}; they do not belong together`,
-    );
   return pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
     const where = `${source === undefined ? '' : `${source}: `}pair "${id}"`;
     const prompt = (value: string | number[], column: string): Int32Array => {

@@ -1,15 +1,17 @@
-/** Text to token ids and back: the only importer of @huggingface/tokenizers. */
+/** Text to token ids and back, as a model folder's tokenizer files say. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../errors.js';
 import { isRecord, readJson } from './json-file.js';
+import { OpenedTokenizer } from './tokenizer-library.js';
 
 export interface Tokenizer {
   /** Highest id + 1. */
   readonly size: number;
   /** Whether {@link encode} puts a token in front of the text. */
   readonly addsBos: boolean;
+  /** The same in words, and what is doubtful about it: it decides what the model sees. */
+  readonly bosNote: string;
   /** The token that stands for what the vocabulary lacks; null if there is none. */
   readonly unknownId: number | null;
   /**
@@ -17,7 +19,10 @@ export interface Tokenizer {
    * that it would put behind are left off: the prompt is to be continued.
    */
   encode(text: string): number[];
-  /** Ids of the text alone. */
+  /**
+   * Ids of the text alone.
+   * @throws InputError if no token stands for a part of it
+   */
   encodeBare(text: string): number[];
   /**
    * Ids that `text` takes when it follows `prompt`, whose own ids stay as they are. Where the two would merge
@@ -36,9 +41,11 @@ export interface TokenizerOptions {
 }
 
 /**
- * Opens `tokenizer.json` and, if there is one, `tokenizer_config.json`. With `bos: 'auto'`, `add_bos_token` of the
- * latter decides; without it the post-processor of the former does.
- * @throws InputError if the first is missing, either is damaged, or a beginning token is asked for and not known
+ * Opens `tokenizer.json`, and beside it `tokenizer_config.json` and `config.json` where there are any. With
+ * `bos: 'auto'` prompts begin as transformers 5 begins them: as the post-processor of `tokenizer.json` says, whatever
+ * `add_bos_token` says, but for the classes in `BOS_OF_CLASS`.
+ * @throws InputError if the first is missing or the library refuses it, any is damaged, or a beginning token is asked
+ *   for and not known
  */
 export async function openTokenizer(
   folder: string,
@@ -46,62 +53,80 @@ export async function openTokenizer(
 ): Promise<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
   const definition = await readJson(path);
-  const configPath = join(folder, 'tokenizer_config.json');
-  const config = existsSync(configPath) ? await readJson(configPath) : {};
-  let library: Library;
-  let leading: number[];
-  try {
-    library = new (LibraryTokenizer as LibraryConstructor)(definition, {
-      ...config,
-      unk_token: unknownToken(definition),
-    });
-    leading = leadingTokens(library);
-  } catch (error) {
+  const config = await readIfThere(join(folder, 'tokenizer_config.json'));
+  const { model_type } = await readIfThere(join(folder, 'config.json'));
+  if (!isRecord(definition.model)) throw new InputError(`${path}: has no "model"; is it a tokenizer?`);
+  if (definition.model.dropout)
     throw new InputError(
-      `${path}: not a tokenizer that can be read (${(error as Error).message.replace(/\s+/g, ' ')})`,
+      `${path}: "dropout" is ${definition.model.dropout}: the same text would get other tokens each time`,
     );
-  }
+  const library = new OpenedTokenizer(path, unknownToken(definition.model));
 
-  const wanted = bos === 'auto' ? (config.add_bos_token ?? null) : bos === 'always';
-  if (wanted === false) leading = [];
-  else if (wanted === true && leading.length === 0) leading = [bosId(library, config, path)];
-  return new FolderTokenizer(library, leading, path);
+  const processor = leadingTokens(definition.post_processor, path);
+  const className = classOf(config, model_type);
+  const wanted = bos === 'auto' ? (BOS_OF_CLASS[className] ?? processor.length > 0) : bos === 'always';
+  const leading = !wanted ? [] : processor.length > 0 ? processor : [bosId(library, config)];
+  return new FolderTokenizer(library, leading, bos === 'auto' ? doubtOf(className, config, wanted) : '');
 }
 
-/** The part of the library that is used here; its own type declarations do not resolve under NodeNext. */
-interface Library {
-  model: { vocab: (string | undefined)[]; unk_token_id?: number };
-  /** An id is undefined where a word-level vocabulary has neither the word nor an unknown token. */
-  encode(
-    text: string,
-    options: { add_special_tokens: boolean },
-  ): { ids: (number | undefined)[]; tokens: string[] };
-  decode(
-    ids: number[],
-    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
-  ): string;
-  id_to_token(id: number): string | undefined;
-  token_to_id(token: string): number | undefined;
+/** Classes that build their own post-processor, in transformers 5. */
+const BOS_OF_CLASS: Record<string, boolean> = { GPTNeoXTokenizer: false, CodeLlamaTokenizer: true };
+
+/** Classes that obey `add_bos_token` in transformers 4, and what they take where it is not given. */
+const BOS_IN_TRANSFORMERS_4: Record<string, boolean> = {
+  LlamaTokenizer: true,
+  CodeLlamaTokenizer: true,
+  GemmaTokenizer: true,
+  CohereTokenizer: true,
+  GPTNeoXTokenizer: false,
+};
+
+/** Classes by `model_type`, where tokenizer_config.json names none. */
+const CLASS_OF_MODEL: Record<string, string> = {
+  llama: 'LlamaTokenizer',
+  mistral: 'LlamaTokenizer',
+  gemma: 'GemmaTokenizer',
+  gemma2: 'GemmaTokenizer',
+  gemma3_text: 'GemmaTokenizer',
+  gemma3: 'GemmaTokenizer',
+  gpt_neox: 'GPTNeoXTokenizer',
+};
+
+function classOf(config: Record<string, unknown>, modelType: unknown): string {
+  const { tokenizer_class } = config;
+  if (typeof tokenizer_class === 'string') return tokenizer_class.replace(/Fast$/, '');
+  return CLASS_OF_MODEL[String(modelType)] ?? '';
 }
 
-type LibraryConstructor = new (definition: object, config: object) => Library;
+/** What is to be said where transformers 4 begins prompts in another way than transformers 5. */
+function doubtOf(className: string, { add_bos_token }: Record<string, unknown>, wanted: boolean): string {
+  const byDefault = BOS_IN_TRANSFORMERS_4[className];
+  const before = typeof add_bos_token === 'boolean' && byDefault !== undefined ? add_bos_token : byDefault;
+  if (before === undefined || before === wanted) return '';
+  return `, as transformers 5 has it; transformers 4 begins them ${before ? 'with' : 'without'} one (--bos ${before ? 'always' : 'never'})`;
+}
 
 class FolderTokenizer implements Tokenizer {
   readonly size: number;
-  readonly addsBos: boolean;
   readonly unknownId: number | null;
+  readonly addsBos: boolean;
+  readonly bosNote: string;
   /** Tokens in front of one that is shown, because many decoders treat the first token of a text differently. */
   readonly #anchor: number[];
+  readonly #anchorText: string;
+  readonly #shown = new Map<number, string>();
 
   constructor(
-    readonly library: Library,
+    readonly library: OpenedTokenizer,
     readonly leading: readonly number[],
-    readonly path: string,
+    doubt: string,
   ) {
-    this.size = library.model.vocab.findLastIndex((token) => token !== undefined) + 1;
+    this.size = library.size;
+    this.unknownId = library.unknownId;
     this.addsBos = leading.length > 0;
-    this.unknownId = library.model.unk_token_id ?? null;
-    this.#anchor = this.encodeBare('a');
+    this.bosNote = `prompts begin ${this.addsBos ? 'with' : 'without'} a beginning-of-text token${doubt}`;
+    this.#anchor = knownText(library);
+    this.#anchorText = this.decode(this.#anchor);
   }
 
   encode(text: string): number[] {
@@ -109,13 +134,7 @@ class FolderTokenizer implements Tokenizer {
   }
 
   encodeBare(text: string): number[] {
-    const { ids, tokens } = this.library.encode(text, { add_special_tokens: false });
-    const missing = ids.indexOf(undefined);
-    if (missing >= 0)
-      throw new InputError(
-        `${this.path}: no token for ${JSON.stringify(tokens[missing])} and none for the unknown`,
-      );
-    return ids as number[];
+    return this.library.encode(text);
   }
 
   continuation(prompt: string, text: string): number[] {
@@ -128,44 +147,75 @@ class FolderTokenizer implements Tokenizer {
   }
 
   decode(ids: readonly number[]): string {
-    return ids.length === 0
-      ? ''
-      : this.library.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    return ids.length === 0 ? '' : this.library.decode(ids);
   }
 
   token(id: number): string {
-    const spelling = this.library.id_to_token(id);
-    if (spelling === undefined) return `<no token ${id}>`;
+    let shown = this.#shown.get(id);
+    if (shown === undefined) {
+      shown = this.#show(id);
+      this.#shown.set(id, shown);
+    }
+    return shown;
+  }
+
+  #show(id: number): string {
+    const spelling = id >= 0 && id < this.size ? this.library.spelling(id) : null;
+    if (spelling === null) return `<no token ${id}>`;
     const text = this.#following([id]);
     return text === '' || text.includes('\uFFFD') ? spelling : text;
   }
 
   /** What the ids add to a text that they follow. */
   #following(ids: readonly number[]): string {
-    return this.decode([...this.#anchor, ...ids]).slice(this.decode(this.#anchor).length);
+    return this.decode([...this.#anchor, ...ids]).slice(this.#anchorText.length);
   }
 }
 
-/** The library looks for a word-level model's unknown token in the wrong one of the two files. */
-function unknownToken(definition: Record<string, unknown>): unknown {
-  return isRecord(definition.model) ? definition.model.unk_token : undefined;
+/** Ids of an "a"; none where the vocabulary has neither that nor an unknown token. */
+function knownText(library: OpenedTokenizer): number[] {
+  try {
+    return library.encode('a');
+  } catch {
+    return [];
+  }
 }
 
-/** What the post-processor puts in front of a text: the two encodings of a text are laid side by side. */
-function leadingTokens(library: Library): number[] {
-  const bare = library.encode('a', { add_special_tokens: false }).ids;
-  const full = library.encode('a', { add_special_tokens: true }).ids;
-  for (let start = 0; start + bare.length <= full.length; start++)
-    if (bare.every((id, i) => full[start + i] === id)) return full.slice(0, start) as number[];
-  return [];
+async function readIfThere(path: string): Promise<Record<string, unknown>> {
+  return existsSync(path) ? readJson(path) : {};
 }
 
-function bosId(library: Library, config: Record<string, unknown>, path: string): number {
+/** Spelling of the token for the unknown; Unigram gives its place in the vocabulary instead. */
+function unknownToken({ unk_token, unk_id, vocab }: Record<string, unknown>): string | null {
+  const token = typeof unk_id === 'number' && Array.isArray(vocab) ? vocab[unk_id]?.[0] : unk_token;
+  return typeof token === 'string' ? token : null;
+}
+
+/**
+ * What a post-processor puts in front of a text. The library has checked its form, but not that a template's special
+ * tokens are described. https://huggingface.co/docs/tokenizers/api/post-processors
+ */
+function leadingTokens(processor: unknown, path: string): number[] {
+  if (!isRecord(processor)) return [];
+  const { type, processors, single, special_tokens, cls } = processor;
+  if (type === 'Sequence') return (processors as unknown[]).flatMap((each) => leadingTokens(each, path));
+  if (type === 'BertProcessing' || type === 'RobertaProcessing') return [(cls as [string, number])[1]];
+  if (type !== 'TemplateProcessing') return [];
+  const pieces = single as { SpecialToken?: { id: string } }[];
+  const text = pieces.findIndex(({ SpecialToken }) => !SpecialToken);
+  return pieces.slice(0, Math.max(0, text)).flatMap(({ SpecialToken }) => {
+    const described = (special_tokens as Record<string, { ids: number[] }>)[SpecialToken!.id];
+    if (!described) throw new InputError(`${path}: post_processor does not describe "${SpecialToken!.id}"`);
+    return described.ids;
+  });
+}
+
+function bosId(library: OpenedTokenizer, config: Record<string, unknown>): number {
   const token = isRecord(config.bos_token) ? config.bos_token.content : config.bos_token;
-  const id = typeof token === 'string' ? library.token_to_id(token) : undefined;
-  if (id === undefined)
+  const id = typeof token === 'string' ? library.id(token) : null;
+  if (id === null)
     throw new InputError(
-      `${path}: a beginning-of-text token is asked for, but tokenizer_config.json names none that the vocabulary has`,
+      `${library.path}: a beginning-of-text token is asked for, but tokenizer_config.json names none that the vocabulary has`,
     );
   return id;
 }

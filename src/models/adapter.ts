@@ -29,6 +29,10 @@ export type ModelConfig = Record<string, unknown>;
 export interface Adapter {
   /** The `model_type` that it reads. */
   family: string;
+  /** `tie_word_embeddings` where the config does not say. */
+  tiedByDefault: boolean;
+  /** What the token embedding's tensor is called, behind what all names of the transformer begin with. */
+  embedding: string;
   /**
    * Reads the shape.
    * @throws InputError if a setting cannot be represented exactly; it names the setting.

@@ -1,28 +1,28 @@
 /** GPT-NeoX and Pythia: LayerNorm, attention beside the MLP, part of each head turning, queries, keys and values in one tensor. */
-import type { TensorSource } from '../formats/safetensors.js';
-import type { Adapter, Norm } from './adapter.js';
+import type { Adapter } from './adapter.js';
 import { ConfigFields } from './config-fields.js';
-import { transpose } from './matrix.js';
-import { readLinear, readTensor } from './read-tensor.js';
+import { readUnembed, transformerPrefix } from './ends.js';
+import { readLinear, readNorm } from './read-tensor.js';
 import { ropeOf, rotaryShare } from './rope.js';
 import type { Linear } from './weights.js';
 
 export const gptNeox: Adapter = {
   family: 'gpt_neox',
+  tiedByDefault: false,
+  embedding: 'embed_in.weight',
 
   architecture(config, where) {
     const fields = new ConfigFields(config, where);
-    const dModel = fields.count('hidden_size');
-    const nHeads = fields.count('num_attention_heads');
+    const dModel = fields.count('hidden_size', 6144);
+    const nHeads = fields.count('num_attention_heads', 64);
     if (dModel % nHeads !== 0)
       throw fields.wrong('num_attention_heads', `a divisor of hidden_size (${dModel})`);
     const dHead = dModel / nHeads;
-    const nLayers = fields.count('num_hidden_layers');
-    const positions = fields.count('max_position_embeddings', 2048);
-    const rotary = ropeOf(config, {
+    const nLayers = fields.layers('num_hidden_layers', 44);
+    const { rotary, positions } = ropeOf(config, {
       dims: Math.floor(dHead * rotaryShare(config, where, fields.number('rotary_pct', 0.25))),
       base: fields.number('rotary_emb_base', 10000),
-      positions,
+      positions: fields.count('max_position_embeddings', 2048),
       where,
     });
     return {
@@ -32,8 +32,8 @@ export const gptNeox: Adapter = {
       nHeads,
       nKvHeads: nHeads,
       dHead,
-      dMlp: fields.count('intermediate_size'),
-      nVocab: fields.count('vocab_size'),
+      dMlp: fields.count('intermediate_size', 24576),
+      nVocab: fields.count('vocab_size', 50432),
       nPositions: positions,
       norm: 'layer',
       normEpsilon: fields.number('layer_norm_eps', 1e-5),
@@ -48,7 +48,7 @@ export const gptNeox: Adapter = {
   },
 
   async layer(source, { dModel: d, nHeads, dHead, dMlp }, layer, config) {
-    const at = `${prefix(source)}layers.${layer}.`;
+    const at = `${transformerPrefix(source, 'embed_in.weight')}layers.${layer}.`;
     const biased = config.attention_bias !== false;
     const fused = await readLinear(source, `${at}attention.query_key_value`, d, 3 * d, biased);
     const output = await readLinear(source, `${at}attention.dense`, d, d, biased);
@@ -66,16 +66,12 @@ export const gptNeox: Adapter = {
     };
   },
 
-  async ends(source, { dModel: d, nVocab }, config) {
-    const at = prefix(source);
-    const embed = await readTensor(source, `${at}embed_in.weight`, [nVocab, d]);
-    const unembed =
-      config.tie_word_embeddings === true ? embed : await readTensor(source, 'embed_out.weight', [nVocab, d]);
+  async ends(source, { dModel, nVocab }) {
+    const at = transformerPrefix(source, 'embed_in.weight');
     return {
-      embed,
+      ...(await readUnembed(source, { embedding: `${at}embed_in.weight`, nVocab, dModel })),
       positions: null,
-      unembed: { rows: d, cols: nVocab, weight: transpose(unembed, nVocab, d), bias: null },
-      finalNorm: await readNorm(source, `${at}final_layer_norm`, d),
+      finalNorm: await readNorm(source, `${at}final_layer_norm`, dModel),
     };
   },
 };
@@ -93,16 +89,4 @@ function partOf({ rows, cols, weight, bias }: Linear, part: number, heads: numbe
     return out;
   };
   return { rows, cols: width, weight: pick(weight, rows), bias: bias && pick(bias, 1) };
-}
-
-async function readNorm(source: TensorSource, name: string, width: number): Promise<Norm> {
-  return {
-    gain: await readTensor(source, `${name}.weight`, [width]),
-    bias: await readTensor(source, `${name}.bias`, [width]),
-  };
-}
-
-/** Checkpoints saved from the bare transformer lack the `gpt_neox.` in front. */
-function prefix(source: TensorSource): string {
-  return source.names().some((name) => name.startsWith('gpt_neox.')) ? 'gpt_neox.' : '';
 }

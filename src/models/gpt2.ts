@@ -1,23 +1,35 @@
 /** GPT-2 family: learned positions, LayerNorm, plain MLP, weights stored as [inputs, outputs]. */
 import { InputError } from '../errors.js';
-import type { TensorSource } from '../formats/safetensors.js';
 import type { Adapter } from './adapter.js';
 import { ConfigFields } from './config-fields.js';
-import { columns, transpose } from './matrix.js';
-import { readTensor } from './read-tensor.js';
+import { readUnembed, transformerPrefix } from './ends.js';
+import { columns } from './matrix.js';
+import { readNorm, readTensor } from './read-tensor.js';
+
+/** What `transformers` takes as well. */
+const OTHER_NAMES = {
+  n_embd: 'hidden_size',
+  n_head: 'num_attention_heads',
+  n_layer: 'num_hidden_layers',
+  n_positions: 'max_position_embeddings',
+};
+
+const EMBEDDING = 'wte.weight';
 
 export const gpt2: Adapter = {
   family: 'gpt2',
+  tiedByDefault: true,
+  embedding: EMBEDDING,
 
   architecture(config, where) {
-    const fields = new ConfigFields(config, where);
-    const dModel = fields.count('n_embd');
-    const nHeads = fields.count('n_head');
+    const fields = new ConfigFields(config, where, OTHER_NAMES);
+    const dModel = fields.count('n_embd', 768);
+    const nHeads = fields.count('n_head', 12);
     if (dModel % nHeads !== 0) throw fields.wrong('n_head', `a divisor of n_embd (${dModel})`);
     if (config.add_cross_attention === true)
       throw new InputError(`${where}: "add_cross_attention" is true; only decoders without it can be read`);
     const dHead = dModel / nHeads;
-    const nLayers = fields.count('n_layer');
+    const nLayers = fields.layers('n_layer', 12);
     const scale = fields.flag('scale_attn_weights', true) ? 1 / Math.sqrt(dHead) : 1;
     const byLayer = fields.flag('scale_attn_by_inverse_layer_idx', false);
     return {
@@ -28,8 +40,8 @@ export const gpt2: Adapter = {
       nKvHeads: nHeads,
       dHead,
       dMlp: fields.count('n_inner', 4 * dModel),
-      nVocab: fields.count('vocab_size'),
-      nPositions: fields.count('n_positions', typeof config.n_ctx === 'number' ? config.n_ctx : undefined),
+      nVocab: fields.count('vocab_size', 50257),
+      nPositions: fields.count('n_positions', typeof config.n_ctx === 'number' ? config.n_ctx : 1024),
       norm: 'layer',
       normEpsilon: fields.number('layer_norm_epsilon', 1e-5),
       activation: fields.activation('activation_function', 'gelu_new'),
@@ -41,8 +53,8 @@ export const gpt2: Adapter = {
   },
 
   async layer(source, { dModel: d, dMlp }, layer) {
-    const read = (name: string, ...shape: number[]) =>
-      readTensor(source, `${prefix(source)}h.${layer}.${name}`, shape);
+    const at = transformerPrefix(source, EMBEDDING);
+    const read = (name: string, ...shape: number[]) => readTensor(source, `${at}h.${layer}.${name}`, shape);
     const attention = await read('attn.c_attn.weight', d, 3 * d);
     const attentionBias = await read('attn.c_attn.bias', 3 * d);
     const third = (part: number) => ({
@@ -52,8 +64,8 @@ export const gpt2: Adapter = {
       bias: attentionBias.slice(part * d, (part + 1) * d),
     });
     return {
-      attentionNorm: { gain: await read('ln_1.weight', d), bias: await read('ln_1.bias', d) },
-      mlpNorm: { gain: await read('ln_2.weight', d), bias: await read('ln_2.bias', d) },
+      attentionNorm: await readNorm(source, `${at}h.${layer}.ln_1`, d),
+      mlpNorm: await readNorm(source, `${at}h.${layer}.ln_2`, d),
       q: third(0),
       k: third(1),
       v: third(2),
@@ -79,24 +91,12 @@ export const gpt2: Adapter = {
     };
   },
 
-  async ends(source, { dModel: d, nVocab, nPositions }) {
-    const at = prefix(source);
-    const embed = await readTensor(source, `${at}wte.weight`, [nVocab, d]);
-    const own = source.names().includes('lm_head.weight');
-    const unembed = own ? await readTensor(source, 'lm_head.weight', [nVocab, d]) : embed;
+  async ends(source, { dModel, nVocab, nPositions }) {
+    const at = transformerPrefix(source, EMBEDDING);
     return {
-      embed,
-      positions: await readTensor(source, `${at}wpe.weight`, [nPositions, d]),
-      unembed: { rows: d, cols: nVocab, weight: transpose(unembed, nVocab, d), bias: null },
-      finalNorm: {
-        gain: await readTensor(source, `${at}ln_f.weight`, [d]),
-        bias: await readTensor(source, `${at}ln_f.bias`, [d]),
-      },
+      ...(await readUnembed(source, { embedding: at + EMBEDDING, nVocab, dModel })),
+      positions: await readTensor(source, `${at}wpe.weight`, [nPositions, dModel]),
+      finalNorm: await readNorm(source, `${at}ln_f`, dModel),
     };
   },
 };
-
-/** Checkpoints saved from the bare transformer lack the `transformer.` in front. */
-function prefix(source: TensorSource): string {
-  return source.names().some((name) => name.startsWith('transformer.')) ? 'transformer.' : '';
-}

@@ -3,37 +3,59 @@ import type { ModelConfig } from './adapter.js';
 import type { Architecture } from './architecture.js';
 import type { ConfigFields } from './config-fields.js';
 import { type LlamaFamily, llamaAdapter } from './llama-layout.js';
-import { ropeByLayerType, ropeOf } from './rope.js';
+import { ropeByLayerType, ropeOf, withoutTurning } from './rope.js';
 
 const BASE: Omit<LlamaFamily, 'family' | 'defaults'> = {
   activationField: 'hidden_act',
   biases: () => ({ qkv: false, o: false, mlp: false }),
   window: () => null,
+  partlyTurning: false,
   mlpNorm: 'post_attention_layernorm',
-  gemma: false,
+  fused: false,
+  gainsLessOne: false,
+  factors: () => ({ embed: 1, write: 1, logits: 1 }),
 };
 
-const DEFAULTS = { positions: 32768, ropeBase: 10000, activation: 'silu', tied: false };
+/** Those of Llama 2 7B. */
+const DEFAULTS: LlamaFamily['defaults'] = {
+  dModel: 4096,
+  dMlp: 11008,
+  layers: 32,
+  heads: 32,
+  vocabulary: 32000,
+  positions: 2048,
+  ropeBase: 10000,
+  normEpsilon: 1e-6,
+  activation: 'silu',
+  tied: false,
+};
 
 /** Llama 2 and 3, SmolLM2. */
-const llama: LlamaFamily = {
-  ...BASE,
-  family: 'llama',
-  defaults: { ...DEFAULTS, positions: 2048 },
-  biases: (fields) => ({ ...attentionBiases(fields), mlp: fields.flag('mlp_bias', false) }),
-};
+const llama: LlamaFamily = { ...BASE, family: 'llama', defaults: DEFAULTS, biases: chosenBiases };
 
 const mistral: LlamaFamily = {
   ...BASE,
   family: 'mistral',
-  defaults: { ...DEFAULTS, kvHeads: 8, positions: 131072 },
-  window: (fields, config) => (config.sliding_window === null ? null : fields.count('sliding_window', 4096)),
+  defaults: { ...DEFAULTS, dMlp: 14336, kvHeads: 8, positions: 131072 },
+  window: mistralWindow,
 };
 
+/** Layers of Ministral with a window and without one take the same prompts. */
+const ministral: LlamaFamily = { ...mistral, family: 'ministral', window: typedWindow(4096) };
+
+const QWEN: LlamaFamily['defaults'] = {
+  ...DEFAULTS,
+  dMlp: 22016,
+  vocabulary: 151936,
+  kvHeads: 32,
+  positions: 32768,
+};
+
+/** Qwen 2 and 2.5. */
 const qwen2: LlamaFamily = {
   ...BASE,
   family: 'qwen2',
-  defaults: { ...DEFAULTS, kvHeads: 32 },
+  defaults: QWEN,
   biases: () => ({ qkv: true, o: false, mlp: false }),
   window: qwenWindow,
 };
@@ -41,33 +63,110 @@ const qwen2: LlamaFamily = {
 const qwen3: LlamaFamily = {
   ...BASE,
   family: 'qwen3',
-  defaults: { ...DEFAULTS, kvHeads: 32, headDim: 128 },
+  defaults: { ...QWEN, headDim: 128 },
   biases: (fields) => ({ ...attentionBiases(fields), mlp: false }),
   window: qwenWindow,
   differences: ({ normEpsilon }) => ({ queryKeyNorm: normEpsilon }),
 };
 
+const phi3: LlamaFamily = {
+  ...BASE,
+  family: 'phi3',
+  defaults: {
+    ...DEFAULTS,
+    dModel: 3072,
+    dMlp: 8192,
+    vocabulary: 32064,
+    positions: 4096,
+    context: 4096,
+    normEpsilon: 1e-5,
+  },
+  window: (fields) => optionalWindow(fields),
+  partlyTurning: true,
+  fused: true,
+};
+
+const granite: LlamaFamily = {
+  ...BASE,
+  family: 'granite',
+  defaults: DEFAULTS,
+  biases: chosenBiases,
+  factors: (fields) => ({
+    embed: fields.number('embedding_multiplier', 1),
+    write: fields.number('residual_multiplier', 1),
+    logits: fields.number('logits_scaling', 1),
+  }),
+  differences: ({ nLayers }, fields) => ({
+    attentionScale: Array.from({ length: nLayers }, () => fields.number('attention_multiplier', 1)),
+  }),
+};
+
+/** Some layers do not turn. */
+const smollm3: LlamaFamily = {
+  ...BASE,
+  family: 'smollm3',
+  defaults: {
+    ...DEFAULTS,
+    dModel: 2048,
+    layers: 36,
+    heads: 16,
+    kvHeads: 4,
+    vocabulary: 128256,
+    positions: 32768,
+    ropeBase: 2e6,
+    tied: true,
+  },
+  biases: chosenBiases,
+  window: (fields) => (fields.flag('use_sliding_window', false) ? optionalWindow(fields) : null),
+  differences: ({ nLayers, rotary }, fields) => {
+    const interval = fields.count('no_rope_layer_interval', 4);
+    const usual = Array.from({ length: nLayers }, (_, layer) => Number((layer + 1) % interval !== 0));
+    const turns = fields.value('no_rope_layers') ?? usual;
+    if (!Array.isArray(turns) || turns.length !== nLayers || !turns.every((one) => one === 0 || one === 1))
+      throw fields.wrong('no_rope_layers', `${nLayers} times 1, where a layer turns, or 0`);
+    return { rotary: rotary!.map((each, layer) => (turns[layer] === 1 ? each : withoutTurning(each))) };
+  },
+};
+
 const GEMMA: Omit<LlamaFamily, 'family'> = {
   ...BASE,
   defaults: {
+    ...DEFAULTS,
+    dModel: 2304,
+    dMlp: 9216,
+    layers: 26,
+    heads: 8,
     kvHeads: 4,
     headDim: 256,
+    vocabulary: 256000,
     positions: 8192,
-    ropeBase: 10000,
     activation: 'gelu_pytorch_tanh',
     tied: true,
   },
   activationField: 'hidden_activation',
   biases: (fields) => ({ ...attentionBiases(fields), mlp: false }),
-  window: (fields) => fields.count('sliding_window', 4096),
+  window: typedWindow(4096),
   mlpNorm: 'pre_feedforward_layernorm',
-  gemma: true,
+  gainsLessOne: true,
+  factors: (_, dModel) => ({ embed: Math.sqrt(dModel), write: 1, logits: 1 }),
+};
+
+const gemma: LlamaFamily = {
+  ...GEMMA,
+  family: 'gemma',
+  defaults: { ...GEMMA.defaults, dModel: 3072, dMlp: 24576, layers: 28, heads: 16, kvHeads: 16 },
+  // `hidden_activation` stands in many of its configs, and transformers reads it in none.
+  activationField: 'hidden_act',
+  window: () => null,
+  mlpNorm: 'post_attention_layernorm',
+  differences: (_, fields) => causal(fields),
 };
 
 const gemma2: LlamaFamily = {
   ...GEMMA,
   family: 'gemma2',
   differences: (architecture, fields, config) => ({
+    ...causal(fields),
     ...gemmaDifferences(architecture, fields, config, 30),
     scoreCap: cap(fields, config, 'attn_logit_softcapping', 50),
   }),
@@ -77,13 +176,12 @@ const gemma2: LlamaFamily = {
 const gemma3: LlamaFamily = {
   ...GEMMA,
   family: 'gemma3_text',
-  defaults: { ...GEMMA.defaults, positions: 131072, ropeBase: 1e6 },
+  defaults: { ...GEMMA.defaults, vocabulary: 262208, positions: 131072, ropeBase: 1e6 },
   differences: (architecture, fields, config) => {
-    if (fields.flag('use_bidirectional_attention', false))
-      throw fields.wrong('use_bidirectional_attention', 'false');
     if (cap(fields, config, 'attn_logit_softcapping', null) !== undefined)
       throw fields.wrong('attn_logit_softcapping', 'null in this family');
     return {
+      ...causal(fields),
       ...gemmaDifferences(architecture, fields, config, null),
       queryKeyNorm: architecture.normEpsilon,
       rotary: localRotary(architecture, fields, config),
@@ -91,15 +189,57 @@ const gemma3: LlamaFamily = {
   },
 };
 
-export const llamaFamilies = [llama, mistral, qwen2, qwen3, gemma2, gemma3].map(llamaAdapter);
+export const llamaFamilies = [
+  llama,
+  mistral,
+  ministral,
+  qwen2,
+  qwen3,
+  gemma,
+  gemma2,
+  gemma3,
+  phi3,
+  granite,
+  smollm3,
+].map(llamaAdapter);
 
 function attentionBiases(fields: ConfigFields): { qkv: boolean; o: boolean } {
   const biased = fields.flag('attention_bias', false);
   return { qkv: biased, o: biased };
 }
 
-function qwenWindow(fields: ConfigFields): number | null {
-  return fields.flag('use_sliding_window', false) ? fields.count('sliding_window', 4096) : null;
+function chosenBiases(fields: ConfigFields): { qkv: boolean; o: boolean; mlp: boolean } {
+  return { ...attentionBiases(fields), mlp: fields.flag('mlp_bias', false) };
+}
+
+/** A missing field and null both mean none. */
+function optionalWindow(fields: ConfigFields): number | null {
+  return fields.value('sliding_window') === undefined ? null : fields.count('sliding_window');
+}
+
+/** Null means none, a missing field 4,096. */
+function mistralWindow(fields: ConfigFields, config: ModelConfig): number | null {
+  return config.sliding_window === null ? null : fields.count('sliding_window', 4096);
+}
+
+/** As Mistral's, but for models whose layers all see everything. */
+function typedWindow(fallback: number): LlamaFamily['window'] {
+  return (fields, config) => {
+    const types = fields.value('layer_types');
+    if (Array.isArray(types) && types.every((type) => type === 'full_attention')) return null;
+    return config.sliding_window === null ? null : fields.count('sliding_window', fallback);
+  };
+}
+
+function qwenWindow(fields: ConfigFields, config: ModelConfig): number | null {
+  return fields.flag('use_sliding_window', false) ? typedWindow(4096)(fields, config) : null;
+}
+
+/** A decoder alone can be represented. */
+function causal(fields: ConfigFields): Partial<Architecture> {
+  if (fields.flag('use_bidirectional_attention', false))
+    throw fields.wrong('use_bidirectional_attention', 'false');
+  return {};
 }
 
 function gemmaDifferences(
@@ -132,10 +272,13 @@ function localRotary(
   fields: ConfigFields,
   config: ModelConfig,
 ): Architecture['rotary'] {
-  const options = { dims, base: 10000, positions, where: 'config.json' };
-  const local = ropeByLayerType(config)
-    ? ropeOf(config, options, 'sliding_attention')
-    : ropeOf({}, { ...options, base: fields.number('rope_local_base_freq', 10000) });
+  const base = fields.number('rope_local_base_freq', 10000);
+  const settings = ropeByLayerType(config) ? { rope_parameters: config.rope_parameters } : {};
+  const { rotary: local } = ropeOf(
+    settings,
+    { dims, base, positions, where: 'config.json' },
+    'sliding_attention',
+  );
   const pattern = fields.count('sliding_window_pattern', 6);
   const types: readonly unknown[] = Array.isArray(config.layer_types)
     ? config.layer_types

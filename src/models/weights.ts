@@ -69,6 +69,8 @@ export interface Model {
   architecture: Architecture;
   form: WeightForm;
   qkSplit: QkSplit;
+  /** What a reader of the model's figures should know: what was chosen where the folder leaves a choice. */
+  notes: readonly string[];
   /** SHA-256 of the weights' content and the architecture, hex. Independent of the weight form. */
   hash(): Promise<string>;
   /** Reads, converts to the weight form and returns block `layer`. */

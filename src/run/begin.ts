@@ -77,7 +77,7 @@ export async function checkedData(
   { onNote }: Listener,
 ): Promise<RunData> {
   const data = await loadData(subject, request, splits);
-  for (const line of data.notes) onNote?.(line);
+  for (const line of [...subject.model.notes, ...data.notes]) onNote?.(line);
   const kinds = checkedKinds(subject.model, request.components);
   for (const pairs of Object.values(data.splits)) checkPairs(pairs, { ...request, kinds });
   return data;

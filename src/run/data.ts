@@ -4,7 +4,6 @@ import { InputError } from '../errors.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
 import { encodePairs, hashPairs, type TokenPair } from '../formats/token-pairs.js';
-import type { Tokenizer } from '../formats/tokenizer.js';
 import { Random } from '../random.js';
 import type { Positions } from '../settings/choices.js';
 import type { promptSettings } from '../settings/run-settings.js';
@@ -62,7 +61,7 @@ function taskData(subject: Subject, name: string, request: DataRequest, wanted: 
   const generated = generateTask(name, { ...taskOptions(request), tokenizer });
   const splits: RunData['splits'] = {};
   for (const split of wanted) splits[split] = encode(subject, generated.splits[split]);
-  const notes = [...reportLines(generated.report), bosNote(tokenizer)];
+  const notes = [...reportLines(generated.report), tokenizer.bosNote];
   return finish(name, splits, () => `task ${name}, seed ${request.seed}`, notes);
 }
 
@@ -106,7 +105,7 @@ async function fileData(
       `${path} cut by seed ${seed}: ${missing.map((split) => `${split} ${splits[split]!.length}`).join(', ')}`,
     );
   }
-  if (text && subject.tokenizer) notes.push(bosNote(subject.tokenizer));
+  if (text && subject.tokenizer) notes.push(subject.tokenizer.bosNote);
   // Where a file lies is among the settings.
   return finish(path, splits, (split) => basename(sources[split] ?? path), notes);
 }
@@ -134,11 +133,6 @@ function cut(
     from = to;
   });
   return result;
-}
-
-/** Whether a beginning-of-text token is there decides what the model sees, so it is said. */
-function bosNote({ addsBos }: Tokenizer): string {
-  return `prompts begin ${addsBos ? 'with' : 'without'} a beginning-of-text token`;
 }
 
 function encode(

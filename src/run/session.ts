@@ -33,7 +33,7 @@ export async function newManifest<Of extends Command>({
     seeds: 'seed' in settings ? { run: settings.seed as number } : {},
     model: { id, path: name, revision, hash: await model.hash() },
     data: data.described,
-    notes: [...data.notes, ...headNotes(model.architecture)],
+    notes: [...model.notes, ...data.notes, ...headNotes(model.architecture)],
     weight_form: model.form,
     engine: '',
     versions: { orthoscope: packageVersion(), node: process.versions.node },

@@ -1,7 +1,6 @@
 /** The model that a command works on, opened and checked before anything long begins. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../errors.js';
 import { type ModelFolder, resolveModel } from '../formats/model-folder.js';
 import { openTokenizer, type Tokenizer } from '../formats/tokenizer.js';
 import { openModel } from '../models/open-model.js';
@@ -25,7 +24,7 @@ const DEFAULTS = defaultsOf(subjectSettings);
 /**
  * Opens a subject for `work` and closes its files afterwards, whatever happens.
  * @param model a local folder or a hub id
- * @throws InputError if it cannot be found or read, or its tokenizer has more tokens than its vocabulary
+ * @throws InputError if it cannot be found or read
  */
 export async function withSubject<T>(
   model: string,
@@ -36,22 +35,13 @@ export async function withSubject<T>(
   const source = await resolveModel(model, { onProgress, signal });
   const opened = await openModel(source.folder, form, { by: qkSplit, offsets: rotaryOffsets });
   try {
-    return await work({ source, model: opened, tokenizer: await fittingTokenizer(opened, bos) });
+    return await work({ source, model: opened, tokenizer: await tokenizerOf(opened, bos) });
   } finally {
     await opened.close();
   }
 }
 
-async function fittingTokenizer(
-  { path, architecture: { nVocab } }: Model,
-  bos: (typeof DEFAULTS)['bos'],
-): Promise<Tokenizer | null> {
+async function tokenizerOf({ path }: Model, bos: (typeof DEFAULTS)['bos']): Promise<Tokenizer | null> {
   if (!existsSync(join(path, 'tokenizer.json'))) return null;
-  const tokenizer = await openTokenizer(path, { bos });
-  if (tokenizer.size > nVocab)
-    throw new InputError(
-      `${path}: tokenizer.json has ${tokenizer.size} tokens, but config.json says "vocab_size": ${nVocab}; ` +
-        'they do not belong together',
-    );
-  return tokenizer;
+  return openTokenizer(path, { bos });
 }

@@ -1,6 +1,18 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { builtFile } from '../../src/built-file.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import type { HubOptions } from '../../src/formats/hub.js';
 import { resolveModel } from '../../src/formats/model-folder.js';
@@ -17,6 +29,7 @@ describe('a local folder', () => {
     const nobody = () => expect.fail('the network was used');
     expect(await resolveModel(`${model}/`, { fetch: nobody })).toEqual({
       folder: `${model}/`,
+      name: model,
       id: 'my-model',
       revision: null,
     });
@@ -29,6 +42,17 @@ describe('a local folder', () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     await expect(resolveModel(file)).rejects.toThrow(/file: is a file; point at the folder/);
+    writeFileSync(join(folder, 'small.gguf'), '');
+    await expect(resolveModel(join(folder, 'small.gguf'))).rejects.toThrow(/is GGUF, which is not read/);
+    writeFileSync(join(empty, 'small.gguf'), '');
+    await expect(resolveModel(empty)).rejects.toThrow(/holds small.gguf: GGUF is not read/);
+    const cached = join(folder, 'models--org--name');
+    for (const name of ['snapshots', 'blobs']) mkdirSync(join(cached, name), { recursive: true });
+    await expect(resolveModel(cached)).rejects.toThrow(/a model's place in the hub's cache/);
+    const cut = join(folder, 'cut');
+    mkdirSync(cut);
+    symlinkSync('../blobs/none', join(cut, 'config.json'));
+    await expect(resolveModel(cut)).rejects.toThrow(/the download was not finished/);
     for (const path of ['/none', './none', '../none', 'a/b/c', '~/x', 'a\\b', '', '-x'])
       await expect(resolveModel(path)).rejects.toThrow(/no such folder, and not a hub id/);
   });
@@ -70,7 +94,7 @@ describe('a model of the hub', () => {
   it('is laid down as the hub lays it down, without what is not needed', async () => {
     const events: [number, number][] = [];
     const model = await resolve({ onProgress: ({ done, total }) => events.push([done, total]) });
-    expect(model).toEqual({ id: 'org/tiny', folder: snapshot, revision: COMMIT });
+    expect(model).toEqual({ id: 'org/tiny', name: 'org/tiny', folder: snapshot, revision: COMMIT });
     expect(readdirSync(snapshot).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
     expect(readFileSync(join(snapshot, 'model.safetensors')).equals(weights)).toBe(true);
     expect(lstatSync(join(snapshot, 'config.json')).isSymbolicLink()).toBe(true);
@@ -119,8 +143,8 @@ describe('a model of the hub', () => {
     await expect(resolve({}, 'org/none')).rejects.toThrow(/^org\/none: the hub knows no such model/);
     await expect(resolve({ revision: 'v9' })).rejects.toThrow(/or no revision "v9" of it/);
     for (const [status, message] of [
-      [401, /accept its licence there and set HF_TOKEN/],
-      [403, /accept its licence there and set HF_TOKEN/],
+      [401, /accept its licence there and log in .* or set HF_TOKEN/],
+      [403, /accept its licence there and log in/],
       [500, /the hub refused \(not for you/],
     ] as const) {
       hub.refuse = status;
@@ -139,13 +163,60 @@ describe('a model of the hub', () => {
   it('takes shards and their index where there is no single file', async () => {
     const files = hub.models.get('org/tiny')!;
     files.delete('model.safetensors');
-    const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
-    for (const [i, name] of [...shards, 'model.safetensors.index.json', 'consolidated.safetensors'].entries())
+    const shards = ['shard1.safetensors', 'model.safetensors-00002-of-00002.safetensors'];
+    for (const [i, name] of [...shards, 'consolidated.safetensors'].entries())
       files.set(name, Buffer.from(`${i}`));
-    await resolve();
+    const index = { weight_map: { a: shards[0], b: shards[1], c: shards[0] } };
+    files.set('model.safetensors.index.json', Buffer.from(JSON.stringify(index)));
+    const events: [number, number][] = [];
+    await resolve({ onProgress: ({ done, total }) => events.push([done, total]) });
     expect(readdirSync(snapshot).sort()).toEqual(
       ['config.json', ...shards, 'model.safetensors.index.json', 'tokenizer.json'].sort(),
     );
+    expect(events.at(-1)![0]).toBe(events.at(-1)![1]);
+    index.weight_map.b = '../other.safetensors';
+    files.set('model.safetensors.index.json', Buffer.from(JSON.stringify(index)));
+    rmSync(cacheDir, { recursive: true });
+    await expect(resolve()).rejects.toThrow(/the hub does not have the string "..\/other.safetensors"/);
+  });
+
+  it("is asked for with the token of the environment or of the hub's own tool, whatever it looks like", async () => {
+    const tokens: (string | null)[] = [];
+    const listening: typeof fetch = (input, init) => {
+      tokens.push(new Headers(init?.headers).get('Authorization'));
+      return fetch(input, init);
+    };
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    vi.stubEnv('HF_HOME', home);
+    vi.stubEnv('HF_TOKEN_PATH', undefined);
+    await resolve({ fetch: listening });
+    expect(new Set(tokens)).toEqual(new Set([null]));
+    writeFileSync(join(home, 'token'), 'hf_file\n');
+    await resolve({ fetch: listening });
+    expect(tokens.at(-1)).toBe('Bearer hf_file');
+    vi.stubEnv('HF_TOKEN', 'xyz');
+    await resolve({ fetch: listening });
+    expect(tokens.at(-1)).toBe('Bearer xyz');
+    vi.unstubAllEnvs();
+  });
+
+  it('may have a mirror whose address ends in a slash', async () => {
+    expect((await resolve({ hubUrl: `${hub.url}/` })).folder).toBe(snapshot);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is read from a cache that others filled (as root only)', async () => {
+    const model = await resolve();
+    const files = readdirSync(cacheDir, { recursive: true, encoding: 'utf8' });
+    for (const path of ['', ...files])
+      chmodSync(join(cacheDir, path), lstatSync(join(cacheDir, path)).isDirectory() ? 0o555 : 0o444);
+    const call = `import { downloadModel } from ${JSON.stringify(builtFile('src/formats/hub.js'))};
+      process.setgid(12345); process.setuid(12345);
+      console.log(JSON.stringify(await downloadModel('org/tiny', ${JSON.stringify({ cacheDir, hubUrl: hub.url })})));`;
+    chmodSync(folder, 0o755);
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', call]);
+    expect(JSON.parse(stdout).folder).toBe(model.folder);
+    for (const path of ['', ...files]) chmodSync(join(cacheDir, path), 0o755);
   });
 
   it('keeps nothing of a download that arrived damaged, and heals with the next', async () => {

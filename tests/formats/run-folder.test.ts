@@ -112,7 +112,7 @@ describe('a folder that holds a run', () => {
     ['settings.lr', { settings: { ...manifest().settings, lr: 0.01 } }],
     ['settings.kinds.1', { settings: { ...manifest().settings, kinds: ['qk', 'mlp_in'] } }],
     ['settings.schedule.from', { settings: { ...manifest().settings, schedule: { kind: 'linear' } } }],
-    ['settings.extra', { settings: { ...manifest().settings, extra: null } }],
+    ['settings.extra', { settings: { ...manifest().settings, extra: 1 } }],
     ['seeds.masks', { seeds: { masks: 8 } }],
     ['model.hash', { model: { ...manifest().model, hash: 'c'.repeat(64) } }],
     ['data.train.hash', { data: { train: { ...manifest().data.train!, hash: 'c'.repeat(64) } } }],

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -141,7 +141,10 @@ describe('a folder of weights', () => {
   it('refuses what an index gets wrong', async () => {
     await shards();
     const cases: [unknown, RegExp][] = [
-      [{ a: 'gone.safetensors' }, /gone\.safetensors: no such file/],
+      [
+        { a: 'gone.safetensors', b: '1.safetensors' },
+        /1 of the files that .* names are not there \(gone\.safetensors\)/,
+      ],
       [{ b: '1.safetensors' }, /1\.safetensors: no tensor "b", which model\.safetensors\.index\.json says/],
       [{ a: '../model/1.safetensors' }, /is not a file's name/],
       [{ a: '/etc/passwd' }, /is not a file's name/],
@@ -163,6 +166,51 @@ describe('a folder of weights', () => {
     await expect(openWeights(model)).rejects.toThrow(
       /no model\.safetensors and no model\.safetensors\.index\.json/,
     );
+  });
+
+  it.each([
+    ['tiny.gguf', /tiny\.gguf is GGUF, which is not read/],
+    ['pytorch_model.bin', /only pytorch_model\.bin, which is not read: to load it can run code/],
+    [
+      'adapter_model.safetensors',
+      /adapter_model\.safetensors is an adapter; merge|is an adapter, not a model; merge/,
+    ],
+    ['weights.safetensors', /only weights\.safetensors; call it model\.safetensors/],
+  ])('names %s where it is all there is', async (name, message) => {
+    mkdirSync(model);
+    writeFileSync(join(model, name), '');
+    await expect(openWeights(model)).rejects.toThrow(message);
+  });
+
+  it('knows a download that was not finished, and a Git LFS pointer', async () => {
+    mkdirSync(model);
+    symlinkSync('../blobs/none', join(model, 'model.safetensors'));
+    await expect(openWeights(model)).rejects.toThrow(
+      /model\.safetensors is a link to a file that is not there/,
+    );
+    rmSync(join(model, 'model.safetensors'));
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 9\n`;
+    writeFileSync(join(model, 'model.safetensors'), pointer);
+    await expect(openWeights(model)).rejects.toThrow(
+      /model\.safetensors: is a Git LFS pointer, not the file; run: git lfs pull/,
+    );
+  });
+});
+
+describe('tensors of a dtype that is not read', () => {
+  it('do not keep the others from being read', async () => {
+    const path = join(folder, 'odd.safetensors');
+    const entries = {
+      a: entry('F32', [1], 0, 4),
+      b: entry('F4', [2, 4], 4, 8),
+      c: entry('F6_E2M3', [4], 8, 11),
+    };
+    const data = Buffer.concat([Buffer.from(Float32Array.of(1).buffer), Buffer.alloc(7)]);
+    writeFileSync(path, rawSafetensors(entries, data));
+    const source = await openSafetensors(path);
+    expect(await source.readFloat32('a')).toEqual(Float32Array.of(1));
+    await expect(source.readFloat32('b')).rejects.toThrow(/tensor "b" has dtype F4; F32, F16, BF16 and F64/);
+    await source.close();
   });
 });
 

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 import { wordLevelFolder } from '../support/word-level-folder.js';
 
 const WORDS = ['<unk>', '<s>', 'Mary', 'and', 'John', 'he', 'she', '.', 'a'];
-const folder = wordLevelFolder(temporaryFolder(), WORDS, {}, { add_bos_token: true, bos_token: '<s>' });
+const folder = wordLevelFolder(temporaryFolder(), WORDS, {}, { bos_token: '<s>' });
 const limits = { nVocab: 9, nPositions: 5 };
 
 const pair = (fields: Partial<PromptPair>): PromptPair => ({
@@ -20,7 +20,7 @@ const pair = (fields: Partial<PromptPair>): PromptPair => ({
 
 describe('encoding', () => {
   it('turns prompts into ids, answers into their first tokens', async () => {
-    const tokenizer = await openTokenizer(folder);
+    const tokenizer = await openTokenizer(folder, { bos: 'always' });
     const pairs = [
       pair({ corrupted: 'John and', answers: [' he .', ' she', ' he'], distractors: [' John'], group: 'g' }),
       pair({ id: 'p2', answers: [7, 7], distractors: [8] }),
@@ -74,7 +74,7 @@ describe('encoding', () => {
     ['an answer id outside the vocabulary', { answers: [9] }, /token 9 is outside/],
     ['text answers to ids', { clean: [1], answers: [' he'] }, /need their answers as ids/],
   ])('refuses %s', async (_, fields, message) => {
-    const tokenizer = await openTokenizer(folder);
+    const tokenizer = await openTokenizer(folder, { bos: 'always' });
     expect(() => encodePairs([pair(fields)], tokenizer, limits)).toThrow(message);
     expect(() => encodePairs([pair(fields)], tokenizer, limits)).toThrow(InputError);
   });
@@ -85,12 +85,13 @@ describe('encoding', () => {
     );
   });
 
-  it('refuses a tokenizer that is larger than the vocabulary, not one that is smaller', async () => {
-    const tokenizer = await openTokenizer(folder);
-    expect(() => encodePairs([pair({})], tokenizer, { ...limits, nVocab: 8 })).toThrow(
-      /the tokenizer has 9 tokens, but the model's vocabulary 8/,
+  it('takes a tokenizer of another size than the vocabulary, but no token outside', async () => {
+    const tokenizer = await openTokenizer(folder, { bos: 'always' });
+    for (const nVocab of [8, 64])
+      expect(encodePairs([pair({})], tokenizer, { ...limits, nVocab })).toHaveLength(1);
+    expect(() => encodePairs([pair({ clean: 'a and' })], tokenizer, { ...limits, nVocab: 8 })).toThrow(
+      /token 8 is outside the vocabulary \(0 to 7\)/,
     );
-    expect(encodePairs([pair({})], tokenizer, { ...limits, nVocab: 64 })).toHaveLength(1);
   });
 });
 

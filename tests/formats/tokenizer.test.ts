@@ -1,6 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { builtFile } from '../../src/built-file.js';
 import { InputError } from '../../src/errors.js';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -42,9 +44,11 @@ describe('a word-level tokenizer', () => {
   });
 
   it('says so where it has no unknown token', async () => {
-    const tokenizer = await open({ model: { type: 'WordLevel', vocab: { the: 0, a: 1 } } });
+    const tokenizer = await open({
+      model: { type: 'WordLevel', vocab: { the: 0, a: 1 }, unk_token: '<none>' },
+    });
     expect(tokenizer.unknownId).toBe(null);
-    expect(() => tokenizer.encode('the dog')).toThrow(/no token for "dog" and none for the unknown/);
+    expect(() => tokenizer.encode('the dog')).toThrow(/tokenizer\.json: .*Missing \[UNK\] token/);
     expect(() => tokenizer.encode('the dog')).toThrow(InputError);
   });
 
@@ -70,17 +74,18 @@ describe('a word-level tokenizer', () => {
     ['nothing asks for it', {}, null, undefined, [3]],
     ['the post-processor does', template, null, undefined, [1, 3]],
     ['the post-processor does, and closes the text', closing, null, undefined, [1, 3]],
-    ['add_bos_token does', {}, { add_bos_token: true, bos_token: '<s>' }, undefined, [1, 3]],
+    ['add_bos_token alone does', {}, { add_bos_token: true, bos_token: '<s>' }, undefined, [3]],
+    ['add_bos_token alone does not', template, { add_bos_token: false }, undefined, [1, 3]],
+    ['its class never does', template, { tokenizer_class: 'GPTNeoXTokenizerFast' }, undefined, [3]],
     [
-      'add_bos_token does, in long form',
+      'its class always does',
       {},
-      { add_bos_token: true, bos_token: { content: '<s>' } },
+      { tokenizer_class: 'CodeLlamaTokenizer', bos_token: '<s>' },
       undefined,
       [1, 3],
     ],
-    ['both do', template, { add_bos_token: true, bos_token: '<s>' }, undefined, [1, 3]],
-    ['add_bos_token overrules', template, { add_bos_token: false }, undefined, [3]],
     ['the caller wants it', {}, { bos_token: '<s>' }, 'always', [1, 3]],
+    ['the caller wants it, in long form', {}, { bos_token: { content: '<s>' } }, 'always', [1, 3]],
     ['the caller wants it where it is', template, null, 'always', [1, 3]],
     ['the caller does not', template, { add_bos_token: true, bos_token: '<s>' }, 'never', [3]],
   ])('begins a text as it should where %s', async (_, changes, config, bos, ids) => {
@@ -94,7 +99,108 @@ describe('a word-level tokenizer', () => {
 
   it('says so where a beginning is asked for and none is known', async () => {
     await expect(open({}, null, 'always')).rejects.toThrow(/names none that the vocabulary has/);
-    await expect(open({}, { add_bos_token: true, bos_token: '<bos>' })).rejects.toThrow(InputError);
+    await expect(open({}, { bos_token: '<bos>' }, 'always')).rejects.toThrow(InputError);
+  });
+
+  it.each([
+    [
+      { tokenizer_class: 'LlamaTokenizerFast' },
+      'without a beginning-of-text token, as transformers 5 has it',
+    ],
+    [{ tokenizer_class: 'LlamaTokenizerFast', add_bos_token: false }, 'without a beginning-of-text token'],
+    [{ tokenizer_class: 'GPT2Tokenizer', add_bos_token: true }, 'without a beginning-of-text token'],
+    [{ tokenizer_class: 'GPTNeoXTokenizer', add_bos_token: true }, 'transformers 4 begins them with one'],
+  ])('says of %j where transformers 4 and 5 differ', async (config, words) => {
+    const { bosNote } = await open({}, { bos_token: '<s>', ...config });
+    expect(bosNote).toContain(words);
+    expect(bosNote.includes('transformers')).toBe(words.includes('transformers'));
+  });
+
+  it('refuses a template that names a token it does not describe', async () => {
+    const broken = structuredClone(template);
+    broken.post_processor.special_tokens = {} as never;
+    await expect(open(broken)).rejects.toThrow(/post_processor does not describe "<s>"/);
+  });
+
+  it('refuses half a character, which would become another one on the way', async () => {
+    const tokenizer = await open();
+    expect(() => tokenizer.encode('the \ud83d cat')).toThrow(/half a character/);
+    expect(tokenizer.encode('the 🙂 cat')).toEqual([2, 0, 3]);
+  });
+
+  it('refuses tokens that change from time to time', async () => {
+    const model = { type: 'BPE', dropout: 0.1, vocab: { a: 0 }, merges: [] };
+    await expect(open({ model })).rejects.toThrow(/"dropout" is 0.1/);
+  });
+});
+
+describe('a file that breaks the library down', () => {
+  const split = (pattern: string) => ({
+    pre_tokenizer: { type: 'Split', pattern: { Regex: pattern }, behavior: 'Removed', invert: false },
+  });
+
+  it('is refused when it is opened', async () => {
+    const damaged = { normalizer: { type: 'Precompiled', precompiled_charsmap: 'AAAA' } };
+    const error = await openTokenizer(wordLevelFolder(folder, ['a'], damaged, null)).catch((e) => e);
+    expect(error).toBeInstanceOf(InputError);
+    expect(error.message).toMatch(/tokenizer\.json: the tokenizers library broke down: .*charsmap/);
+  });
+
+  it('is refused at the text that it happens on, and others go on', async () => {
+    const tokenizer = await openTokenizer(wordLevelFolder(folder, ['a', 'b'], split('(a+)+$'), null));
+    const other = await openTokenizer(wordLevelFolder(folder, ['b', 'a'], {}, null));
+    expect(() => tokenizer.encode(`${'a'.repeat(40)}b`)).toThrow(InputError);
+    expect(tokenizer.encode('b')).toEqual([1]);
+    expect(other.encode('b')).toEqual([0]);
+  });
+});
+
+const KINDS: {
+  kind: string;
+  definition: object;
+  cases: { text: string; ids: number[]; decoded: string }[];
+}[] = json(goldenFile('tokenizers/kinds.json'));
+
+describe("Python's ids and texts", () => {
+  it.each(KINDS)('$kind', async ({ definition, cases }) => {
+    const place = join(folder, 'kind');
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, 'tokenizer.json'), JSON.stringify(definition));
+    const tokenizer = await openTokenizer(place);
+    for (const { text, ids, decoded } of cases) {
+      expect(tokenizer.encodeBare(text), text).toEqual(ids);
+      expect(tokenizer.decode(ids), text).toBe(decoded);
+    }
+  });
+
+  const CASES = readdirSync(goldenFile('cases'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => basename(path) === 'tokenizer.json')
+    .map((path) => dirname(path))
+    .filter((path) => json(join(goldenFile('cases'), path, 'truth.json')).cases);
+  it.each(CASES)('%s', async (path) => {
+    const place = join(goldenFile('cases'), path);
+    const tokenizer = await openTokenizer(place);
+    const { cases }: { cases: { text: string; bare: number[]; full?: number[] }[] } = json(
+      join(place, 'truth.json'),
+    );
+    expect(cases.length).toBeGreaterThan(0);
+    for (const { text, bare, full } of cases) {
+      expect(tokenizer.encodeBare(text), text).toEqual(bare);
+      if (full) expect(tokenizer.encode(text), text).toEqual(full);
+    }
+  });
+
+  it('on random Unicode, over tokenizers that Python trains (the short form of bench/tokenizers.ts)', ({
+    skip,
+  }) => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [builtFile('bench/tokenizers.js'), '--strings', '1000', '--trained', '18', '--each', '200', GPT2],
+      { encoding: 'utf8' },
+    );
+    if (status === 3) skip(stdout.trim());
+    expect(stdout, stderr).toMatch(/all equal$/m);
+    expect(status).toBe(0);
   });
 });
 
@@ -109,15 +215,9 @@ describe('a folder without a usable tokenizer', () => {
   it.each([
     ['', /tokenizer\.json: not valid JSON/],
     ['[]', /expected a JSON object/],
-    ['{}', /not a tokenizer that can be read/],
-    [
-      '{"model":{},"decoder":null,"post_processor":null,"pre_tokenizer":null,"normalizer":null}',
-      /not a tokenizer/,
-    ],
-    [
-      '{"model":null,"decoder":null,"post_processor":null,"pre_tokenizer":null,"normalizer":null}',
-      /not a tokenizer/,
-    ],
+    ['{}', /has no "model"; is it a tokenizer\?/],
+    ['{"model":{}}', /tokenizer\.json: .*did not match any variant/],
+    ['{"model":null}', /has no "model"/],
   ])('refuses %j', async (text, message) => {
     const error: Error = await open(text).then(
       () => expect.fail('accepted'),

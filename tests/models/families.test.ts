@@ -1,7 +1,7 @@
 /** Every family against `transformers` on small random models (tests/golden/families/make-families.py), on every engine. */
 
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
@@ -46,22 +46,86 @@ describeOnEngines('log-probabilities of transformers', (engine) => {
       });
 });
 
+/** Folders as they lie about, and what transformers 5.24 says of them. */
+const CASES = fileURLToPath(new URL('../golden/cases', import.meta.url));
+const cases = readdirSync(CASES, { recursive: true, encoding: 'utf8' })
+  .filter((path) => basename(path) === 'model.safetensors')
+  .map((path) => dirname(path));
+
+describeOnEngines('folders as they lie about', (engine) => {
+  it.each(cases)('%s', async (name) => {
+    const truth: { ids: number[]; logp: number[] }[] = JSON.parse(
+      readFileSync(join(CASES, name, 'truth.json'), 'utf8'),
+    );
+    const model = await loadPlain(engine(), await openForTest(join(CASES, name)));
+    const found = logSoftmax(
+      await logitsAfter(
+        model,
+        truth.map(({ ids }) => ids),
+      ),
+    );
+    model.dispose();
+    truth.forEach(({ logp }, prompt) => {
+      logp.forEach((value, token) => {
+        expect(Math.abs(found[prompt]![token]! - value)).toBeLessThan(2e-4);
+      });
+    });
+  });
+});
+
+describe('notes', () => {
+  const notesOf = async (name: string) => (await openForTest(join(CASES, name))).notes.join('; ');
+
+  it('say which of two output matrices is used', async () => {
+    const note = /another "(lm_head|embed_out)\.weight" is stored; that one is used, as in transformers 5/;
+    for (const family of ['gpt2', 'llama', 'neox'])
+      expect(await notesOf(`03-tied-flag-but-own-lm-head/${family}`)).toMatch(note);
+    expect(await notesOf('16-dynamic-rope-short-prompts/llama')).toBe('');
+  });
+
+  it('say which tensors are passed over', async () => {
+    expect(await notesOf('21-new-safetensors-dtypes/f4')).toMatch(
+      /^tensor "model\.x" \(F4\) is of a dtype that is not read/,
+    );
+  });
+});
+
 describe('settings that cannot be represented exactly', () => {
   const folder = temporaryFolder();
   let copies = 0;
 
   for (const [title, name, change, message] of [
     [
-      'rope that depends on length',
+      'another rope under the name of dynamic',
       'llama',
-      { rope_scaling: { rope_type: 'dynamic', factor: 2 } },
-      /"dynamic".*with the length of a prompt/,
+      { rope_scaling: { rope_type: 'dynamic', factor: 2, alpha: 1000 } },
+      /"alpha" is 1000; it must be left out/,
     ],
+    [
+      'longrope without its factors',
+      'llama',
+      { rope_scaling: { rope_type: 'longrope', factor: 2, short_factor: [1] } },
+      /"short_factor" is \[1\]; it must be a list of 3 positive numbers/,
+    ],
+    ['OPT with normalisations behind the sums', 'opt', { do_layer_norm_before: false }, /OPT 350M/],
+    ['OPT with narrow embeddings', 'opt', { word_embed_proj_dim: 8 }, /"word_embed_proj_dim" is 8/],
+    ['layers that are neither', 'gpt_neo', { attention_types: [[['blocked'], 2]] }, /"attention_types" is/],
+    ['layers that turn half', 'smollm3', { no_rope_layers: [1, 0.5] }, /"no_rope_layers" is \[1,0.5\]/],
+    [
+      'more layers than anything has',
+      'llama',
+      { num_hidden_layers: 1e15 },
+      /"num_hidden_layers" is 1000000000000000; it must be 10000 at most/,
+    ],
+    ['heads wider than anything has', 'llama', { head_dim: 1e9 }, /"head_dim"/],
+    ['images without text', 'llava', { text_config: null }, /has no "text_config"/],
+    ['experts', 'llama', { model_type: 'mixtral' }, /"mixtral": it chooses among experts; these can be read/],
+
     [
       'an unknown rope type',
       'qwen2',
       { rope_scaling: { type: 'spiral' } },
-      /"spiral"; default, linear, llama3 and yarn/,
+      /"spiral"; default, linear, llama3, yarn, dynamic and longrope/,
     ],
     [
       'rope settings that are none',
@@ -139,5 +203,11 @@ describe('settings that cannot be represented exactly', () => {
   it('bounds prompts by the sliding window', async () => {
     expect((await openForTest(join(GOLDEN, 'mistral'))).architecture.nPositions).toBe(48);
     expect((await openForTest(join(GOLDEN, 'qwen2'))).architecture.nPositions).toBe(64);
+    expect((await openForTest(join(GOLDEN, 'gpt_neo'))).architecture.nPositions).toBe(48);
+  });
+
+  it('bounds prompts by the length from which on they turn otherwise', async () => {
+    expect((await openForTest(join(GOLDEN, 'llama-longrope'))).architecture.nPositions).toBe(48);
+    expect((await openForTest(join(GOLDEN, 'phi3-longrope'))).architecture.nPositions).toBe(48);
   });
 });

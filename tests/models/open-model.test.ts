@@ -69,7 +69,11 @@ describe('openModel', () => {
   });
 
   for (const [title, change, message] of [
-    ['an unknown architecture', { model_type: 'mamba' }, /"model_type" is "mamba"; these can be read: gpt2/],
+    [
+      'an unknown architecture',
+      { model_type: 'mamba' },
+      /"model_type" is "mamba": it has no attention; these can be read: gpt2/,
+    ],
     ['no architecture', { model_type: undefined }, /"model_type" is missing/],
     [
       'an unknown activation',

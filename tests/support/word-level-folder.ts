@@ -2,6 +2,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+const SPECIAL = { special: true, normalized: false, single_word: false, lstrip: false, rstrip: false };
+
 /**
  * @param words the vocabulary; the first is the unknown token, those in angle brackets are special
  * @param changes fields of tokenizer.json that replace the usual ones
@@ -17,7 +19,7 @@ export function wordLevelFolder(
   const definition = {
     version: '1.0',
     added_tokens: words.flatMap((content, id) =>
-      content.startsWith('<') ? [{ id, content, special: true, normalized: false }] : [],
+      content.startsWith('<') ? [{ id, content, ...SPECIAL }] : [],
     ),
     normalizer: null,
     pre_tokenizer: { type: 'Whitespace' },

@@ -1,0 +1,73 @@
+/**
+ * A process of its own that runs the tokenizers library: the only importer of `tokenizers`, Python's library in its
+ * build for Node. A file that the library does not expect, or a pattern that it gives up on, ends this process alone.
+ */
+import type { Tokenizer } from 'tokenizers';
+
+/** What the process is asked. `tokenizer` is a number that the asking side chose when it opened one. */
+export type Request =
+  | { ask: 'open'; tokenizer: number; path: string; unknown: string | null }
+  | { ask: 'close'; tokenizer: number }
+  | { ask: 'encode'; tokenizer: number; text: string }
+  | { ask: 'decode'; tokenizer: number; ids: readonly number[] }
+  | { ask: 'spelling'; tokenizer: number; id: number }
+  | { ask: 'id'; tokenizer: number; token: string };
+
+/** What it knows of a tokenizer that it opened. */
+export interface Opened {
+  /** Highest id + 1. */
+  size: number;
+  unknownId: number | null;
+}
+
+/** `lost`: the process ended, and with it every tokenizer that it had opened. */
+export type Reply = { answer: unknown } | { fault: string; lost?: boolean };
+
+const tokenizers = new Map<number, Tokenizer>();
+
+// Ctrl-C reaches the whole group of processes; the parent decides what it means.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());
+process.on('message', async (request: Request) => {
+  let reply: Reply;
+  try {
+    reply = { answer: await answer(request) };
+  } catch (error) {
+    reply = { fault: (error as Error).message };
+  }
+  if (process.connected) process.send!(reply);
+});
+
+async function answer(request: Request): Promise<unknown> {
+  if (request.ask === 'open') return open(request.tokenizer, request.path, request.unknown);
+  const tokenizer = tokenizers.get(request.tokenizer)!;
+  switch (request.ask) {
+    case 'close':
+      return tokenizers.delete(request.tokenizer);
+    case 'encode':
+      return (await tokenizer.encode(request.text, null, { addSpecialTokens: false })).getIds();
+    case 'decode':
+      return tokenizer.decode([...request.ids], false);
+    case 'spelling':
+      return tokenizer.idToToken(request.id);
+    case 'id':
+      return tokenizer.tokenToId(request.token);
+  }
+}
+
+async function open(number: number, path: string, unknown: string | null): Promise<Opened> {
+  // Its own words guess at a fault of npm's; all of its builds are in the one package.
+  const { Tokenizer } = await import('tokenizers').catch(() => {
+    throw new Error(
+      `the tokenizers library does not load: it has no build for this machine (${process.platform}-${process.arch}), or its package is damaged; without it no text has token ids`,
+    );
+  });
+  const tokenizer = Tokenizer.fromFile(path);
+  // Python's callers switch both off: they would cut or fill up a prompt.
+  tokenizer.disableTruncation();
+  tokenizer.disablePadding();
+  tokenizers.set(number, tokenizer);
+  let highest = -1;
+  for (const id of Object.values(tokenizer.getVocab(true))) highest = Math.max(highest, id);
+  return { size: highest + 1, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
+}
