@@ -46,6 +46,17 @@ module.exports = {
       to: { circular: true },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'help-comes-at-once',
+      comment:
+        'What `orthoscope --help` needs is a few files; the rest is loaded by import() when it is needed.',
+      severity: 'error',
+      from: { path: '^cli/(main|command-line|index|overview)[.]ts$' },
+      to: {
+        pathNot: '^(cli/(command-line|index|overview)|src/[^/]+)[.]ts$',
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
+    },
     ...LAYERS.flatMap((layer, level) =>
       LAYERS.slice(level + 1).map((above) => ({
         name: `${layer} below ${above}`,

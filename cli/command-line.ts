@@ -1,11 +1,12 @@
 /** The command line: reads flags, calls commands, prints. Exit codes: 0 done, 2 wrong input, 1 our fault, 130 interrupted. */
-import yargs, { type Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { didYouMean } from '../src/closest.js';
 import { InputError, InterruptedError } from '../src/errors.js';
 import { packageVersion } from '../src/package-file.js';
 import type { Command } from '../src/settings/commands.js';
 import type { Context, Output } from './context.js';
 import { INDEX } from './index.js';
+import { COMPLETION, OUTER, overview } from './overview.js';
 
 /**
  * @param args words behind `orthoscope`
@@ -35,20 +36,19 @@ interface Asked {
 }
 
 /**
- * @returns null where it asked for help, which is then printed
+ * @returns null where it asked for help, the version or completions, which are then printed
  * @throws InputError naming the flag, or the config file's line, that is wrong
  */
 export async function parse(args: readonly string[]): Promise<Asked | null> {
-  const commands = Object.keys(INDEX) as Command[];
-  const outer = commands.filter((name) => !name.includes(' '));
-  const name = outer.find((name) => name === args.find((arg) => outer.includes(arg as Command)));
-  refuseUnknown(args, [...outer, 'completion']);
+  const name = OUTER.find((name) => name === args.find((arg) => OUTER.includes(arg as Command)));
+  const completes = args.some((arg) => arg === COMPLETION.usage || arg.startsWith('--get-yargs'));
+  if (name === undefined && !completes) return printTop(args);
 
-  const parser = yargs([...args])
-    .scriptName('orthoscope')
-    .usage('$0 COMMAND: circuits of language models as sets of singular directions');
+  // It takes as long to load as Node takes to start.
+  const { default: yargs } = await import('yargs');
+  const parser = yargs([...args]).scriptName('orthoscope');
   // Of the others it is enough to be listed: what settings need is loaded for the one that is asked for.
-  for (const other of outer) {
+  for (const other of OUTER) {
     const { usage, describe } = INDEX[other];
     if (other !== name) parser.command(usage, describe);
   }
@@ -57,7 +57,7 @@ export async function parse(args: readonly string[]): Promise<Asked | null> {
   if (name !== undefined) {
     const { declare, flagNames, given } = await import('./flags.js');
     const shown = args.some((arg) => /^(--help|-h|--get-yargs-completions)$/.test(arg));
-    const within = commands.filter((other) => other.startsWith(`${name} `));
+    const within = (Object.keys(INDEX) as Command[]).filter((other) => other.startsWith(`${name} `));
     flags = [name, ...within].flatMap(flagNames);
     const add = (to: Argv, command: Command, usage: string) =>
       to.command(
@@ -80,8 +80,7 @@ export async function parse(args: readonly string[]): Promise<Asked | null> {
       });
   }
   await parser
-    .completion('completion', 'Print a script that completes commands and flags in a shell')
-    .demandCommand(1, 'name a command')
+    .completion(COMPLETION.usage, COMPLETION.describe)
     .strict()
     // A flag that comes twice is then seen to.
     .parserConfiguration({ 'duplicate-arguments-array': true, 'dot-notation': false })
@@ -99,12 +98,20 @@ export async function parse(args: readonly string[]): Promise<Asked | null> {
   return asked;
 }
 
-/** @throws InputError if there is no command among the words, but another one */
-function refuseUnknown(args: readonly string[], commands: readonly string[]): void {
+/**
+ * Prints what can be asked without a command.
+ * @throws InputError if a command is missing or unknown
+ */
+function printTop(args: readonly string[]): null {
   const typed = args.find((arg) => !arg.startsWith('-'));
-  if (typed === undefined || args.some((arg) => commands.includes(arg) || arg.startsWith('--get-yargs')))
-    return;
-  throw new InputError(`no command "${typed}"; see orthoscope --help${didYouMean(typed, commands)}`);
+  if (typed !== undefined)
+    throw new InputError(
+      `no command "${typed}"; see orthoscope --help${didYouMean(typed, [...OUTER, COMPLETION.usage])}`,
+    );
+  const asked = (...flags: string[]) => args.some((arg) => flags.includes(arg));
+  if (!asked('--help', '-h', '--version')) throw new InputError('name a command; see orthoscope --help');
+  process.stdout.write(`${asked('--version') ? packageVersion() : overview()}\n`);
+  return null;
 }
 
 /** What yargs found wrong, with what was missing or meant. */

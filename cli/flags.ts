@@ -5,7 +5,6 @@ import { InputError } from '../src/errors.js';
 import { CONFIG_FLAG, type Command, DRY_RUN_FLAG, OUTPUT_FLAGS, tableOf } from '../src/settings/commands.js';
 import type { Setting, Table } from '../src/settings/table.js';
 import { choicesOf, defaultText, isNumber, isSwitch, readValue } from '../src/settings/text.js';
-import { readText, SettingsFile } from '../src/settings/yaml.js';
 import { INDEX } from './index.js';
 
 /** What yargs found, by the settings' names. */
@@ -56,6 +55,7 @@ export async function given(found: Found, command: Command): Promise<Found> {
     if (found[key] !== undefined) values[key] = checkedValue(setting, key, found[key]);
   if (found.config === undefined) return values;
   const path = String(checkedValue(CONFIG_FLAG.config, 'config', found.config));
+  const { readText, SettingsFile } = await import('../src/settings/yaml.js');
   const file = new SettingsFile(await readText(path), path, flags, command);
   return { ...file.settings(file.root), ...values };
 }

@@ -95,7 +95,7 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   },
   model: {
     usage: 'model <model>',
-    describe: 'What a model folder holds; with --prompt, its tokens and the likeliest next ones',
+    describe: 'What a model folder holds; with --prompt, its tokens and the likeliest next',
     load: async () => (await import('./commands/model.js')).model,
   },
   engine: {

@@ -3,6 +3,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { basename, isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { camelCase, snakeCase } from '../case.js';
+import { RECORDED_COMMANDS } from '../settings/choices.js';
 import { writeJson } from './atomic-file.js';
 import { sha256 } from './file-hash.js';
 import { isRecord, readJson } from './json-file.js';
@@ -12,8 +13,7 @@ const TIME = z.iso.datetime();
 
 const schema = z.strictObject({
   schema_version: z.literal(1),
-  /** `run`, `train`, `evaluate`, … */
-  command: z.string(),
+  command: z.enum(RECORDED_COMMANDS),
   status: z.enum(['running', 'complete', 'interrupted', 'failed']),
   /** Why, where status is `failed`. */
   error: z.string().optional(),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { weightBytes } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { LongCall } from '../progress.js';
 import { withSubject } from '../run/subject.js';
@@ -19,12 +20,10 @@ export interface KnownModel {
 export function inspectModel(path: string, call: LongCall = {}): Promise<KnownModel> {
   return withSubject(path, { form: 'reference', bos: 'auto', ...call }, async ({ source, model }) => {
     const { architecture } = model;
-    const { nLayers, dModel: d, dMlp, nVocab, gatedMlp } = architecture;
-    const perLayer = 4 * d * d + (gatedMlp ? 3 : 2) * d * dMlp;
     return {
       architecture,
       identity: { name: source.id, hash: await model.hash(), tokenizer: await tokenizerHash(source.folder) },
-      weightBytes: 4 * (nLayers * perLayer + d * nVocab),
+      weightBytes: weightBytes(architecture),
     };
   });
 }

@@ -1,7 +1,7 @@
 /** The command line that repeats a run, from its manifest. */
 import { type Manifest, modelName } from '../formats/manifest.js';
 import { commandWords, shellCommand } from '../settings/command-line.js';
-import { COMMANDS, type Command } from '../settings/commands.js';
+import { COMMANDS } from '../settings/commands.js';
 import { settingsOf } from '../settings/complete.js';
 
 /**
@@ -9,8 +9,7 @@ import { settingsOf } from '../settings/complete.js';
  * batch are named as well, since the last digits follow their number.
  */
 export function repeatCommand(manifest: Manifest): string {
-  const { workers } = manifest;
-  const command = manifest.command as Command;
+  const { command, workers } = manifest;
   const table = COMMANDS[command];
   const values = {
     ...settingsOf(command, manifest),

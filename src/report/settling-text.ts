@@ -7,9 +7,10 @@ export function unsettledText(settling: Settling | null): string | null {
   if (!settling?.unsettled) return null;
   const { steps, sum, drift } = settling;
   const moved = (share: number | null, of: number, phase: string) =>
-    `Σm ${share! < 0 ? 'fell' : 'rose'} by ${percent(Math.abs(share!))} over the last fifth of ${count(of)} ${phase} steps`;
+    `Σm ${share! < 0 ? 'fell' : 'rose'} ${percent(Math.abs(share!))} in the last fifth of ${count(of)} ${phase} steps`;
+  const done = steps.soft + steps.rounding;
   const reasons: Record<NonNullable<Settling['unsettled']>, string> = {
-    'too few steps': `${count(steps.soft + steps.rounding)} steps were done`,
+    'too few steps': done === 1 ? '1 step was done' : `${count(done)} steps were done`,
     'soft masks moved': moved(drift.soft, steps.soft, 'soft'),
     'soft masks near their start': `Σm was ${count(sum.start)} at first and ${count(sum.end)} after ${count(steps.soft)} soft steps`,
     'kept directions moved': moved(drift.rounding, steps.rounding, 'rounding'),

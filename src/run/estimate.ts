@@ -3,8 +3,8 @@ import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
 import { maskVectors } from '../evaluate/evaluate.js';
 import { MaskLayout } from '../forward/layout.js';
-import { type TrainingFlops, trainingFlops } from '../masks/cost.js';
 import { trainingSteps } from '../masks/train.js';
+import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
 import type { Listener } from '../progress.js';
 import type { Settings } from '../settings/commands.js';
 import { SPLITS } from '../tasks/splits.js';
@@ -12,9 +12,6 @@ import { checkedData } from './begin.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
 import { withSubject } from './subject.js';
 import { decompositionThreads, planFor, workload } from './workbench.js';
-
-/** Share of the speed of one matrix product that whole steps reach (bench/training.ts). */
-const SHARE = 0.7;
 
 export interface RunEstimate {
   engine: EngineName;
@@ -56,21 +53,17 @@ export function estimateTraining(
     const { architecture, qkSplit } = subject.model;
     const layout = new MaskLayout(architecture, checkedKinds(subject.model, settings.components), qkSplit);
     const masking = { architecture, layout, positions: settings.positions };
-    const flops = (split: keyof typeof data.splits): TrainingFlops => {
+    const sizeOf = (split: keyof typeof data.splits): SplitSize => {
       const pairs = data.splits[split] ?? [];
-      const tokens = pairs.reduce((sum, { clean }) => sum + clean.length, 0);
-      return trainingFlops(masking, tokens, pairs.length, plan.passes);
+      return { pairs: pairs.length, tokens: pairs.reduce((sum, { clean }) => sum + clean.length, 0) };
     };
-    const [training, validation, test] = [flops('train'), flops('validation'), flops('test')];
-    const trained = data.splits.train!.length;
-    const steps = trainingSteps(settings, trained);
-    const perSecond = SHARE * plan.workers * (await measureMatMul()) * 1e9;
-    const prepared = training.prepare + validation.prepare;
-    const stepping = steps * training.step * Math.min(1, settings.batchSize / trained);
-    const validating = (steps / settings.validateEvery) * validation.forward;
+    const sizes = { train: sizeOf('train'), validation: sizeOf('validation'), test: sizeOf('test') };
     const rounds = settings.roundingSteps > 0;
     const scored =
       controlSeeds === null ? 0 : maskVectors(controlSeeds, { isBinary: rounds, wasRounded: rounds });
+    const flops = runFlops(masking, settings, sizes, scored, plan.passes);
+    const steps = trainingSteps(settings, sizes.train.pairs);
+    const perSecond = STEP_SPEED * plan.workers * (await measureMatMul()) * 1e9;
     return {
       engine: engine.name,
       workers: plan.workers,
@@ -79,8 +72,8 @@ export function estimateTraining(
       decomposition,
       seconds: {
         decompose: decomposition.seconds,
-        train: (prepared + stepping + validating) / perSecond,
-        evaluate: (test.prepare + scored * test.forward) / perSecond,
+        train: flops.train / perSecond,
+        evaluate: flops.evaluate / perSecond,
       },
       memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
       disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),

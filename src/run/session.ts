@@ -4,12 +4,13 @@ import { describeHost, type Manifest } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Architecture } from '../models/architecture.js';
 import { packageVersion } from '../package-file.js';
-import type { Command, Settings } from '../settings/commands.js';
+import type { RecordedCommand } from '../settings/choices.js';
+import type { Settings } from '../settings/commands.js';
 import { recorded } from '../settings/complete.js';
 import type { RunData } from './data.js';
 import type { Subject } from './subject.js';
 
-export interface SessionOptions<Of extends Command> {
+export interface SessionOptions<Of extends RecordedCommand> {
   command: Of;
   settings: Partial<Settings<Of>>;
   subject: Subject;
@@ -18,7 +19,7 @@ export interface SessionOptions<Of extends Command> {
 }
 
 /** The manifest of a run that is about to begin, as far as it is known before an engine is opened. */
-export async function newManifest<Of extends Command>({
+export async function newManifest<Of extends RecordedCommand>({
   command,
   settings,
   subject: { source, model },

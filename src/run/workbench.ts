@@ -6,7 +6,8 @@ import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js'
 import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
-import { engineMemory, planProcesses, planTraining, type TrainingPlan } from '../masks/cost.js';
+import { engineMemory } from '../masks/training-cost.js';
+import { planProcesses, planTraining, type TrainingPlan } from '../masks/training-plan.js';
 import { openProcesses } from '../pool/processes.js';
 import { openThreads } from '../pool/threads.js';
 import type { WorkerPool } from '../pool/worker-pool.js';

@@ -1,4 +1,5 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
+import { modelCost } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
@@ -21,7 +22,7 @@ export interface Estimate {
     statistics: number;
     /** Rows on their way from the engine to the threads. */
     rows: number;
-    /** Float32 weights on the engine. */
+    /** Float32 weights of the layers that are run, and the embedding. */
     weights: number;
   };
   disk_bytes: {
@@ -87,6 +88,8 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     tokens = share === null || tokens === null ? null : tokens + share * sampled;
     scored = share === null || scored === null ? null : scored + share * positions;
   }
+  const { layer, embedding } = modelCost(options.architecture);
+  const depth = 1 + Math.max(...bases.map((basis) => basis.layer));
   const statistics = directions * (stateBytes(settings) + stateBytes(NO_EXAMPLES));
   const width = settings.values === 'f16' ? 2 : 4;
   return {
@@ -98,7 +101,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
       bases: bases.reduce((sum, basis) => sum + basisBytes(basis), 0),
       statistics: 3 * statistics,
       rows: rowBytes(options),
-      weights: weightBytes(options),
+      weights: 4 * (depth * layer + embedding),
     },
     disk_bytes: {
       states: statistics * dataSets.length,
@@ -152,11 +155,4 @@ function rowBytes({ bases, architecture, passages }: EstimateOptions): number {
     0,
   );
   return 4 * (LAYERS_IN_FLIGHT + 1) * FORWARD_TOKENS * perToken;
-}
-
-function weightBytes({ architecture, bases }: EstimateOptions): number {
-  const { dModel: d, dMlp, nHeads, nKvHeads, dHead, nVocab, gatedMlp } = architecture;
-  const depth = 1 + Math.max(...bases.map(({ layer }) => layer));
-  const layer = d * (2 * nHeads * dHead + 2 * nKvHeads * dHead + (gatedMlp ? 3 : 2) * dMlp);
-  return 4 * (depth * layer + 2 * nVocab * d);
 }

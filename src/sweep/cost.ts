@@ -1,41 +1,44 @@
 /** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
-
 import { maskVectors } from '../evaluate/evaluate.js';
-import { trainingSteps } from '../masks/train.js';
+import { MaskLayout } from '../forward/layout.js';
+import { hasFixedPast } from '../forward/past.js';
+import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
+import type { Split } from '../tasks/splits.js';
 import { TASKS } from '../tasks/tasks.js';
-import type { RunRow } from './results.js';
+import type { ResultRow } from './results.js';
 import type { PlannedRun, RunJob } from './run-job.js';
 
 /** Tokens of a prompt, where nothing is known. */
 const TOKENS = 16;
-/** A gradient step costs about as much as three forward passes. */
-const STEP = 3;
-/** Share of an engine's speed in one large product that a run reaches. */
-const EFFICIENCY = 0.15;
 /** Seconds to start a process, open the model and write the report. */
 const START = 3;
 
-/** Arithmetic of a run, in floating-point operations. */
-function workOf({ job, weightBytes }: Pick<PlannedRun, 'job' | 'weightBytes'>): number {
+/** Operations of a run. */
+function workOf({ job, architecture }: Pick<PlannedRun, 'job' | 'architecture'>): number {
   const { settings } = job;
-  const { trainPairs, validationPairs, testPairs } = sizes(job);
-  const steps = trainingSteps(settings, trainPairs);
+  const { components, positions, qkSplit, rotaryOffsets } = settings;
+  const layout = new MaskLayout(architecture, components ?? undefined, {
+    by: qkSplit,
+    offsets: rotaryOffsets,
+  });
+  const masking = { architecture, layout, positions };
   const rounds = settings.roundingSteps > 0;
-  const forwardPasses =
-    2 * (trainPairs + validationPairs + testPairs) +
-    STEP * steps * settings.batchSize +
-    Math.ceil(steps / settings.validateEvery) * validationPairs +
-    maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds }) * testPairs;
-  return forwardPasses * TOKENS * 2 * (weightBytes / 4);
+  const scored = maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds });
+  const flops = runFlops(masking, settings, sizes(job), scored, { keepPast: hasFixedPast(masking) });
+  return flops.train + flops.evaluate;
 }
 
-function sizes({ settings }: RunJob) {
+function sizes({ settings }: RunJob): Record<Split, SplitSize> {
   const own = TASKS.find(({ name }) => name === settings.task)?.counts;
+  const sizeOf = (asked: number | null, split: Split, unknown: number): SplitSize => {
+    const pairs = asked ?? own?.[split] ?? unknown;
+    return { pairs, tokens: pairs * TOKENS };
+  };
   return {
-    trainPairs: settings.trainPairs ?? own?.train ?? 1000,
-    validationPairs: settings.validationPairs ?? own?.validation ?? 200,
-    testPairs: settings.testPairs ?? own?.test ?? 200,
+    train: sizeOf(settings.trainPairs, 'train', 1000),
+    validation: sizeOf(settings.validationPairs, 'validation', 200),
+    test: sizeOf(settings.testPairs, 'test', 200),
   };
 }
 
@@ -57,7 +60,7 @@ export interface Prediction {
  */
 export function predict(
   pending: readonly PlannedRun[],
-  finished: readonly { run: PlannedRun; result: RunRow }[],
+  finished: readonly { run: PlannedRun; result: ResultRow }[],
   machine: Machine,
   gflops: number,
 ): Prediction {
@@ -72,7 +75,7 @@ export function predict(
   const measured = finished.length > 0;
   const rate = measured
     ? sum(finished, ({ run }) => workOf(run)) / sum(finished, ({ result }) => result.seconds)
-    : gflops * 1e9 * EFFICIENCY;
+    : gflops * 1e9 * STEP_SPEED;
   const alone = sum(pending, workOf) / rate + (measured ? 0 : START * pending.length);
   return { seconds: alone / atOnce, memory: atOnce * bytes, at_once: atOnce, measured };
 }

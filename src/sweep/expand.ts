@@ -66,7 +66,8 @@ async function planned(
     validation: await file(validation),
     test: await file(test),
   };
-  return { job: newJob(runJobs, model.identity, job), model: path, weightBytes: model.weightBytes, files };
+  const { architecture, weightBytes } = model;
+  return { job: newJob(runJobs, model.identity, job), model: path, weightBytes, architecture, files };
 }
 
 /** The corruption that is meant, so that a task's own one has one identity. */

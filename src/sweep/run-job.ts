@@ -1,5 +1,6 @@
 /** Runs of a sweep as jobs. */
 import { z } from 'zod';
+import type { Architecture } from '../models/architecture.js';
 import { type DataFile, dataFile, dataPath } from '../queue/data-file.js';
 import { type Job, type JobKind, type JobPlace, jobPath, type PlannedJob } from '../queue/job.js';
 import { decomposeSubject } from '../run/decomposition.js';
@@ -29,7 +30,9 @@ export type RunSettings = z.infer<typeof runSettings>;
 export type RunJob = Job<RunSettings>;
 
 /** A run of a sweep: the job, and where its parts lie on this machine. */
-export type PlannedRun = PlannedJob<RunSettings>;
+export interface PlannedRun extends PlannedJob<RunSettings> {
+  architecture: Architecture;
+}
 
 const NEEDED = ['metrics.json', 'masks.safetensors'];
 const SENT = [

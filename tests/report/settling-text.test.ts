@@ -8,17 +8,17 @@ const run = reportedRun();
 const { settling } = run.metrics;
 
 it.each([
-  ['too few steps', { steps: { soft: 1, rounding: 0 } }, '1 steps were done'],
+  ['too few steps', { steps: { soft: 1, rounding: 0 } }, '1 step was done'],
   [
     'soft masks moved',
     { drift: { soft: -0.0528, rounding: null } },
-    'Σm fell by 5.3 % over the last fifth of 160 soft steps',
+    'Σm fell 5.3 % in the last fifth of 160 soft steps',
   ],
   ['soft masks near their start', {}, 'Σm was 2,047 at first and 220 after 160 soft steps'],
   [
     'kept directions moved',
     { drift: { soft: 0, rounding: 0.08 } },
-    'Σm rose by 8.0 % over the last fifth of 100 rounding steps',
+    'Σm rose 8.0 % in the last fifth of 100 rounding steps',
   ],
 ] as const)(
   'table and page say before any figure that masks had not settled: %s',

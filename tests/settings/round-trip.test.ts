@@ -72,7 +72,8 @@ const manifestOf = (
   workers: number | null,
 ): Manifest => ({
   schema_version: 1,
-  command,
+  // `decompose` leaves no manifest, but its settings are held to the same.
+  command: command as Manifest['command'],
   status: 'complete',
   settings,
   seeds: {},

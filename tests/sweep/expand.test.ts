@@ -13,7 +13,7 @@ const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
 const pairs = join(folder, 'pairs of mine.jsonl');
 
-const expand = (plan: string) => expandPlan(parsePlan(plan, 'plan.yaml'));
+const expand = async (plan: string) => expandPlan(parsePlan(plan, 'plan.yaml'));
 const idsOf = async (plan: string) => (await expand(plan)).map(({ job }) => job.id);
 
 beforeAll(() => {
@@ -66,7 +66,7 @@ describe('a run’s identity', () => {
 
 describe('looks up before anything runs', () => {
   it.each([
-    ['task: iio', 'plan.yaml:1:1: no task "iio"'],
+    ['task: iio', 'plan.yaml:1:7: task iio: choose from ioi, '],
     ['steps: 4', 'plan.yaml:1:1: give either "task" or "data"'],
     ['task: ioi\ndata: x.jsonl', 'plan.yaml:1:1: give either "task" or "data"'],
     [
@@ -77,8 +77,8 @@ describe('looks up before anything runs', () => {
     ['data: missing.jsonl', 'missing.jsonl: '],
     ['task: ioi\nmodel: nowhere/at-all', 'nowhere/at-all'],
     ['task: ioi\ncomponents: mlp_gate', '--components mlp_gate: a gpt2 model has qk, ov, mlp_in, mlp_out'],
-    ['matrix: {seed: [1]}\ninclude:\n  - task: ioi\n  - task: oi', 'plan.yaml:1:1: give either'],
-    ['include:\n  - task: ioi\n  - task: oi', 'plan.yaml:3:5: no task "oi"'],
+    ['matrix: {seed: [1]}\ninclude:\n  - task: ioi', 'plan.yaml:1:1: give either'],
+    ['include:\n  - task: ioi\n  - task: oi', 'plan.yaml:3:11: task oi: choose from ioi, '],
   ])('%j', async (plan, message) => {
     process.env.HF_HUB_OFFLINE = '1';
     await expect(expand(plan)).rejects.toThrow(message);

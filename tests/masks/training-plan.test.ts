@@ -4,13 +4,8 @@ import { InputError } from '../../src/errors.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import type { Masking } from '../../src/forward/masking-rules.js';
 import { FULL_PASSES } from '../../src/forward/passes.js';
-import {
-  engineMemory,
-  planProcesses,
-  planTraining,
-  trainingFlops,
-  trainingMemory,
-} from '../../src/masks/cost.js';
+import { engineMemory, trainingFlops, trainingMemory } from '../../src/masks/training-cost.js';
+import { planProcesses, planTraining } from '../../src/masks/training-plan.js';
 import { GPT2_SMALL } from '../support/architectures.js';
 
 const masking: Masking = {

@@ -1,0 +1,94 @@
+/** How much of mask training goes on at a time within a limit of memory, decided before anything is loaded. */
+import { InputError } from '../errors.js';
+import { formatByteSize } from '../formats/byte-size.js';
+import type { Masking } from '../forward/masking-rules.js';
+import { FULL_PASSES, type Passes } from '../forward/passes.js';
+import { hasFixedPast, pastSize } from '../forward/past.js';
+import { type EngineMemory, trainingMemory } from './training-cost.js';
+
+/** Most bytes of pasts where no limit was given: then other programs must not be pushed out. */
+const MOST_PAST = 2e9;
+
+/** Bytes of what is kept about prompt pairs, pasts aside. */
+function pairMemory({ architecture, layout, positions }: Masking, tokens: number, pairs: number): number {
+  const replaced = layout.components.reduce((sum, { kind, rank }) => sum + (kind === 'qk' ? 0 : rank), 0);
+  return 4 * (pairs * architecture.dModel + (positions === 'all' ? tokens : pairs) * replaced);
+}
+
+export interface TrainingPlan {
+  /** Threads or processes that share a batch. */
+  workers: number;
+  passes: Passes;
+  /** Bytes expected at most, of all threads together or of each process. */
+  memory: number;
+}
+
+export interface PlanRequest {
+  masking: Masking;
+  engine: EngineMemory;
+  /** Bytes to stay within; null: no limit. */
+  limit: number | null;
+  /** Most threads. */
+  workers: number;
+  /** Tokens of each prompt. */
+  lengths: readonly number[];
+  /** Pairs in a step. */
+  batchSize: number;
+  /** Whether pasts may be kept, as they may unless this says otherwise. */
+  keepPast?: boolean;
+}
+
+/**
+ * The pasts, if they take no more than half of what one thread leaves: they save more than further threads do. Then
+ * as many threads as were asked for and fit, then as many positions in a pass.
+ * @throws InputError if not even one thread with one prompt fits
+ */
+export function planTraining({
+  masking,
+  engine,
+  limit,
+  workers,
+  lengths,
+  batchSize,
+  keepPast: mayKeep = true,
+}: PlanRequest): TrainingPlan {
+  const longest = Math.max(1, ...lengths);
+  const shortest = Math.min(longest, ...lengths);
+  const { weights, token, passing } = trainingMemory(masking, engine, shortest);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const fixed = engine.process + pairMemory(masking, tokens, lengths.length);
+  const most = limit ?? Number.POSITIVE_INFINITY;
+  const least = fixed + engine.thread + weights + longest * token;
+  if (least > most)
+    throw new InputError(
+      `--memory ${formatByteSize(most)}: one prompt of ${longest} tokens needs ${formatByteSize(least)} with this model; raise it`,
+    );
+  const pasts = 4 * lengths.reduce((sum, length) => sum + pastSize(masking.architecture, length), 0);
+  const keepPast =
+    mayKeep && hasFixedPast(masking) && pasts <= (limit === null ? MOST_PAST : (limit - least) / 2);
+  const shared = fixed + (keepPast ? pasts : 0);
+  let threads = workers;
+  const room = () => Math.min((most - shared) / threads - engine.thread, engine.most) - weights;
+  while (threads > 1 && room() < longest * token) threads--;
+  const size = (each: number, wanted: number) =>
+    Math.max(longest, Math.min(Math.floor(room() / each), wanted));
+  const inBatch = Math.ceil(batchSize / threads) * longest;
+  const passes = {
+    train: size(token, Math.min(FULL_PASSES.train, inBatch)),
+    forward: size(passing, FULL_PASSES.forward),
+    keepPast,
+  };
+  const working = Math.max(passes.train * token, passes.forward * passing);
+  return { workers: threads, passes, memory: shared + threads * (engine.thread + weights + working) };
+}
+
+/**
+ * The same where each worker is a process with a GPU, and so with the limit, to itself: all that were asked for, each
+ * of which takes its share of a batch. Pasts are not kept, since they would have to travel with every batch: of a
+ * model of width d that is 1/3d bytes for each operation saved, which a GPU does in less time.
+ * @throws InputError if one prompt does not fit
+ */
+export function planProcesses({ workers, batchSize, ...request }: PlanRequest): TrainingPlan {
+  const share = Math.ceil(batchSize / workers);
+  return { ...planTraining({ ...request, workers: 1, batchSize: share, keepPast: false }), workers };
+}
