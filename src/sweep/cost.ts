@@ -6,7 +6,7 @@ import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js'
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import type { Split } from '../tasks/splits.js';
 import { TASKS } from '../tasks/tasks.js';
-import type { ResultRow } from './results.js';
+import type { RunRow } from './results.js';
 import type { PlannedRun, RunJob } from './run-job.js';
 
 /** Tokens of a prompt, where nothing is known. */
@@ -60,7 +60,7 @@ export interface Prediction {
  */
 export function predict(
   pending: readonly PlannedRun[],
-  finished: readonly { run: PlannedRun; result: ResultRow }[],
+  finished: readonly { run: PlannedRun; result: RunRow }[],
   machine: Machine,
   gflops: number,
 ): Prediction {
