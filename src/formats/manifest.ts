@@ -3,11 +3,14 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { basename, isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { camelCase, snakeCase } from '../case.js';
-import { RECORDED_COMMANDS } from '../settings/choices.js';
 import { writeJson } from './atomic-file.js';
 import { sha256 } from './file-hash.js';
 import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
+
+/** Commands that leave a folder with a manifest, from which they can be run again. */
+const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score'] as const;
+export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
 
 const TIME = z.iso.datetime();
 

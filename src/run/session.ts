@@ -1,10 +1,9 @@
 /** A run's life: its manifest says running, complete, interrupted or failed, and how long each stage took. */
 import { InterruptedError } from '../errors.js';
-import { describeHost, type Manifest } from '../formats/manifest.js';
+import { describeHost, type Manifest, type RecordedCommand } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Architecture } from '../models/architecture.js';
 import { packageVersion } from '../package-file.js';
-import type { RecordedCommand } from '../settings/choices.js';
 import type { Settings } from '../settings/commands.js';
 import { recorded } from '../settings/complete.js';
 import type { RunData } from './data.js';

@@ -60,7 +60,3 @@ export type ValueType = (typeof VALUE_TYPES)[number];
 /** What the strongest directions are strongest in. */
 export const RANKINGS = ['cohens_d', 'auroc', 'mean_difference', 'mean', 'variance'] as const;
 export type Ranking = (typeof RANKINGS)[number];
-
-/** Commands that leave a folder with a manifest, from which they can be run again. */
-export const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score'] as const;
-export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
