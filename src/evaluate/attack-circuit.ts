@@ -42,6 +42,12 @@ export interface CircuitAttack {
   exactly: number;
 }
 
+/** Pairs that the adversary's shares are measured on. */
+export interface MeasuredPairs {
+  kl(masks: Float32Array): Promise<number>;
+  score(masks: Float32Array): Promise<PromptScores>;
+}
+
 export interface CircuitAttacked {
   figures: AttackFigures;
   /** The worst shares, [directions]. */
@@ -57,10 +63,7 @@ export interface CircuitAttacked {
  */
 export async function attackCircuit(
   attacked: Attacked,
-  measured: {
-    kl(masks: Float32Array): Promise<number>;
-    score(masks: Float32Array): Promise<PromptScores>;
-  },
+  measured: MeasuredPairs,
   circuit: Float32Array,
   settings: CircuitAttack,
   call: LongCall = {},
@@ -122,6 +125,7 @@ export async function attackCircuit(
     figures: {
       ...recordOf(ATTACKED_SCORES, (score) => mean(scores[score])),
       kl: worst.kl,
+      plain_kl: plain,
       by_steps: marks.map((steps, at) => ({ steps, kl: worstUpTo(at).kl })),
       by_start: found.map((points) => worstOf(points).kl),
       random:

@@ -23,6 +23,8 @@ export const attackFigures = z.object({
   /** At the worst shares, on the measured pairs. */
   ...recordOf(ATTACKED_SCORES, () => figure),
   kl: number,
+  /** Of the circuit itself on the same pairs. */
+  plain_kl: number,
   /** The worst after so many steps, over all starts. */
   by_steps: z.array(z.object({ steps: number, kl: number })),
   /** The worst of each start. */
@@ -50,6 +52,8 @@ const missed = z.object({
 export const attackMetrics = attackFigures.extend({
   /** What the adversary saw. */
   seen: z.object({ split: z.string(), source: z.string(), hash: sha256, pairs: number }),
+  /** Pairs of the measured split, evenly chosen, on which what it found was measured. */
+  n: number,
   starts: number,
   steps: number,
   step: number,
@@ -79,6 +83,6 @@ export type AttackMetrics = z.infer<typeof attackMetrics>;
 const FIRM = { kl: 0.05, times: 2 };
 
 /** `holds`, or `breaks` (docs/maths.md, "Adversarial shares"). */
-export function verdictOf(plain: number, { kl }: Pick<AttackMetrics, 'kl'>): 'holds' | 'breaks' {
-  return kl <= Math.max(FIRM.kl, FIRM.times * plain) ? 'holds' : 'breaks';
+export function verdictOf({ kl, plain_kl }: Pick<AttackMetrics, 'kl' | 'plain_kl'>): 'holds' | 'breaks' {
+  return kl <= Math.max(FIRM.kl, FIRM.times * plain_kl) ? 'holds' : 'breaks';
 }

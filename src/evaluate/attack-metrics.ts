@@ -6,20 +6,19 @@ import { Random } from '../random.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
 import { mean, quantile } from '../statistics/summary.js';
 import type { Attacked } from './adversary.js';
-import { attackCircuit, attackPrompts, type CircuitAttack } from './attack-circuit.js';
+import { attackCircuit, attackPrompts, type CircuitAttack, type MeasuredPairs } from './attack-circuit.js';
 import type { AttackMetrics } from './attack-figures.js';
 import { circuitSize } from './circuit-size.js';
 import { type Circuit, CONTROLS } from './controls.js';
-import type { PromptScores } from './prompt-scores.js';
 
 /** Random shares of each sort. */
-const DRAWS = 3;
+const DRAWS = 2;
 /** Points of the way to the adversary's shares at which slopes are taken, and where the curve along it is measured. */
-const POINTS = 5;
+const POINTS = 3;
 const ALONG = 10;
 /** Left-out directions that are named, and of how many their own effect is measured. */
 const NAMED = 50;
-const EXACTLY = 10;
+const EXACTLY = 5;
 /** How many left-out directions may come back: numbers, and shares of all. */
 const NUMBERS = [1, 10, 100];
 const PARTS = [0.01, 0.1];
@@ -35,19 +34,13 @@ export interface SeenPairs {
   gradient(indices: readonly number[], masks: Float32Array): Promise<Objective>;
 }
 
-/** Pairs that its shares are measured on. */
-export interface MeasuredPairs {
-  kl(masks: Float32Array): Promise<number>;
-  score(masks: Float32Array): Promise<PromptScores>;
-}
-
 /**
  * @param circuit whose `binarised` directions are attacked
  * @returns all of the metrics but what the seen pairs are
  */
 export async function attackMetrics(
   seen: SeenPairs,
-  measured: MeasuredPairs,
+  measured: MeasuredPairs & { length: number },
   circuit: Circuit,
   settings: AttackSettings & { seed: number },
   call: LongCall = {},
@@ -62,7 +55,7 @@ export async function attackMetrics(
   const leftOut = circuit.binarised.reduce((count, mask) => count + Number(mask === 0), 0);
   const plain: CircuitAttack = {
     starts,
-    marks: [...new Set([Math.ceil(steps / 4), Math.ceil(steps / 2), steps])],
+    marks: [steps],
     rate: step,
     seed,
     budgetSteps: 0,
@@ -78,11 +71,18 @@ export async function attackMetrics(
     draws: DRAWS,
     points: POINTS,
     exactly: EXACTLY,
-    ...(budgets && { along: ALONG, budgetSteps: steps, most: numbers(leftOut), caps: CAPS }),
+    ...(budgets && {
+      marks: [...new Set([Math.ceil(steps / 4), Math.ceil(steps / 2), steps])],
+      along: ALONG,
+      budgetSteps: steps,
+      most: numbers(leftOut),
+      caps: CAPS,
+    }),
   };
   const { figures, missed } = await attackCircuit(some(all), measured, circuit.binarised, whole, call);
   return {
     ...figures,
+    n: measured.length,
     starts,
     steps,
     step,
@@ -93,7 +93,7 @@ export async function attackMetrics(
     })),
     missed_by_component: partsByComponent(circuit.layout, missed),
     per_prompt: budgets ? await perPrompt(some, seen.length, circuit.binarised) : null,
-    control: await attackedControl(some(all), measured, circuit, { ...plain, marks: [steps] }, call),
+    control: await attackedControl(some(all), measured, circuit, plain, call),
   };
 }
 
@@ -135,7 +135,7 @@ async function attackedControl(
   const { figures } = await attackCircuit(seen, measured, random, settings, call);
   return {
     active: circuitSize(circuit.layout, random, 0, circuit.masked).active,
-    plain_kl: await measured.kl(random),
+    plain_kl: figures.plain_kl,
     kl: figures.kl,
     exact_match: figures.exact_match,
   };

@@ -4,18 +4,18 @@ import type { SplitMetrics } from '../evaluate/metrics-file.js';
 import { count, decimal } from './figures.js';
 
 /** One sentence: whether the circuit holds when what it left out comes back; null where nobody attacked it. */
-export function attackText({ attack, binarised }: SplitMetrics): string | null {
-  if (!attack || binarised.kl === null) return null;
-  const { kl, control } = attack;
-  const against = `an adversary who puts back shares of what it leaves out drives its KL from ${decimal(binarised.kl)} to ${decimal(kl)}`;
+export function attackText({ attack }: SplitMetrics): string | null {
+  if (!attack) return null;
+  const { kl, plain_kl, control } = attack;
+  const against = `an adversary who puts back shares of what it leaves out drives its KL from ${decimal(plain_kl)} to ${decimal(kl)}`;
   const random = `a random set of its size from ${decimal(control.plain_kl)} to ${decimal(control.kl)}`;
-  const verdict = verdictOf(binarised.kl, attack) === 'holds' ? 'The circuit holds' : 'The circuit breaks';
+  const verdict = verdictOf(attack) === 'holds' ? 'The circuit holds' : 'The circuit breaks';
   return `${verdict}: ${against} (${random})`;
 }
 
 /** How the adversary went about it. */
-export function attackedHow({ seen, starts, steps, step }: AttackMetrics): string {
-  return `${count(steps)} steps of ${step} from ${count(starts)} ${starts === 1 ? 'start' : 'starts'} on ${count(seen.pairs)} pairs of ${seen.split} (${seen.source})`;
+export function attackedHow({ seen, n, starts, steps, step }: AttackMetrics): string {
+  return `${count(steps)} steps of ${step} from ${count(starts)} ${starts === 1 ? 'start' : 'starts'} on ${count(seen.pairs)} pairs of ${seen.split} (${seen.source}); measured on ${count(n)}`;
 }
 
 /** Left-out directions with the largest parts in what the adversary did, as rows of a table. */

@@ -108,10 +108,10 @@ const NAMED = 20;
 
 /** Whether the circuit holds when what it left out comes back, and what it missed. */
 function attackSection(split: SplitMetrics): Markup | null {
-  const { attack, binarised } = split;
+  const { attack } = split;
   if (!attack) return null;
   const kls: [string, number | null][] = [
-    ['as it is: what is left out replaced', binarised.kl],
+    ['as it is: what is left out replaced', attack.plain_kl],
     ...(attack.random
       ? ([
           ['put back by shares drawn from [0, 1], mean', attack.random.uniform.mean],
@@ -143,7 +143,7 @@ function attackSection(split: SplitMetrics): Markup | null {
   ];
   return html`<section aria-labelledby="attack">
 <h2 id="attack">Does it hold?</h2>
-<p>A circuit says that the rest does not matter. An adversary puts the rest back, each direction by a share between 0 and 1 that is the same for all prompts, and looks for the shares with the largest KL: ${attackedHow(attack)}. What it finds is measured on the prompts of the table above.</p>
+<p>A circuit says that the rest does not matter. An adversary puts the rest back, each direction by a share between 0 and 1 that is the same for all prompts, and looks for the shares with the largest KL: ${attackedHow(attack)}.</p>
 ${scrolling(
   html`<thead><tr><th scope="col">what is left out comes back</th><th scope="col">KL (nats)</th></tr></thead>
 <tbody>

@@ -37,6 +37,9 @@ export interface EvaluatedMasks {
   settling: Settling | null;
 }
 
+/** An attack is measured on at most so many times as many pairs as the adversary sees. */
+const MEASURED = 4;
+
 export interface EvaluationCall extends LongCall {
   /** Called with what the circuit does on each of the measured pairs. */
   onCircuitScores?: (pairs: readonly TokenPair[], scores: CircuitScores) => Promise<void> | void;
@@ -69,7 +72,11 @@ export async function evaluateOn(
     const shown = splits[seen]!.slice(0, settings.attackPairs);
     const { length, kl, objective } = await runner.prepare(shown, { ...settings, ...call });
     const gradient = (indices: readonly number[], masks: Float32Array) => objective(indices, masks, 'kl');
-    const figures = await attackMetrics({ length, kl, gradient }, prepared, circuit, settings, call);
+    // Else what is measured would cost more than what is looked for.
+    const most = MEASURED * settings.attackPairs;
+    const measuring =
+      pairs.length <= most ? prepared : await runner.prepare(evenly(pairs, most), { ...settings, ...call });
+    const figures = await attackMetrics({ length, kl, gradient }, measuring, circuit, settings, call);
     return { ...figures, seen: { split: seen, source, hash, pairs: length } };
   };
   const { layout, sigma } = runner;
@@ -102,6 +109,11 @@ export async function evaluateOn(
     settling,
     splits: { [measured]: { source: origin, hash, ...figures } },
   };
+}
+
+/** So many of them, from all parts of the list. */
+function evenly<Item>(items: readonly Item[], most: number): Item[] {
+  return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }
 
 function coverageOf({ architecture, qkSplit }: Model, masked: readonly Component[]): Metrics['coverage'] {
