@@ -75,7 +75,7 @@ export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<
 /** What {@link run} would do and take. */
 export function estimateRun(given: Given<'run'> = {}, listener: Listener = {}): Promise<RunEstimate> {
   const settings = wholeSettings(given);
-  return estimateTraining(settings, settings.controlSeeds, listener);
+  return estimateTraining(settings, settings, listener);
 }
 
 /** The embedded model learned one task above all. */

@@ -27,6 +27,9 @@ const CAPS = [0.05, 0.1, 0.25];
 const PROMPTS = 32;
 const WORST = 5;
 
+/** An attack is measured on at most so many times as many pairs as the adversary sees. */
+export const MEASURED = 4;
+
 /** Pairs that the adversary sees. */
 export interface SeenPairs {
   length: number;
@@ -94,6 +97,26 @@ export async function attackMetrics(
     missed_by_component: partsByComponent(circuit.layout, missed),
     per_prompt: budgets ? await perPrompt(some, seen.length, circuit.binarised) : null,
     control: await attackedControl(some(all), measured, circuit, plain, call),
+  };
+}
+
+/** How often an attack runs pairs: for their gradient those it sees, for their scores those it is measured on. */
+export function attackPasses({ attack, attackStarts, attackBudgets }: AttackSettings): {
+  gradients: number;
+  scores: number;
+} {
+  if (attack === 0) return { gradients: 0, scores: 0 };
+  // The circuit and its control.
+  const plain = {
+    gradients: 2 * attackStarts * attack + POINTS + EXACTLY,
+    scores: 2 * (attackStarts + 2) + 2 * DRAWS,
+  };
+  if (!attackBudgets) return plain;
+  const budgets = NUMBERS.length + PARTS.length + CAPS.length;
+  return {
+    // From four starts within each budget; prompts by themselves take four steps.
+    gradients: plain.gradients + 4 * budgets * attack + 4,
+    scores: plain.scores + 2 * attackStarts + ALONG + budgets,
   };
 }
 

@@ -143,15 +143,16 @@ function attackSection(split: SplitMetrics): Markup | null {
   ];
   return html`<section aria-labelledby="attack">
 <h2 id="attack">Does it hold?</h2>
-<p>A circuit says that the rest does not matter. An adversary puts the rest back, each direction by a share between 0 and 1 that is the same for all prompts, and looks for the shares with the largest KL: ${attackedHow(attack)}.</p>
+<p>A circuit says that the rest does not matter. An adversary puts the rest back, each direction by a share between 0 and 1 that is the same for all prompts, and looks for the shares with the largest KL: ${attackedHow(attack)} (what it sees: ${attack.seen.source}).</p>
 ${scrolling(
-  html`<thead><tr><th scope="col">what is left out comes back</th><th scope="col">KL (nats)</th></tr></thead>
+  html`<caption>KL when what is left out comes back</caption>
+<thead><tr><th scope="col">what is left out</th><th scope="col">KL (nats)</th></tr></thead>
 <tbody>
 ${kls.map(
   ([name, kl]) => html`<tr><th scope="row">${name}</th><td>${decimal(kl)}</td></tr>
 `,
 )}</tbody>`,
-  'KL by what comes back',
+  'KL when what is left out comes back',
 )}
 ${missedTable(attack)}
 </section>
@@ -164,14 +165,15 @@ function missedTable(attack: AttackMetrics): Markup | null {
   return html`<h3>Left out, but not inert</h3>
 <p>Of ${count(attack.put_back)} directions that the adversary puts back, those with the largest parts in what it does. Part: the integral of the direction’s slope along the way from the circuit to the adversary’s shares, on the pairs that it sees; all parts add up to the KL that it adds there. The last column says how much KL goes away when that share alone is put to 0.</p>
 ${scrolling(
-  html`<thead><tr><th scope="col">direction</th><th scope="col">share put back</th><th scope="col">part (nats)</th><th scope="col">less without it</th></tr></thead>
+  html`<caption>Left-out directions by their part</caption>
+<thead><tr><th scope="col">direction</th><th scope="col">share put back</th><th scope="col">part (nats)</th><th scope="col">less without it</th></tr></thead>
 <tbody>
 ${rows.map(
   ({ name, share, part, returns }) =>
     html`<tr><th scope="row"><code>${name}</code></th><td>${share}</td><td>${part}</td><td>${returns}</td></tr>
 `,
 )}</tbody>`,
-  'Left out, but not inert',
+  'Left-out directions by their part',
 )}`;
 }
 

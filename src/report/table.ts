@@ -1,7 +1,7 @@
 /** The result table in plain text, for the terminal: at most 80 characters wide. */
 import { COLUMNS } from '../evaluate/metrics.js';
 import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
-import { attackedHow, attackText, missedRows } from './attack-text.js';
+import { attackedHow, attackText, controlText, missedRows } from './attack-text.js';
 import { coverageText } from './coverage.js';
 import { count, decimal, NONE, percent } from './figures.js';
 import { measuredOn } from './measured.js';
@@ -68,10 +68,10 @@ function attackLines(split: SplitMetrics): string[] {
   const text = attackText(split);
   if (!attack || text === null) return [];
   const { random } = attack;
-  const lines = ['', `${text}.`, `Adversary: ${attackedHow(attack)}.`];
+  const lines = ['', `${text}.`, `${controlText(attack)}.`, `Adversary: ${attackedHow(attack)}.`];
   if (random)
     lines.push(
-      `Shares drawn at random: KL ${decimal(random.uniform.mean)} (uniform), ${decimal(random.bernoulli.mean)} (0 or 1).`,
+      `Shares at random: KL ${decimal(random.uniform.mean)} (uniform), ${decimal(random.bernoulli.mean)} (0 or 1).`,
     );
   const rows = missedRows(attack, NAMED);
   if (rows.length === 0) return lines;

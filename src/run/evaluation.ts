@@ -1,6 +1,6 @@
 /** Evaluates masks on a split, and notes what they were measured on. */
 
-import { attackMetrics } from '../evaluate/attack-metrics.js';
+import { attackMetrics, MEASURED } from '../evaluate/attack-metrics.js';
 import type { Circuit } from '../evaluate/controls.js';
 import { evaluateMasks } from '../evaluate/evaluate.js';
 import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
@@ -36,9 +36,6 @@ export interface EvaluatedMasks {
   /** How their training ended; null where that is not known. */
   settling: Settling | null;
 }
-
-/** An attack is measured on at most so many times as many pairs as the adversary sees. */
-const MEASURED = 4;
 
 export interface EvaluationCall extends LongCall {
   /** Called with what the circuit does on each of the measured pairs. */
