@@ -17,13 +17,14 @@ const LAYERS = [
   '^src/run/',
   '^src/queue/',
   '^src/(score|sweep)/',
+  '^src/interpret/',
   '^src/commands/',
   '^cli/',
 ];
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score)|models|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret)|models|bench)/',
   piscina: '^src/pool/',
   'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',

@@ -40,6 +40,22 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Write a run's report.html anew",
     load: async () => (await import('./commands/report.js')).report,
   },
+  interpret: {
+    usage: 'interpret <run>',
+    describe: 'What directions write and read in tokens, what they do on prompts, how much rests on each',
+    load: async () => (await import('./commands/interpret.js')).interpret,
+  },
+  trace: {
+    usage: 'trace <run>',
+    describe:
+      'One prompt: what its logit difference is made of, why a head looks where it does, what changes do',
+    load: async () => (await import('./commands/trace.js')).trace,
+  },
+  intervene: {
+    usage: 'intervene <run>',
+    describe: 'Change directions in place, and measure what that does, next to controls',
+    load: async () => (await import('./commands/intervene.js')).intervene,
+  },
   score: {
     usage: 'score [run]',
     describe: 'What directions respond to: statistics and examples over large data sets',

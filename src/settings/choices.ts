@@ -60,3 +60,14 @@ export type ValueType = (typeof VALUE_TYPES)[number];
 /** What the strongest directions are strongest in. */
 export const RANKINGS = ['cohens_d', 'auroc', 'mean_difference', 'mean', 'variance'] as const;
 export type Ranking = (typeof RANKINGS)[number];
+
+/**
+ * What an intervention makes of a coefficient: the corrupted prompt's (`corrupted`), the mean over prompts whose answer is
+ * this one's distractor (`opposite`), the mean over all (`mean`), nothing (`ablate`), a multiple (`scale`), a value
+ * (`set`), or more by a value (`add`).
+ */
+export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add'] as const;
+export type ChangeKind = (typeof CHANGES)[number];
+
+/** What stands for a token where directions are read by tokens: its embedding, or that and what layer 0's MLP adds. */
+export const EMBEDDINGS = ['plain', 'mlp0'] as const;

@@ -1,7 +1,19 @@
 /** Which command takes which settings: the whole table. */
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
+
 import { attackSettings } from './attack-settings.js';
+
+import {
+  chosenSettings,
+  interpretSettings,
+  interveneSettings,
+  shownSettings,
+  tracedSettings,
+  traceSettings,
+  typedSettings,
+} from './interpret-settings.js';
+
 import { planShardSettings, queueSettings, queueWorkerSettings, shardsSettings } from './queue-settings.js';
 import {
   componentSettings,
@@ -143,6 +155,37 @@ export const COMMANDS = {
     },
   }),
   'score show': { ...table(FOLDER, { scores: folder('Folder of scores') }), ...showSettings },
+  interpret: {
+    ...sourceSettings,
+    ...chosenSettings,
+    ...subjectSettings,
+    ...promptSettings,
+    positions: maskingSettings.positions,
+    replacement: maskingSettings.replacement,
+    ...interpretSettings,
+    ...shownSettings,
+    ...machine,
+    ...outSettings,
+  },
+  trace: {
+    ...sourceSettings,
+    ...subjectSettings,
+    ...tracedSettings,
+    ...traceSettings,
+    masks: chosenSettings.masks,
+    threshold: chosenSettings.threshold,
+    ...machine,
+  },
+  intervene: {
+    ...sourceSettings,
+    ...chosenSettings,
+    ...subjectSettings,
+    ...typedSettings,
+    ...promptSettings,
+    ...interveneSettings,
+    ...machine,
+    ...outSettings,
+  },
   report: {
     ...table(FOLDER, { run: folder('Folder of a run') }),
     model: sourceSettings.model,

@@ -9,9 +9,7 @@ const test = run.metrics.splits.test!;
 const attack = test.attack!;
 
 it('says in one sentence whether the circuit holds', () => {
-  expect(attackText(test)).toBe(
-    'The circuit breaks: an adversary drives its KL from 0.021 to 0.830',
-  );
+  expect(attackText(test)).toBe('The circuit breaks: an adversary drives its KL from 0.021 to 0.830');
   // Up to twice its own KL, or 0.05 nats, whichever is more.
   const holds = (kl: number, plain_kl: number) =>
     attackText({ ...test, attack: { ...attack, kl, plain_kl } })!.startsWith('The circuit holds');
@@ -29,9 +27,7 @@ it('says nothing where nobody attacked', () => {
 });
 
 it('says how the adversary went about it', () => {
-  expect(attackedHow(attack)).toBe(
-    '10 steps of 0.1, 2 starts, on 32 pairs of train; measured on 128',
-  );
+  expect(attackedHow(attack)).toBe('10 steps of 0.1, 2 starts, on 32 pairs of train; measured on 128');
 });
 
 it('names what was missed in table and page', () => {

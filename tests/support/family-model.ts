@@ -5,6 +5,7 @@ import { MaskedModel } from '../../src/forward/masked-model.js';
 import type { Positions } from '../../src/forward/masking-rules.js';
 import { type Kind, kindsOf } from '../../src/models/components.js';
 import type { QkSplit } from '../../src/models/qk-split.js';
+import type { WeightForm } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { decomposed } from './decomposed.js';
 import { openForTest } from './open-model.js';
@@ -21,18 +22,19 @@ export interface FamilyModel {
   prompt(length: number): Int32Array;
 }
 
-interface FamilyOptions {
+export interface FamilyOptions {
   positions?: Positions;
   /** Which kinds' directions are loaded. */
   kinds?: (kind: Kind) => boolean;
   split?: QkSplit;
+  form?: WeightForm;
 }
 
 export async function loadFamily(
   engine: Engine,
   folder: string,
   family: (typeof ALL_FAMILIES)[number],
-  { positions, kinds, split }: FamilyOptions = {},
+  { positions, kinds, split, form }: FamilyOptions = {},
 ): Promise<FamilyModel> {
   const path = join(folder, family);
   if (family === 'gpt2') await writeRandomGpt2(path);
@@ -49,7 +51,7 @@ export async function loadFamily(
       biased: true,
       seed: 3,
     });
-  const opened = await openForTest(path, undefined, split);
+  const opened = await openForTest(path, form, split);
   const { decomposition, reference } = await decomposed(opened);
   const model = await MaskedModel.load(engine, opened, decomposition, {
     positions,

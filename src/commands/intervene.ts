@@ -1,0 +1,195 @@
+/** `intervene`: changes directions, and measures what that does, next to controls. */
+import { basename } from 'node:path';
+import { InputError } from '../errors.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { directionName } from '../interpret/coefficients.js';
+import { type Effects, nextTokenChanges, summarise } from '../interpret/effects.js';
+import { type ExperimentResult, runExperiment } from '../interpret/experiment.js';
+import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
+import { writeOutcomes } from '../interpret/outcomes-table.js';
+import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
+import { contrasted, typedPair } from '../interpret/typed-prompt.js';
+import { unrelatedPrompts } from '../interpret/unrelated.js';
+import type { Listener } from '../progress.js';
+import { loadData, type RunData } from '../run/data.js';
+import { outFolder } from '../run/out-folder.js';
+import { concluding, newManifest, timed } from '../run/session.js';
+import { sourceOf } from '../run/source.js';
+import type { Subject } from '../run/subject.js';
+import type { Given, Settings } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
+
+/** Tokens that are listed before and after. */
+const LISTED = 6;
+
+export interface InterveneSummary {
+  /** Name of the prompts. */
+  data: string;
+  /** Tokens of the prompt, where it is one that was typed. */
+  prompt: string[] | null;
+  directions: string[];
+  change: string;
+  at: string;
+  /** What logit differences compare, where it is one prompt. */
+  contrast: { answers: string[]; distractors: string[] } | null;
+  tested: Effects;
+  unrelated: (Effects & { source: string }) | null;
+  /** Mean probabilities after the change in place, by scale. */
+  next_tokens: { scale: number; tokens: { id: number; token: string; before: number; after: number }[] }[];
+}
+
+export interface InterveneOutcome {
+  run: RunFolder;
+  summary: InterveneSummary;
+}
+
+/**
+ * Changes directions of a run's circuit, or of a model, on a task, a file or one prompt.
+ * @example
+ * await intervene({ run: 'runs/pronouns', change: 'opposite', scales: [1, 2, 5] });
+ * await intervene({ run: 'gpt2', directions: 'L9H6.ov.0-3', change: 'ablate', prompt: 'When Mary and John' });
+ */
+export async function intervene(
+  given: Given<'intervene'>,
+  listener: Listener = {},
+): Promise<InterveneOutcome> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('intervene', given, inherited('intervene', run, given));
+  const { directions: list, kinds, threshold } = settings;
+  const named = settings.prompt === null ? (settings.task ?? settings.data ?? 'prompts') : 'prompt';
+  const out = outFolder(settings, 'runs', `intervene-${basename(named)}`, listener);
+  return withTakenApart(
+    { ...settings, model, run },
+    (subject, masks) => [
+      ...new Set(
+        chosenDirections({ list, kinds, threshold }, subject, masks).map(({ component }) => component.kind),
+      ),
+    ],
+    listener,
+    async ({ subject, engine, apart, masks, circuit }) => {
+      const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
+      const data = await promptsOf(subject, settings, listener);
+      const manifest = await newManifest({ command: 'intervene', settings, subject, data });
+      await findRun(out, manifest);
+      const typed = settings.prompt !== null;
+      const pairs = typed ? [await contrasted(apart.running, data.tested[0]!)] : data.tested;
+      const choice = readTokenChoice(settings.at, subject.tokenizer);
+      const tokens = pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
+      const unrelated = await unrelatedPrompts(subject, {
+        file: settings.unrelated,
+        tested: settings.task,
+        count: settings.unrelatedPairs,
+        seed: settings.seed,
+      });
+      const session = await createRun(out, {
+        ...manifest,
+        engine: engine.name,
+        versions: { ...manifest.versions, [engine.name]: engine.version },
+      });
+      return concluding(session, async () => {
+        const { change: kind, value, scales, draws, seed } = settings;
+        const result = await timed(session, 'intervene', () =>
+          runExperiment(
+            apart,
+            {
+              pairs,
+              tokens,
+              choice,
+              estimation: data.estimation,
+              chosen,
+              excluded: circuit,
+              ...{ change: { kind, value }, scales, draws, seed },
+              unrelated: unrelated.pairs,
+            },
+            listener,
+          ),
+        );
+        if (draws > 0 && !result.after.some(({ set }) => set === 'outside'))
+          listener.onNote?.(
+            'too few directions are left outside the circuit to draw as many: that control is missing',
+          );
+        const summary: InterveneSummary = {
+          data: data.name,
+          ...described(subject, settings, pairs, result),
+          directions: chosen.map(directionName),
+          unrelated: result.unrelated && {
+            ...summarise(result.unrelated.before, result.unrelated.after, settings),
+            source: unrelated.source,
+          },
+        };
+        await writeOutcomes(session.file('outcomes.parquet'), pairs, result, {
+          directions: summary.directions.join(','),
+          change: settings.change,
+        });
+        await writeJson(session.file('effects.json'), summary);
+        return { run: session, summary };
+      });
+    },
+  );
+}
+
+interface Prompts extends Pick<RunData, 'name' | 'described' | 'notes'> {
+  tested: TokenPair[];
+  /** Pairs that means are taken over. */
+  estimation: TokenPair[];
+}
+
+async function promptsOf(
+  subject: Subject,
+  settings: Settings<'intervene'>,
+  { onNote }: Listener,
+): Promise<Prompts> {
+  const { prompt, task, data, change } = settings;
+  const estimates = change === 'opposite' || change === 'mean';
+  const request = { ...settings, positions: settings.at === 'last' ? ('last' as const) : ('all' as const) };
+  const load = (splits: readonly ('train' | 'test')[]) => loadData(subject, request, splits);
+  const checked = (tested: TokenPair[]) => {
+    const without = tested.find(({ corrupted }) => corrupted === null);
+    if (change === 'corrupted' && without)
+      throw new InputError(`--change corrupted: pair "${without.id}" has no corrupted prompt`);
+    return tested;
+  };
+  if (prompt !== null) {
+    const tested = checked([typedPair(subject, { ...settings, prompt }).pair]);
+    const common = { name: 'one prompt', tested, notes: [] };
+    if (!estimates) return { ...common, described: {}, estimation: [] };
+    if (task === null && data === null)
+      throw new InputError(`--change ${change}: give --task or --data, whose prompts means are taken over`);
+    const { splits, described } = await load(['train']);
+    return { ...common, described, estimation: splits.train! };
+  }
+  const loaded = await load(estimates ? ['train', 'test'] : ['test']);
+  for (const line of loaded.notes) onNote?.(line);
+  return { ...loaded, tested: checked(loaded.splits.test!), estimation: loaded.splits.train ?? [] };
+}
+
+function described(
+  { tokenizer }: Subject,
+  settings: Settings<'intervene'>,
+  pairs: readonly TokenPair[],
+  { before, after }: ExperimentResult,
+): Pick<InterveneSummary, 'prompt' | 'contrast' | 'change' | 'at' | 'tested' | 'next_tokens'> {
+  const spell = (id: number) => tokenizer?.token(id) ?? String(id);
+  const [first] = pairs;
+  const typed = settings.prompt !== null;
+  return {
+    prompt: typed ? Array.from(first!.clean, spell) : null,
+    contrast: typed
+      ? { answers: Array.from(first!.answers, spell), distractors: Array.from(first!.distractors, spell) }
+      : null,
+    change: settings.change,
+    at: settings.at,
+    tested: summarise(before, after, settings),
+    next_tokens: after
+      .filter(({ set, way }) => set === 'chosen' && way === 'in place')
+      .map(({ scale, outcome }) => ({
+        scale,
+        tokens: nextTokenChanges(before, outcome, LISTED).map((change) => ({
+          ...change,
+          token: spell(change.id),
+        })),
+      })),
+  };
+}

@@ -1,0 +1,117 @@
+/** A row for each direction: what it writes and reads, what it does on prompts, how much rests on it. */
+
+import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
+import type { Kind } from '../models/components.js';
+import { directionName } from './coefficients.js';
+import type { DirectionMeans, Mean } from './direction-means.js';
+import type { Importance } from './importance.js';
+import type { Receptors } from './receptors.js';
+import type { TokenValue } from './token-ends.js';
+
+export interface Spelt extends TokenValue {
+  token: string;
+}
+
+export interface Reading {
+  direction: string;
+  component: string;
+  kind: Kind;
+  layer: number;
+  head: number | null;
+  index: number;
+  sigma: number;
+  mask: number | null;
+  /** Null where there is no circuit. */
+  in_circuit: boolean | null;
+  raises: Spelt[] | null;
+  lowers: Spelt[] | null;
+  reads: Spelt[] | null;
+  reads_against: Spelt[] | null;
+  keys: Spelt[] | null;
+  keys_against: Spelt[] | null;
+  neurons: TokenValue[] | null;
+  /** By group of prompts; null without prompts. */
+  groups: Record<string, Mean> | null;
+  variance_share: number | null;
+  adds: Mean | null;
+  importance: Importance | null;
+}
+
+export interface ReadingParts {
+  receptors: Receptors;
+  mask: number | null;
+  inCircuit: boolean | null;
+  means: DirectionMeans | null;
+  importance: Importance | null;
+}
+
+export function reading(
+  { receptors, mask, inCircuit, means, importance }: ReadingParts,
+  tokenizer: Tokenizer | null,
+): Reading {
+  const { direction, sigma, writes, reads, keys, neurons } = receptors;
+  const { component, index } = direction;
+  const spelt = (values: readonly TokenValue[] | undefined) =>
+    values?.map((each) => ({ ...each, token: tokenizer?.token(each.id) ?? String(each.id) })) ?? null;
+  return {
+    direction: directionName(direction),
+    component: component.name,
+    kind: component.kind,
+    layer: component.layer,
+    head: component.head ?? null,
+    ...{ index, sigma, mask, in_circuit: inCircuit },
+    ...{ raises: spelt(writes?.highest), lowers: spelt(writes?.lowest) },
+    ...{ reads: spelt(reads?.highest), reads_against: spelt(reads?.lowest) },
+    ...{ keys: spelt(keys?.highest), keys_against: spelt(keys?.lowest) },
+    neurons,
+    groups: means && Object.fromEntries(means.groups),
+    variance_share: means?.varianceShare ?? null,
+    adds: means?.adds ?? null,
+    importance,
+  };
+}
+
+const LOGITS = 'logits for each unit of y, at a final normalisation of 1';
+const COEFFICIENT = 'y = [1, input]·u; tokens alone in the stream';
+
+const COLUMNS: readonly ParquetColumn[] = [
+  { name: 'direction', type: 'STRING' },
+  { name: 'component', type: 'STRING' },
+  { name: 'kind', type: 'STRING' },
+  { name: 'layer', type: 'INT32' },
+  { name: 'head', type: 'INT32', nullable: true },
+  { name: 'index', type: 'INT32' },
+  { name: 'sigma', type: 'FLOAT' },
+  { name: 'mask', type: 'FLOAT', nullable: true },
+  { name: 'in_circuit', type: 'BOOLEAN', nullable: true },
+  { name: 'raises', type: 'JSON', nullable: true, unit: LOGITS },
+  { name: 'lowers', type: 'JSON', nullable: true, unit: LOGITS },
+  { name: 'reads', type: 'JSON', nullable: true, unit: COEFFICIENT },
+  { name: 'reads_against', type: 'JSON', nullable: true, unit: COEFFICIENT },
+  { name: 'keys', type: 'JSON', nullable: true, unit: 'factor of y in the unscaled score, at offset 0' },
+  {
+    name: 'keys_against',
+    type: 'JSON',
+    nullable: true,
+    unit: 'factor of y in the unscaled score, at offset 0',
+  },
+  { name: 'neurons', type: 'JSON', nullable: true, unit: 'entry of u' },
+  { name: 'groups', type: 'JSON', nullable: true, unit: 'coefficient sigma·y at the last token' },
+  { name: 'variance_share', type: 'DOUBLE', nullable: true, unit: "share of the component's variance there" },
+  { name: 'adds', type: 'JSON', nullable: true, unit: 'logit difference' },
+  { name: 'importance', type: 'JSON', nullable: true, unit: 'after minus before; KL in nats' },
+];
+
+/** Writes `readings.parquet` as rows come. */
+export function writeReadings(
+  path: string,
+  groups: AsyncIterable<readonly Reading[]>,
+  metadata: Record<string, string>,
+): Promise<void> {
+  const columns = async function* () {
+    for await (const rows of groups)
+      yield COLUMNS.map(({ name }) => rows.map((row) => row[name as keyof Reading] as never));
+  };
+  return writeParquet(path, COLUMNS, { schema_version: '1', ...metadata }, columns());
+}

@@ -1,0 +1,188 @@
+/**
+ * Why a head looks where it looks: each attention score as an exact sum over the head's directions (docs/reading.md,
+ * "Scores"). With y_k = [1, x_i]·u_k it is
+ *
+ *     score_ij = scale · Σ_k y_k σ_k ([1, x_j]·v_k)
+ *
+ * and with rotary positions scale · rate_i · Σ_k y_k (u_kᵀ[b_Q; W_Q] R_i)·k_j, k_j the head's key as attention has it.
+ */
+import type { Directions } from '../decompose/directions.js';
+import { augmentedHead } from '../decompose/factors.js';
+import type { BlockPlace, PlaceInModel } from '../forward/places.js';
+import { type Architecture, kvHeadOf, type Rotary } from '../models/architecture.js';
+import type { Component } from '../models/components.js';
+import { planesOf } from '../models/qk-split.js';
+import type { LayerWeights } from '../models/weights.js';
+import type { PlaceValues } from './place-values.js';
+
+/** The scores of one query with all keys that it sees. */
+export interface QueryScores {
+  /** What the softmax gets, [keys]: scaled, and capped where the model does so. */
+  scores: Float64Array;
+  /** What it makes of them, [keys]. */
+  pattern: Float64Array;
+  /**
+   * [keys, directions], row-major; each row adds up to its score. Where scores are capped, the cap is frozen at what it
+   * made of the whole: cap·tanh(s/cap)/s.
+   */
+  contributions: Float64Array;
+}
+
+export class ScoreSum {
+  readonly rank: number;
+  /** [rank or dHead, dHead]: where positions turn, what each coefficient adds to the query. */
+  readonly #queries: Float64Array | null;
+  /** By plane, the two coordinates of each direction. */
+  readonly #planes: readonly [number, number][] | null;
+
+  /**
+   * @param directions of the component; null by plane, where they are the head's own coordinates
+   * @param weights of its layer
+   */
+  constructor(
+    readonly component: Component,
+    private readonly directions: Directions | null,
+    weights: LayerWeights,
+    private readonly architecture: Architecture,
+  ) {
+    this.rank = component.rank;
+    const { dHead } = architecture;
+    const rotary = architecture.rotary?.[component.layer];
+    this.#planes = directions ? null : planesOf(dHead, rotary!.dims);
+    this.#queries = rotary ? queriesOf(component, directions, weights, dHead) : null;
+  }
+
+  /** What a pass must read for {@link of}, all positions computed. */
+  static places(layer: number, { rotary, queryKeyNorm }: Architecture): PlaceInModel[] {
+    const places: BlockPlace[] = ['qk.coefficients', 'scores', 'pattern', rotary ? 'k' : 'attentionInput'];
+    if (queryKeyNorm !== undefined) places.push('queryRate');
+    return places.map((place) => ({ layer, place }));
+  }
+
+  /**
+   * @param values of a pass that read {@link ScoreSum.places}
+   * @param prompt which of its prompts
+   * @param query token of the prompt, from 0
+   */
+  of(values: PlaceValues, prompt: number, query: number): QueryScores {
+    const { layer } = this.component;
+    const head = this.component.head!;
+    const padding = values.paddingOf(prompt);
+    const column = padding + query;
+    const keys = query + 1;
+    const row = (place: 'scores' | 'pattern') => {
+      const { data, shape } = values.of({ layer, place });
+      const [, batch, queries, width] = shape as [number, number, number, number];
+      const from = ((head * batch + prompt) * queries + column) * width + padding;
+      return Float64Array.from(data.subarray(from, from + keys));
+    };
+    const scores = row('scores');
+    const contributions = this.#queries
+      ? this.#turned(values, prompt, column, keys)
+      : this.#plain(values, prompt, column, keys);
+    const { scoreCap } = this.architecture;
+    if (scoreCap !== undefined) freezeCap(contributions, keys, scoreCap);
+    return { scores, pattern: row('pattern'), contributions };
+  }
+
+  /** This head's coefficients at a query: a view. */
+  #coefficients(values: PlaceValues, prompt: number, column: number): Float32Array {
+    const { data, shape } = values.of({ layer: this.component.layer, place: 'qk.coefficients' });
+    const width = shape[1]! / this.architecture.nHeads;
+    const rows = shape[0]! / values.prompts.length;
+    const from = ((prompt * rows + column) * this.architecture.nHeads + this.component.head!) * width;
+    return data.subarray(from, from + width);
+  }
+
+  #plain(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
+    const { layer, cols } = this.component;
+    const { dModel: d, attentionScale } = this.architecture;
+    const { s, vt } = this.directions!;
+    const y = this.#coefficients(values, prompt, column);
+    const { data, shape } = values.of({ layer, place: 'attentionInput' });
+    const first = (prompt * shape[0]!) / values.prompts.length + column - keys + 1;
+    const bias = cols - d;
+    const out = new Float64Array(keys * this.rank);
+    for (let k = 0; k < this.rank; k++) {
+      const factor = attentionScale[layer]! * y[k]! * s[k]!;
+      for (let key = 0; key < keys; key++) {
+        let read = bias ? vt[k * cols]! : 0;
+        for (let i = 0; i < d; i++) read += data[(first + key) * d + i]! * vt[k * cols + bias + i]!;
+        out[key * this.rank + k] = factor * read;
+      }
+    }
+    return out;
+  }
+
+  #turned(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
+    const { layer, head } = this.component;
+    const { dHead, attentionScale, queryKeyNorm, rotary } = this.architecture;
+    const { data, shape } = values.of({ layer, place: 'k' });
+    const [, batch, positions] = shape as [number, number, number, number];
+    const kvHead = kvHeadOf(head!, this.architecture);
+    const firstKey = (kvHead * batch + prompt) * positions + column - keys + 1;
+    const rates = queryKeyNorm === undefined ? null : values.of({ layer, place: 'queryRate' });
+    const rate = rates ? rates.data[(head! * batch + prompt) * rates.shape[2]! + column]! : 1;
+    const y = this.#coefficients(values, prompt, column);
+    const out = new Float64Array(keys * this.rank);
+    for (let k = 0; k < this.rank; k++) {
+      const query = new Float64Array(dHead);
+      for (const at of this.#planes?.[k] ?? [k])
+        for (let c = 0; c < dHead; c++) query[c]! += y[at]! * this.#queries![at * dHead + c]!;
+      turn(query, column, rotary![layer]!);
+      for (let key = 0; key < keys; key++) {
+        let product = 0;
+        for (let c = 0; c < dHead; c++) product += query[c]! * data[(firstKey + key) * dHead + c]!;
+        out[key * this.rank + k] = attentionScale[layer]! * rate * product;
+      }
+    }
+    return out;
+  }
+}
+
+/** u_kᵀ[b_Q; W_Q], [rank, dHead]; by plane, the head's own coordinates. */
+function queriesOf(
+  { head, rows, rank }: Component,
+  directions: Directions | null,
+  weights: LayerWeights,
+  dHead: number,
+): Float64Array {
+  const out = new Float64Array((directions ? rank : dHead) * dHead);
+  if (!directions) {
+    for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
+    return out;
+  }
+  const query = augmentedHead(weights.q, head!, dHead);
+  for (let r = 0; r < rows; r++)
+    for (let k = 0; k < rank; k++) {
+      const u = directions.u[r * rank + k]!;
+      for (let c = 0; c < dHead; c++) out[k * dHead + c]! += u * query[r * dHead + c]!;
+    }
+  return out;
+}
+
+/** Turns a query to its position, in place. */
+function turn(query: Float64Array, position: number, { dims, frequencies, scale }: Rotary): void {
+  frequencies.forEach((frequency, at) => {
+    const partner = at + dims / 2;
+    const [cos, sin] = [scale * Math.cos(position * frequency), scale * Math.sin(position * frequency)];
+    const [x, y] = [query[at]!, query[partner]!];
+    query[at] = x * cos - y * sin;
+    query[partner] = y * cos + x * sin;
+  });
+}
+
+function freezeCap(contributions: Float64Array, keys: number, cap: number): void {
+  const rank = contributions.length / keys;
+  for (let key = 0; key < keys; key++) {
+    const row = contributions.subarray(key * rank, (key + 1) * rank);
+    const whole = row.reduce((sum, value) => sum + value, 0);
+    const factor = cappedShare(whole, cap);
+    for (let k = 0; k < rank; k++) row[k]! *= factor;
+  }
+}
+
+/** What a cap leaves of a value: cap·tanh(x/cap)/x. */
+export function cappedShare(x: number, cap: number | undefined): number {
+  return cap === undefined || x === 0 ? 1 : (cap * Math.tanh(x / cap)) / x;
+}

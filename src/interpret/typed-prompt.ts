@@ -1,0 +1,52 @@
+/** One prompt that somebody typed, as a pair; with a contrast even where no answer was named. */
+import { InputError } from '../errors.js';
+import { encodePairs, type TokenPair } from '../formats/token-pairs.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
+import type { MaskedModel } from '../forward/masked-model.js';
+import type { Subject } from '../run/subject.js';
+import { logitsAfter } from './outcomes.js';
+
+export interface TypedPrompt {
+  prompt: string;
+  corrupted: string | null;
+  answer: string | null;
+  distractor: string | null;
+}
+
+/** @throws InputError if the model has no tokenizer, or text in it is not the tokenizer's */
+export function typedPair(
+  { model, tokenizer }: Subject,
+  { prompt, corrupted, answer, distractor }: TypedPrompt,
+): { pair: TokenPair; tokenizer: Tokenizer } {
+  if (!tokenizer) throw new InputError(`${model.path}: no tokenizer.json, which --prompt needs`);
+  const given = {
+    id: 'prompt',
+    clean: prompt,
+    ...(corrupted !== null && { corrupted }),
+    answers: answer === null ? [] : [answer],
+    distractors: distractor === null ? [] : [distractor],
+  };
+  const [pair] = encodePairs([given], tokenizer, model.architecture, '--prompt');
+  return { pair: pair!, tokenizer };
+}
+
+/**
+ * Names what was left open: the answer is the likeliest token, the distractor the likeliest after the corrupted prompt,
+ * or, where that is the same or there is none, the likeliest other one.
+ */
+export async function contrasted(running: MaskedModel, pair: TokenPair): Promise<TokenPair> {
+  const best = async (prompt: Int32Array, except: Int32Array) => {
+    const logits = await logitsAfter(running, [prompt]);
+    let found = -1;
+    logits.forEach((logit, id) => {
+      if (!except.includes(id) && (found === -1 || logit > logits[found]!)) found = id;
+    });
+    return Int32Array.of(found);
+  };
+  const none = new Int32Array(0);
+  const answers = pair.answers.length > 0 ? pair.answers : await best(pair.clean, none);
+  if (pair.distractors.length > 0) return { ...pair, answers };
+  const corrupted = pair.corrupted ? await best(pair.corrupted, none) : answers;
+  const distractors = answers.includes(corrupted[0]!) ? await best(pair.clean, answers) : corrupted;
+  return { ...pair, answers, distractors };
+}
