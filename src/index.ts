@@ -65,7 +65,7 @@ export type { Component, Kind } from './models/components.js';
 
 // # Figures
 
-export type { AttackFigures } from './evaluate/attack-circuit.js';
+export type { AttackFigures } from './evaluate/attack-figures.js';
 export type { Metrics, SplitMetrics } from './evaluate/metrics-file.js';
 export type { PromptScores } from './evaluate/prompt-scores.js';
 export type { Manifest } from './formats/manifest.js';

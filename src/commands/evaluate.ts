@@ -10,8 +10,8 @@ import type { Listener } from '../progress.js';
 import { differences } from '../report/measured.js';
 import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
-import { oneSplit, type RunData } from '../run/data.js';
-import { evaluateSplits } from '../run/evaluation.js';
+import { type RunData, someSplits } from '../run/data.js';
+import { evaluateOn } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
@@ -53,23 +53,28 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
     await checkModel(subject.model, run);
     const { kinds, values, masked } = await loadMasks(masks, subject.model, settings);
     const name = split ?? 'test';
-    const wanted = split === null ? (['test'] as const) : SPLITS;
+    // A file by itself is measured whole: there the adversary sees what it is measured on.
+    const sees = settings.attack > 0 && (split !== null || settings.task !== null) ? 'train' : name;
+    const wanted = split === null ? SPLITS.filter((one) => one === name || one === sees) : SPLITS;
     const loaded = await checkedData(
       subject,
       { ...settings, components: kinds, loss: 'kl' },
       wanted,
       listener,
     );
-    const data = oneSplit(name, loaded);
+    const data = someSplits([name, sees], loaded);
     if (run) notePrompts(run, name, data, given, listener);
-    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize: 0 };
+    // An attack takes gradients, as training does.
+    const batchSize = settings.attack > 0 ? settings.attackPairs : 0;
+    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize };
     const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
     return concluding(session, async () => {
       // How masks of a file by itself were trained is not known.
       const origin = run && masks === run.file('masks.safetensors') ? run : null;
       const settling = origin && (await settlingIn(origin));
+      const measuring = { ...data, measured: name, seen: sees };
       const metrics = await timed(session, 'evaluate', () =>
-        evaluateSplits(bench, data, { values, masked, file: masks, settling }, settings, {
+        evaluateOn(bench, measuring, { values, masked, file: masks, settling }, settings, {
           ...listener,
           onCircuitScores: (pairs, scores) => writePromptScores(session.file('prompts.jsonl'), pairs, scores),
         }),

@@ -5,6 +5,7 @@ import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { KINDS } from '../settings/choices.js';
+import { attackMetrics } from './attack-figures.js';
 import { CONTROLS } from './controls.js';
 import { MASKED_MEASURES, MEASURES, recordOf, SIZES } from './metrics.js';
 
@@ -67,6 +68,8 @@ const splitMetrics = softAndBinarised.extend({
       ),
     )
     .nullable(),
+  /** What an adversary made of the circuit; null where none was asked for. */
+  attack: attackMetrics.nullable(),
 });
 /** The masks as learned and, under `binarised`, the circuit that they stand for. */
 export type SplitMetrics = z.infer<typeof splitMetrics>;

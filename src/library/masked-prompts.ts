@@ -1,6 +1,7 @@
 /** Prompt pairs on which masks are run: scores, loss and gradient, evaluation and attack. */
 import { InputError } from '../errors.js';
-import { type AttackFigures, attackCircuit, type CircuitAttack } from '../evaluate/attack-circuit.js';
+import { attackCircuit, type CircuitAttack } from '../evaluate/attack-circuit.js';
+import type { AttackFigures } from '../evaluate/attack-figures.js';
 import { evaluateMasks, type PairScorer } from '../evaluate/evaluate.js';
 import type { SplitMetrics } from '../evaluate/metrics-file.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
@@ -73,6 +74,7 @@ const ATTACK: Omit<CircuitAttack, 'seed' | 'marks'> = {
   caps: [],
   draws: 0,
   points: 10,
+  along: 0,
   exactly: 5,
 };
 const ATTACK_STEPS = 20;

@@ -155,7 +155,7 @@ describe('the embedded model', () => {
 
   beforeAll(async () => {
     model = await LanguageModel.open('embedded', machine);
-    const settings = { task: 'ioi', ...sizes, ...training, controlSeeds: 1, ...machine } as const;
+    const settings = { task: 'ioi', ...sizes, ...training, controlSeeds: 1, attack: 0, ...machine } as const;
     run = await Run.make({ ...settings, out: join(folder, 'run') });
   });
   afterAll(() => model.close());
