@@ -24,7 +24,7 @@ export function attackedHow({ seen, n, starts, steps, step }: AttackMetrics): st
 /** Left-out directions with the largest parts in what the adversary did, as rows of a table. */
 export function missedRows({ missed }: AttackMetrics, most: number) {
   return missed.slice(0, most).map(({ component, direction, share, part, returns }) => ({
-    name: `${component} ${direction}`,
+    name: `${component}.${direction}`,
     share: decimal(share, 2),
     part: decimal(part),
     returns: decimal(returns),

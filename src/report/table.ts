@@ -91,7 +91,7 @@ function attackLines(split: SplitMetrics): string[] {
       column('left out, but not inert', 'name', 'left'),
       column('share', 'share'),
       column('its part (nats)', 'part'),
-      column('KL without it, less', 'returns'),
+      column('KL falls without it by', 'returns'),
     ]),
   ];
 }

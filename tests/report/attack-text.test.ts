@@ -33,7 +33,7 @@ it('says how the adversary went about it', () => {
 it('names what was missed in table and page', () => {
   const [first] = missedRows(attack, 1);
   expect(first).toEqual({
-    name: `${attack.missed[0]!.component} 3`,
+    name: `${attack.missed[0]!.component}.3`,
     share: '1.00',
     part: '0.400',
     returns: '0.500',
