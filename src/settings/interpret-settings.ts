@@ -138,6 +138,11 @@ export const interpretSettings = table(
       default: 'plain',
       describe: "What stands for a token that is read: its embedding, or that and what layer 0's MLP adds",
     },
+    queries: {
+      schema: text,
+      default: 'last',
+      describe: "Tokens whose attention tells QK directions' roles: last, all, indices, or a text",
+    },
     exact: {
       schema: whole(0),
       default: 20,
