@@ -11,6 +11,7 @@ import type { Direction } from './coefficients.js';
 import { type Mean, meanOf } from './mean-of.js';
 import { placeValues } from './place-values.js';
 import { type QueryScores, ScoreSum } from './score-sum.js';
+import { softmax, withoutPart } from './softmax.js';
 import type { TakenApart } from './taken-apart.js';
 
 /** Keys of one class, in the eyes of one direction. */
@@ -194,7 +195,7 @@ class RoleSums {
     const centre = mean(own)!;
     const centred = own.map((value) => value - centre);
     const alone = softmax(own);
-    const without = softmax(own.map((value, key) => withoutOne(scores.scores[key]!, value, cap)));
+    const without = softmax(own.map((value, key) => withoutPart(scores.scores[key]!, value, cap)));
     const highest = own.indexOf(Math.max(...own));
     this.#queries++;
     ids.forEach((id, key) => {
@@ -283,18 +284,4 @@ class ClassSums {
       attention: { full: share(this.full), alone: share(this.alone), without: share(this.without) },
     };
   }
-}
-
-/** A score without one of its parts, whose cap was frozen (`QueryScores.contributions`): the cap sees what is left. */
-function withoutOne(score: number, part: number, cap: number | undefined): number {
-  if (cap === undefined || score === 0) return score - part;
-  const whole = cap * Math.atanh(score / cap);
-  return cap * Math.tanh((whole * (1 - part / score)) / cap);
-}
-
-function softmax(scores: Float64Array): Float64Array {
-  const highest = Math.max(...scores);
-  const exponentials = scores.map((score) => Math.exp(score - highest));
-  const total = exponentials.reduce((sum, value) => sum + value, 0);
-  return exponentials.map((value) => value / total);
 }

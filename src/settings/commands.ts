@@ -3,6 +3,7 @@ import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
 import {
   chosenSettings,
+  headsSettings,
   interpretSettings,
   interveneSettings,
   shownSettings,
@@ -166,6 +167,15 @@ export const COMMANDS = {
     ...subjectSettings,
     ...tracedSettings,
     ...traceSettings,
+    masks: chosenSettings.masks,
+    threshold: chosenSettings.threshold,
+    ...machine,
+  },
+  heads: {
+    ...sourceSettings,
+    ...subjectSettings,
+    ...headsSettings,
+    seed: promptSettings.seed,
     masks: chosenSettings.masks,
     threshold: chosenSettings.threshold,
     ...machine,

@@ -152,6 +152,30 @@ export const interpretSettings = table(
   },
 );
 
+export const headsSettings = table(
+  { group: 'Heads', determines: true },
+  {
+    directions: {
+      schema: optional,
+      default: null,
+      otherwise: 'heads alone',
+      describe: 'Single directions that are named, too: active, all, or names such as L5H1.qk,L5H1.ov.0-3',
+    },
+    sequences: {
+      schema: whole(1, 1000),
+      default: 8,
+      describe: 'Sequences of random tokens, each of two equal rounds',
+    },
+    length: { schema: whole(4, 100_000), default: 15, describe: 'Tokens of one round' },
+    namedFrom: {
+      schema: number({ from: 0, to: 1 }),
+      default: 0.4,
+      describe: 'A head has a name if its figure reaches this',
+    },
+    embedding: { ...interpretSettings.embedding, default: 'mlp0' },
+  },
+);
+
 /** What is printed of it. */
 export const shownSettings = table(
   { group: 'Reading', determines: false },
