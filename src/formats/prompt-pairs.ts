@@ -44,6 +44,11 @@ const COLUMNS: Record<string, ColumnKind> = {
  * Reads a JSONL or CSV file of prompt pairs (docs/formats.md, "Prompt pairs"). A pair without an `id` is called
  * by its line number.
  * @throws InputError naming file, line and column
+ * @example
+ * import { readPromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * console.log(pairs.length, pairs[0].clean, pairs[0].answers);
  */
 export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   const pairs: PromptPair[] = [];
@@ -60,6 +65,50 @@ export async function readPromptPairs(path: string): Promise<PromptPair[]> {
   }
   if (pairs.length === 0) throw new InputError(`${path}: holds no prompt pairs`);
   return pairs;
+}
+
+/** A prompt pair as a record of a JSONL file has it (docs/formats.md, "Prompt pairs"). */
+export interface PairRecord {
+  /** Name of the pair; its number, from 1, where absent. */
+  id?: string;
+  /** Pairs may be reported in groups, e.g. by template. */
+  group?: string;
+  /** The prompt that the model answers, as text; or, as token ids, `clean_ids`. */
+  clean?: string;
+  clean_ids?: readonly number[];
+  /** The same without the information that decides the answer; or `corrupted_ids`. */
+  corrupted?: string;
+  corrupted_ids?: readonly number[];
+  /** The right continuation, whose first token counts; or `answer_id`; or several, any of which is right. */
+  answer?: string;
+  answer_id?: number;
+  answers?: readonly string[];
+  answer_ids?: readonly number[];
+  /** What the answer is compared with; likewise. */
+  distractor?: string;
+  distractor_id?: number;
+  distractors?: readonly string[];
+  distractor_ids?: readonly number[];
+  /** What tokens of the clean prompt are, by class: texts in it, or indices of its tokens. */
+  token_classes?: Readonly<Record<string, string | number | readonly (string | number)[]>>;
+}
+
+/**
+ * Prompt pairs of records in memory, or of pairs that were read before.
+ * @throws InputError naming the record, from 1, and its field
+ */
+export function promptPairsOf(records: readonly (PairRecord | PromptPair)[]): PromptPair[] {
+  if (records.length === 0) throw new InputError('there are no prompt pairs');
+  return records.map((record, at) => {
+    const fields = isPromptPair(record) ? fieldsOf(record) : record;
+    const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+    return parsePair(Object.fromEntries(present), String(at + 1), `pair ${at + 1}`);
+  });
+}
+
+/** Only a pair that was read has both lists, empty ones included. */
+function isPromptPair(record: PairRecord | PromptPair): record is PromptPair {
+  return Array.isArray(record.answers) && Array.isArray(record.distractors);
 }
 
 function otherName(name: string): string {
@@ -95,19 +144,36 @@ export function parseRecord(fields: Record<string, unknown>, untyped: boolean): 
 /**
  * Writes JSONL that {@link readPromptPairs} reads back as the same pairs.
  * @throws InputError if the file cannot be written
+ * @example
+ * import { readPromptPairs, writePromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * await writePromptPairs('half.jsonl', pairs.filter((_, at) => at % 2 === 0));
  */
 export function writePromptPairs(path: string, pairs: readonly PromptPair[]): Promise<void> {
-  const lines = pairs.map(({ id, group, clean, corrupted, answers, distractors, classes }) => {
-    const fields = {
-      id,
-      group,
-      token_classes: classes,
-      ...prompt('clean', clean),
-      ...prompt('corrupted', corrupted),
-    };
-    return `${JSON.stringify({ ...fields, ...choices('answer', answers), ...choices('distractor', distractors) })}\n`;
-  });
+  const lines = pairs.map((pair) => `${JSON.stringify(fieldsOf(pair))}\n`);
   return writeText(path, lines.join(''));
+}
+
+/** A pair as a record. */
+function fieldsOf({
+  id,
+  group,
+  clean,
+  corrupted,
+  answers,
+  distractors,
+  classes,
+}: PromptPair): Record<string, unknown> {
+  return {
+    id,
+    group,
+    token_classes: classes,
+    ...prompt('clean', clean),
+    ...prompt('corrupted', corrupted),
+    ...choices('answer', answers),
+    ...choices('distractor', distractors),
+  };
 }
 
 function prompt(column: string, value: string | number[] | undefined): Record<string, unknown> {

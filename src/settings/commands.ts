@@ -1,6 +1,9 @@
 /** Which command takes which settings: the whole table. */
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
+
+import { attackSettings } from './attack-settings.js';
+
 import {
   chosenSettings,
   headsSettings,
@@ -11,6 +14,7 @@ import {
   traceSettings,
   typedSettings,
 } from './interpret-settings.js';
+
 import { planShardSettings, queueSettings, queueWorkerSettings, shardsSettings } from './queue-settings.js';
 import {
   componentSettings,
@@ -55,6 +59,7 @@ export const COMMANDS = {
     ...subjectSettings,
     ...training,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
     ...resumeSettings,
@@ -90,6 +95,7 @@ export const COMMANDS = {
     ),
     ...maskingSettings,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
   },
