@@ -1,7 +1,7 @@
 /** Users' own data: pairs of a clean and a corrupted prompt, with the answers that are looked for. */
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
-import { describeJson } from './json-file.js';
+import { describeJson, isRecord } from './json-file.js';
 import { isUntyped, readRows } from './table-file.js';
 
 /** A prompt or an answer is text, or token ids for those who have no tokenizer. */
@@ -16,9 +16,11 @@ export interface PromptPair {
   answers: string[] | number[];
   /** Continuations that answers are compared with. */
   distractors: string[] | number[];
+  /** What tokens of the clean prompt are, by class: texts in it, or indices of its tokens. */
+  classes?: Record<string, (string | number)[]>;
 }
 
-type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label';
+type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label' | 'classes';
 
 const COLUMNS: Record<string, ColumnKind> = {
   clean: 'text',
@@ -33,6 +35,7 @@ const COLUMNS: Record<string, ColumnKind> = {
   distractor_id: 'id',
   distractors: 'texts',
   distractor_ids: 'ids',
+  token_classes: 'classes',
   group: 'label',
   id: 'label',
 };
@@ -86,6 +89,8 @@ export interface PairRecord {
   distractor_id?: number;
   distractors?: readonly string[];
   distractor_ids?: readonly number[];
+  /** What tokens of the clean prompt are, by class: texts in it, or indices of its tokens. */
+  token_classes?: Readonly<Record<string, string | number | readonly (string | number)[]>>;
 }
 
 /**
@@ -158,10 +163,12 @@ function fieldsOf({
   corrupted,
   answers,
   distractors,
+  classes,
 }: PromptPair): Record<string, unknown> {
   return {
     id,
     group,
+    token_classes: classes,
     ...prompt('clean', clean),
     ...prompt('corrupted', corrupted),
     ...choices('answer', answers),
@@ -210,6 +217,9 @@ function parsePair(fields: Record<string, unknown>, line: string, where: string)
     ...(corrupted !== undefined && { corrupted }),
     answers,
     distractors,
+    ...(given.has('token_classes') && {
+      classes: given.get('token_classes') as Record<string, (string | number)[]>,
+    }),
   };
 }
 
@@ -241,7 +251,27 @@ function checked(value: unknown, kind: ColumnKind, where: string): unknown {
     case 'label':
       if (typeof value === 'number') return String(value);
       return nonEmptyText(value, where);
+    case 'classes':
+      return tokenClasses(value, where);
   }
+}
+
+/** `{"subject": " John", "verb": [9]}`; what stands alone becomes a list of one. */
+function tokenClasses(value: unknown, where: string): Record<string, (string | number)[]> {
+  if (!isRecord(value))
+    throw new InputError(
+      `${where}: expected an object such as {"verb": " gave"}, found ${describeJson(value)}`,
+    );
+  return Object.fromEntries(
+    Object.entries(value).map(([name, tokens]) => [
+      name,
+      list(Array.isArray(tokens) ? tokens : [tokens], `${where}, "${name}"`).map((token) =>
+        typeof token === 'string'
+          ? nonEmptyText(token, `${where}, "${name}"`)
+          : tokenId(token, `${where}, "${name}"`),
+      ),
+    ]),
+  );
 }
 
 function nonEmptyText(value: unknown, where: string): string {
@@ -275,15 +305,15 @@ function typed(fields: Record<string, unknown>, where: string): Record<string, u
 
 function typedCell(cell: string, kind: ColumnKind | undefined, where: string): unknown {
   if (kind === 'id') return number(cell);
-  if (kind !== 'ids' && kind !== 'texts') return cell;
-  if (!cell.trimStart().startsWith('[')) {
+  if (kind !== 'ids' && kind !== 'texts' && kind !== 'classes') return cell;
+  if (kind !== 'classes' && !cell.trimStart().startsWith('[')) {
     const items = cell.split('|');
     return kind === 'ids' ? items.map(number) : items;
   }
   try {
     return JSON.parse(cell);
   } catch {
-    throw new InputError(`${where}: ${describeJson(cell)} begins like a JSON list, but is none`);
+    throw new InputError(`${where}: ${describeJson(cell)} should be JSON, but is none`);
   }
 }
 
