@@ -1,8 +1,8 @@
 /** Scoring as a whole, from a request to a folder of tables; or to an estimate of what it would take. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import { coresHere } from '../cores.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
@@ -210,7 +210,7 @@ async function withScorer<T>(
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
   const model = await Transformer.load(engine, subject.model, { depth, logits: false, ...call });
   try {
-    const readers = await ReaderThreads.open(bases, request, request.workers ?? availableParallelism());
+    const readers = await ReaderThreads.open(bases, request, request.workers ?? coresHere());
     try {
       return await work(new Scorer(model, readers, bases, request.positions), readers);
     } finally {
