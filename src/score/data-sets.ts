@@ -61,7 +61,7 @@ export async function dataSetsOf(items: readonly string[], format: RecordFormat 
         `--data ${item}: "${name}" is no name for files; give NAME=FILE with letters and digits`,
       );
     await sizeOf(path);
-    const set = { name, path, format: format ?? formatOf(path) };
+    const set = { name, path, format: format ?? formatOf(path, ', or give --format') };
     await checkSource(set);
     sets.push(set);
   }
