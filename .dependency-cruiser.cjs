@@ -29,6 +29,7 @@ const OWNERS = {
   'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',
   'csv-parse': '^src/formats/',
+  tinyglobby: '^src/formats/data-files[.]ts$',
   hyparquet: '^src/formats/parquet-file[.]ts$',
   'pure-rand': '^src/random[.]ts$',
   'cli-progress': '^cli/',

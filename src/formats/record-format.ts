@@ -15,6 +15,10 @@ const EXTENSIONS: Record<string, RecordFormat> = {
   '.txt': 'text',
 };
 
+export function hasFormat(path: string): boolean {
+  return Object.hasOwn(EXTENSIONS, extname(path).toLowerCase());
+}
+
 /**
  * @param otherwise what else can be done where the name does not say it
  * @throws InputError if it does not
