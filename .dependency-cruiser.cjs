@@ -19,12 +19,13 @@ const LAYERS = [
   '^src/(score|sweep)/',
   '^src/interpret/',
   '^src/commands/',
+  '^src/library/',
   '^cli/',
 ];
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret)|models|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret|library)|models|bench)/',
   piscina: '^src/pool/',
   'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',

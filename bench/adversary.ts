@@ -16,7 +16,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { Attacked } from '../src/evaluate/adversary.js';
-import { type AttackFigures, attackCircuit, attackPrompts } from '../src/evaluate/attack-circuit.js';
+import { attackCircuit, attackPrompts } from '../src/evaluate/attack-circuit.js';
+import type { AttackFigures } from '../src/evaluate/attack-figures.js';
 import { type HistoryLine, trainMasks } from '../src/masks/train.js';
 import { packageFile } from '../src/package-file.js';
 import { loadData } from '../src/run/data.js';
@@ -179,6 +180,7 @@ async function attacked(
     caps: [0.05, 0.1, 0.25],
     draws: 5,
     points: 10,
+    along: 10,
     exactly: 10,
   });
   const prompts = Math.min(train.length, Number(options.prompts));

@@ -55,10 +55,12 @@ export async function parse(args: readonly string[]): Promise<Asked | null> {
   let asked: Asked | null = null;
   let flags: string[] = [];
   if (name !== undefined) {
-    const { declare, flagNames, given } = await import('./flags.js');
+    const { declare, flagNames, given, sharedSwitches } = await import('./flags.js');
     const shown = args.some((arg) => /^(--help|-h|--get-yargs-completions)$/.test(arg));
     const within = (Object.keys(INDEX) as Command[]).filter((other) => other.startsWith(`${name} `));
     flags = [name, ...within].flatMap(flagNames);
+    // Otherwise a switch before the command's name takes that name for its value.
+    parser.boolean(sharedSwitches([name, ...within]));
     const add = (to: Argv, command: Command, usage: string) =>
       to.command(
         usage,
@@ -123,7 +125,9 @@ function explained(found: string, help: string, flags: readonly string[]): strin
   // A flag comes in both its spellings.
   const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(found) ?? [];
   if (unknown === undefined) return `${found}; see --help`;
-  return `unknown argument ${unknown}; see --help${didYouMean(unknown.replace(/^no-/, ''), flags)}`;
+  const name = unknown.replace(/^no-/, '');
+  if (flags.includes(name)) return `--${unknown} must stand behind a command that takes it; see --help`;
+  return `unknown argument ${unknown}; see --help${didYouMean(name, flags)}`;
 }
 
 /** Says what went wrong, in one line for what the user can put right. */

@@ -19,6 +19,14 @@ export function flagNames(command: Command): string[] {
   return [...Object.keys(flagsOf(command)).map(kebabCase), 'config', 'help'];
 }
 
+/** Names of the switches that all of these commands have. */
+export function sharedSwitches(commands: readonly Command[]): string[] {
+  const [first, ...others] = commands.map((command) =>
+    Object.entries(flagsOf(command)).flatMap(([key, setting]) => (isSwitch(setting) ? [kebabCase(key)] : [])),
+  );
+  return first!.filter((name) => others.every((names) => names.includes(name)));
+}
+
 /** @param shown whether help or completions are asked for: values are then not read */
 export function declare(yargs: Argv, command: Command, shown: boolean): Argv {
   const flags: Table = { ...flagsOf(command), ...CONFIG_FLAG };

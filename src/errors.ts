@@ -5,11 +5,13 @@
  * and what to do, e.g. `models/a/config.json: no "model_type"; point at a Hugging Face folder`.
  */
 export class InputError extends Error {
+  /** Always `InputError`. */
   override name = 'InputError';
 }
 
 /** Thrown when a run was stopped on request after its state was saved: exit code 130. */
 export class InterruptedError extends Error {
+  /** Always `InterruptedError`. */
   override name = 'InterruptedError';
 }
 

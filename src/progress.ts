@@ -1,5 +1,6 @@
 /** How long work reports itself: plain events, so that no library code knows about terminals. */
 
+/** How far work has come. */
 export interface ProgressEvent {
   /** What is being done, e.g. `decompose` or `train`. A new stage ends the one before. */
   stage: string;

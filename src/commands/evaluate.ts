@@ -7,17 +7,18 @@ import { writePromptScores } from '../evaluate/prompts-file.js';
 import { writeAtomically, writeJson } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
+import { differences } from '../report/measured.js';
 import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
-import { oneSplit, type RunData } from '../run/data.js';
-import { evaluateSplits } from '../run/evaluation.js';
+import { type RunData, someSplits } from '../run/data.js';
+import { evaluateOn } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
 import { settlingIn } from '../run/settling.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
-import type { Given, Settings } from '../settings/commands.js';
+import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
 import { complete, settingsOf } from '../settings/complete.js';
 import { promptSettings, subjectSettings } from '../settings/run-settings.js';
 import { SPLITS } from '../tasks/splits.js';
@@ -52,22 +53,28 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
     await checkModel(subject.model, run);
     const { kinds, values, masked } = await loadMasks(masks, subject.model, settings);
     const name = split ?? 'test';
-    const wanted = split === null ? (['test'] as const) : SPLITS;
+    // A file by itself is measured whole: there the adversary sees what it is measured on.
+    const sees = settings.attack > 0 && (split !== null || settings.task !== null) ? 'train' : name;
+    const wanted = split === null ? SPLITS.filter((one) => one === name || one === sees) : SPLITS;
     const loaded = await checkedData(
       subject,
       { ...settings, components: kinds, loss: 'kl' },
       wanted,
       listener,
     );
-    const data = oneSplit(name, loaded);
+    const data = someSplits([name, sees], loaded);
     if (run) notePrompts(run, name, data, given, listener);
-    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize: 0 };
+    // An attack takes gradients, as training does.
+    const batchSize = settings.attack > 0 ? settings.attackPairs : 0;
+    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize };
     const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
     return concluding(session, async () => {
       // How masks of a file by itself were trained is not known.
-      const settling = run && masks === run.file('masks.safetensors') ? await settlingIn(run) : null;
+      const origin = run && masks === run.file('masks.safetensors') ? run : null;
+      const settling = origin && (await settlingIn(origin));
+      const measuring = { ...data, measured: name, seen: sees };
       const metrics = await timed(session, 'evaluate', () =>
-        evaluateSplits(bench, data, { values, masked, file: masks, settling }, settings, {
+        evaluateOn(bench, measuring, { values, masked, file: masks, settling }, settings, {
           ...listener,
           onCircuitScores: (pairs, scores) => writePromptScores(session.file('prompts.jsonl'), pairs, scores),
         }),
@@ -75,6 +82,7 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
       const copied = await readFile(masks);
       await writeAtomically(session.file('masks.safetensors'), (file) => file.writeFile(copied));
       await writeJson(session.file('metrics.json'), metrics);
+      if (origin) await noteDifferences(origin, session, metrics, listener);
       return { run: session, metrics, report: await writeReport(session.path) };
     }).finally(() => bench.runner.close());
   });
@@ -82,7 +90,7 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
 
 /** A run's settings, its masks, and the split that it was tested on; prompts only where no others are given. */
 function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<EvaluateSettings> {
-  const settings = settingsOf('evaluate', run.manifest);
+  const settings = settingsOf(COMMANDS.evaluate, run.manifest);
   const tested = run.manifest.command === 'run' ? { split: 'test' as const } : {};
   const masks = run.file('masks.safetensors');
   if (task == null && data == null) return { ...settings, ...tested, masks };
@@ -90,6 +98,20 @@ function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<E
     ([key]) => key === 'seed' || (key !== 'split' && !Object.hasOwn(promptSettings, key)),
   );
   return { ...Object.fromEntries(others), masks };
+}
+
+/** Says so where masks were measured otherwise than their run was made; on the page, and to the listener. */
+async function noteDifferences(
+  origin: RunFolder,
+  session: RunFolder,
+  metrics: Metrics,
+  { onNote }: Listener,
+): Promise<void> {
+  const others = differences(metrics, origin.manifest);
+  if (others.length === 0) return;
+  const note = `masks of the run ${basename(origin.path)}, measured otherwise than it was made: ${others.join('; ')}`;
+  onNote?.(note);
+  await session.update({ notes: [...(session.manifest.notes ?? []), note] });
 }
 
 /** Settings that decide which prompts there are, as token ids. */

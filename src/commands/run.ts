@@ -10,9 +10,8 @@ import type { Listener } from '../progress.js';
 import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
 import { writeClusters } from '../run/clusters.js';
-import { oneSplit } from '../run/data.js';
 import { estimateTraining, type RunEstimate } from '../run/estimate.js';
-import { evaluateSplits } from '../run/evaluation.js';
+import { evaluateOn } from '../run/evaluation.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
 import { settlingIn } from '../run/settling.js';
@@ -47,9 +46,9 @@ export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<
       const beforeRounding = settings.roundingSteps > 0 ? soft : undefined;
       const settling = await settlingIn(session);
       const metrics = await timed(session, 'evaluate', () =>
-        evaluateSplits(
+        evaluateOn(
           bench,
-          oneSplit('test', data),
+          { ...data, measured: 'test', seen: 'train' },
           { values: masks, file: session.file('masks.safetensors'), beforeRounding, settling },
           settings,
           {
@@ -76,7 +75,7 @@ export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<
 /** What {@link run} would do and take. */
 export function estimateRun(given: Given<'run'> = {}, listener: Listener = {}): Promise<RunEstimate> {
   const settings = wholeSettings(given);
-  return estimateTraining(settings, settings.controlSeeds, listener);
+  return estimateTraining(settings, settings, listener);
 }
 
 /** The embedded model learned one task above all. */

@@ -52,10 +52,9 @@ async function requested(
   const { model, run } = await sourceOf(given.run, given.model);
   if (run?.manifest.settings.basis === 'random')
     throw new InputError(`${run.path}: its masks belong to a random basis; singular directions are scored`);
-  const read = Object.entries(run ? settingsOf('score', run.manifest) : {}).filter(([key]) =>
-    Object.hasOwn(subjectSettings, key),
-  );
-  const base = { ...Object.fromEntries(read), ...(run && { masks: run.file('masks.safetensors') }) };
+  const base = run
+    ? { ...settingsOf(subjectSettings, run.manifest), masks: run.file('masks.safetensors') }
+    : {};
   const settings = complete('score', given, base);
   return { request: { ...settings, model }, settings };
 }

@@ -15,9 +15,11 @@ import {
   NO_LIMIT,
   worstOf,
 } from './adversary.js';
+import { ATTACKED_SCORES, type AttackFigures } from './attack-figures.js';
 import { type Missed, missedDirections } from './left-out.js';
+import { recordOf } from './metrics.js';
 import type { PromptScores } from './prompt-scores.js';
-import { alongShares, type RandomShares, randomShares } from './random-shares.js';
+import { alongShares, randomShares } from './random-shares.js';
 
 export interface CircuitAttack {
   starts: number;
@@ -32,27 +34,18 @@ export interface CircuitAttack {
   caps: readonly number[];
   /** Draws of random shares. */
   draws: number;
-  /** Points of the way from the circuit to the worst shares. */
+  /** Points of the way to the worst shares at which slopes are taken, to say what has how large a part in them. */
   points: number;
+  /** Steps of the same way at which the KL is measured; 0: none. */
+  along: number;
   /** Left-out directions whose part is measured exactly. */
   exactly: number;
 }
 
-export interface AttackFigures {
-  /** At the worst shares, on the measured pairs. */
-  kl: number;
-  exact_match: number | null;
-  accuracy: number | null;
-  prob_diff: number | null;
-  /** The worst after so many steps, over all starts. */
-  by_steps: { steps: number; kl: number }[];
-  /** The worst of each start. */
-  by_start: number[];
-  random: { uniform: RandomShares; bernoulli: RandomShares } | null;
-  /** Along the way to the worst shares. */
-  along: { part: number; kl: number }[];
-  by_number: { most: number; kl: number }[];
-  by_cap: { cap: number; kl: number }[];
+/** Pairs that the adversary's shares are measured on. */
+export interface MeasuredPairs {
+  kl(masks: Float32Array): Promise<number>;
+  score(masks: Float32Array): Promise<PromptScores>;
 }
 
 export interface CircuitAttacked {
@@ -70,10 +63,7 @@ export interface CircuitAttacked {
  */
 export async function attackCircuit(
   attacked: Attacked,
-  measured: {
-    kl(masks: Float32Array): Promise<number>;
-    score(masks: Float32Array): Promise<PromptScores>;
-  },
+  measured: MeasuredPairs,
   circuit: Float32Array,
   settings: CircuitAttack,
   call: LongCall = {},
@@ -133,10 +123,9 @@ export async function attackCircuit(
   );
   return {
     figures: {
+      ...recordOf(ATTACKED_SCORES, (score) => mean(scores[score])),
       kl: worst.kl,
-      exact_match: mean(scores.exact_match),
-      accuracy: mean(scores.accuracy),
-      prob_diff: mean(scores.prob_diff),
+      plain_kl: plain,
       by_steps: marks.map((steps, at) => ({ steps, kl: worstUpTo(at).kl })),
       by_start: found.map((points) => worstOf(points).kl),
       random:
@@ -146,7 +135,7 @@ export async function attackCircuit(
               uniform: await randomShares(measured, circuit, 'uniform', { draws, seed }),
               bernoulli: await randomShares(measured, circuit, 'bernoulli', { draws, seed }),
             },
-      along: settings.points === 0 ? [] : await alongShares(measured, circuit, worst.shares, settings.points),
+      along: settings.along === 0 ? [] : await alongShares(measured, circuit, worst.shares, settings.along),
       by_number: byNumber.map((kl, at) => ({ most: most[at]!, kl })),
       by_cap: byCap.map((kl, at) => ({ cap: caps[at]!, kl })),
     },

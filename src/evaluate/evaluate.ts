@@ -7,6 +7,7 @@ import { Random } from '../random.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
 import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
+import type { AttackMetrics } from './attack-figures.js';
 import { binarised, circuitSize } from './circuit-size.js';
 import { type Circuit, CONTROLS, noneKept } from './controls.js';
 import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } from './faithfulness.js';
@@ -36,6 +37,8 @@ export function scorerOf(prepared: PreparedPairs): PairScorer {
 export interface EvaluateCall extends LongCall {
   /** Called once, with what the circuit (the masks binarised) does on each prompt. */
   onCircuitScores?: (scores: CircuitScores) => Promise<void> | void;
+  /** Attacks the circuit in the end; nobody does where absent. */
+  attack?: (circuit: Circuit, call: LongCall) => Promise<AttackMetrics>;
 }
 
 /**
@@ -46,7 +49,7 @@ export async function evaluateMasks(
   scorer: PairScorer,
   masks: Float32Array,
   settings: EvaluateSettings & { seed: number; beforeRounding?: Float32Array },
-  { onProgress, signal, onCircuitScores }: EvaluateCall = {},
+  { onProgress, signal, onCircuitScores, attack }: EvaluateCall = {},
 ): Promise<Omit<SplitMetrics, 'source' | 'hash'>> {
   const { layout } = scorer;
   const { threshold, beforeRounding, controlSeeds } = settings;
@@ -101,6 +104,7 @@ export async function evaluateMasks(
             return measuresOf(key === 'all_off' ? none : await score(mask));
           })
         : null,
+    attack: attack ? await attack(circuit, { onProgress, signal }) : null,
   };
 }
 

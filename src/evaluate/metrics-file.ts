@@ -5,6 +5,7 @@ import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { KINDS } from '../settings/choices.js';
+import { attackMetrics } from './attack-figures.js';
 import { CONTROLS } from './controls.js';
 import { MASKED_MEASURES, MEASURES, recordOf, SIZES } from './metrics.js';
 
@@ -67,6 +68,8 @@ const splitMetrics = softAndBinarised.extend({
       ),
     )
     .nullable(),
+  /** What an adversary made of the circuit; null where none was asked for. */
+  attack: attackMetrics.nullable(),
 });
 /** The masks as learned and, under `binarised`, the circuit that they stand for. */
 export type SplitMetrics = z.infer<typeof splitMetrics>;
@@ -123,6 +126,7 @@ const metrics = z.object({
     .record(z.string(), splitMetrics)
     .refine((splits) => Object.keys(splits).length > 0, 'holds no split'),
 });
+/** The content of `metrics.json`: figures of masks, by split, and what they were measured on. */
 export type Metrics = z.infer<typeof metrics>;
 
 /**

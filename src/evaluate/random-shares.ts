@@ -3,16 +3,10 @@ import { bernoulliShares, putBack, uniformShares } from '../masks/shares.js';
 import { Random } from '../random.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import type { Attacked } from './adversary.js';
+import type { RandomShares } from './attack-figures.js';
 
 const DRAWS = { uniform: uniformShares, bernoulli: bernoulliShares };
 export type RandomKind = keyof typeof DRAWS;
-
-export interface RandomShares {
-  mean: number;
-  /** null for a single draw. */
-  sd: number | null;
-  worst: number;
-}
 
 /**
  * KL at random shares, in nats.

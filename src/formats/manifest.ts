@@ -59,6 +59,7 @@ const schema = z.strictObject({
   seconds: z.record(z.string(), z.number().nonnegative()),
 });
 
+/** The content of `manifest.json` (docs/formats.md, "Run folders"). */
 export type Manifest = z.infer<typeof schema>;
 
 /** The machine, without anything that names it or its owner. */

@@ -23,6 +23,11 @@ export interface PromptPair {
  * Reads a table of prompt pairs: JSONL, JSON, CSV or Parquet (docs/formats.md, "Prompt pairs"). A pair without an `id`
  * is called by its line number.
  * @throws InputError naming file, line and column
+ * @example
+ * import { readPromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * console.log(pairs.length, pairs[0].clean, pairs[0].answers);
  */
 export async function readPromptPairs(
   path: string,
@@ -48,6 +53,50 @@ export async function readPromptPairs(
   return pairs;
 }
 
+/** A prompt pair as a record of a JSONL file has it (docs/formats.md, "Prompt pairs"). */
+export interface PairRecord {
+  /** Name of the pair; its number, from 1, where absent. */
+  id?: string;
+  /** Pairs may be reported in groups, e.g. by template. */
+  group?: string;
+  /** The prompt that the model answers, as text; or, as token ids, `clean_ids`. */
+  clean?: string;
+  clean_ids?: readonly number[];
+  /** The same without the information that decides the answer; or `corrupted_ids`. */
+  corrupted?: string;
+  corrupted_ids?: readonly number[];
+  /** The right continuation, whose first token counts; or `answer_id`; or several, any of which is right. */
+  answer?: string;
+  answer_id?: number;
+  answers?: readonly string[];
+  answer_ids?: readonly number[];
+  /** What the answer is compared with; likewise. */
+  distractor?: string;
+  distractor_id?: number;
+  distractors?: readonly string[];
+  distractor_ids?: readonly number[];
+}
+
+/**
+ * Prompt pairs of records in memory, or of pairs that were read before.
+ * @throws InputError naming the record, from 1, and its field
+ */
+export function promptPairsOf(records: readonly (PairRecord | PromptPair)[]): PromptPair[] {
+  if (records.length === 0) throw new InputError('there are no prompt pairs');
+  return records.map((record, at) => {
+    const fields = isPromptPair(record) ? fieldsOf(record) : record;
+    const present = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+    const where = `pair ${at + 1}`;
+    const known = knownColumns(present, { untyped: false, choice: null, others: 'refuse' }, where);
+    return parsePair(known, String(at + 1), where);
+  });
+}
+
+/** Only a pair that was read has both lists, empty ones included. */
+function isPromptPair(record: PairRecord | PromptPair): record is PromptPair {
+  return Array.isArray(record.answers) && Array.isArray(record.distractors);
+}
+
 /**
  * The pair in one record of a data set that may have any other columns, too.
  * @param untyped whether cells are strings, and lists in them must be parsed
@@ -65,13 +114,34 @@ export function parseRecord(fields: Record<string, unknown>, untyped: boolean): 
 /**
  * Writes JSONL that {@link readPromptPairs} reads back as the same pairs.
  * @throws InputError if the file cannot be written
+ * @example
+ * import { readPromptPairs, writePromptPairs } from 'orthoscope';
+ *
+ * const pairs = await readPromptPairs('pairs.jsonl');
+ * await writePromptPairs('half.jsonl', pairs.filter((_, at) => at % 2 === 0));
  */
 export function writePromptPairs(path: string, pairs: readonly PromptPair[]): Promise<void> {
-  const lines = pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
-    const fields = { id, group, ...prompt('clean', clean), ...prompt('corrupted', corrupted) };
-    return `${JSON.stringify({ ...fields, ...choices('answer', answers), ...choices('distractor', distractors) })}\n`;
-  });
+  const lines = pairs.map((pair) => `${JSON.stringify(fieldsOf(pair))}\n`);
   return writeText(path, lines.join(''));
+}
+
+/** A pair as a record. */
+function fieldsOf({
+  id,
+  group,
+  clean,
+  corrupted,
+  answers,
+  distractors,
+}: PromptPair): Record<string, unknown> {
+  return {
+    id,
+    group,
+    ...prompt('clean', clean),
+    ...prompt('corrupted', corrupted),
+    ...choices('answer', answers),
+    ...choices('distractor', distractors),
+  };
 }
 
 function prompt(column: string, value: string | number[] | undefined): Record<string, unknown> {

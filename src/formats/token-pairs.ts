@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import type { PromptPair } from './prompt-pairs.js';
 import type { Tokenizer } from './tokenizer.js';
 
+/** A prompt pair as token ids of a model. */
 export interface TokenPair {
   id: string;
   group?: string;

@@ -3,7 +3,30 @@
  * it; a pass without hooks computes and keeps nothing more than it needs.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { InputError } from '../errors.js';
 import type { Kind } from '../models/components.js';
+import { KINDS } from '../settings/choices.js';
+
+const BLOCK_PLACES = [
+  'streamBefore',
+  'attentionInput',
+  'queryRate',
+  'keyRate',
+  'q',
+  'k',
+  'v',
+  'scores',
+  'pattern',
+  'z',
+  'attentionWritten',
+  'attentionOutput',
+  'streamBetween',
+  'mlpInput',
+  'mlpHidden',
+  'mlpWritten',
+  'mlpOutput',
+  'streamAfter',
+] as const;
 
 /**
  * The places of a block, in the order in which a pass comes by:
@@ -33,28 +56,19 @@ import type { Kind } from '../models/components.js';
  * `positions` are the stream's, padding included, of which the last block computes the last one alone unless all are
  * asked for (`queries`); `keys` are the past's positions and the stream's.
  */
-export type BlockPlace =
-  | 'streamBefore'
-  | 'attentionInput'
-  | 'queryRate'
-  | 'keyRate'
-  | 'q'
-  | 'k'
-  | 'v'
-  | 'scores'
-  | 'pattern'
-  | 'z'
-  | 'attentionWritten'
-  | 'attentionOutput'
-  | 'streamBetween'
-  | 'mlpInput'
-  | 'mlpHidden'
-  | 'mlpWritten'
-  | 'mlpOutput'
-  | 'streamAfter'
-  | CoefficientPlace;
+export type BlockPlace = (typeof BLOCK_PLACES)[number] | CoefficientPlace;
 
 export type CoefficientPlace = `${Kind}.coefficients`;
+
+/** The kind whose coefficients a place holds; null for other places. */
+export function kindOfPlace(place: string): Kind | null {
+  return KINDS.find((kind) => coefficientsOf(kind) === place) ?? null;
+}
+
+/** Whether a block has a place of that name, in some architecture. */
+export function isBlockPlace(name: string): name is BlockPlace {
+  return (BLOCK_PLACES as readonly string[]).includes(name) || kindOfPlace(name) !== null;
+}
 
 export function coefficientsOf(kind: Kind): CoefficientPlace {
   return `${kind}.coefficients`;
@@ -213,7 +227,7 @@ export class PlaceReader {
     this.hooks = { blocks, ...ends };
   }
 
-  /** The value that was read last; this reader's. @throws Error if no pass came by there */
+  /** The value that was read last; this reader's. @throws InputError if no pass came by there */
   value<T extends tf.Tensor>(layer: number | undefined, place: PlaceInModel['place']): T {
     return found(this.#values, layer, place) as T;
   }
@@ -247,6 +261,6 @@ function found(
 ): tf.Tensor {
   const key = keyOf(layer, place);
   const value = kept.get(key);
-  if (!value) throw new Error(`no pass came by ${key}`);
+  if (!value) throw new InputError(`no pass comes by ${key}: this model has no such place there`);
   return value;
 }

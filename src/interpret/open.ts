@@ -12,7 +12,7 @@ import { masksFor } from '../run/masks.js';
 import { checkModel } from '../run/source.js';
 import { type Subject, type SubjectOptions, withSubject } from '../run/subject.js';
 import { activeDirections, chooseDirections, type ScoredComponent } from '../score/chosen-directions.js';
-import type { Settings } from '../settings/commands.js';
+import { type Settings, tableOf } from '../settings/commands.js';
 import { settingsOf } from '../settings/complete.js';
 import { promptSettings } from '../settings/run-settings.js';
 import { type Direction, directionName, directionsOf } from './coefficients.js';
@@ -133,7 +133,8 @@ export function inherited<Of extends 'interpret' | 'intervene' | 'trace'>(
   { task, data }: { task?: string | null; data?: string | null },
 ): Partial<Settings<Of>> {
   if (!run) return {};
-  const settings = { ...settingsOf(command, run.manifest), masks: run.file('masks.safetensors') };
+  const own = settingsOf(tableOf(command), run.manifest) as Partial<Settings<Of>>;
+  const settings = { ...own, masks: run.file('masks.safetensors') };
   if (task == null && data == null) return settings;
   const others = Object.entries(settings).filter(
     ([key]) => key === 'seed' || !Object.hasOwn(promptSettings, key),

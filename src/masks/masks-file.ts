@@ -22,6 +22,7 @@ export interface MasksMetadata {
   rules?: Record<string, string>;
 }
 
+/** Masks of a model, with what they belong to. */
 export interface Masks {
   /** By component name: one value in [0, 1] a direction, singular values descending. */
   values: Map<string, Float32Array>;
@@ -31,6 +32,12 @@ export interface Masks {
 /**
  * Writes masks with their metadata.
  * @throws RangeError if a name is no component's or a value is not in [0, 1]; InputError if it cannot be written
+ * @example
+ * import { readMasks, writeMasks } from 'orthoscope';
+ *
+ * const { values, metadata } = await readMasks('runs/ioi/masks.safetensors');
+ * values.get('L0H0.qk').fill(0);
+ * await writeMasks('without-a-head.safetensors', { values, metadata });
  */
 export async function writeMasks(path: string, { values, metadata }: Masks): Promise<void> {
   const tensors = new Map<string, TensorData>();
@@ -55,6 +62,11 @@ export async function writeMasks(path: string, { values, metadata }: Masks): Pro
  * Reads masks. Metadata may be missing, so that a file of nothing but tensors, made by another tool, will do.
  * @throws InputError if the file breaks the format, holds no masks, or a tensor has a name that is no
  *   component's, another shape than a list, another dtype than F32, or a value outside [0, 1]
+ * @example
+ * import { readMasks } from 'orthoscope';
+ *
+ * const { values, metadata } = await readMasks('runs/ioi/masks.safetensors');
+ * console.log(metadata.modelHash, [...values.keys()].length);
  */
 export async function readMasks(path: string): Promise<Masks> {
   const source = await openSafetensors(path);

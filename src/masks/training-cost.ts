@@ -101,26 +101,45 @@ export interface SplitSize {
   tokens: number;
 }
 
+export interface EvaluationPasses {
+  /** Mask vectors scored on all test pairs. */
+  scored: number;
+  /** Pairs that an adversary sees and is measured on, and how often each are run. */
+  attack: { seen: number; gradients: number; measured: number; scores: number };
+}
+
+export const NO_EVALUATION: EvaluationPasses = {
+  scored: 0,
+  attack: { seen: 0, gradients: 0, measured: 0, scores: 0 },
+};
+
 /**
  * Operations of a run's training, validations included, and of its evaluation.
- * @param scored mask vectors that the evaluation scores; 0 where there is none
+ * @param evaluation mask vectors that it scores on all test pairs, and what an attack does; nothing where there is none
  */
 export function runFlops(
   masking: Masking,
   settings: TrainSettings,
   splits: Record<'train' | 'validation' | 'test', SplitSize>,
-  scored: number,
+  evaluation: EvaluationPasses,
   passes: Pick<Passes, 'keepPast'>,
 ): { train: number; evaluate: number } {
   const of = ({ pairs, tokens }: SplitSize) => trainingFlops(masking, tokens, pairs, passes);
   const [train, validation, test] = [of(splits.train), of(splits.validation), of(splits.test)];
   const steps = trainingSteps(settings, splits.train.pairs);
+  // An adversary's shares are a pass of their own.
+  const sides = settings.adversary > 0 ? 2 : 1;
+  const { scored, attack } = evaluation;
   return {
     train:
       train.prepare +
       validation.prepare +
-      steps * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
+      steps * sides * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
       (steps / settings.validateEvery) * validation.forward,
-    evaluate: test.prepare + scored * test.forward,
+    evaluate:
+      test.prepare +
+      scored * test.forward +
+      (attack.gradients * attack.seen * train.step) / splits.train.pairs +
+      (attack.scores * attack.measured * test.forward) / Math.max(1, splits.test.pairs),
   };
 }

@@ -12,6 +12,7 @@ export interface Rotary {
   scale: number;
 }
 
+/** Sizes of a transformer, and all that changes its forward pass. */
 export interface Architecture {
   /** `model_type` of the Hugging Face config. */
   family: string;

@@ -15,6 +15,7 @@ export interface ComponentPlace {
   head?: number;
 }
 
+/** A part of a model that is decomposed: the scores or the output of a head, or a matrix of an MLP. */
 export interface Component extends ComponentPlace {
   /** Rows of the augmented matrix: input width, plus one where there is a bias row. */
   rows: number;

@@ -1,8 +1,10 @@
 /** The report page of a run: one HTML file that asks for nothing else, from what the run's folder holds. */
+import type { AttackMetrics } from '../evaluate/attack-figures.js';
 import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
 import type { Metrics, Settling, SplitMetrics } from '../evaluate/metrics-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
+import { attackedHow, attackText, missedRows } from './attack-text.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
 import { coverageText } from './coverage.js';
@@ -42,6 +44,7 @@ export function reportPage({ manifest, metrics, history, masks }: ReportedRun): 
 ${notices(manifest, metrics)}`,
     html`${summary(name, metrics)}
 ${resultSection(metrics)}
+${attackSection(headline)}
 ${circuitSection(parts, threshold)}
 ${trainingSection(history, metrics.settling)}
 ${componentSection(parts)}
@@ -75,7 +78,7 @@ function notices(manifest: Manifest, metrics: Metrics): Markup[] {
 }
 
 function summary(split: string, metrics: Metrics): Markup {
-  const { n, binarised, controls } = metrics.splits[split]!;
+  const { n, binarised, controls, attack } = metrics.splits[split]!;
   const { active, directions, relative_sparsity, full_sparsity } = binarised;
   const coverage = coverageText(metrics);
   const circuit = masksRows(metrics.splits[split]!, metrics.measured.threshold).find(
@@ -89,7 +92,8 @@ function summary(split: string, metrics: Metrics): Markup {
 (${percent(full_sparsity)} as the paper also counts, each head with as many directions as its matrices are wide).
 On ${count(n)} ${split} prompts its next-token distribution lies ${figure('kl')} nats (KL) from the full model’s, and its likeliest token is the full model’s on ${figure('exact_match')} of them.
 ${binarised.faithfulness === null ? null : html`Of the way from the logit difference with nothing kept to that of the full model it comes ${figure('faithfulness')} (faithfulness).`}
-${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>`;
+${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>
+${attack && html`<p><strong>${attackText(metrics.splits[split]!)}.</strong></p>`}`;
 }
 
 function resultSection(metrics: Metrics): Markup {
@@ -97,6 +101,80 @@ function resultSection(metrics: Metrics): Markup {
 <h2 id="results">Results</h2>
 ${Object.entries(metrics.splits).map(([name, split]) => resultTable(name, split, metrics))}</section>
 `;
+}
+
+/** Left-out directions, and components, that the page names. */
+const NAMED = 20;
+
+/** Whether the circuit holds when what it left out comes back, and what it missed. */
+function attackSection(split: SplitMetrics): Markup | null {
+  const { attack } = split;
+  if (!attack) return null;
+  const kls: [string, number | null][] = [
+    ['as it is: what is left out replaced', attack.plain_kl],
+    ...(attack.random
+      ? ([
+          ['put back by shares drawn from [0, 1], mean', attack.random.uniform.mean],
+          ['put back whole or not at all, at random, mean', attack.random.bernoulli.mean],
+        ] as [string, number][])
+      : []),
+    ...attack.by_cap.map(({ cap, kl }): [string, number] => [`adversary, no share above ${cap}`, kl]),
+    ...attack.by_number.map(({ most, kl }): [string, number] => [
+      `adversary, at most ${count(most)} directions`,
+      kl,
+    ]),
+    ...attack.along
+      .slice(1, -1)
+      .map(({ part, kl }): [string, number] => [`${percent(part)} of the way to the adversary’s shares`, kl]),
+    ...attack.by_steps.map(({ steps, kl }): [string, number] => [
+      `adversary, ${count(steps)} ${steps === 1 ? 'step' : 'steps'}`,
+      kl,
+    ]),
+    ...(attack.per_prompt
+      ? ([
+          [
+            `adversary on each prompt by itself, mean of ${count(attack.per_prompt.prompts)}`,
+            attack.per_prompt.mean,
+          ],
+        ] as [string, number][])
+      : []),
+    ['a random set of the same size, as it is', attack.control.plain_kl],
+    ['a random set of the same size, adversary', attack.control.kl],
+  ];
+  return html`<section aria-labelledby="attack">
+<h2 id="attack">Does it hold?</h2>
+<p>A circuit says that the rest does not matter. An adversary puts the rest back, each direction by a share between 0 and 1 that is the same for all prompts, and looks for the shares with the largest KL: ${attackedHow(attack)} (what it sees: ${attack.seen.source}).</p>
+${scrolling(
+  html`<caption>KL when what is left out comes back</caption>
+<thead><tr><th scope="col">what is left out</th><th scope="col">KL (nats)</th></tr></thead>
+<tbody>
+${kls.map(
+  ([name, kl]) => html`<tr><th scope="row">${name}</th><td>${decimal(kl)}</td></tr>
+`,
+)}</tbody>`,
+  'KL when what is left out comes back',
+)}
+${missedTable(attack)}
+</section>
+`;
+}
+
+function missedTable(attack: AttackMetrics): Markup | null {
+  const rows = missedRows(attack, NAMED);
+  if (rows.length === 0) return null;
+  return html`<h3>Left out, but not inert</h3>
+<p>Of ${count(attack.put_back)} directions that the adversary puts back, those with the largest parts in what it does. Part: the integral of the direction’s slope along the way from the circuit to the adversary’s shares, on the pairs that it sees; all parts add up to the KL that it adds there. The last column says how much KL goes away when that share alone is put to 0.</p>
+${scrolling(
+  html`<caption>Left-out directions by their part</caption>
+<thead><tr><th scope="col">direction</th><th scope="col">share put back</th><th scope="col">part (nats)</th><th scope="col">KL falls without it by</th></tr></thead>
+<tbody>
+${rows.map(
+  ({ name, share, part, returns }) =>
+    html`<tr><th scope="row"><code>${name}</code></th><td>${share}</td><td>${part}</td><td>${returns}</td></tr>
+`,
+)}</tbody>`,
+  'Left-out directions by their part',
+)}`;
 }
 
 function resultTable(name: string, split: SplitMetrics, metrics: Metrics): Markup {

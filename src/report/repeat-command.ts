@@ -12,7 +12,7 @@ export function repeatCommand(manifest: Manifest): string {
   const { command, workers } = manifest;
   const table = COMMANDS[command];
   const values = {
-    ...settingsOf(command, manifest),
+    ...settingsOf(table, manifest),
     ['run' in table ? 'run' : 'model']: modelName(manifest),
     ...(workers !== undefined && workers > 1 && { workers }),
   };

@@ -1,4 +1,5 @@
 /** The rows of the result table, as text: what the terminal and the page both show. */
+import type { AttackMetrics } from '../evaluate/attack-figures.js';
 import { CONTROLS } from '../evaluate/controls.js';
 import { COLUMNS, type Column, type ColumnMetric } from '../evaluate/metrics.js';
 import type { ControlMetrics, MaskMetrics, SplitMetrics } from '../evaluate/metrics-file.js';
@@ -57,6 +58,15 @@ export function masksRows(split: SplitMetrics, threshold: number): MasksRow[] {
       true,
     ),
   );
+  const { attack } = split;
+  if (attack)
+    rows.push(
+      row(
+        'attacked',
+        'the circuit with the worst shares of what it leaves out that an adversary found put back, one share a direction for all prompts',
+        ofAttack(attack, binarised),
+      ),
+    );
   if (controls)
     for (const { key, title, meaning } of CONTROLS) rows.push(row(title, meaning, ofControl(controls[key])));
   return rows;
@@ -78,6 +88,13 @@ function ofMasks(metrics: MaskMetrics): MasksRow['figures'] {
   return eachColumn(({ key }) =>
     key === 'active' ? [metrics.active] : [metrics[key], metrics.confidence[key]],
   );
+}
+
+function ofAttack(attack: AttackMetrics, { active }: MaskMetrics): MasksRow['figures'] {
+  return eachColumn(({ key }) => {
+    if (key === 'active') return [active];
+    return [key === 'faithfulness' ? null : attack[key]];
+  });
 }
 
 function ofControl(control: ControlMetrics): MasksRow['figures'] {

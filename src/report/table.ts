@@ -1,8 +1,9 @@
 /** The result table in plain text, for the terminal: at most 80 characters wide. */
 import { COLUMNS } from '../evaluate/metrics.js';
 import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
+import { attackedHow, attackText, controlText, missedRows } from './attack-text.js';
 import { coverageText } from './coverage.js';
-import { count, NONE, percent } from './figures.js';
+import { count, decimal, NONE, percent } from './figures.js';
 import { measuredOn } from './measured.js';
 import { type MasksRow, masksRows } from './result-rows.js';
 import { unsettledText } from './settling-text.js';
@@ -35,6 +36,7 @@ function splitTable(name: string, split: SplitMetrics, metrics: Metrics): string
     spreadTable(rows),
     '',
     ...notes(split),
+    ...attackLines(split),
   ].join('\n');
 }
 
@@ -55,6 +57,43 @@ function spreadTable(rows: readonly MasksRow[]): string {
       };
     }),
   ]);
+}
+
+/** Left-out directions that are named in the terminal; the page and `metrics.json` name more. */
+const NAMED = 5;
+
+/** What an adversary made of the circuit, and by what it did. */
+function attackLines(split: SplitMetrics): string[] {
+  const { attack } = split;
+  const text = attackText(split);
+  if (!attack || text === null) return [];
+  const { random } = attack;
+  const lines = ['', `${text}.`, `${controlText(attack)}.`, `Adversary: ${attackedHow(attack)}.`];
+  if (random)
+    lines.push(
+      `Shares at random: KL ${decimal(random.uniform.mean)} (uniform), ${decimal(random.bernoulli.mean)} (0 or 1).`,
+    );
+  const rows = missedRows(attack, NAMED);
+  if (rows.length === 0) return lines;
+  const column = (
+    heading: string,
+    key: keyof (typeof rows)[number],
+    align: TextColumn['align'] = 'right',
+  ) => ({
+    heading,
+    texts: rows.map((row) => row[key]),
+    align,
+  });
+  return [
+    ...lines,
+    '',
+    textTable([
+      column('left out, but not inert', 'name', 'left'),
+      column('share', 'share'),
+      column('its part (nats)', 'part'),
+      column('KL falls without it by', 'returns'),
+    ]),
+  ];
 }
 
 /** What signs stand for, and what a reader might take for more than it is. */

@@ -46,9 +46,11 @@ export async function loadData(
   return fileData(subject, data, request, wanted);
 }
 
-/** The same data with one of its splits. */
-export function oneSplit(split: Split, { name, splits, described, notes }: RunData): RunData {
-  return { name, splits: { [split]: splits[split]! }, described: { [split]: described[split]! }, notes };
+/** The same data with some of its splits. */
+export function someSplits(some: readonly Split[], { splits, described, ...rest }: RunData): RunData {
+  const only = <Value>(all: Record<string, Value>) =>
+    Object.fromEntries(Object.entries(all).filter(([split]) => some.includes(split as Split)));
+  return { ...rest, splits: only(splits), described: only(described) };
 }
 
 function taskData(subject: Subject, name: string, request: DataRequest, wanted: readonly Split[]): RunData {

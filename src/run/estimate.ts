@@ -1,11 +1,12 @@
 /** What a training run would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
-import { maskVectors } from '../evaluate/evaluate.js';
+import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { trainingSteps } from '../masks/train.js';
-import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
+import { NO_EVALUATION, runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
 import type { Listener } from '../progress.js';
+import type { AttackSettings } from '../settings/attack-settings.js';
 import type { Settings } from '../settings/commands.js';
 import { SPLITS } from '../tasks/splits.js';
 import { checkedData } from './begin.js';
@@ -33,15 +34,15 @@ export interface RunEstimate {
 
 /**
  * Measures for a moment how fast this machine is; times are good to about a half.
- * @param controlSeeds draws of each random control; null: nothing is evaluated
+ * @param evaluation how masks will be evaluated; null: not at all
  */
 export function estimateTraining(
   settings: Omit<Settings<'train'>, 'out' | 'resume' | 'preset'>,
-  controlSeeds: number | null,
+  evaluation: Pick<Settings<'run'>, 'controlSeeds' | keyof AttackSettings> | null,
   listener: Listener,
 ): Promise<RunEstimate> {
   return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
-    const splits = controlSeeds === null ? (['train', 'validation'] as const) : SPLITS;
+    const splits = evaluation === null ? (['train', 'validation'] as const) : SPLITS;
     const data = await checkedData(subject, settings, splits, listener);
     const engine = await openEngine(settings);
     const plan = await planFor(subject, workload(data, settings.batchSize), engine, settings);
@@ -58,10 +59,13 @@ export function estimateTraining(
       return { pairs: pairs.length, tokens: pairs.reduce((sum, { clean }) => sum + clean.length, 0) };
     };
     const sizes = { train: sizeOf('train'), validation: sizeOf('validation'), test: sizeOf('test') };
-    const rounds = settings.roundingSteps > 0;
-    const scored =
-      controlSeeds === null ? 0 : maskVectors(controlSeeds, { isBinary: rounds, wasRounded: rounds });
-    const flops = runFlops(masking, settings, sizes, scored, plan.passes);
+    const passes = evaluation
+      ? evaluationPasses(
+          { ...evaluation, roundingSteps: settings.roundingSteps },
+          { train: sizes.train.pairs, test: sizes.test.pairs },
+        )
+      : NO_EVALUATION;
+    const flops = runFlops(masking, settings, sizes, passes, plan.passes);
     const steps = trainingSteps(settings, sizes.train.pairs);
     const perSecond = STEP_SPEED * plan.workers * (await measureMatMul()) * 1e9;
     return {

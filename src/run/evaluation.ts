@@ -1,4 +1,7 @@
-/** Evaluates masks on splits, and notes what they were measured on. */
+/** Evaluates masks on a split, and notes what they were measured on. */
+
+import { attackMetrics, MEASURED } from '../evaluate/attack-metrics.js';
+import type { Circuit } from '../evaluate/controls.js';
 import { evaluateMasks } from '../evaluate/evaluate.js';
 import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
 import type { CircuitScores } from '../evaluate/prompt-scores.js';
@@ -8,11 +11,13 @@ import type { Positions, Replacement } from '../forward/masking-rules.js';
 import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import type { AttackSettings } from '../settings/attack-settings.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
+import type { Split } from '../tasks/splits.js';
 import type { RunData } from './data.js';
 import type { Workbench } from './workbench.js';
 
-export interface EvaluationSettings extends EvaluateSettings {
+export interface EvaluationSettings extends EvaluateSettings, AttackSettings {
   replacement: Replacement;
   /** As the workbench masks them. */
   positions: Positions;
@@ -33,20 +38,57 @@ export interface EvaluatedMasks {
 }
 
 export interface EvaluationCall extends LongCall {
-  /** Called for each split with what the circuit does on each of its pairs. */
+  /** Called with what the circuit does on each of the measured pairs. */
   onCircuitScores?: (pairs: readonly TokenPair[], scores: CircuitScores) => Promise<void> | void;
 }
 
-/** Measures masks on every split of the data. */
-export async function evaluateSplits(
-  { runner, subject: { model, source } }: Workbench,
-  { splits, described }: Pick<RunData, 'splits' | 'described'>,
-  { values, masked = runner.layout.components, file, beforeRounding, settling }: EvaluatedMasks,
+/**
+ * Measures masks on one split, and then what an adversary makes of the circuit there.
+ * @param data.measured the split
+ * @param data.seen the split that the adversary sees
+ */
+export async function evaluateOn(
+  bench: Workbench,
+  {
+    measured,
+    seen,
+    splits,
+    described,
+  }: Pick<RunData, 'splits' | 'described'> & Record<'measured' | 'seen', Split>,
+  { values, masked = bench.runner.layout.components, file, beforeRounding, settling }: EvaluatedMasks,
   settings: EvaluationSettings,
   { onCircuitScores, ...call }: EvaluationCall,
 ): Promise<Metrics> {
+  const { runner, subject } = bench;
+  const { model, source } = subject;
   const { positions, replacement, threshold, seed, controlSeeds, level, resamples } = settings;
-  const metrics: Metrics = {
+  const pairs = splits[measured]!;
+  const prepared = await runner.prepare(pairs, { ...settings, ...call });
+  const attack = async (circuit: Circuit, call: LongCall) => {
+    const { source, hash } = described[seen]!;
+    const shown = splits[seen]!.slice(0, settings.attackPairs);
+    const { length, kl, objective } = await runner.prepare(shown, { ...settings, ...call });
+    const gradient = (indices: readonly number[], masks: Float32Array) => objective(indices, masks, 'kl');
+    // Else what is measured would cost more than what is looked for.
+    const most = MEASURED * settings.attackPairs;
+    const measuring =
+      pairs.length <= most ? prepared : await runner.prepare(evenly(pairs, most), { ...settings, ...call });
+    const figures = await attackMetrics({ length, kl, gradient }, measuring, circuit, settings, call);
+    return { ...figures, seen: { split: seen, source, hash, pairs: length } };
+  };
+  const { layout, sigma } = runner;
+  const figures = await evaluateMasks(
+    { ...prepared, layout, sigma, masked },
+    values,
+    { ...settings, beforeRounding },
+    {
+      ...call,
+      onCircuitScores: (scores) => onCircuitScores?.(pairs, scores),
+      ...(settings.attack > 0 && { attack }),
+    },
+  );
+  const { source: origin, hash } = described[measured]!;
+  return {
     schema_version: 2,
     measured: {
       model: { id: source.id, hash: await model.hash() },
@@ -62,24 +104,13 @@ export async function evaluateSplits(
     },
     coverage: coverageOf(model, masked),
     settling,
-    splits: {},
+    splits: { [measured]: { source: origin, hash, ...figures } },
   };
-  for (const [split, pairs] of Object.entries(splits)) {
-    const prepared = await runner.prepare(pairs, { ...settings, ...call });
-    const { layout, sigma } = runner;
-    const { source: origin, hash } = described[split]!;
-    metrics.splits[split] = {
-      source: origin,
-      hash,
-      ...(await evaluateMasks(
-        { ...prepared, layout, sigma, masked },
-        values,
-        { ...settings, beforeRounding },
-        { ...call, onCircuitScores: (scores) => onCircuitScores?.(pairs, scores) },
-      )),
-    };
-  }
-  return metrics;
+}
+
+/** So many of them, from all parts of the list. */
+function evenly<Item>(items: readonly Item[], most: number): Item[] {
+  return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }
 
 function coverageOf({ architecture, qkSplit }: Model, masked: readonly Component[]): Metrics['coverage'] {

@@ -3,7 +3,7 @@ import { type Basis, basisName, SVD_BASIS } from '../decompose/basis.js';
 import { InputError } from '../errors.js';
 import { MaskLayout } from '../forward/layout.js';
 import type { Replacement } from '../forward/masking-rules.js';
-import { type MasksMetadata, readMasks } from '../masks/masks-file.js';
+import { type Masks, type MasksMetadata, readMasks } from '../masks/masks-file.js';
 import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
 import { splitName } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
@@ -33,16 +33,28 @@ export interface LoadedMasks {
   masked: Component[];
 }
 
-/**
- * Reads a masks file for a model, by component.
- * @throws InputError if it was made for another model, weight form, basis or split, or its components are not the model's
- */
+/** Reads a masks file for a model, by component, as {@link checkMasks} allows. */
 export async function masksFor(
   path: string,
   model: Model,
   basis: Basis = SVD_BASIS,
 ): Promise<Map<string, Float32Array>> {
-  const { values, metadata } = await readMasks(path);
+  const masks = await readMasks(path);
+  await checkMasks(masks, path, model, basis);
+  return masks.values;
+}
+
+/**
+ * @param path where they come from, for messages
+ * @throws InputError if masks were made for another model, weight form, basis or split, or their components are not the
+ *   model's
+ */
+export async function checkMasks(
+  { values, metadata }: Masks,
+  path: string,
+  model: Model,
+  basis: Basis,
+): Promise<void> {
   if (metadata.weightForm !== undefined && metadata.weightForm !== model.form)
     throw new InputError(
       `${path}: masks of the weight form "${metadata.weightForm}", but "${model.form}" is asked for; give --form ${metadata.weightForm}`,
@@ -72,12 +84,15 @@ export async function masksFor(
         `${path}: "${name}" has ${masks.length} masks, the model ${component.rank} directions`,
       );
   }
-  return values;
 }
 
 /** Reads a masks file for a model, as {@link masksFor} does, into one vector. */
 export async function loadMasks(path: string, model: Model, basis: Basis): Promise<LoadedMasks> {
-  const values = await masksFor(path, model, basis);
+  return laidOut(await masksFor(path, model, basis), model);
+}
+
+/** Masks of a model's components as one vector. */
+export function laidOut(values: ReadonlyMap<string, Float32Array>, model: Model): LoadedMasks {
   const components = listComponents(model.architecture, undefined, model.qkSplit);
   const kinds = kindsOf(model.architecture).filter((kind) =>
     components.some((component) => component.kind === kind && values.has(component.name)),

@@ -22,22 +22,36 @@ export type SubjectOptions = Partial<Values<typeof subjectSettings>> & LongCall;
 const DEFAULTS = defaultsOf(subjectSettings);
 
 /**
- * Opens a subject for `work` and closes its files afterwards, whatever happens.
+ * Opens a subject; its files stay open until its model is closed.
  * @param model a local folder or a hub id
  * @throws InputError if it cannot be found or read
  */
-export async function withSubject<T>(
+export async function openSubject(
   model: string,
   { onProgress, signal, ...options }: SubjectOptions,
-  work: (subject: Subject) => T | Promise<T>,
-): Promise<T> {
+): Promise<Subject> {
   const { form, qkSplit, rotaryOffsets, bos } = { ...DEFAULTS, ...options };
   const source = await resolveModel(model, { onProgress, signal });
   const opened = await openModel(source.folder, form, { by: qkSplit, offsets: rotaryOffsets });
   try {
-    return await work({ source, model: opened, tokenizer: await tokenizerOf(opened, bos) });
-  } finally {
+    return { source, model: opened, tokenizer: await tokenizerOf(opened, bos) };
+  } catch (error) {
     await opened.close();
+    throw error;
+  }
+}
+
+/** Opens a subject for `work`, as {@link openSubject} does, and closes its files afterwards, whatever happens. */
+export async function withSubject<T>(
+  model: string,
+  options: SubjectOptions,
+  work: (subject: Subject) => T | Promise<T>,
+): Promise<T> {
+  const subject = await openSubject(model, options);
+  try {
+    return await work(subject);
+  } finally {
+    await subject.model.close();
   }
 }
 

@@ -2,9 +2,16 @@
 
 import type { Basis } from '../decompose/basis.js';
 import type { RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import { writeMasks } from '../masks/masks-file.js';
-import { type MaskObjective, type TrainResult, trainMasks } from '../masks/train.js';
+import {
+  type MaskObjective,
+  type TrainHooks,
+  type TrainResult,
+  type TrainState,
+  trainMasks,
+} from '../masks/train.js';
 import type { LongCall } from '../progress.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
@@ -18,30 +25,20 @@ export interface TrainingSettings extends TrainSettings, Basis {
   seed: number;
 }
 
-/**
- * Goes on from the run's last checkpoint if there is one.
- * @param data validated on the training pairs where there are no others
- */
-export function trainInto(
-  run: RunFolder,
-  bench: Workbench,
-  { splits }: Pick<RunData, 'splits'>,
-  settings: TrainingSettings,
-  call: LongCall,
-): Promise<TrainResult> {
-  return timed(run, 'train', () => trainOn(run, bench, splits, settings, call));
-}
+/** Prompt pairs to learn from; validated on the training pairs where there are no others. */
+export type TrainingPairs = Partial<Record<'train' | 'validation', readonly TokenPair[]>>;
 
-async function trainOn(
-  run: RunFolder,
-  bench: Workbench,
-  { train, validation: others }: RunData['splits'],
+/** Trains masks on a workbench, in memory. */
+export async function trainOn(
+  { runner }: Workbench,
+  { train, validation: others }: TrainingPairs,
   settings: TrainingSettings,
-  { onProgress, signal }: LongCall,
+  hooks: TrainHooks,
+  resumed?: TrainState,
 ): Promise<TrainResult> {
-  const { runner } = bench;
   const { layout } = runner;
   const { replacement, seed } = settings;
+  const { onProgress, signal } = hooks;
   const call = { replacement, seed, onProgress, signal };
   const prepared = await runner.prepare(train!, call);
   const validation = others ? await runner.prepare(others, call) : prepared;
@@ -52,26 +49,34 @@ async function trainOn(
     evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss),
     validate: (masks) => validation.kl(masks, { signal }),
   };
+  return trainMasks(maskObjective, settings, seed, hooks, resumed);
+}
 
-  const checkpoint = run.file('checkpoints/last.safetensors');
-  const resumed = await readCheckpoint(checkpoint, layout.size);
-  await run.truncateHistory(resumed?.step ?? 0);
-  const result = await trainMasks(
-    maskObjective,
-    settings,
-    seed,
-    {
+/** Trains masks into a run's folder; goes on from its last checkpoint if there is one. */
+export function trainInto(
+  run: RunFolder,
+  bench: Workbench,
+  { splits }: Pick<RunData, 'splits'>,
+  settings: TrainingSettings,
+  { onProgress, signal }: LongCall,
+): Promise<TrainResult> {
+  return timed(run, 'train', async () => {
+    const { layout } = bench.runner;
+    const checkpoint = run.file('checkpoints/last.safetensors');
+    const resumed = await readCheckpoint(checkpoint, layout.size);
+    await run.truncateHistory(resumed?.step ?? 0);
+    const hooks: TrainHooks = {
       onProgress,
       signal,
       onHistory: (line) => run.appendHistory({ ...line }),
       onCheckpoint: (state) => writeCheckpoint(checkpoint, state),
-    },
-    resumed ?? undefined,
-  );
-  const metadata = await masksMetadata(bench, settings);
-  const write = (name: string, masks: Float32Array) =>
-    writeMasks(run.file(name), { values: layout.split(masks), metadata });
-  if (settings.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
-  await write('masks.safetensors', result.masks);
-  return result;
+    };
+    const result = await trainOn(bench, splits, settings, hooks, resumed ?? undefined);
+    const metadata = await masksMetadata(bench, settings);
+    const write = (name: string, masks: Float32Array) =>
+      writeMasks(run.file(name), { values: layout.split(masks), metadata });
+    if (settings.roundingSteps > 0) await write('checkpoints/soft.safetensors', result.soft);
+    await write('masks.safetensors', result.masks);
+    return result;
+  });
 }

@@ -14,6 +14,7 @@ const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
   variance: ({ variance }) => variance ?? Number.NaN,
 };
 
+/** The strongest directions of one data set. */
 export interface RankedDataSet {
   dataSet: string;
   by: Ranking;
@@ -34,7 +35,7 @@ export async function rankDirections(
   top: number,
 ): Promise<RankedDataSet[]> {
   const found = new Map<string, DirectionRow[]>();
-  for await (const row of directionRows(folder)) {
+  for await (const row of readDirections(folder)) {
     const own = found.get(row.data_set) ?? [];
     own.push(row);
     found.set(row.data_set, own);
@@ -65,7 +66,8 @@ export async function readExamples(
   return rows;
 }
 
-async function* directionRows(folder: string): AsyncGenerator<DirectionRow> {
+/** Directions of all data sets, in the table's order. @throws InputError if there is no such table */
+export async function* readDirections(folder: string): AsyncGenerator<DirectionRow> {
   for await (const row of readParquetRows(join(folder, 'directions.parquet')))
     yield row as unknown as DirectionRow;
 }

@@ -12,6 +12,7 @@ export const HEAD_KINDS = ['qk', 'ov'] as const;
 export const MLP_KINDS = ['mlp_gate', 'mlp_in', 'mlp_up', 'mlp_out', 'mlp_down'] as const;
 /** In the order of data flow through a block. */
 export const KINDS = [...HEAD_KINDS, ...MLP_KINDS] as const;
+/** What a component is: the scores (`qk`) or the output (`ov`) of a head, or a matrix of an MLP. */
 export type Kind = (typeof KINDS)[number];
 
 /** The directions that are masked: singular ones, or a random orthonormal basis of the same span. */

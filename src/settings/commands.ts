@@ -1,6 +1,9 @@
 /** Which command takes which settings: the whole table. */
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
+
+import { attackSettings } from './attack-settings.js';
+
 import {
   chosenSettings,
   interpretSettings,
@@ -10,6 +13,7 @@ import {
   traceSettings,
   typedSettings,
 } from './interpret-settings.js';
+
 import { planShardSettings, queueSettings, queueWorkerSettings, shardsSettings } from './queue-settings.js';
 import {
   componentSettings,
@@ -54,6 +58,7 @@ export const COMMANDS = {
     ...subjectSettings,
     ...training,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
     ...resumeSettings,
@@ -89,6 +94,7 @@ export const COMMANDS = {
     ),
     ...maskingSettings,
     ...evaluateSettings,
+    ...attackSettings,
     ...machine,
     ...outSettings,
   },

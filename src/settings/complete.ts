@@ -7,7 +7,7 @@ import { namedFile } from '../formats/data-files.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { Preset } from './choices.js';
 import { type Command, type Given, type Settings, tableOf } from './commands.js';
-import { defaultOf, type Setting } from './table.js';
+import { defaultOf, type Setting, type Table, type Values } from './table.js';
 import { readValue } from './text.js';
 
 type Loose = Record<string, unknown>;
@@ -70,15 +70,15 @@ function absolute(item: string): string {
 }
 
 /**
- * A manifest's settings as those of a command, whether or not it is the one that made it: what both have. What an
- * older version did not record is left out.
+ * A manifest's settings as those of a table, whether or not it is that of the command that made it: what both have.
+ * What an older version did not record is left out.
  * @throws InputError if a value is not allowed
  */
-export function settingsOf<Of extends Command>(command: Of, { settings }: Manifest): Partial<Settings<Of>> {
-  const entries = Object.entries(tableOf(command))
+export function settingsOf<Of extends Table>(table: Of, { settings }: Manifest): Partial<Values<Of>> {
+  const entries = Object.entries(table)
     .filter(([key, setting]) => isRecorded(setting) && settings[key] !== undefined)
     .map(([key, setting]) => [key, readRecorded(key, setting, settings[key])]);
-  return Object.fromEntries(entries) as Partial<Settings<Of>>;
+  return Object.fromEntries(entries) as Partial<Values<Of>>;
 }
 
 function readRecorded(key: string, setting: Setting, raw: unknown): unknown {

@@ -242,7 +242,14 @@ const store = {
 
 export const placeSettings = table(
   { group: 'Machine', determines: false },
-  { store, memory: { ...amount, otherwise: 'no limit', describe: 'Most memory to take, e.g. 4GB' } },
+  {
+    store,
+    memory: {
+      ...amount,
+      otherwise: 'no limit',
+      describe: 'Most memory to take, e.g. 4GB; in programs, bytes',
+    },
+  },
 );
 
 /** Of commands that do many runs at once. */

@@ -1,5 +1,5 @@
 /** What a sweep will cost, as far as it can be known before: from its own finished runs, or else from arithmetic. */
-import { maskVectors } from '../evaluate/evaluate.js';
+import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { hasFixedPast } from '../forward/past.js';
 import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
@@ -23,9 +23,9 @@ function workOf({ job, architecture }: Pick<PlannedRun, 'job' | 'architecture'>)
     offsets: rotaryOffsets,
   });
   const masking = { architecture, layout, positions };
-  const rounds = settings.roundingSteps > 0;
-  const scored = maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds });
-  const flops = runFlops(masking, settings, sizes(job), scored, { keepPast: hasFixedPast(masking) });
+  const splits = sizes(job);
+  const passes = evaluationPasses(settings, { train: splits.train.pairs, test: splits.test.pairs });
+  const flops = runFlops(masking, settings, splits, passes, { keepPast: hasFixedPast(masking) });
   return flops.train + flops.evaluate;
 }
 

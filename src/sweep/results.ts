@@ -18,7 +18,11 @@ import { type Cell, writeRows } from './parquet.js';
 import type { SweepFolder } from './sweep-folder.js';
 
 /** Of the circuit (the masks binarised) on the test split, unless its name says otherwise. */
-export type Figure = Measure | CircuitSize | 'soft_kl' | 'soft_l1' | `${ControlName}_kl`;
+export type Figure = Measure | CircuitSize | 'soft_kl' | 'soft_l1' | AttackFigure | `${ControlName}_kl`;
+
+/** Of the circuit and of a random set of its size under attack; null where nobody attacked them. */
+type AttackFigure = (typeof ATTACK_FIGURES)[number];
+const ATTACK_FIGURES = ['attacked_kl', 'attacked_exact_match', 'random_attacked_kl'] as const;
 
 /** The sum of binarised masks is the number kept; and rows have a setting of that name. */
 type CircuitSize = Exclude<Size, 'l1'>;
@@ -29,6 +33,7 @@ export const FIGURES: readonly Figure[] = [
   ...CIRCUIT_SIZES,
   'soft_kl',
   'soft_l1',
+  ...ATTACK_FIGURES,
   ...CONTROLS.map(({ key }): Figure => `${key}_kl`),
 ];
 
@@ -73,7 +78,7 @@ async function readRow(id: string, path: string): Promise<RunRow> {
     throw new InputError(
       `${path}: its figures were not measured as the run was made: ${others.join('; ')}; remove the folder to have it done anew`,
     );
-  const { binarised, controls, before_rounding, ...masks } = metrics.splits.test!;
+  const { binarised, controls, before_rounding, attack, ...masks } = metrics.splits.test!;
   const soft = before_rounding ?? masks;
   return {
     id,
@@ -89,6 +94,9 @@ async function readRow(id: string, path: string): Promise<RunRow> {
       ...recordOf(CIRCUIT_SIZES, (size) => binarised[size]),
       soft_kl: soft.kl,
       soft_l1: soft.l1,
+      attacked_kl: attack?.kl ?? null,
+      attacked_exact_match: attack?.exact_match ?? null,
+      random_attacked_kl: attack?.control.kl ?? null,
       ...(Object.fromEntries(CONTROLS.map(({ key }) => [`${key}_kl`, controls?.[key].kl ?? null])) as Record<
         `${ControlName}_kl`,
         number | null

@@ -86,17 +86,17 @@ it('minds neither its own plan nor logs in a new folder', async () => {
 });
 
 it.each([
-  [[], 'no plan: give a YAML file'],
+  [[], '<plan> is missing: YAML file (docs/sweeps.md)'],
   [['nowhere.yaml'], 'nowhere.yaml: no such file'],
-  [[plan, '--shard', '3/2'], '--shard 3/2: give part and number of parts'],
+  [[plan, '--shard', '3/2'], '--shard 3/2: give a part and the number of parts, such as 2/8'],
   [[plan, '--memory', '4'], '--memory 4: give an amount with its unit'],
   [[plan, '--memory=-4GB'], '--memory -4GB: give an amount with its unit'],
-  [[plan, '--memory', '1kB'], '--memory 1kB: a single run takes 367 MB before it has read anything'],
+  [[plan, '--memory', '1kB'], '--memory 1.00 kB: a single run takes 367 MB before it has read anything'],
   [[plan, '--jobs', '0'], '--jobs 0: give a whole number from 1 to 1024'],
   [[plan, '--redis', 'foo'], '--redis: give a URL'],
   [[plan, '--local', '--redis', 'redis://here'], '--local is for this machine; leave out --redis'],
   [[plan, '--redis', 'foo', '--dry-run'], '--redis: give a URL'],
-  [[plan, '--out', ''], '--out: is empty'],
+  [[plan, '--out', ''], '--out: has no value; give one or leave it out'],
   [['status', 'nowhere'], 'nowhere: holds no sweep'],
   [['table', 'nowhere'], 'nowhere: holds no sweep'],
   [['stability', 'nowhere'], 'nowhere: holds no sweep'],

@@ -58,6 +58,7 @@ const settings = {
   caps: [0.1, 0.5],
   draws: 3,
   points: 20,
+  along: 20,
   exactly: 5,
 };
 

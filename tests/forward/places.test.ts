@@ -274,7 +274,7 @@ describeOnEngines('named places', (engine) => {
     expect(run(1, 'mlp_in.coefficients')).toThrow('nothing passes mlp_in.coefficients of layer 1');
     expect(run(2, 'z')).toThrow('nothing passes z of layer 2');
     expect(() => new PlaceReader([{ layer: 0, place: 'z' }]).value(0, 'z')).toThrow(
-      'no pass came by z of layer 0',
+      'no pass comes by z of layer 0: this model has no such place there',
     );
     const head = weighedLogits(1, model.architecture.nVocab);
     const hooks = hooksAt([{ layer: 0, place: 'z' }], { replace: (z) => z });

@@ -60,7 +60,7 @@ describe('what the page shows', () => {
   it('has the rows of the terminal table', () => {
     const rows = named(elements, 'tr').map(({ text }) => text);
     const table = resultTable(run.metrics).split('\n\n')[1]!.split('\n').slice(1);
-    expect(table).toHaveLength(9);
+    expect(table).toHaveLength(10);
     for (const line of table) {
       const [name, ...values] = line.trim().split(/ {2,}/);
       const row = rows.find((text) => text.startsWith(name!))!;

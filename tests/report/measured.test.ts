@@ -42,15 +42,15 @@ it('masks trained on one task and measured on another, under another rule', asyn
   );
   expect(own('p', 'dim')[0]).toBe('task gendered-pronoun, seed 0');
   expect(own('p', 'notice').join()).toContain('When training ended, ');
+  const others =
+    'replacement mean (the run: interchange); test prompts task gendered-pronoun, seed 0 (the run: task ioi, seed 0)';
+  expect(own('dd')).toContain(`masks of the run run, measured otherwise than it was made: ${others}`);
 
   // Figures that somebody puts under the name of the run they were not made with.
   copyFileSync(measured.file('metrics.json'), trained.file('metrics.json'));
   const mixed = textsOf(await writeReport(trained.path));
   expect(mixed('caption')).toEqual(own('caption'));
-  expect(mixed('p', 'notice')).toContain(
-    'The figures were not measured as the run was made: replacement mean (the run: interchange); ' +
-      'test prompts task gendered-pronoun, seed 0 (the run: task ioi, seed 0).',
-  );
+  expect(mixed('p', 'notice')).toContain(`The figures were not measured as the run was made: ${others}.`);
 });
 
 function textsOf(page: string) {

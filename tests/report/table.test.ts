@@ -13,6 +13,7 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     full model        2,068          –            –   >99.9 %       5.400         –
     soft masks          290      0.018       97.5 %    97.1 %       5.100     0.944
     circuit             290      0.021       96.5 %    97.1 %       5.100     0.944
+    attacked            290      0.830       62.0 %    61.0 %       3.200         –
     random              290      6.312        3.1 %     2.5 %       0.300     0.020
     random by kind      290      5.918        3.1 %     2.5 %       0.300     0.020
     top σ               290      4.600        3.1 %     2.5 %       0.300     0.020
@@ -30,6 +31,15 @@ it('shows the model, the masks and every control, in 80 columns', () => {
 
     [low, high]: bootstrap interval over prompts; ± standard deviation over 5 draws
     faithful: 0 none kept, 1 full model; denominator near 0 on 12 of 1,000 prompts
+
+    The circuit breaks: an adversary drives its KL from 0.021 to 0.830.
+    A random set of its size: KL from 6.310 to 7.200.
+    Adversary: 10 steps of 0.1, 2 starts, on 32 pairs of train; measured on 128.
+    Shares at random: KL 0.019 (uniform), 0.024 (0 or 1).
+
+    left out, but not inert  share  its part (nats)  KL falls without it by
+    L0H0.qk.3                 1.00            0.400                   0.500
+    L0H1.qk.0                 0.25            0.100                       –
     "
   `);
   for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(80);

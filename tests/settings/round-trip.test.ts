@@ -7,13 +7,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { parse } from '../../cli/command-line.js';
 import { kebabCase } from '../../src/case.js';
-import { describeHost, type Manifest, readManifest, writeManifest } from '../../src/formats/manifest.js';
+import {
+  describeHost,
+  type Manifest,
+  type RecordedCommand,
+  readManifest,
+  writeManifest,
+} from '../../src/formats/manifest.js';
 import { jobSchema } from '../../src/queue/job.js';
 import { repeatCommand } from '../../src/report/repeat-command.js';
 import { type ShardSettings, sentSettings, shardJobs, shardRequest } from '../../src/score/shard-job.js';
 import { commandWords } from '../../src/settings/command-line.js';
 import { COMMANDS, type Command, type Given, tableOf } from '../../src/settings/commands.js';
-import { complete, recorded } from '../../src/settings/complete.js';
+import { complete, recorded, settingsOf } from '../../src/settings/complete.js';
+import { subjectSettings } from '../../src/settings/run-settings.js';
 import { defaultOf, type Setting } from '../../src/settings/table.js';
 import { expandPlan } from '../../src/sweep/expand.js';
 import { parsePlan } from '../../src/sweep/plan.js';
@@ -25,7 +32,8 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
 
-const WHOLE = ['run', 'train', 'evaluate', 'decompose', 'score'] as const;
+const RECORDED = ['run', 'train', 'evaluate', 'score'] as const satisfies readonly RecordedCommand[];
+const WHOLE = [...RECORDED, 'decompose'] as const;
 type Whole = (typeof WHOLE)[number];
 
 /** A value that is not the default. */
@@ -66,14 +74,13 @@ async function fromWords<Of extends Whole>(command: Of, words: string[]) {
 }
 
 const manifestOf = (
-  command: string,
+  command: RecordedCommand,
   settings: Manifest['settings'],
   model: string,
   workers: number | null,
 ): Manifest => ({
   schema_version: 1,
-  // `decompose` leaves no manifest, but its settings are held to the same.
-  command: command as Manifest['command'],
+  command,
   status: 'complete',
   settings,
   seeds: {},
@@ -107,7 +114,9 @@ describe.each(WHOLE)('settings of %s', (command) => {
       { numRuns },
     );
   });
+});
 
+describe.each(RECORDED)('settings of %s', (command) => {
   it.each([
     ['each by itself', oneAway(command), 25],
     ['all at once', allAway(command), 6],
@@ -128,6 +137,13 @@ describe.each(WHOLE)('settings of %s', (command) => {
       { numRuns },
     );
   });
+});
+
+it('of a manifest, only those of a table are read', () => {
+  // A run's `data` may be null, a scoring's may not; that is no reason not to score a run's model.
+  const manifest = manifestOf('run', recorded('run', { form: 'folded', bos: 'never', data: null }), 'm', 1);
+  expect(settingsOf(subjectSettings, manifest)).toEqual({ form: 'folded', bos: 'never' });
+  expect(() => settingsOf(COMMANDS.score, manifest)).toThrow(/data null: has no value/);
 });
 
 describe('a manifest of before', () => {

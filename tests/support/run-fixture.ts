@@ -1,5 +1,6 @@
 /** A run of plausible shape for the report's tests: 4 layers of 4 heads, invented scores, sizes counted from its masks. */
 
+import type { AttackMetrics } from '../../src/evaluate/attack-figures.js';
 import { binarised, circuitSize } from '../../src/evaluate/circuit-size.js';
 import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/metrics-file.js';
 import type { Manifest } from '../../src/formats/manifest.js';
@@ -85,6 +86,7 @@ export function withoutAnswers(metrics: Metrics): Metrics {
         before_rounding: null,
         denominator: null,
         controls: null,
+        attack: null,
       },
     },
   };
@@ -175,6 +177,51 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
       },
       all_off: { ...control(10.104, 0), faithfulness: 0 },
     },
+    attack: attackMetrics(layout),
+  };
+}
+
+function attackMetrics(layout: MaskLayout): AttackMetrics {
+  const [first, second] = layout.components.map(({ name }) => name);
+  return {
+    kl: 0.83,
+    plain_kl: 0.021,
+    exact_match: 0.62,
+    accuracy: 0.61,
+    logit_diff: 3.2,
+    prob_diff: 0.58,
+    by_steps: [
+      { steps: 3, kl: 0.31 },
+      { steps: 10, kl: 0.83 },
+    ],
+    by_start: [0.83, 0.7],
+    random: {
+      uniform: { mean: 0.019, sd: 0.001, worst: 0.02 },
+      bernoulli: { mean: 0.024, sd: 0.002, worst: 0.026 },
+    },
+    along: [
+      { part: 0, kl: 0.021 },
+      { part: 0.5, kl: 0.2 },
+      { part: 1, kl: 0.83 },
+    ],
+    by_number: [{ most: 1, kl: 0.03 }],
+    by_cap: [{ cap: 0.1, kl: 0.024 }],
+    seen: { split: 'train', source: 'task ioi, seed 7', hash: 'e5'.repeat(32), pairs: 32 },
+    n: 128,
+    starts: 2,
+    steps: 10,
+    step: 0.1,
+    put_back: 401,
+    missed: [
+      { component: first!, direction: 3, share: 1, part: 0.4, returns: 0.5 },
+      { component: second!, direction: 0, share: 0.25, part: 0.1, returns: null },
+    ],
+    missed_by_component: [
+      { component: first!, part: 0.45 },
+      { component: second!, part: 0.1 },
+    ],
+    per_prompt: { steps: 4, prompts: 32, mean: 2.1, median: 1.9, worst: [{ prompt: 4, kl: 6.2 }] },
+    control: { active: 220, plain_kl: 6.31, kl: 7.2, exact_match: 0.01 },
   };
 }
 
