@@ -42,14 +42,18 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   },
   interpret: {
     usage: 'interpret <run>',
-    describe: 'What directions write and read in tokens, what they do on prompts, how much rests on each',
+    describe: 'What directions write, read and look for, and how much rests on each',
     load: async () => (await import('./commands/interpret.js')).interpret,
   },
   trace: {
     usage: 'trace <run>',
-    describe:
-      'One prompt: what its logit difference is made of, why a head looks where it does, what changes do',
+    describe: 'One prompt: what its answer is made of, why a head looks where it looks',
     load: async () => (await import('./commands/trace.js')).trace,
+  },
+  heads: {
+    usage: 'heads <run>',
+    describe: 'Which heads are induction, previous-token, duplicate-token or copying heads',
+    load: async () => (await import('./commands/heads.js')).heads,
   },
   intervene: {
     usage: 'intervene <run>',

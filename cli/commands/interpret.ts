@@ -1,7 +1,7 @@
 /** `orthoscope interpret`: what directions write and read, what they do on prompts, how much rests on each. */
 import { type InterpretSummary, interpret as readDirections } from '../../src/commands/interpret.js';
-import type { Mean } from '../../src/interpret/direction-means.js';
-import type { Reading, Spelt } from '../../src/interpret/readings.js';
+import type { Mean } from '../../src/interpret/mean-of.js';
+import type { Reading, Spelt, SpeltRole } from '../../src/interpret/readings.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
 import type { Handler } from '../context.js';
 import { quoted, signed } from '../text.js';
@@ -35,6 +35,7 @@ function card(reading: Reading): string {
         .map(([group, mean]) => `${group} ${decimal(mean.mean, 2)}${range(mean)}`)
         .join('   '),
     );
+  if (reading.role) for (const [name, text] of roleLines(reading.role)) line(name, text);
   const ends: [string, Spelt[] | null][] = [
     ['raises', reading.raises],
     ['lowers', reading.lowers],
@@ -47,6 +48,23 @@ function card(reading: Reading): string {
     if (tokens) line(name, tokens.map(({ token }) => quoted(token)).join(' '));
   if (neurons) line('neurons', neurons.map(({ id, value }) => `${id} (${signed(value, 2)})`).join(' '));
   return lines.join('\n');
+}
+
+/** Classes that are shown, at most. */
+const CLASSES = 3;
+
+/** The best separated classes, and the highest keys. */
+function roleLines({ classes, highest }: SpeltRole): [string, string][] {
+  const shown = classes.filter(({ separation }) => separation && separation.q < 0.05).slice(0, CLASSES);
+  return [
+    ...shown.map(({ class: name, score, top, chance, separation, attention }): [string, string] => [
+      'key',
+      `${name}: score ${signed(score.mean, 2)}${range(score)}, highest ${percent(top)} (by chance ${percent(chance)}), ` +
+        `separation ${signed(separation!.effect, 2)}, attention ${percent(attention.full)}, ` +
+        `alone ${percent(attention.alone)}, without ${percent(attention.without)}`,
+    ]),
+    ['top keys', highest.map(({ token, score }) => `${quoted(token)} ${signed(score, 2)}`).join(' ')],
+  ];
 }
 
 function range({ low, high }: Mean): string {

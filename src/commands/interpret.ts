@@ -6,9 +6,12 @@ import { directionName } from '../interpret/coefficients.js';
 import { directionMeans, groupsOf } from '../interpret/direction-means.js';
 import { importances } from '../interpret/importance.js';
 import { chosenDirections, circuitMasks, inherited, withTakenApart } from '../interpret/open.js';
+import { type QkRole, qkRoles } from '../interpret/qk-roles.js';
 import { type Reading, reading, writeReadings } from '../interpret/readings.js';
 import { receptors } from '../interpret/receptors.js';
 import { writes } from '../interpret/taken-apart.js';
+import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
+import { tokenClasses } from '../interpret/token-classes.js';
 import { embeddingsThroughMlp } from '../interpret/token-stream.js';
 import { kindsOf } from '../models/components.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -93,6 +96,19 @@ export async function interpret(
           const means = prompted
             ? await directionMeans(apart, pairs, chosen, groupsOf(pairs, spell), { level, ...listener })
             : null;
+          const roles = prompted ? await rolesOf() : new Map<string, QkRole>();
+          async function rolesOf() {
+            const looking = chosen.filter(({ component }) => component.kind === 'qk');
+            const choice = readTokenChoice(settings.queries, tokenizer);
+            const queries = pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
+            const classes = tokenClasses(pairs, tokenizer, settings.data === null ? settings.task : null);
+            const found = await qkRoles(apart, pairs, looking, queries, classes, {
+              level,
+              top: settings.tokens,
+              ...listener,
+            });
+            return new Map(found.map((role, at) => [directionName(looking[at]!), role]));
+          }
           const important = prompted && masks ? await measured() : null;
           async function measured() {
             const prepared = await PreparedPairs.prepare(apart.running, pairs, {
@@ -122,6 +138,7 @@ export async function interpret(
                     inCircuit: masks && circuit.has(name),
                     means: means?.[place.get(name)!] ?? null,
                     importance: important?.[layout.of(component).start + index] ?? null,
+                    role: roles.get(name) ?? null,
                   },
                   tokenizer,
                 );

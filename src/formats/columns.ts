@@ -2,7 +2,7 @@
 import { InputError } from '../errors.js';
 import { describeJson } from './json-file.js';
 
-export type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label' | 'year';
+export type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label' | 'year' | 'classes';
 
 /** What is read of a prompt pair. */
 export const COLUMNS: Record<string, ColumnKind> = {
@@ -19,6 +19,7 @@ export const COLUMNS: Record<string, ColumnKind> = {
   distractors: 'texts',
   distractor_ids: 'ids',
   greater_than: 'year',
+  token_classes: 'classes',
   group: 'label',
   id: 'label',
 };
@@ -148,8 +149,8 @@ function chosen(
 /** A cell as a value of its column's kind; lists are JSON, as Python prints them, or separated by `|`. */
 function typedCell(cell: string, kind: ColumnKind, where: string): unknown {
   if (kind === 'id' || kind === 'year') return number(cell);
-  if (kind !== 'ids' && kind !== 'texts') return cell;
-  if (!cell.trimStart().startsWith('[')) {
+  if (kind !== 'ids' && kind !== 'texts' && kind !== 'classes') return cell;
+  if (kind !== 'classes' && !cell.trimStart().startsWith('[')) {
     const items = cell.split('|');
     return kind === 'ids' ? items.map(number) : items;
   }
@@ -158,7 +159,7 @@ function typedCell(cell: string, kind: ColumnKind, where: string): unknown {
   } catch {
     const list = pythonList(cell.trim());
     if (list) return list;
-    throw new InputError(`${where}: ${describeJson(cell)} begins like a list, but is none`);
+    throw new InputError(`${where}: ${describeJson(cell)} should be JSON, but is none`);
   }
 }
 

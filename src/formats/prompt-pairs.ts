@@ -2,7 +2,7 @@
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
 import { COLUMNS, type ColumnChoice, type ColumnKind, columnsRead, knownColumns } from './columns.js';
-import { describeJson } from './json-file.js';
+import { describeJson, isRecord } from './json-file.js';
 import { readRows } from './table-file.js';
 
 /** A prompt or an answer is text, or token ids for those who have no tokenizer. */
@@ -17,6 +17,8 @@ export interface PromptPair {
   answers: string[] | number[];
   /** Continuations that answers are compared with. */
   distractors: string[] | number[];
+  /** What tokens of the clean prompt are, by class: texts in it, or indices of its tokens. */
+  classes?: Record<string, (string | number)[]>;
 }
 
 /**
@@ -75,6 +77,8 @@ export interface PairRecord {
   distractor_id?: number;
   distractors?: readonly string[];
   distractor_ids?: readonly number[];
+  /** What tokens of the clean prompt are, by class: texts in it, or indices of its tokens. */
+  token_classes?: Readonly<Record<string, string | number | readonly (string | number)[]>>;
 }
 
 /**
@@ -133,10 +137,12 @@ function fieldsOf({
   corrupted,
   answers,
   distractors,
+  classes,
 }: PromptPair): Record<string, unknown> {
   return {
     id,
     group,
+    token_classes: classes,
     ...prompt('clean', clean),
     ...prompt('corrupted', corrupted),
     ...choices('answer', answers),
@@ -181,6 +187,9 @@ function parsePair(fields: Record<string, unknown>, line: string, where: string)
     ...(corrupted !== undefined && { corrupted }),
     answers,
     distractors,
+    ...(given.has('token_classes') && {
+      classes: given.get('token_classes') as Record<string, (string | number)[]>,
+    }),
   };
 }
 
@@ -225,7 +234,27 @@ function checked(value: unknown, kind: ColumnKind, where: string): unknown {
     case 'label':
       if (typeof value === 'number') return String(value);
       return nonEmptyText(value, where);
+    case 'classes':
+      return tokenClasses(value, where);
   }
+}
+
+/** `{"subject": " John", "verb": [9]}`; what stands alone becomes a list of one. */
+function tokenClasses(value: unknown, where: string): Record<string, (string | number)[]> {
+  if (!isRecord(value))
+    throw new InputError(
+      `${where}: expected an object such as {"verb": " gave"}, found ${describeJson(value)}`,
+    );
+  return Object.fromEntries(
+    Object.entries(value).map(([name, tokens]) => [
+      name,
+      list(Array.isArray(tokens) ? tokens : [tokens], `${where}, "${name}"`).map((token) =>
+        typeof token === 'string'
+          ? nonEmptyText(token, `${where}, "${name}"`)
+          : tokenId(token, `${where}, "${name}"`),
+      ),
+    ]),
+  );
 }
 
 function nonEmptyText(value: unknown, where: string): string {

@@ -15,6 +15,8 @@ export interface TokenPair {
   /** First tokens of the answers, each once; empty where there is no answer. */
   answers: Int32Array;
   distractors: Int32Array;
+  /** Class of each of the clean prompt's tokens, where the pair says so. */
+  classes?: readonly (string | undefined)[];
 }
 
 /** What the model can take. */
@@ -37,7 +39,7 @@ export function encodePairs(
   { nVocab, nPositions }: Limits,
   source?: string,
 ): TokenPair[] {
-  return pairs.map(({ id, group, clean, corrupted, answers, distractors }) => {
+  return pairs.map(({ id, group, clean, corrupted, answers, distractors, classes }) => {
     const where = `${source === undefined ? '' : `${source}: `}pair "${id}"`;
     const prompt = (value: string | number[], column: string): Int32Array => {
       const ids = typeof value === 'string' ? need(tokenizer, where).encode(value) : value;
@@ -54,13 +56,15 @@ export function encodePairs(
       );
       return Int32Array.from(new Set(tokens), (token) => inVocabulary(token, nVocab, where));
     };
+    const ids = prompt(clean, 'clean');
     return {
       id,
       ...(group !== undefined && { group }),
-      clean: prompt(clean, 'clean'),
+      clean: ids,
       corrupted: corrupted === undefined ? null : prompt(corrupted, 'corrupted'),
       answers: firstTokens(answers),
       distractors: firstTokens(distractors),
+      ...(classes && { classes: classesOf(classes, ids, tokenizer, `${where}: "token_classes"`) }),
     };
   });
 }
@@ -73,6 +77,55 @@ export function hashPairs(pairs: readonly TokenPair[]): string {
     hash.update(`${JSON.stringify(ids)}\n`);
   }
   return hash.digest('hex');
+}
+
+function classesOf(
+  classes: NonNullable<PromptPair['classes']>,
+  ids: Int32Array,
+  tokenizer: Tokenizer | null,
+  where: string,
+): (string | undefined)[] {
+  const found = new Array<string | undefined>(ids.length).fill(undefined);
+  for (const [name, tokens] of Object.entries(classes))
+    for (const token of tokens) {
+      const at =
+        typeof token === 'number' ? [token] : placesOf(spellings(token, need(tokenizer, where)), ids);
+      if (at.length === 0) throw new InputError(`${where}: the clean prompt has no ${JSON.stringify(token)}`);
+      for (const index of at) {
+        if (index >= ids.length)
+          throw new InputError(
+            `${where}: the clean prompt has the tokens 0 to ${ids.length - 1}, not ${index}`,
+          );
+        found[index] = name;
+      }
+    }
+  return found;
+}
+
+/** Tokens of a prompt that one of the spans of ids stands at, ascending. */
+export function placesOf(spans: readonly (readonly number[])[], ids: ArrayLike<number>): number[] {
+  const found = new Set<number>();
+  for (const span of spans)
+    for (let start = 0; start + span.length <= ids.length; start++)
+      if (span.every((id, i) => ids[start + i] === id))
+        for (let i = 0; i < span.length; i++) found.add(start + i);
+  return [...found].sort((a, b) => a - b);
+}
+
+/**
+ * Spans of ids that spell a text: a word is spelled one way at the beginning of a text and another one within it. None
+ * where the tokenizer lacks it.
+ */
+export function spellings(text: string, tokenizer: Tokenizer): number[][] {
+  return [text, ` ${text.trimStart()}`].flatMap((word) => {
+    try {
+      const ids = tokenizer.encodeBare(word);
+      return ids.length > 0 && !ids.includes(tokenizer.unknownId ?? -1) ? [ids] : [];
+    } catch (error) {
+      if (error instanceof InputError) return [];
+      throw error;
+    }
+  });
 }
 
 function need(tokenizer: Tokenizer | null, where: string): Tokenizer {

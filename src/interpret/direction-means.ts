@@ -1,19 +1,11 @@
 /** What directions do on prompts: mean coefficients by group, shares of variance, what they add to logit differences. */
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
-import { normalQuantile } from '../statistics/normal.js';
-import { mean, standardDeviation } from '../statistics/summary.js';
+import { standardDeviation } from '../statistics/summary.js';
 import { type Direction, directionName, readCoefficients } from './coefficients.js';
 import { logitSums } from './logit-sum.js';
+import { type Mean, meanOf } from './mean-of.js';
 import { type TakenApart, writes } from './taken-apart.js';
-
-/** A mean and its normal interval; `low` and `high` are null for one value. */
-export interface Mean {
-  n: number;
-  mean: number;
-  low: number | null;
-  high: number | null;
-}
 
 export interface DirectionMeans {
   /** Of σ_k y_k at the last token, by group of prompts. */
@@ -80,14 +72,6 @@ export async function directionMeans(
           : null,
     };
   });
-}
-
-function meanOf(values: readonly number[], level: number): Mean {
-  const centre = mean(values)!;
-  const deviation = standardDeviation(values);
-  if (deviation === null) return { n: values.length, mean: centre, low: null, high: null };
-  const reach = (normalQuantile((1 + level) / 2) * deviation) / Math.sqrt(values.length);
-  return { n: values.length, mean: centre, low: centre - reach, high: centre + reach };
 }
 
 /** At most so many answers make groups of their own. */

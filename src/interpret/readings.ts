@@ -4,8 +4,10 @@ import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { Kind } from '../models/components.js';
 import { directionName } from './coefficients.js';
-import type { DirectionMeans, Mean } from './direction-means.js';
+import type { DirectionMeans } from './direction-means.js';
 import type { Importance } from './importance.js';
+import type { Mean } from './mean-of.js';
+import type { KeyToken, QkRole } from './qk-roles.js';
 import type { Receptors } from './receptors.js';
 import type { TokenValue } from './token-ends.js';
 
@@ -36,6 +38,14 @@ export interface Reading {
   variance_share: number | null;
   adds: Mean | null;
   importance: Importance | null;
+  /** Of QK, on prompts. */
+  role: SpeltRole | null;
+}
+
+/** A role with its key tokens spelled. */
+export interface SpeltRole extends Omit<QkRole, 'highest' | 'lowest'> {
+  highest: (KeyToken & { token: string })[];
+  lowest: (KeyToken & { token: string })[];
 }
 
 export interface ReadingParts {
@@ -44,16 +54,18 @@ export interface ReadingParts {
   inCircuit: boolean | null;
   means: DirectionMeans | null;
   importance: Importance | null;
+  role: QkRole | null;
 }
 
 export function reading(
-  { receptors, mask, inCircuit, means, importance }: ReadingParts,
+  { receptors, mask, inCircuit, means, importance, role }: ReadingParts,
   tokenizer: Tokenizer | null,
 ): Reading {
   const { direction, sigma, writes, reads, keys, neurons } = receptors;
   const { component, index } = direction;
-  const spelt = (values: readonly TokenValue[] | undefined) =>
-    values?.map((each) => ({ ...each, token: tokenizer?.token(each.id) ?? String(each.id) })) ?? null;
+  const spelt = <T extends { id: number }>(values: readonly T[]) =>
+    values.map((each) => ({ ...each, token: tokenizer?.token(each.id) ?? String(each.id) }));
+  const ends = (values: readonly TokenValue[] | undefined) => (values ? spelt(values) : null);
   return {
     direction: directionName(direction),
     component: component.name,
@@ -61,14 +73,15 @@ export function reading(
     layer: component.layer,
     head: component.head ?? null,
     ...{ index, sigma, mask, in_circuit: inCircuit },
-    ...{ raises: spelt(writes?.highest), lowers: spelt(writes?.lowest) },
-    ...{ reads: spelt(reads?.highest), reads_against: spelt(reads?.lowest) },
-    ...{ keys: spelt(keys?.highest), keys_against: spelt(keys?.lowest) },
+    ...{ raises: ends(writes?.highest), lowers: ends(writes?.lowest) },
+    ...{ reads: ends(reads?.highest), reads_against: ends(reads?.lowest) },
+    ...{ keys: ends(keys?.highest), keys_against: ends(keys?.lowest) },
     neurons,
     groups: means && Object.fromEntries(means.groups),
     variance_share: means?.varianceShare ?? null,
     adds: means?.adds ?? null,
     importance,
+    role: role && { ...role, highest: spelt(role.highest), lowest: spelt(role.lowest) },
   };
 }
 
@@ -101,6 +114,7 @@ const COLUMNS: readonly ParquetColumn[] = [
   { name: 'variance_share', type: 'DOUBLE', nullable: true, unit: "share of the component's variance there" },
   { name: 'adds', type: 'JSON', nullable: true, unit: 'logit difference' },
   { name: 'importance', type: 'JSON', nullable: true, unit: 'after minus before; KL in nats' },
+  { name: 'role', type: 'JSON', nullable: true, unit: "score above the query's mean over its keys" },
 ];
 
 /** Writes `readings.parquet` as rows come. */
@@ -113,5 +127,5 @@ export function writeReadings(
     for await (const rows of groups)
       yield COLUMNS.map(({ name }) => rows.map((row) => row[name as keyof Reading] as never));
   };
-  return writeParquet(path, COLUMNS, { schema_version: '1', ...metadata }, columns());
+  return writeParquet(path, COLUMNS, { schema_version: '2', ...metadata }, columns());
 }

@@ -12,12 +12,12 @@ import { augmentedHead } from '../decompose/factors.js';
 import { throwIfAborted } from '../errors.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
-import type { EndWeights, LayerWeights } from '../models/weights.js';
+import type { LayerWeights } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { Direction } from './coefficients.js';
-import { normFactor } from './logit-reader.js';
 import type { TakenApart } from './taken-apart.js';
 import { endsOf, type TokenEnds, type TokenValue, Vocabulary } from './token-ends.js';
+import { logitColumns, normalisedColumns } from './token-matrices.js';
 
 export interface Receptors {
   direction: Direction;
@@ -198,35 +198,4 @@ function neuronsOf(u: Float32Array, rank: number, index: number, dMlp: number, t
 
 function isLast(kind: Kind): boolean {
   return kind === 'mlp_out' || kind === 'mlp_down';
-}
-
-/** W_U without what all tokens share, and behind the final norm's mean: [dModel, nVocab]. */
-function logitColumns({ unembed }: EndWeights, { norm }: Architecture): Float32Array {
-  const { rows, cols, weight } = unembed;
-  const out = new Float32Array(weight);
-  for (let r = 0; r < rows; r++) {
-    const row = out.subarray(r * cols, (r + 1) * cols);
-    const mean = row.reduce((sum, value) => sum + value, 0) / cols;
-    for (let c = 0; c < cols; c++) row[c]! -= mean;
-  }
-  if (norm === 'layer')
-    for (let c = 0; c < cols; c++) {
-      let mean = 0;
-      for (let r = 0; r < rows; r++) mean += out[r * cols + c]! / rows;
-      for (let r = 0; r < rows; r++) out[r * cols + c]! -= mean;
-    }
-  return out;
-}
-
-/** norm(E_t) of every token, [dModel, nVocab]. */
-function normalisedColumns(embedding: Float32Array, architecture: Architecture): Float32Array {
-  const { dModel: d, nVocab, norm } = architecture;
-  const out = new Float32Array(embedding.length);
-  for (let token = 0; token < nVocab; token++) {
-    const row = embedding.subarray(token * d, (token + 1) * d);
-    const factor = normFactor(row, architecture);
-    const mean = norm === 'layer' ? row.reduce((sum, value) => sum + value, 0) / d : 0;
-    for (let i = 0; i < d; i++) out[i * nVocab + token] = factor * (row[i]! - mean);
-  }
-  return out;
 }

@@ -85,6 +85,70 @@ export class ScoreSum {
     return { scores, pattern: row('pattern'), contributions };
   }
 
+  /** Whether scores depend on offsets: otherwise there is no {@link curve}. */
+  get turns(): boolean {
+    return this.#queries !== null;
+  }
+
+  /** Coefficients at a query, times the rate of the queries' normalisation: y_k, or a plane's coordinates. */
+  coefficients(values: PlaceValues, prompt: number, query: number): Float64Array {
+    const column = values.paddingOf(prompt) + query;
+    const rate = this.#rate(values, prompt, column);
+    return Float64Array.from(this.#coefficients(values, prompt, column), (y) => rate * y);
+  }
+
+  /** A token's key, turned back to position 0; only where positions turn. */
+  keyBack(values: PlaceValues, prompt: number, token: number): Float64Array {
+    const { dHead, rotary } = this.architecture;
+    const { layer } = this.component;
+    const { data, shape } = values.of({ layer, place: 'k' });
+    const [, batch, positions] = shape as [number, number, number, number];
+    const kvHead = kvHeadOf(this.component.head!, this.architecture);
+    const column = values.paddingOf(prompt) + token;
+    const from = ((kvHead * batch + prompt) * positions + column) * dHead;
+    const key = Float64Array.from(data.subarray(from, from + dHead));
+    const { dims, scale } = rotary![layer]!;
+    turn(key, -column, rotary![layer]!);
+    // Turning there and back multiplies by the scale twice; a key as attention has it is scaled once.
+    for (let i = 0; i < dims; i++) key[i]! /= scale;
+    return key;
+  }
+
+  /**
+   * What a direction adds to the score of a key, by how far back that is; only where positions turn. Before any cap.
+   * @param coefficients as {@link coefficients} gives them, or means of such
+   * @param key as {@link keyBack} gives it, or a mean
+   */
+  curve(k: number, coefficients: ArrayLike<number>, key: Float64Array, offsets: number): Float64Array {
+    const { dHead, attentionScale, rotary } = this.architecture;
+    const { layer } = this.component;
+    const query = this.#query(k, coefficients);
+    return Float64Array.from({ length: offsets }, (_, offset) => {
+      const turned = query.slice();
+      turn(turned, offset, rotary![layer]!);
+      let product = 0;
+      for (let c = 0; c < dHead; c++) product += turned[c]! * key[c]!;
+      return attentionScale[layer]! * product;
+    });
+  }
+
+  /** What direction k puts into the head's query, before it is turned, [dHead]. */
+  #query(k: number, coefficients: ArrayLike<number>): Float64Array {
+    const { dHead } = this.architecture;
+    const query = new Float64Array(dHead);
+    for (const at of this.#planes?.[k] ?? [k])
+      for (let c = 0; c < dHead; c++) query[c]! += coefficients[at]! * this.#queries![at * dHead + c]!;
+    return query;
+  }
+
+  #rate(values: PlaceValues, prompt: number, column: number): number {
+    if (this.architecture.queryKeyNorm === undefined) return 1;
+    const { layer, head } = this.component;
+    const { data, shape } = values.of({ layer, place: 'queryRate' });
+    const [, batch, positions] = shape as [number, number, number, number];
+    return data[(head! * batch + prompt) * positions + column]!;
+  }
+
   /** This head's coefficients at a query: a view. */
   #coefficients(values: PlaceValues, prompt: number, column: number): Float32Array {
     const { data, shape } = values.of({ layer: this.component.layer, place: 'qk.coefficients' });
@@ -116,19 +180,16 @@ export class ScoreSum {
 
   #turned(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
     const { layer, head } = this.component;
-    const { dHead, attentionScale, queryKeyNorm, rotary } = this.architecture;
+    const { dHead, attentionScale, rotary } = this.architecture;
     const { data, shape } = values.of({ layer, place: 'k' });
     const [, batch, positions] = shape as [number, number, number, number];
     const kvHead = kvHeadOf(head!, this.architecture);
     const firstKey = (kvHead * batch + prompt) * positions + column - keys + 1;
-    const rates = queryKeyNorm === undefined ? null : values.of({ layer, place: 'queryRate' });
-    const rate = rates ? rates.data[(head! * batch + prompt) * rates.shape[2]! + column]! : 1;
+    const rate = this.#rate(values, prompt, column);
     const y = this.#coefficients(values, prompt, column);
     const out = new Float64Array(keys * this.rank);
     for (let k = 0; k < this.rank; k++) {
-      const query = new Float64Array(dHead);
-      for (const at of this.#planes?.[k] ?? [k])
-        for (let c = 0; c < dHead; c++) query[c]! += y[at]! * this.#queries![at * dHead + c]!;
+      const query = this.#query(k, y);
       turn(query, column, rotary![layer]!);
       for (let key = 0; key < keys; key++) {
         let product = 0;

@@ -1,5 +1,6 @@
 /** Which tokens of a prompt are meant: the last, all, some by index, or those that spell a text. */
 import { InputError } from '../errors.js';
+import { placesOf, spellings } from '../formats/token-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 
 /** Indices count from 0, or from the end where they are negative. */
@@ -19,9 +20,7 @@ export function readTokenChoice(text: string, tokenizer: Tokenizer | null): Toke
   if (parts.every((part) => /^-?\d+$/.test(part))) return { indices: parts.map(Number) };
   if (!tokenizer)
     throw new InputError(`--at ${text}: there is no tokenizer; give last, all, or token indices`);
-  // A word is spelled one way at the beginning of a text and another one within it.
-  const spelt = [text, ` ${text}`].map((word) => tokenizer.encodeBare(word));
-  return { ids: spelt.filter((ids) => ids.length > 0 && !ids.includes(tokenizer.unknownId ?? -1)) };
+  return { ids: spellings(text, tokenizer) };
 }
 
 /**
@@ -41,11 +40,7 @@ export function tokensOf(choice: TokenChoice, ids: Int32Array, where: string): n
         throw new InputError(`--at ${index}: ${where} has the tokens 0 to ${n - 1}`);
       found.add(token);
     }
-  else
-    for (const span of choice.ids)
-      for (let start = 0; start + span.length <= n; start++)
-        if (span.every((id, i) => ids[start + i] === id))
-          for (let i = 0; i < span.length; i++) found.add(start + i);
+  else for (const token of placesOf(choice.ids, ids)) found.add(token);
   if (found.size === 0) throw new InputError(`--at: no such text in ${where}`);
   return [...found].sort((a, b) => a - b);
 }

@@ -6,6 +6,7 @@ import { attackSettings } from './attack-settings.js';
 
 import {
   chosenSettings,
+  headsSettings,
   interpretSettings,
   interveneSettings,
   shownSettings,
@@ -172,6 +173,15 @@ export const COMMANDS = {
     ...subjectSettings,
     ...tracedSettings,
     ...traceSettings,
+    masks: chosenSettings.masks,
+    threshold: chosenSettings.threshold,
+    ...machine,
+  },
+  heads: {
+    ...sourceSettings,
+    ...subjectSettings,
+    ...headsSettings,
+    seed: promptSettings.seed,
     masks: chosenSettings.masks,
     threshold: chosenSettings.threshold,
     ...machine,

@@ -138,12 +138,41 @@ export const interpretSettings = table(
       default: 'plain',
       describe: "What stands for a token that is read: its embedding, or that and what layer 0's MLP adds",
     },
+    queries: {
+      schema: text,
+      default: 'last',
+      describe: "Tokens whose attention tells QK directions' roles: last, all, indices, or a text",
+    },
     exact: {
       schema: whole(0),
       default: 20,
       describe: 'Directions whose importance is measured and not estimated: those with the largest estimates',
     },
     level: evaluateSettings.level,
+  },
+);
+
+export const headsSettings = table(
+  { group: 'Heads', determines: true },
+  {
+    directions: {
+      schema: optional,
+      default: null,
+      otherwise: 'heads alone',
+      describe: 'Single directions that are named, too: active, all, or names such as L5H1.qk,L5H1.ov.0-3',
+    },
+    sequences: {
+      schema: whole(1, 1000),
+      default: 8,
+      describe: 'Sequences of random tokens, each of two equal rounds',
+    },
+    length: { schema: whole(4, 100_000), default: 15, describe: 'Tokens of one round' },
+    namedFrom: {
+      schema: number({ from: 0, to: 1 }),
+      default: 0.4,
+      describe: 'A head has a name if its figure reaches this',
+    },
+    embedding: { ...interpretSettings.embedding, default: 'mlp0' },
   },
 );
 

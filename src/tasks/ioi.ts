@@ -29,6 +29,8 @@ const templates = [
   { id: 'offered', text: 'One day {A} and {B} walked past the {place}, and {S} offered a {object} to' },
 ];
 
+const verbs = words('went gave came handed waiting passed met showed walked offered');
+
 const corruptions = [
   { id: 'new-names', summary: 'all three names become new, different ones' },
   { id: 'swap-subject', summary: 'the second subject becomes the receiver, which turns the answer round' },
@@ -46,6 +48,7 @@ export const ioi: Task = {
   templates,
   corruptions,
   words: { names, places, objects },
+  templateWords: { verbs },
 
   prepare({ tokenizer, aligned, templates, corruption, report }) {
     const length = new Map(names.map((name) => [name, nameLength(tokenizer, name)]));

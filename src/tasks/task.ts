@@ -55,6 +55,8 @@ export interface Task {
   corruptions: readonly Corruption[];
   /** Every word that may fill a slot or be an answer, list by list. */
   words: Readonly<Record<string, readonly string[]>>;
+  /** Words of the templates that have a class of their own where tokens are looked at by class. */
+  templateWords?: Readonly<Record<string, readonly string[]>>;
   /**
    * Chooses the words that fit the tokenizer and returns the generator.
    * @throws InputError if too few words fit for the task to be set at all.

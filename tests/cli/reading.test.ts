@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { HeadsOutcome } from '../../src/commands/heads.js';
 import type { InterpretSummary } from '../../src/commands/interpret.js';
 import type { InterveneSummary } from '../../src/commands/intervene.js';
 import type { Trace } from '../../src/commands/trace.js';
@@ -90,7 +91,37 @@ describe('orthoscope trace', () => {
   });
 });
 
+describe('orthoscope heads', () => {
+  it('names no head of a model that has seen no random tokens, and says what each does', async () => {
+    const args = ['heads', 'embedded', '--directions', 'L1H0.qk.0,L2H1.ov.0', '--sequences', '4'];
+    const { heads, directions, even } = await read<HeadsOutcome>(args);
+    expect(heads).toHaveLength(12);
+    for (const { attention, names, offsets } of heads) {
+      expect(names).toEqual([]);
+      expect(Object.values(attention).every((share) => share >= 0 && share < 4 * even)).toBe(true);
+      expect(offsets).toHaveLength(3);
+    }
+    expect(directions.map(({ alone, copying }) => [alone === null, copying === null])).toEqual([
+      [false, true],
+      [true, false],
+    ]);
+    expect(await refused(['heads', 'embedded', '--length', '20'])).toContain('give at most 16');
+  });
+});
+
 describe('orthoscope interpret', () => {
+  it('knows what QK directions look for', async () => {
+    const summary = await read<InterpretSummary>([
+      ...['interpret', 'embedded', '--task', 'ioi', '--test-pairs', '60', '--directions', 'L1H0.qk.0-3'],
+      ...['--out', join(folder, 'roles')],
+    ]);
+    const role = summary.top.find(({ direction }) => direction === 'L1H0.qk.3')!.role!;
+    const again = role.classes.find((each) => each.class === 'distractor again')!;
+    expect(again.separation!.effect).toBeGreaterThan(0.9);
+    expect(again.separation!.q).toBeLessThan(1e-6);
+    expect(again.top).toBeGreaterThan(4 * again.chance);
+  });
+
   it('knows women from men, and the direction that says so', async () => {
     const out = join(folder, 'readings');
     const summary = await read<InterpretSummary & { table: string }>([

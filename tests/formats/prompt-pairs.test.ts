@@ -53,6 +53,14 @@ describe('JSONL', () => {
     ]);
   });
 
+  it('reads what tokens are, by class', async () => {
+    const token_classes = { who: [' John', 4], verb: ' gave' };
+    const [pair] = await read({ clean: 'a', token_classes });
+    expect(pair!.classes).toEqual({ who: [' John', 4], verb: [' gave'] });
+    const refused = await refusal(jsonl, JSON.stringify({ clean: 'a', token_classes: ['who'] }));
+    expect(refused).toContain('"token_classes": expected an object such as {"verb": " gave"}');
+  });
+
   it('reads token ids', async () => {
     expect(
       await read({ clean_ids: [1, 2], corrupted_ids: [3], answer_ids: [4, 5], distractor_id: 6 }),
@@ -188,7 +196,7 @@ describe('CSV', () => {
     [
       'a broken list',
       'clean,answers\na,"[1,"\n',
-      /^:2: "answers": the string "\[1," begins like a list, but is none/,
+      /^:2: "answers": the string "\[1," should be JSON, but is none/,
     ],
     ['an empty item', 'clean,answers\na,b||c\n', /"answers", item 2: is empty/],
   ])('refuses %s', async (_, text, message) => {
@@ -355,7 +363,12 @@ describe('write, then read', () => {
       fc.constant({ answers: [], distractors: [] }),
       fc.record({ answers: choice, distractors: fc.oneof(fc.constant([]), choice) }),
     );
-  const labels = { group: text };
+  const token = fc.oneof(text, fc.nat());
+  const classes = fc.dictionary(
+    text.filter((name) => name !== '__proto__'),
+    fc.array(token, { minLength: 1, maxLength: 2 }),
+  );
+  const labels = { group: text, classes };
   const pair = fc
     .oneof(
       fc.tuple(
