@@ -69,7 +69,7 @@ export async function* receptors(
       for (let from = 0; from < ofLayer.length; from += SLICE) {
         throwIfAborted(signal);
         const slice = ofLayer.slice(from, from + SLICE);
-        yield await ofSlice(slice, decomposed, weights, architecture, { written, read }, top);
+        yield await ofSlice(slice, decomposed, weights, architecture, { written, read }, top, signal);
       }
       onProgress?.({ stage: 'receptors', done: layer + 1, total: nLayers });
     }
@@ -86,6 +86,7 @@ async function ofSlice(
   architecture: Architecture,
   { written, read }: { written: Vocabulary; read: Vocabulary },
   top: number,
+  signal?: AbortSignal,
 ): Promise<Receptors[]> {
   const { dModel: d } = architecture;
   const found = slice.map((direction): Receptors => {
@@ -107,7 +108,7 @@ async function ofSlice(
       rows.set(vector, at * d);
       return offset;
     });
-    (await vocabulary.ends(rows, top, offsets)).forEach((each, at) => set(chosen[at]!, each));
+    (await vocabulary.ends(rows, top, offsets, signal)).forEach((each, at) => set(chosen[at]!, each));
   };
   await ends(
     written,

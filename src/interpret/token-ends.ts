@@ -1,6 +1,8 @@
 /** The tokens on which a direction's values are largest and smallest, over a whole vocabulary. */
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
+import { throwIfAborted } from '../errors.js';
 
 export interface TokenValue {
   id: number;
@@ -38,11 +40,19 @@ export class Vocabulary {
    * @param top tokens at each end
    * @param offsets added to each row's values, [n]
    */
-  async ends(rows: Float32Array, top: number, offsets?: ArrayLike<number>): Promise<TokenEnds[]> {
+  async ends(
+    rows: Float32Array,
+    top: number,
+    offsets?: ArrayLike<number>,
+    signal?: AbortSignal,
+  ): Promise<TokenEnds[]> {
     const n = rows.length / this.d;
     const step = Math.max(1, Math.floor(AT_ONCE / this.tokens));
     const found: TokenEnds[] = [];
     for (let from = 0; from < n; from += step) {
+      // Nothing else lets Ctrl-C be heard before all rows are done.
+      await setImmediate();
+      throwIfAborted(signal);
       const count = Math.min(step, n - from);
       const part = toTensor(rows.slice(from * this.d, (from + count) * this.d), [count, this.d]);
       const product = tf.matMul(part as tf.Tensor2D, this.#matrix);
