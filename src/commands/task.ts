@@ -1,6 +1,5 @@
 /** `task`: writes a task's prompt pairs for a tokenizer, or checks a file of them. */
 import { InputError } from '../errors.js';
-import { columnChoice } from '../formats/columns.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
 import { encodePairs } from '../formats/token-pairs.js';
 import type { LongCall } from '../progress.js';
@@ -37,7 +36,7 @@ export function checkTaskFile(
 ): Promise<ReturnType<typeof summariseFindings> & { findings: Finding[] }> {
   const settings = complete('task', given);
   return withSubject(settings.model, { ...settings, ...call }, async ({ tokenizer, model }) => {
-    const pairs = await readPromptPairs(given.data, columnChoice(settings.columns));
+    const pairs = await readPromptPairs(given.data, settings.columns);
     const encoded = encodePairs(pairs, tokenizer, model.architecture, given.data);
     const findings = lintPairs(pairs, encoded, tokenizer, settings.positions);
     return { ...summariseFindings(findings, pairs.length), findings };

@@ -1,7 +1,7 @@
 /** Users' own data: pairs of a clean and a corrupted prompt, with the answers that are looked for. */
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
-import { COLUMNS, type ColumnChoice, type ColumnKind, columnsRead, knownColumns } from './columns.js';
+import { COLUMNS, type ColumnKind, columnChoice, columnsRead, knownColumns } from './columns.js';
 import { describeJson, isRecord } from './json-file.js';
 import { readRows } from './table-file.js';
 
@@ -24,6 +24,7 @@ export interface PromptPair {
 /**
  * Reads a table of prompt pairs: JSONL, JSON, CSV or Parquet (docs/formats.md, "Prompt pairs"). A pair without an `id`
  * is called by its line number.
+ * @param columns which of the file's hold what, where they have other names: `answer= {country},distractor= {other}`
  * @throws InputError naming file, line and column
  * @example
  * import { readPromptPairs } from 'orthoscope';
@@ -31,10 +32,8 @@ export interface PromptPair {
  * const pairs = await readPromptPairs('pairs.jsonl');
  * console.log(pairs.length, pairs[0].clean, pairs[0].answers);
  */
-export async function readPromptPairs(
-  path: string,
-  choice: ColumnChoice | null = null,
-): Promise<PromptPair[]> {
+export async function readPromptPairs(path: string, columns: string | null = null): Promise<PromptPair[]> {
+  const choice = columnChoice(columns);
   const pairs: PromptPair[] = [];
   const lineOf = new Map<string, number>();
   const missing = new Set([...(choice?.values() ?? [])].flatMap(columnsRead));

@@ -1,7 +1,6 @@
 /** The prompt pairs that a command works on: a task made for the model's tokenizer, or the user's own files. */
 import { basename } from 'node:path';
 import { InputError } from '../errors.js';
-import { columnChoice } from '../formats/columns.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
 import { encodePairs, hashPairs, type TokenPair } from '../formats/token-pairs.js';
@@ -86,9 +85,8 @@ async function fileData(
   wanted: readonly Split[],
 ): Promise<RunData> {
   let text = false;
-  const choice = columnChoice(request.columns);
   const read = async (file: string) => {
-    const pairs = await readPromptPairs(file, choice);
+    const pairs = await readPromptPairs(file, request.columns);
     text ||= pairs.some(({ clean }) => typeof clean === 'string');
     return encode(subject, pairs, file);
   };

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
-import { columnChoice } from '../../src/formats/columns.js';
 import { writeParquet } from '../../src/formats/parquet-file.js';
 import {
   type PromptPair,
@@ -208,7 +207,7 @@ describe('tables as they lie about', () => {
   const read = async (name: string, text: string, choice: string | null = null): Promise<PromptPair[]> => {
     const path = join(folder, name);
     writeFileSync(path, text);
-    return readPromptPairs(path, columnChoice(choice));
+    return readPromptPairs(path, choice);
   };
   const pair = (id: string, clean: string, answers: string[] | number[] = [], more: object = {}) => ({
     id,

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { columnChoice } from '../../src/formats/columns.js';
 import { type PromptPair, readPromptPairs } from '../../src/formats/prompt-pairs.js';
 import { encodePairs } from '../../src/formats/token-pairs.js';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
@@ -149,7 +148,7 @@ describeWith(PROMPT_SETS, 'published prompt sets under GPT-2', () => {
 
   const json = (file: string) => readPromptPairs(join(sets, 'auto-circuit', file));
   const csv = (file: string, choice: string) =>
-    readPromptPairs(join(sets, 'eap-ig-faithfulness', file), columnChoice(choice));
+    readPromptPairs(join(sets, 'eap-ig-faithfulness', file), choice);
 
   /** Counted apart from the linter: clean prompts that were met before. */
   const repeated = (pairs: PromptPair[]) => pairs.length - new Set(pairs.map(({ clean }) => clean)).size;
