@@ -89,11 +89,7 @@ function typeText(type, node, checker, indent) {
   const flags = ts.TypeFormatFlags.NoTruncation | ts.TypeFormatFlags.UseSingleQuotesForStringLiteralType;
   const text = checker.typeToString(type, node, flags);
   if (/\bany\b/.test(text)) throw new Error(`${node.name.text}: has a type that is not found: ${text}`);
-  // The compiler names choices in the order in which it met them, which differs from one build to the next.
-  const sorted = text.replace(/'[^']*'(?: \| '[^']*')+/g, (choices) =>
-    choices.split(' | ').sort().join(' | '),
-  );
-  return sorted.replace(/ \| undefined$/, '');
+  return text.replace(/ \| undefined$/, '');
 }
 
 /** What the source says of a property; of a setting, what its table says, and its default. */

@@ -3,6 +3,9 @@ import { checkTaskFile, writeTaskFiles } from '../../src/commands/task.js';
 import { reportLines } from '../../src/tasks/report.js';
 import type { Handler } from '../context.js';
 
+/** Findings of a kind that are shown as text; --json has them all. */
+const EXAMPLES = 3;
+
 export const task: Handler<'task'> = async (settings, context) => {
   const { data } = settings;
   if (data == null) {
@@ -12,7 +15,10 @@ export const task: Handler<'task'> = async (settings, context) => {
   }
   const found = await checkTaskFile({ ...settings, data }, context);
   const kinds = Object.entries(found.counts).map(([kind, count]) => `${kind} ${count}`);
-  const lines = found.findings.map(({ id, kind, message }) => `${id}  ${kind}  ${message}`);
+  const lines = Object.keys(found.counts).flatMap((kind) => {
+    const examples = found.findings.filter((finding) => finding.kind === kind).slice(0, EXAMPLES);
+    return examples.map(({ id, message }) => `${id}  ${kind}  ${message}`);
+  });
   lines.push(`${found.sound} of ${found.pairs} pairs without a finding`, ...kinds);
   context.result(found, lines.join('\n'));
 };

@@ -36,9 +36,9 @@ export function checkTaskFile(
 ): Promise<ReturnType<typeof summariseFindings> & { findings: Finding[] }> {
   const settings = complete('task', given);
   return withSubject(settings.model, { ...settings, ...call }, async ({ tokenizer, model }) => {
-    const pairs = await readPromptPairs(given.data);
+    const pairs = await readPromptPairs(given.data, settings.columns);
     const encoded = encodePairs(pairs, tokenizer, model.architecture, given.data);
-    const findings = lintPairs(pairs, encoded, tokenizer);
+    const findings = lintPairs(pairs, encoded, tokenizer, settings.positions);
     return { ...summariseFindings(findings, pairs.length), findings };
   });
 }

@@ -1,5 +1,5 @@
 /** What a decomposition has to compute, how it is spread over threads, and what it will take; nothing is computed yet. */
-import { availableParallelism } from 'node:os';
+import { coresHere } from '../cores.js';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { type Cost, productSvdCost, svdCost } from '../kernels/svd-cost.js';
@@ -52,7 +52,7 @@ export interface DecompositionPlan {
 /** @throws InputError if the memory is too little for even one thread */
 export async function planDecomposition(
   model: Model,
-  { kinds = kindsOf(model.architecture), store, workers = availableParallelism(), memory }: PlanOptions,
+  { kinds = kindsOf(model.architecture), store, workers = coresHere(), memory }: PlanOptions,
 ): Promise<DecompositionPlan> {
   const { architecture, qkSplit } = model;
   const decomposed = decomposedKinds(model, kinds);

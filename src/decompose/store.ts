@@ -59,8 +59,15 @@ export class DecompositionStore {
    * Makes a decomposition's folder, before anything is computed that is to be written there.
    * @throws InputError if it cannot be made
    */
-  open(key: string): Promise<void> {
-    return makeFolder(join(this.folder, key));
+  async open(key: string): Promise<void> {
+    try {
+      await makeFolder(join(this.folder, key));
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      throw new InputError(
+        `${error.message}; directions are stored there: name another folder with --store, or set ORTHOSCOPE_CACHE`,
+      );
+    }
   }
 
   /**

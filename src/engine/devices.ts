@@ -1,5 +1,6 @@
 /** What this machine has to compute on, asked of the operating system and of NVIDIA's driver. */
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
+import { coresHere } from '../cores.js';
 import { InputError } from '../errors.js';
 import { runCommand } from './native/run-command.js';
 
@@ -12,7 +13,7 @@ export interface Device {
 export function cpuDevice(): Device {
   const model = cpus()[0]?.model.trim() ?? process.arch;
   const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
-  return { name: `${model}, ${availableParallelism()} cores`, memoryBytes: Math.min(totalmem(), limit) };
+  return { name: `${model}, ${coresHere()} cores`, memoryBytes: Math.min(totalmem(), limit) };
 }
 
 /** NVIDIA's GPUs by way of nvidia-smi, which comes with the driver; none without it. */

@@ -1,8 +1,13 @@
 /** Writes files whole or not at all: a temporary name in the same folder, fsync, rename. */
 import { randomUUID } from 'node:crypto';
+import { fsync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { fileError } from './file-error.js';
+
+/** Not the handle's own `sync`, which Yarn's Plug'n'Play leaves out of the handles that it puts in place of Node's. */
+const toDisk = promisify(fsync);
 
 const TEMPORARY = /^\.[^/\\]+\.[0-9a-f-]{36}\.tmp$/;
 
@@ -25,7 +30,7 @@ export async function writeAtomically(
     const handle = await open(temporary, 'wx');
     try {
       await write(handle);
-      await handle.sync();
+      await toDisk(handle.fd);
     } finally {
       await handle.close();
     }

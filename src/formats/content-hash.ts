@@ -33,9 +33,8 @@ export async function contentHash(
   { onProgress, signal }: LongCall = {},
 ): Promise<string> {
   const key = createHash('sha256').update(JSON.stringify([files, tensors.map(({ name }) => name)]));
-  const folder = join(cacheFolder(), 'content-hashes');
-  const memo = join(folder, `${key.digest('hex')}.json`);
-  const known = await remembered(memo);
+  const name = `${key.digest('hex')}.json`;
+  const known = await remembered(name);
   if (known !== null) return known;
 
   const total = tensors.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -52,17 +51,21 @@ export async function contentHash(
   }
   const sha256 = hash.digest('hex');
   try {
-    await makeFolder(folder);
-    await writeJson(memo, { sha256, files });
+    await makeFolder(memos());
+    await writeJson(join(memos(), name), { sha256, files });
   } catch {
-    // A cache folder that cannot be written costs time at the next start, nothing else.
+    // A cache folder that is missing or cannot be written costs time at the next start, nothing else.
   }
   return sha256;
 }
 
-async function remembered(memo: string): Promise<string | null> {
+function memos(): string {
+  return join(cacheFolder(), 'content-hashes');
+}
+
+async function remembered(name: string): Promise<string | null> {
   try {
-    const { sha256 } = await readJson(memo);
+    const { sha256 } = await readJson(join(memos(), name));
     return typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null;
   } catch {
     return null;

@@ -12,6 +12,11 @@ const REASONS: Record<string, string> = {
   ENOSPC: 'no space left on the disk',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'too many symbolic links',
+  EFBIG: 'larger than a file may be here (ulimit -f, or the file system)',
+  EDQUOT: 'the disk quota is used up',
+  EIO: 'the disk reports an error',
+  ESTALE: 'the file server has lost it; was its folder deleted or replaced?',
+  ENFILE: 'too many open files on this machine',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
 };
 

@@ -1,8 +1,9 @@
 /** Users' own data: pairs of a clean and a corrupted prompt, with the answers that are looked for. */
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
+import { COLUMNS, type ColumnKind, columnChoice, columnsRead, knownColumns } from './columns.js';
 import { describeJson, isRecord } from './json-file.js';
-import { isUntyped, readRows } from './table-file.js';
+import { readRows } from './table-file.js';
 
 /** A prompt or an answer is text, or token ids for those who have no tokenizer. */
 export interface PromptPair {
@@ -20,29 +21,10 @@ export interface PromptPair {
   classes?: Record<string, (string | number)[]>;
 }
 
-type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label' | 'classes';
-
-const COLUMNS: Record<string, ColumnKind> = {
-  clean: 'text',
-  clean_ids: 'ids',
-  corrupted: 'text',
-  corrupted_ids: 'ids',
-  answer: 'text',
-  answer_id: 'id',
-  answers: 'texts',
-  answer_ids: 'ids',
-  distractor: 'text',
-  distractor_id: 'id',
-  distractors: 'texts',
-  distractor_ids: 'ids',
-  token_classes: 'classes',
-  group: 'label',
-  id: 'label',
-};
-
 /**
- * Reads a JSONL or CSV file of prompt pairs (docs/formats.md, "Prompt pairs"). A pair without an `id` is called
- * by its line number.
+ * Reads a table of prompt pairs: JSONL, JSON, CSV or Parquet (docs/formats.md, "Prompt pairs"). A pair without an `id`
+ * is called by its line number.
+ * @param columns which of the file's hold what, where they have other names: `answer= {country},distractor= {other}`
  * @throws InputError naming file, line and column
  * @example
  * import { readPromptPairs } from 'orthoscope';
@@ -50,13 +32,16 @@ const COLUMNS: Record<string, ColumnKind> = {
  * const pairs = await readPromptPairs('pairs.jsonl');
  * console.log(pairs.length, pairs[0].clean, pairs[0].answers);
  */
-export async function readPromptPairs(path: string): Promise<PromptPair[]> {
+export async function readPromptPairs(path: string, columns: string | null = null): Promise<PromptPair[]> {
+  const choice = columnChoice(columns);
   const pairs: PromptPair[] = [];
   const lineOf = new Map<string, number>();
-  const untyped = isUntyped(path);
-  for await (const { line, fields } of readRows(path)) {
+  const missing = new Set([...(choice?.values() ?? [])].flatMap(columnsRead));
+  for await (const { line, fields, untyped } of readRows(path)) {
     const where = `${path}:${line}`;
-    const pair = parsePair(untyped ? typed(fields, where) : fields, String(line), where);
+    for (const column of missing) if (Object.hasOwn(fields, column)) missing.delete(column);
+    const known = knownColumns(fields, { untyped, choice, others: 'refuse' }, where);
+    const pair = parsePair(known, String(line), where);
     const earlier = lineOf.get(pair.id);
     if (earlier !== undefined)
       throw new InputError(`${where}: id "${pair.id}" is already that of line ${earlier}`);
@@ -64,6 +49,8 @@ export async function readPromptPairs(path: string): Promise<PromptPair[]> {
     pairs.push(pair);
   }
   if (pairs.length === 0) throw new InputError(`${path}: holds no prompt pairs`);
+  for (const column of missing)
+    throw new InputError(`${path}: no row has a column "${column}", which --columns names`);
   return pairs;
 }
 
@@ -101,8 +88,10 @@ export function promptPairsOf(records: readonly (PairRecord | PromptPair)[]): Pr
   if (records.length === 0) throw new InputError('there are no prompt pairs');
   return records.map((record, at) => {
     const fields = isPromptPair(record) ? fieldsOf(record) : record;
-    const present = Object.entries(fields).filter(([, value]) => value !== undefined);
-    return parsePair(Object.fromEntries(present), String(at + 1), `pair ${at + 1}`);
+    const present = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+    const where = `pair ${at + 1}`;
+    const known = knownColumns(present, { untyped: false, choice: null, others: 'refuse' }, where);
+    return parsePair(known, String(at + 1), where);
   });
 }
 
@@ -111,30 +100,14 @@ function isPromptPair(record: PairRecord | PromptPair): record is PromptPair {
   return Array.isArray(record.answers) && Array.isArray(record.distractors);
 }
 
-function otherName(name: string): string {
-  return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name)!;
-}
-
-/** Other names for a prompt that stands alone, as large data sets have them. */
-const ALIASES: Record<string, string> = { text: 'clean', ids: 'clean_ids' };
-
 /**
- * The pair in one record of a data set that may have any other columns, too; `text` and `ids` stand for `clean` and
- * `clean_ids`.
+ * The pair in one record of a data set that may have any other columns, too.
  * @param untyped whether cells are strings, and lists in them must be parsed
  * @throws InputError saying what is wrong, without naming a place
  */
 export function parseRecord(fields: Record<string, unknown>, untyped: boolean): PromptPair {
-  const known: Record<string, unknown> = {};
-  for (const [column, value] of Object.entries(fields)) {
-    const name = Object.hasOwn(ALIASES, column) ? ALIASES[column]! : column;
-    if (!Object.hasOwn(COLUMNS, name) || value === null) continue;
-    if (Object.hasOwn(known, name))
-      throw new InputError(`"${name}" and its other name "${otherName(name)}" are both given; give one`);
-    known[name] = value;
-  }
   try {
-    return parsePair(untyped ? typed(known, '') : known, '', '');
+    return parsePair(knownColumns(fields, { untyped, choice: null, others: 'pass over' }, ''), '', '');
   } catch (error) {
     if (error instanceof InputError) throw new InputError(error.message.replace(/^: /, ''));
     throw error;
@@ -189,14 +162,10 @@ function choices(column: string, values: readonly string[] | readonly number[]):
 }
 
 function parsePair(fields: Record<string, unknown>, line: string, where: string): PromptPair {
-  for (const column of Object.keys(fields))
-    if (!Object.hasOwn(COLUMNS, column))
-      throw new InputError(
-        `${where}: unknown column "${column}"; known are ${Object.keys(COLUMNS).join(', ')}`,
-      );
   const given = new Map<string, unknown>();
   for (const [column, value] of Object.entries(fields))
-    if (value !== null) given.set(column, checked(value, COLUMNS[column]!, `${where}: "${column}"`));
+    given.set(column, checked(value, COLUMNS[column]!, `${where}: "${column}"`));
+  expandGreaterThan(given, where);
 
   const clean = oneOf(given, ['clean', 'clean_ids'], where) as string | number[] | undefined;
   if (clean === undefined)
@@ -223,6 +192,16 @@ function parsePair(fields: Record<string, unknown>, line: string, where: string)
   };
 }
 
+/** Of two digits, as in Hanna et al. 2023: all larger numbers are right, the others are wrong. */
+function expandGreaterThan(given: Map<string, unknown>, where: string): void {
+  const end = given.get('greater_than') as number | undefined;
+  if (end === undefined) return;
+  const rival = [...given.keys()].find((name) => /^(answer|distractor)/.test(name));
+  if (rival) throw new InputError(`${where}: "greater_than" and "${rival}" exclude each other; give one`);
+  const numbers = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, '0'));
+  given.set('answers', numbers.slice(end + 1)).set('distractors', numbers.slice(0, end + 1));
+}
+
 function choicesOf(given: Map<string, unknown>, column: string, where: string): string[] | number[] {
   const value = oneOf(given, [column, `${column}_id`, `${column}s`, `${column}_ids`], where);
   if (value === undefined) return [];
@@ -243,11 +222,14 @@ function checked(value: unknown, kind: ColumnKind, where: string): unknown {
     case 'text':
       return nonEmptyText(value, where);
     case 'texts':
-      return list(value, where).map((item) => nonEmptyText(item, where));
+      return list(value, where).map((item, at) => nonEmptyText(item, `${where}, item ${at + 1}`));
     case 'id':
       return tokenId(value, where);
     case 'ids':
       return list(value, where).map((item) => tokenId(item, where));
+    case 'year':
+      if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 99) return value;
+      throw new InputError(`${where}: expected a number from 0 to 98, found ${describeJson(value)}`);
     case 'label':
       if (typeof value === 'number') return String(value);
       return nonEmptyText(value, where);
@@ -275,8 +257,10 @@ function tokenClasses(value: unknown, where: string): Record<string, (string | n
 }
 
 function nonEmptyText(value: unknown, where: string): string {
-  if (typeof value !== 'string')
-    throw new InputError(`${where}: expected text, found ${describeJson(value)}`);
+  if (typeof value !== 'string') {
+    const several = Array.isArray(value) ? '; several go under a name of the plural, as "answers"' : '';
+    throw new InputError(`${where}: expected text, found ${describeJson(value)}${several}`);
+  }
   if (value === '') throw new InputError(`${where}: is empty`);
   return value;
 }
@@ -291,33 +275,4 @@ function tokenId(value: unknown, where: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0)
     throw new InputError(`${where}: ${describeJson(value)} is not a token id (0, 1, 2, …)`);
   return value as number;
-}
-
-/** Cells of an untyped table as values of their columns' kinds; lists are JSON or separated by `|`. */
-function typed(fields: Record<string, unknown>, where: string): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([column, cell]) => [
-      column,
-      typedCell(cell as string, COLUMNS[column], `${where}: "${column}"`),
-    ]),
-  );
-}
-
-function typedCell(cell: string, kind: ColumnKind | undefined, where: string): unknown {
-  if (kind === 'id') return number(cell);
-  if (kind !== 'ids' && kind !== 'texts' && kind !== 'classes') return cell;
-  if (kind !== 'classes' && !cell.trimStart().startsWith('[')) {
-    const items = cell.split('|');
-    return kind === 'ids' ? items.map(number) : items;
-  }
-  try {
-    return JSON.parse(cell);
-  } catch {
-    throw new InputError(`${where}: ${describeJson(cell)} should be JSON, but is none`);
-  }
-}
-
-/** The number that a cell spells in digits; anything else stays text, to be refused where it is checked. */
-function number(cell: string): number | string {
-  return /^-?\d+$/.test(cell.trim()) ? Number(cell) : cell;
 }

@@ -2,24 +2,33 @@
 import { extname } from 'node:path';
 import { InputError } from '../errors.js';
 
-export const RECORD_FORMATS = ['jsonl', 'csv', 'parquet', 'text'] as const;
+export const RECORD_FORMATS = ['jsonl', 'json', 'csv', 'parquet', 'text'] as const;
 export type RecordFormat = (typeof RECORD_FORMATS)[number];
 
 const EXTENSIONS: Record<string, RecordFormat> = {
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
+  '.json': 'json',
   '.csv': 'csv',
+  '.tsv': 'csv',
   '.parquet': 'parquet',
   '.txt': 'text',
 };
 
-/** @throws InputError if the name does not say which format it is */
-export function formatOf(path: string): RecordFormat {
+export function hasFormat(path: string): boolean {
+  return Object.hasOwn(EXTENSIONS, extname(path).toLowerCase());
+}
+
+/**
+ * @param otherwise what else can be done where the name does not say it
+ * @throws InputError if it does not
+ */
+export function formatOf(path: string, otherwise = ''): RecordFormat {
   if (path === '-') return 'jsonl';
   const format = EXTENSIONS[extname(path).toLowerCase()];
   if (!format)
     throw new InputError(
-      `${path}: which format? The name must end in one of ${Object.keys(EXTENSIONS).join(', ')}, or give --format`,
+      `${path}: which format? The name must end in one of ${Object.keys(EXTENSIONS).join(', ')}${otherwise}`,
     );
   return format;
 }

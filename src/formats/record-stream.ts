@@ -1,14 +1,16 @@
 /**
- * Records of large data sets, one after the other: JSONL, CSV, Parquet or plain text, from a file or a pipe. A
+ * Records of large data sets, one after the other: JSONL, JSON, CSV, Parquet or plain text, from a file or a pipe. A
  * record that cannot be read is reported and passed over; nothing is kept.
  */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type CsvError, parse } from 'csv-parse';
+import { parse as parseAtOnce } from 'csv-parse/sync';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
-import { parseJsonObject } from './json-file.js';
+import { describeJson, isRecord, parseJsonObject } from './json-file.js';
+import { readJsonRows } from './json-rows.js';
 import { checkParquet, readParquetRows } from './parquet-file.js';
 import type { RecordFormat } from './record-format.js';
 
@@ -68,6 +70,11 @@ export async function* readRecords(
     if (format === 'parquet') {
       await checkSource({ path, format });
       yield* readParquet(path, onBytes);
+      return;
+    }
+    if (format === 'json') {
+      if (path === '-') throw new InputError('JSON is read from a pipe one object a line (--format jsonl)');
+      yield* readJson(path, onBytes);
       return;
     }
     const stream = path === '-' ? input : createReadStream(path);
@@ -134,76 +141,135 @@ async function* splitLines(stream: Readable, onBytes: OnBytes): AsyncGenerator<U
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
-/** Texts of UTF-8 bytes; null if any is none. */
-function decoded(cells: readonly Uint8Array[]): string[] | null {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+/** Texts of UTF-8 bytes, given as a character each; null if any is none. */
+function decoded(cells: readonly string[]): string[] | null {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   try {
-    return cells.map((cell) => decoder.decode(cell));
+    return cells.map((cell) => decoder.decode(Buffer.from(cell, 'latin1')));
   } catch {
     return null;
   }
 }
 
+/** Characters that stand between cells, the usual one first. */
+const DELIMITERS = [',', ';', '\t'];
+
+/** The one that the line of column names has most of, outside of quotes. */
+function delimiterOf(header: string): string {
+  const plain = header.replace(/"[^"]*"/g, '');
+  const count = (delimiter: string) => plain.split(delimiter).length;
+  return DELIMITERS.reduce((best, each) => (count(each) > count(best) ? each : best));
+}
+
+/** Bytes among which the line of column names is looked for. */
+const HEADER_BYTES = 2 ** 16;
+
 async function* readCsv(stream: Readable, path: string, onBytes: OnBytes): AsyncGenerator<StreamRecord> {
+  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  const next = async (): Promise<Buffer | null> => {
+    const { done, value } = await chunks.next();
+    if (done) return null;
+    onBytes(value.length);
+    return value;
+  };
+  let head: Buffer = Buffer.alloc(0);
+  let end = false;
+  while (!end && head.length < HEADER_BYTES && !head.includes(10)) {
+    const chunk = await next();
+    end = chunk === null;
+    if (chunk) head = Buffer.concat([head, chunk]);
+  }
+  if (head.subarray(0, BOM.length).equals(BOM)) head = head.subarray(BOM.length);
+  const [header = ''] = head.toString('latin1').split(/[\r\n]/, 1);
+  yield* parseCsv(whole(head, next), delimiterOf(header), path);
+}
+
+async function* whole(head: Buffer, next: () => Promise<Buffer | null>): AsyncGenerator<Buffer> {
+  yield head;
+  for (let chunk = await next(); chunk !== null; chunk = await next()) yield chunk;
+}
+
+async function* parseCsv(
+  chunks: AsyncIterable<Buffer>,
+  delimiter: string,
+  path: string,
+): AsyncGenerator<StreamRecord> {
   const faults: StreamRecord[] = [];
-  let first = true;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      onBytes(chunk.length);
-      // The parser would take it for a wish to have all cells decoded.
-      const marked = first && chunk.subarray(0, BOM.length).equals(BOM);
-      first = false;
-      done(null, marked ? chunk.subarray(BOM.length) : chunk);
-    },
-  });
   const parser = parse({
-    // Cells stay bytes: decoded here, they are checked.
-    encoding: null,
+    // A byte a character: decoded here, cells are checked.
+    encoding: 'latin1',
+    delimiter,
+    // A quote within a cell that does not begin with one is a character like any other, as other readers have it.
+    relax_quotes: true,
     info: true,
+    raw: true,
     skip_empty_lines: true,
     skip_records_with_error: true,
     max_record_size: MAX_LINE_BYTES,
-    columns: (header: readonly unknown[]) => {
-      const names = decoded(header as Buffer[]);
+    columns: (header: readonly string[]) => {
+      const names = decoded(header);
       if (!names) throw new InputError(`${path}:1: ${NO_TEXT}`);
       const repeated = names.find((name, i) => names.indexOf(name) !== i);
       if (repeated !== undefined) throw new InputError(`${path}:1: two columns are called "${repeated}"`);
       return names;
     },
   });
+  const place = { offset: null, bytes: 0, untyped: true };
   parser.on('skip', (error: CsvError) => {
     const line = (error as unknown as { lines?: number }).lines ?? 0;
-    faults.push({
-      line,
-      offset: null,
-      bytes: 0,
-      fields: null,
-      fault: error.message.replace(/\s+/g, ' '),
-      untyped: true,
-    });
+    faults.push({ ...place, line, fields: null, fault: csvFault(error) });
   });
   let before = 0;
-  stream.on('error', (error) => parser.destroy(error));
-  stream.pipe(counted).pipe(parser);
-  for await (const { info, record } of parser as AsyncIterable<{
+  const input = Readable.from(chunks);
+  input.on('error', (error) => parser.destroy(error));
+  input.pipe(parser);
+  for await (const { info, record, raw } of parser as AsyncIterable<{
     info: { lines: number; bytes: number };
-    record: Record<string, Buffer>;
+    record: Record<string, string>;
+    raw: string;
   }>) {
     while (faults.length > 0 && faults[0]!.line <= info.lines) yield faults.shift()!;
     const filled = Object.entries(record).filter(([, cell]) => cell.length > 0);
     const cells = decoded(filled.map(([, cell]) => cell));
+    const fault = cells ? looseQuote(cells, raw, delimiter) : NO_TEXT;
     yield {
+      ...place,
       line: info.lines,
-      offset: null,
       bytes: info.bytes - before,
-      ...(cells
-        ? { fields: Object.fromEntries(filled.map(([name], i) => [name, cells[i]!])) }
-        : { fields: null, fault: NO_TEXT }),
-      untyped: true,
+      ...(fault === null
+        ? { fields: Object.fromEntries(filled.map(([name], i) => [name, cells![i]!])) }
+        : { fields: null, fault }),
     };
     before = info.bytes;
   }
   yield* faults;
+}
+
+/** What is wrong with a row of which a cell begins with a quote: one that ends before the cell does means nothing. */
+function looseQuote(cells: readonly string[], raw: string, delimiter: string): string | null {
+  if (!cells.some((cell) => cell.startsWith('"'))) return null;
+  try {
+    parseAtOnce(raw, { delimiter });
+    return null;
+  } catch (error) {
+    return csvFault(error as CsvError).replace(/ at line \d+/, '');
+  }
+}
+
+function csvFault({ message }: CsvError): string {
+  return Buffer.from(message, 'latin1').toString().replace(/\s+/g, ' ');
+}
+
+async function* readJson(path: string, onBytes: OnBytes): AsyncGenerator<StreamRecord> {
+  const { size } = await stat(path);
+  const rows = await readJsonRows(path);
+  const bytes = size / Math.max(1, rows.length);
+  for (const [at, row] of rows.entries()) {
+    onBytes(bytes);
+    const place = { line: at + 1, offset: null, bytes, untyped: false };
+    if (isRecord(row)) yield { ...place, fields: row };
+    else yield { ...place, fields: null, fault: `expected a JSON object, found ${describeJson(row)}` };
+  }
 }
 
 /** A row counts as an equal share of the file. */

@@ -1,36 +1,30 @@
-/** Reads tables, JSONL or CSV, row by row with line numbers. */
-import { extname } from 'node:path';
+/** Reads tables row by row with line numbers; a row that cannot be read is an error. */
 import { InputError } from '../errors.js';
-import type { RecordFormat } from './record-format.js';
+import { formatOf } from './record-format.js';
 import { readRecords } from './record-stream.js';
 
 export interface Row {
-  /** Where the row stands in its file, from 1; of a CSV row with line breaks in it, the last line. */
+  /**
+   * Where the row stands in its file, from 1; of a CSV row with line breaks in it, the last line; of JSON and Parquet,
+   * the row's number.
+   */
   line: number;
-  /** By column. In CSV every cell is a string, and an empty one is left out. */
+  /** By column. In CSV an empty cell is left out. */
   fields: Record<string, unknown>;
+  /** Whether all cells are strings, so that numbers and lists in them must be parsed (CSV). */
+  untyped: boolean;
 }
 
-const FORMATS: Record<string, RecordFormat> = { '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.csv': 'csv' };
-
 /**
- * Streams the rows of a `.jsonl` or `.ndjson` file (an object a line) or a `.csv` file (comma-separated, names of the
- * columns in the first line). Empty lines are passed over.
+ * Streams the rows of a table in any of the formats with columns.
  * @throws InputError naming file and line
  */
 export async function* readRows(path: string): AsyncGenerator<Row> {
-  const format = FORMATS[extname(path).toLowerCase()];
-  if (!format)
-    throw new InputError(
-      `${path}: which format? The name must end in one of ${Object.keys(FORMATS).join(', ')}`,
-    );
-  for await (const { line, fields, fault } of readRecords({ path, format })) {
+  const format = formatOf(path);
+  if (format === 'text')
+    throw new InputError(`${path}: plain text has no columns; give JSONL, JSON, CSV or Parquet`);
+  for await (const { line, fields, untyped, fault } of readRecords({ path, format })) {
     if (!fields) throw new InputError(`${path}:${line}: ${fault}`);
-    yield { line, fields };
+    yield { line, fields, untyped };
   }
-}
-
-/** Whether the table's cells are all strings, so that numbers and lists in them must be parsed. */
-export function isUntyped(path: string): boolean {
-  return extname(path).toLowerCase() === '.csv';
 }

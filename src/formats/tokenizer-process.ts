@@ -2,6 +2,7 @@
  * A process of its own that runs the tokenizers library: the only importer of `tokenizers`, Python's library in its
  * build for Node. A file that the library does not expect, or a pattern that it gives up on, ends this process alone.
  */
+import { readFile } from 'node:fs/promises';
 import type { Tokenizer } from 'tokenizers';
 
 /** What the process is asked. `tokenizer` is a number that the asking side chose when it opened one. */
@@ -62,7 +63,10 @@ async function open(number: number, path: string, unknown: string | null): Promi
       `the tokenizers library does not load: it has no build for this machine (${process.platform}-${process.arch}), or its package is damaged; without it no text has token ids`,
     );
   });
-  const tokenizer = Tokenizer.fromFile(path);
+  // Read by Node, which also finds files of packages that Yarn keeps zipped.
+  const tokenizer = Tokenizer.fromString(
+    new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path)),
+  );
   // Python's callers switch both off: they would cut or fill up a prompt.
   tokenizer.disableTruncation();
   tokenizer.disablePadding();

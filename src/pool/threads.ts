@@ -1,7 +1,7 @@
 /** Worker threads with typed jobs: the only importer of piscina. */
-import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { builtFile } from '../built-file.js';
+import { coresHere } from '../cores.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 import { type Answer, resultOf, type WorkerPool } from './worker-pool.js';
 
@@ -21,11 +21,7 @@ export interface ThreadsOptions {
  * Opens threads; close them when done, since they keep the process alive.
  * @throws InputError unless workers is a positive integer
  */
-export function openThreads({
-  file,
-  workers = availableParallelism(),
-  jobsAhead = 1,
-}: ThreadsOptions): WorkerPool {
+export function openThreads({ file, workers = coresHere(), jobsAhead = 1 }: ThreadsOptions): WorkerPool {
   if (!Number.isSafeInteger(workers) || workers < 1)
     throw new InputError(`${workers} workers: give a whole number from 1 up`);
   // Started with the first job: where all is in the store there is none.

@@ -1,6 +1,5 @@
 /** What this machine has, and how many jobs go on at once on it. */
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { coresHere } from '../cores.js';
 
 export interface Machine {
   cores: number;
@@ -15,18 +14,7 @@ export function thisMachine({
   jobs = null,
   memory = 0.9 * process.availableMemory(),
 }: Partial<Pick<Machine, 'jobs' | 'memory'>> = {}): Machine {
-  return { cores: Math.min(availableParallelism(), containerCores()), memory, jobs };
-}
-
-/** Whole cores within a container's quota (cgroup v2); Node itself only looks at which cores may be used. */
-function containerCores(): number {
-  try {
-    const [quota, period] = readFileSync('/sys/fs/cgroup/cpu.max', 'utf8').split(' ').map(Number);
-    // No quota is written as "max".
-    return quota! > 0 ? Math.max(1, Math.floor(quota! / period!)) : Number.POSITIVE_INFINITY;
-  } catch {
-    return Number.POSITIVE_INFINITY;
-  }
+  return { cores: coresHere(), memory, jobs };
 }
 
 /** A process with TensorFlow in it, before it has read anything. */

@@ -86,7 +86,7 @@ async function fileData(
 ): Promise<RunData> {
   let text = false;
   const read = async (file: string) => {
-    const pairs = await readPromptPairs(file);
+    const pairs = await readPromptPairs(file, request.columns);
     text ||= pairs.some(({ clean }) => typeof clean === 'string');
     return encode(subject, pairs, file);
   };

@@ -1,16 +1,20 @@
 /** The data sets that are scored, read in blocks: what is done at once, and what shards are dealt out by. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { basename } from 'node:path';
 import { InputError } from '../errors.js';
+import { filesOf, namedFile, usualName } from '../formats/data-files.js';
 import { fileError } from '../formats/file-error.js';
 import { formatOf, type RecordFormat } from '../formats/record-format.js';
-import { checkSource, type RecordSource, readRecords } from '../formats/record-stream.js';
+import { checkSource, readRecords, type StreamRecord } from '../formats/record-stream.js';
 import { inShard, type Shard } from '../shard.js';
 import { type Passage, type PassageSettings, passagesOf } from './passages.js';
 
-export interface DataSet extends RecordSource {
+export interface DataSet {
   name: string;
+  /** Read one after the other, as one. */
+  files: readonly string[];
+  format: RecordFormat;
 }
 
 /** Records in a block. It settles which prompts are batched together, so a change of it changes last digits. */
@@ -45,42 +49,59 @@ export interface RecordBlock {
 export const FIRST_HASH = createHash('sha256').digest('hex');
 
 /**
- * Data sets as the command line names them: `FILE` or `NAME=FILE`; `-` is the standard input.
- * @throws InputError if a name comes twice, a format cannot be told, or a file is missing or cannot be read at all
+ * Data sets as the command line names them: `FILE` or `NAME=FILE`; `-` is the standard input. A folder or a pattern
+ * stands for all of its files, and what is given the same NAME is one data set.
+ * @throws InputError if two have one name by chance, a format cannot be told, or a file is missing or cannot be read
  */
 export async function dataSetsOf(items: readonly string[], format: RecordFormat | null): Promise<DataSet[]> {
   if (items.length === 0) throw new InputError('no data: give --data FILE, or --data NAME=FILE');
-  const sets: DataSet[] = [];
+  const sets = new Map<string, DataSet & { files: string[]; given: boolean }>();
   for (const item of items) {
-    const path = dataSetPath(item);
+    const { name: given, path } = namedFile(item);
     const name = dataSetName(item);
-    if (sets.some((other) => other.name === name))
+    if (name === '')
+      throw new InputError(`--data ${item}: a name for files cannot be made of it; give NAME=FILE`);
+    const files = await filesOf(path);
+    const own = format ?? formatOf(files[0]!, ', or give --format');
+    const other = files.find((file) => format === null && formatOf(file) !== own);
+    const set = sets.get(name) ?? { name, files: [], format: own, given: given !== null };
+    if (other !== undefined || set.format !== own)
+      throw new InputError(`--data ${item}: "${name}" has files of several formats; give them apart`);
+    if (sets.has(name) && !(set.given && given !== null))
       throw new InputError(`--data ${item}: a data set is called "${name}" already; give NAME=FILE`);
-    if (!/^[\w.-]+$/.test(name))
-      throw new InputError(
-        `--data ${item}: "${name}" is no name for files; give NAME=FILE with letters and digits`,
-      );
-    await sizeOf(path);
-    const set = { name, path, format: format ?? formatOf(path) };
-    await checkSource(set);
-    sets.push(set);
+    for (const file of files) {
+      await sizeOf(file);
+      await checkSource({ path: file, format: own });
+    }
+    set.files.push(...files);
+    sets.set(name, set);
   }
-  if (sets.filter(({ path }) => path === '-').length > 1)
+  const all = [...sets.values()].map(({ given: _, ...set }) => set);
+  if (all.flatMap(({ files }) => files).filter((file) => file === '-').length > 1)
     throw new InputError('--data -: the standard input can be read once only');
-  return sets;
+  return all;
 }
-
-const NAMED = /^([\w.-]+)=(.+)$/s;
-
-const dataSetPath = (item: string): string => NAMED.exec(item)?.[2] ?? item;
 
 /** What the data set `FILE` or `NAME=FILE` is called. */
 export function dataSetName(item: string): string {
-  return NAMED.exec(item)?.[1] ?? (item === '-' ? 'stdin' : basename(item, extname(item)));
+  const { name, path } = namedFile(item);
+  return name ?? usualName(path);
+}
+
+/** A data set's files in a few words. */
+export function sourceOf({ files }: DataSet): string {
+  const first = files[0] === '-' ? 'standard input' : basename(files[0]!);
+  return files.length === 1 ? first : `${first} and ${files.length - 1} more`;
+}
+
+/** Bytes of all files; null where one has no size. */
+export async function bytesOf({ files }: DataSet): Promise<number | null> {
+  const sizes = await Promise.all(files.map(sizeOf));
+  return sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + size!, 0);
 }
 
 /** Bytes of a file; null for the standard input and what else has no size. */
-export async function sizeOf(path: string): Promise<number | null> {
+async function sizeOf(path: string): Promise<number | null> {
   if (path === '-') return null;
   try {
     const found = await stat(path);
@@ -119,7 +140,7 @@ export async function* readBlocks(
     return { ...block, records, hash };
   };
   let block = next(0);
-  for await (const record of readRecords(dataSet, onBytes)) {
+  for await (const record of recordsOf(dataSet, onBytes)) {
     records++;
     block.bytes += record.bytes;
     block.contents.push(`${record.line} ${JSON.stringify(record.fields ?? record.fault)}`);
@@ -130,6 +151,25 @@ export async function* readBlocks(
     }
   }
   if (block.contents.length > 0) yield finished(block);
+}
+
+/** Of all files, their lines counted on from one to the next. */
+async function* recordsOf(
+  { files, format }: DataSet,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<StreamRecord> {
+  let before = 0;
+  for (const path of files) {
+    let last = before;
+    for await (const record of readRecords({ path, format }, onBytes)) {
+      last = before + record.line;
+      const fault =
+        record.fault &&
+        (files.length > 1 ? `${basename(path)}:${record.line}: ${record.fault}` : record.fault);
+      yield { ...record, line: last, ...(fault !== undefined && { fault }) };
+    }
+    before = last;
+  }
 }
 
 function addRecord(

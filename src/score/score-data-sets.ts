@@ -7,7 +7,7 @@ import { InputError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
-import { type DataSet, FIRST_HASH, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
+import { bytesOf, type DataSet, FIRST_HASH, type RecordBlock, readBlocks, sourceOf } from './data-sets.js';
 import { SIDES } from './layer-rows.js';
 import type { PassageSettings } from './passages.js';
 import type { ReaderThreads } from './reader-threads.js';
@@ -72,7 +72,7 @@ export async function scoreDataSets(
   const { folder, dataSets } = scoring;
   await mkdir(join(folder, STATES), { recursive: true });
   if (scoring.settings.values !== null) await mkdir(join(folder, VALUES), { recursive: true });
-  const sizes = await Promise.all(dataSets.map(({ path }) => sizeOf(path)));
+  const sizes = await Promise.all(dataSets.map(bytesOf));
   const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
   const result: Record<string, DataSetResult> = {};
   let [rejectedBytes, rejected, before] = [0, 0, 0];
@@ -204,7 +204,7 @@ class DataSetScoring {
   #refuseOtherData({ hash, records }: RecordBlock): void {
     if (hash !== this.#hash)
       throw new InputError(
-        `${this.dataSet.path}: its first ${records} records are not those that were scored before; start anew in another folder`,
+        `${sourceOf(this.dataSet)}: its first ${records} records are not those that were scored before; start anew in another folder`,
       );
   }
 
@@ -214,7 +214,7 @@ class DataSetScoring {
     if (rejected <= settings.maxRejected) return;
     await this.#save(false);
     throw new InputError(
-      `${this.dataSet.path}: ${rejected} records rejected, at most ${settings.maxRejected} are tolerated; ` +
+      `${sourceOf(this.dataSet)}: ${rejected} records rejected, at most ${settings.maxRejected} are tolerated; ` +
         `see ${join(folder, REJECTED)}, then give a larger --max-rejected with --resume, or mend the data`,
     );
   }

@@ -1,6 +1,5 @@
 /** `score` over a queue: the data is cut into shards for workers, and what they send back is joined. */
 import { rm, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { readJson } from '../formats/json-file.js';
@@ -15,6 +14,7 @@ import { LARGEST_VALUE } from '../queue/messages.js';
 import { openRedis } from '../queue/redis.js';
 import { redisExecutor } from '../queue/redis-executor.js';
 import { shardName } from '../shard.js';
+import { sourceOf } from './data-sets.js';
 import { mergeScores } from './merge-scores.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import type { ScoreOutcome } from './scoring.js';
@@ -66,7 +66,7 @@ export async function scoreInShards(
 
   const folders = jobs.map(({ job }) => folder.run(job.id));
   await refuseRejected(folders, request.maxRejected);
-  const sources = new Map(planned.dataSets.map(({ name, path }) => [name, basename(path)]));
+  const sources = new Map(planned.dataSets.map((dataSet) => [dataSet.name, sourceOf(dataSet)]));
   const outcome = await mergeScores(folders, out, planned.folder, (manifest) => ({
     ...manifest,
     // As they are called here.
@@ -93,7 +93,8 @@ async function plannedShards(
     return found;
   };
   const data: ShardSettings['data'] = [];
-  for (const { name, path } of dataSets) data.push({ name, file: await file(path) });
+  for (const { name, files } of dataSets)
+    for (const path of files) data.push({ name, file: await file(path) });
   const masks = request.masks ? await file(request.masks) : null;
   const { identity, weightBytes } = await inspectModel(request.model, call);
   const settings = { ...sentSettings(request), data, masks };

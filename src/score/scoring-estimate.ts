@@ -3,7 +3,7 @@ import { modelCost } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
-import { type DataSet, type RecordBlock, readBlocks, sizeOf } from './data-sets.js';
+import { bytesOf, type DataSet, type RecordBlock, readBlocks } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
 import { FORWARD_TOKENS, LAYERS_IN_FLIGHT, type Scorer } from './scorer.js';
@@ -64,7 +64,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
   let [tokens, scored]: [number | null, number | null] = [0, 0];
   let speed = 0;
   for (const dataSet of dataSets) {
-    const bytes = await sizeOf(dataSet.path);
+    const bytes = await bytesOf(dataSet);
     const first = await firstBlock(dataSet, passages);
     const sample = [...first.block.clean, ...first.block.corrupted];
     const sampled = sample.reduce((sum, { ids }) => sum + ids.length, 0);

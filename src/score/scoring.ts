@@ -1,8 +1,8 @@
 /** Scoring as a whole, from a request to a folder of tables; or to an estimate of what it would take. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
+import { coresHere } from '../cores.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
@@ -17,6 +17,7 @@ import type { Listener, LongCall } from '../progress.js';
 import { decomposeSubject } from '../run/decomposition.js';
 import { concluding, timed } from '../run/session.js';
 import { readBases, type ScoredBases, type ScoredDirection } from './bases.js';
+import { sourceOf } from './data-sets.js';
 import { type ScoredWith, writeScoredWith } from './directions-file.js';
 import { ReaderThreads } from './reader-threads.js';
 import { type DataSetResult, STATES, scoreDataSets, statePath } from './score-data-sets.js';
@@ -132,12 +133,9 @@ function refuseNothing(
 }
 
 function describedData({ dataSets }: ScorePlan, results: Record<string, DataSetResult>): Manifest['data'] {
-  const described = dataSets.map(({ name, path }) => {
-    const { counters, hash } = results[name]!;
-    return [
-      name,
-      { source: path === '-' ? 'standard input' : basename(path), pairs: counters.records, hash },
-    ];
+  const described = dataSets.map((dataSet) => {
+    const { counters, hash } = results[dataSet.name]!;
+    return [dataSet.name, { source: sourceOf(dataSet), pairs: counters.records, hash }];
   });
   return Object.fromEntries(described);
 }
@@ -210,7 +208,7 @@ async function withScorer<T>(
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
   const model = await Transformer.load(engine, subject.model, { depth, logits: false, ...call });
   try {
-    const readers = await ReaderThreads.open(bases, request, request.workers ?? availableParallelism());
+    const readers = await ReaderThreads.open(bases, request, request.workers ?? coresHere());
     try {
       return await work(new Scorer(model, readers, bases, request.positions), readers);
     } finally {

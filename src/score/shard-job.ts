@@ -42,7 +42,7 @@ export const shardJobs: JobKind<ShardSettings> = {
   memoryKey: ({ engine, positions, form, directions }) => [engine, positions, form, directions],
   threads: () => 1,
   results: ({ data }) => {
-    const sent = [...SENT, ...data.map(({ name }) => statePath('', name))];
+    const sent = [...SENT, ...new Set(data.map(({ name }) => statePath('', name)))];
     return { sent, needed: sent.filter((name) => name !== 'rejected.jsonl') };
   },
   matches: ({ settings, weight_form }, { shard, form }) =>

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { kebabCase, snakeCase } from '../case.js';
 import { didYouMean } from '../closest.js';
 import { InputError } from '../errors.js';
+import { namedFile } from '../formats/data-files.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { Preset } from './choices.js';
 import { type Command, type Given, type Settings, tableOf } from './commands.js';
@@ -64,8 +65,8 @@ function written({ path, repeatable, text }: Setting, value: unknown): unknown {
 
 /** Of `FILE` or `NAME=FILE`, the file; a pipe has no path. */
 function absolute(item: string): string {
-  const [, name = '', path] = /^([\w.-]+=)?(.+)$/s.exec(item)!;
-  return path === '-' ? item : name + resolve(path!);
+  const { name, path } = namedFile(item);
+  return path === '-' ? item : (name === null ? '' : `${name}=`) + resolve(path);
 }
 
 /**

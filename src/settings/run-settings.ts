@@ -104,7 +104,17 @@ export const promptSettings = table(
       none: 'all',
       describe: "Ids of the task's sentences to use, e.g. lasted",
     },
-    data: { schema: path, default: null, path: true, describe: 'File of prompt pairs (JSONL or CSV)' },
+    data: {
+      schema: path,
+      default: null,
+      path: true,
+      describe: 'File of prompt pairs (JSONL, JSON, CSV or Parquet)',
+    },
+    columns: {
+      schema: text.nullable(),
+      default: null,
+      describe: 'Which column of the files holds what, e.g. "answer= {country}"',
+    },
     validation: { schema: path, default: null, path: true, describe: 'File of prompt pairs to validate on' },
     test: { schema: path, default: null, path: true, describe: 'File of prompt pairs to evaluate on' },
     trainPairs: sizeOf('training'),

@@ -87,7 +87,8 @@ export const scoredDataSettings = table(
       schema: listOf(text),
       path: true,
       repeatable: true,
-      describe: 'FILE or NAME=FILE, one or several (JSONL, CSV, Parquet, text; --data=- for a pipe)',
+      describe:
+        'FILE, FOLDER or "PATTERN*", or NAME= before it (JSONL, JSON, CSV, Parquet, text; --data=- for a pipe)',
     },
   },
 );

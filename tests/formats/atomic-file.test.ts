@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { isTemporaryName, writeAtomically, writeJson, writeText } from '../../src/formats/atomic-file.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -61,4 +62,15 @@ it('says what stands in the way', async () => {
 it('knows its own temporary names from others', () => {
   expect(isTemporaryName('.a.tmp')).toBe(false);
   expect(isTemporaryName('notes.tmp')).toBe(false);
+});
+
+it("does without the handle's own sync, which Yarn's Plug'n'Play has not", async () => {
+  const handle = await open(folder);
+  const sync = vi
+    .spyOn(Object.getPrototypeOf(handle), 'sync')
+    .mockRejectedValue(new Error('not implemented'));
+  await handle.close();
+  await writeText(path, 'one');
+  sync.mockRestore();
+  expect(readFileSync(path, 'utf8')).toBe('one');
 });

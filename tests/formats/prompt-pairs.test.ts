@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { writeParquet } from '../../src/formats/parquet-file.js';
 import {
   type PromptPair,
   parseRecord,
@@ -97,12 +98,12 @@ describe('JSONL', () => {
     [
       'unknown column',
       { clean: 'a', clena: 'b' },
-      /^:2: unknown column "clena"; known are clean, clean_ids, .*, id$/,
+      /^:2: unknown column "clena"; known are clean, clean_ids, .*, id\. Say which/,
     ],
     ['column of Object', { clean: 'a', constructor: 'b' }, /unknown column "constructor"/],
     ['empty prompt', { clean: '' }, /^:2: "clean": is empty$/],
     ['no tokens', { clean_ids: [] }, /"clean_ids": is an empty list/],
-    ['empty answer', { clean: 'a', answers: ['b', ''] }, /"answers": is empty/],
+    ['empty answer', { clean: 'a', answers: ['b', ''] }, /"answers", item 2: is empty/],
     ['no answers', { clean: 'a', answers: [] }, /"answers": is an empty list/],
     ['negative id', { clean_ids: [1, -1] }, /"clean_ids": the number -1 is not a token id/],
     ['broken id', { clean: 'a', answer_id: 1.5 }, /"answer_id": the number 1.5 is not a token id/],
@@ -131,9 +132,7 @@ describe('JSONL', () => {
       mkdirSync(join(folder, name));
       await expect(readPromptPairs(join(folder, name))).rejects.toThrow(/is a folder, not a file/);
     }
-    await expect(readPromptPairs(join(folder, 'a.txt'))).rejects.toThrow(
-      /must end in one of \.jsonl, \.ndjson, \.csv/,
-    );
+    await expect(readPromptPairs(join(folder, 'a.txt'))).rejects.toThrow(/plain text has no columns/);
   });
 });
 
@@ -198,9 +197,159 @@ describe('CSV', () => {
       'clean,answers\na,"[1,"\n',
       /^:2: "answers": the string "\[1," should be JSON, but is none/,
     ],
-    ['an empty item', 'clean,answers\na,b||c\n', /"answers": is empty/],
+    ['an empty item', 'clean,answers\na,b||c\n', /"answers", item 2: is empty/],
   ])('refuses %s', async (_, text, message) => {
     expect(await refusal(csv, text)).toMatch(message);
+  });
+});
+
+describe('tables as they lie about', () => {
+  const read = async (name: string, text: string, choice: string | null = null): Promise<PromptPair[]> => {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    return readPromptPairs(path, choice);
+  };
+  const pair = (id: string, clean: string, answers: string[] | number[] = [], more: object = {}) => ({
+    id,
+    clean,
+    answers,
+    distractors: [],
+    ...more,
+  });
+
+  it.each<[string, string, string, string | null, PromptPair[]]>([
+    ['semicolons', 'a.csv', 'clean;answer\n"a;b";c,d\n', null, [pair('2', 'a;b', ['c,d'])]],
+    ['tabs', 'a.tsv', 'clean\tanswer\nx, y\t z\n', null, [pair('2', 'x, y', [' z'])]],
+    ['tabs in .csv', 'b.csv', 'clean\tanswer\na\t b\n', null, [pair('2', 'a', [' b'])]],
+    ['carriage returns alone', 'c.csv', 'clean,answer\ra, b\r', null, [pair('2', 'a', [' b'])]],
+    ["pandas' index", 'd.csv', ',clean\n0,a\n', null, [pair('2', 'a')]],
+    ["pandas' index, read and written", 'e.csv', 'Unnamed: 0,clean\n0,a\n', null, [pair('2', 'a')]],
+    [
+      'ids of a column with gaps',
+      'f.csv',
+      'clean,answer_id\na,8.0\nb,\n',
+      null,
+      [pair('2', 'a', [8]), pair('3', 'b')],
+    ],
+    [
+      'an inch',
+      'g.csv',
+      'clean\nHe is 5" tall\n"a ""b"""\n',
+      null,
+      [pair('2', 'He is 5" tall'), pair('3', 'a "b"')],
+    ],
+    [
+      "Python's lists",
+      'h.csv',
+      `clean,answers\na,"[' b', "" it's"", ' \\u00e9\\'']"\n`,
+      null,
+      [pair('2', 'a', [' b', " it's", " é'"])],
+    ],
+    ['a list in JSON', 'a.json', '[{"clean":"a"},{"clean":"b"}]', null, [pair('1', 'a'), pair('2', 'b')]],
+    [
+      'a list within an object, under other names',
+      'b.json',
+      '{"word_idxs":{"IO":2},"labels":["x"],"prompts":[{"clean":"a","corrupt":"b","answers":[" c"],"wrong_answers":[" d"]}]}',
+      null,
+      [pair('1', 'a', [' c'], { corrupted: 'b', distractors: [' d'] })],
+    ],
+    ['chosen columns', 'i.csv', 'clean,city,x\na,b,7\n', 'answer=city', [pair('2', 'a', ['b'])]],
+    [
+      'texts made of columns',
+      'j.csv',
+      'q,city,x\na,b,7\n',
+      'clean=Q: {q} {x} A:,answer= {city}',
+      [pair('2', 'Q: a 7 A:', [' b'])],
+    ],
+    [
+      'texts made of lists',
+      'k.csv',
+      `clean,n\na,"['b', 'c']"\n`,
+      'answers= {n}',
+      [pair('2', 'a', [' b', ' c'])],
+    ],
+    [
+      'a chosen column over a known one',
+      'l.csv',
+      'clean,answer,city\na,b,c\n',
+      'answer=city',
+      [pair('2', 'a', ['c'])],
+    ],
+  ])('reads %s', async (_, name, text, choice, pairs) => {
+    expect(await read(name, text, choice)).toEqual(pairs);
+  });
+
+  it('reads Parquet', async () => {
+    const path = join(folder, 'a.parquet');
+    await writeParquet(
+      path,
+      [
+        { name: 'clean', type: 'STRING' },
+        { name: 'answer_id', type: 'INT64' },
+      ],
+      {},
+      [
+        [
+          ['a', 'b'],
+          [5n, 6n],
+        ],
+      ],
+    );
+    expect(await readPromptPairs(path)).toEqual([pair('1', 'a', [5]), pair('2', 'b', [6])]);
+  });
+
+  it('counts numbers above another as right', async () => {
+    const [found] = await read('m.csv', 'clean,label\nfrom 1741 to 17,41\n', 'greater_than=label');
+    expect(found!.answers).toHaveLength(58);
+    expect([found!.answers[0], found!.answers.at(-1)]).toEqual(['42', '99']);
+    expect([found!.distractors[0], found!.distractors.at(-1)]).toEqual(['00', '41']);
+    await expect(read('n.csv', 'clean,label\na,99\n', 'greater_than=label')).rejects.toThrow(/from 0 to 98/);
+  });
+
+  it.each<[string, string, string, string | null, RegExp]>([
+    [
+      'a quoted cell that goes on',
+      'p.csv',
+      'clean,answer\n"a" ,b\n',
+      null,
+      /p\.csv:2: Invalid Closing Quote/,
+    ],
+    [
+      'several columns that nobody knows',
+      'q.csv',
+      'clean,a,b_idx\nx,1,2\n',
+      null,
+      /unknown columns "a", "b_idx"; .*--columns answer_id=b_idx/,
+    ],
+    ['a chosen column that is not there', 'r.csv', 'clean\na\n', 'answer=city', /no row has a column "city"/],
+    ['a choice of no column of ours', 's.csv', 'clean\na\n', 'anwser=city', /no "anwser"; known are/],
+    ['no choice at all', 's.csv', 'clean\na\n', 'city', /write NAME=COLUMN/],
+    ['a choice twice', 's.csv', 'clean\na\n', 'answer=a,answer=b', /"answer" is given twice/],
+    [
+      'several answers under one',
+      'c.json',
+      '[{"clean":"a","answer":["b","c"]}]',
+      null,
+      /several go under .*"answers"/,
+    ],
+    [
+      'lines of JSON in a .json',
+      'd.json',
+      '{"clean":"a"}\n{"clean":"b"}',
+      null,
+      /one object a line\? Call it \.jsonl/,
+    ],
+    ["pandas' columns in JSON", 'e.json', '{"clean":{"0":"a"}}', null, /orient="records"/],
+    [
+      'two lists',
+      'f.json',
+      '{"train":[{"clean":"a"}],"test":[{"clean":"a"}]}',
+      null,
+      /several lists of objects \("train", "test"\)/,
+    ],
+    ['a pointer', 'g.json', 'version https://git-lfs.github.com/spec/v1\n', null, /git lfs pull/],
+  ])('refuses %s', async (_, name, text, choice, message) => {
+    await expect(read(name, text, choice)).rejects.toThrow(message);
   });
 });
 

@@ -1,10 +1,8 @@
 /** The linter finds planted faults, and only those; and what it says of published prompt sets. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { PromptPair } from '../../src/formats/prompt-pairs.js';
+import { type PromptPair, readPromptPairs } from '../../src/formats/prompt-pairs.js';
 import { encodePairs } from '../../src/formats/token-pairs.js';
 import type { Tokenizer } from '../../src/formats/tokenizer.js';
 import { type FindingKind, lintPairs, summariseFindings } from '../../src/tasks/lint.js';
@@ -22,7 +20,7 @@ function lint(pairs: PromptPair[], tokenizer: Tokenizer) {
 
 /** One fault each, done to a sound pair whose first name has one token. */
 const FAULTS: Record<
-  Exclude<FindingKind, 'repeated-prompt' | 'unknown-token'>,
+  Exclude<FindingKind, 'repeated-prompt' | 'unknown-token' | 'no-space' | 'merges'>,
   (pair: PromptPair) => PromptPair
 > = {
   'no-corrupted': ({ corrupted: _, ...pair }) => pair,
@@ -80,6 +78,37 @@ describe('planted faults', () => {
       ]);
   });
 
+  test.each([
+    ['no-space', 'The cat sat on', 'the'],
+    ['no-space', 'Answer:', 'yes'],
+    ['merges', 'The cat sat on ', 'the'],
+    [null, 'The cat sat on', ' the'],
+    ['merges', 'It is', "n't"],
+    [null, 'from 1741 to 17', '42'],
+    [null, 'He said "', 'yes'],
+    [null, '猫は', '眠'],
+  ])('%s where %j is followed by %j', async (kind, clean, answer) => {
+    const gpt2 = await openGpt2();
+    const pair = { id: 'x', clean, corrupted: `${clean.slice(1)}`, answers: [answer], distractors: [] };
+    const kinds = lint([pair], gpt2).map((found) => found.kind);
+    expect(kinds.filter((found) => found === 'no-space' || found === 'merges')).toEqual(kind ? [kind] : []);
+  });
+
+  test('a prompt that ends in a space, without an answer', async () => {
+    const pair = { id: 'x', clean: 'The cat ', corrupted: 'The dog ', answers: [], distractors: [] };
+    expect(lint([pair], await openGpt2()).map(({ kind }) => kind)).toEqual(['no-answer', 'merges']);
+  });
+
+  test('with the last position masked, prompts need not correspond', () => {
+    const pair = { id: 'x', answers: [' she'], distractors: [' he'] };
+    const unequal = { ...pair, clean: 'So Sarah is', corrupted: 'So Sarah is such' };
+    const encoded = encodePairs([unequal], tokenizer, { nVocab: tokenizer.size, nPositions: 1024 });
+    expect(lintPairs([unequal], encoded, tokenizer, 'all').map(({ kind }) => kind)).toEqual([
+      'unequal-length',
+    ]);
+    expect(lintPairs([unequal], encoded, tokenizer, 'last')).toEqual([]);
+  });
+
   test('pairs given as ids need no tokenizer', () => {
     const pair = { group: undefined, answers: Int32Array.of(1), distractors: Int32Array.of(2) };
     const clean = Int32Array.of(1, 2, 3, 4, 9);
@@ -117,34 +146,9 @@ describeWith(PROMPT_SETS, 'published prompt sets under GPT-2', () => {
 
   const summary = (pairs: PromptPair[]) => summariseFindings(lint(pairs, tokenizer), pairs.length);
 
-  function json(file: string): PromptPair[] {
-    const { prompts } = JSON.parse(readFileSync(join(sets, 'auto-circuit', file), 'utf8'));
-    return prompts.map(
-      (
-        { clean, corrupt, answers, wrong_answers }: Record<string, string & string[]>,
-        i: number,
-      ): PromptPair => ({
-        id: String(i),
-        clean,
-        corrupted: corrupt,
-        answers,
-        distractors: wrong_answers,
-      }),
-    );
-  }
-
-  function csv(file: string, answer: string, distractor: string): PromptPair[] {
-    const rows: Record<string, string>[] = parse(readFileSync(join(sets, 'eap-ig-faithfulness', file)), {
-      columns: true,
-    });
-    return rows.map((row, i) => ({
-      id: String(i),
-      clean: row.clean!,
-      corrupted: row.corrupted!,
-      answers: [Number(row[answer])],
-      distractors: [Number(row[distractor])],
-    }));
-  }
+  const json = (file: string) => readPromptPairs(join(sets, 'auto-circuit', file));
+  const csv = (file: string, choice: string) =>
+    readPromptPairs(join(sets, 'eap-ig-faithfulness', file), choice);
 
   /** Counted apart from the linter: clean prompts that were met before. */
   const repeated = (pairs: PromptPair[]) => pairs.length - new Set(pairs.map(({ clean }) => clean)).size;
@@ -154,8 +158,8 @@ describeWith(PROMPT_SETS, 'published prompt sets under GPT-2', () => {
     'ioi_ABBA_template_0_prompts.json',
     'ioi_vanilla_template_prompts.json',
     'docstring_prompts.json',
-  ])('%s is aligned, and sound but for prompts that come again', (file) => {
-    const pairs = json(file).slice(0, 300);
+  ])('%s is aligned, and sound but for prompts that come again', async (file) => {
+    const pairs = (await json(file)).slice(0, 300);
     const again = repeated(pairs);
     expect(summary(pairs)).toEqual({
       pairs: 300,
@@ -164,24 +168,41 @@ describeWith(PROMPT_SETS, 'published prompt sets under GPT-2', () => {
     });
   });
 
-  test('ioi and gender-bias are sound', () => {
-    expect(summary(csv('ioi.gpt2.csv', 'correct_idx', 'incorrect_idx'))).toEqual({
-      pairs: 1000,
-      sound: 1000,
-      counts: {},
-    });
-    expect(summary(csv('gender-bias.gpt2.csv', 'clean_answer_idx', 'corrupted_answer_idx'))).toEqual({
-      pairs: 986,
-      sound: 986,
-      counts: {},
-    });
+  test.each([
+    ['ioi.gpt2.csv', 1000, 'answer_id=correct_idx,distractor_id=incorrect_idx'],
+    ['gender-bias.gpt2.csv', 986, 'answer_id=clean_answer_idx,distractor_id=corrupted_answer_idx'],
+    ['hypernymy-comma.gpt2.csv', 198, 'answers= {answers},distractors= {corrupted_answers}'],
+  ])('%s is sound', async (file, pairs, choice) => {
+    const found = summary(await csv(file, choice));
+    const { misaligned = 0, 'unequal-length': unequal = 0, ...others } = found.counts;
+    expect([found.pairs, others]).toEqual([pairs, {}]);
+    if (!file.startsWith('hypernymy')) expect(misaligned + unequal).toBe(0);
   });
 
-  test('fact-retrieval pairs cities of as many tokens, some of them in other words', () => {
-    const pairs = csv('fact-retrieval-comma.gpt2.csv', 'country_idx', 'corrupted_country_idx');
+  test('greater-than has numbers above a year, of one token each but for a few', async () => {
+    const pairs = await csv('greater-than.gpt2.csv', 'greater_than=correct_idx');
+    const found = summary(pairs);
+    expect(found.pairs).toBe(1000);
+    expect(found.counts).toEqual({ 'repeated-prompt': repeated(pairs) });
+  });
+
+  test('fact-retrieval has its answers without the space that the model says', async () => {
+    const bare = await csv('fact-retrieval-comma.gpt2.csv', 'answer=country,distractor=corrupted_country');
+    expect(summary(bare).counts).toMatchObject({ 'no-space': 190 });
+    const spaced = await csv(
+      'fact-retrieval-comma.gpt2.csv',
+      'answer= {country},distractor= {corrupted_country}',
+    );
+    expect(summary(spaced).counts).not.toHaveProperty('no-space');
+    expect(spaced[0]).toMatchObject({ answers: [' Afghanistan'], distractors: [' United Kingdom'] });
+  });
+
+  test('fact-retrieval pairs cities of as many tokens, some of them in other words', async () => {
+    const choice = 'answer_id=country_idx,distractor_id=corrupted_country_idx';
+    const pairs = await csv('fact-retrieval-comma.gpt2.csv', choice);
     const findings = lint(pairs, tokenizer);
     expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['misaligned']));
-    const shifted = findings.map(({ id }) => pairs[Number(id)]!.clean);
+    const shifted = findings.map(({ id }) => pairs.find((pair) => pair.id === id)!.clean);
     expect(shifted).toContain(' Andorra la Vella, the capital of');
     expect(shifted).toContain(' Addis Ababa, the capital of');
     expect(shifted).not.toContain(' Kabul, the capital of');

@@ -1,8 +1,10 @@
 /** The native engine: TensorFlow through the addon of tfjs-node-gpu, once `orthoscope engine link` has built it. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { coresHere } from '../../cores.js';
 import { InputError } from '../../errors.js';
 
 export const LINK_COMMAND = 'orthoscope engine link';
@@ -52,6 +54,8 @@ function load(gpu: boolean): NativeBackend {
   if (!existsSync(addonPath(folder))) throw new InputError(`no TensorFlow is linked; run: ${LINK_COMMAND}`);
   requireOneCore(folder);
   quieten();
+  keepToQuota();
+  giveBackRemoved();
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   if (!gpu) process.env.CUDA_VISIBLE_DEVICES = '-1';
   try {
@@ -73,6 +77,18 @@ function load(gpu: boolean): NativeBackend {
 function restore(name: string, value: string | undefined): void {
   if (value === undefined) delete process.env[name];
   else process.env[name] = value;
+}
+
+/** Unless the user says otherwise: TensorFlow counts the machine's cores, not those of a container's quota. */
+function keepToQuota(): void {
+  if (coresHere() < availableParallelism()) process.env.TF_NUM_INTRAOP_THREADS ??= String(coresHere());
+}
+
+/** What Node 23 took from `node:util`, and the addon's package still calls. */
+function giveBackRemoved(): void {
+  const util = require('node:util');
+  util.isArray ??= Array.isArray;
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
 }
 
 /** Unless the user says otherwise: of TensorFlow's remarks only errors, and GPU memory as needed, not all of it. */
