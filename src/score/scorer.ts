@@ -17,7 +17,7 @@ import {
 import type { Passage } from './passages.js';
 import type { ReaderThreads } from './reader-threads.js';
 import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
-import { Slab } from './slab.js';
+import { ReusedMemory } from './reused-memory.js';
 import { type LayerRun, sourcesOfLayers } from './sources.js';
 
 /** Positions (padding included) in one forward pass. */
@@ -45,13 +45,13 @@ export interface ScoringTimes {
 
 interface InFlight {
   rows: LayerRows;
-  slab: Slab;
+  memory: ReusedMemory;
   done: Promise<{ values: (ReadValues | null)[]; seconds: number }>;
 }
 
 export class Scorer {
   readonly times: ScoringTimes = { forward: 0, waiting: 0, reading: 0 };
-  readonly #free: Slab[] = Array.from({ length: LAYERS_IN_FLIGHT + 1 }, () => new Slab());
+  readonly #free: ReusedMemory[] = Array.from({ length: LAYERS_IN_FLIGHT + 1 }, () => new ReusedMemory());
   readonly #inFlight: InFlight[] = [];
   readonly #wanted = new Map<number, Set<Source>>();
 
@@ -87,14 +87,14 @@ export class Scorer {
         for (;;) {
           const started = performance.now();
           const next = run.next();
-          const slab = next.done ? null : this.#free.pop()!;
-          const rows = slab && (await this.#layerRows(side, next.value as LayerRun, described, slab));
+          const memory = next.done ? null : this.#free.pop()!;
+          const rows = memory && (await this.#layerRows(side, next.value as LayerRun, described, memory));
           this.times.forward += (performance.now() - started) / 1000;
           if (!rows) break;
           const done = this.readers.read(rows, keep);
           // Failures are met where the layer is awaited; until then they must not count as unhandled.
           done.catch(() => {});
-          this.#inFlight.push({ rows, slab: slab!, done });
+          this.#inFlight.push({ rows, memory: memory!, done });
           if (this.#inFlight.length > LAYERS_IN_FLIGHT) {
             const values = await this.#settle();
             if (keep) yield values;
@@ -113,7 +113,7 @@ export class Scorer {
   }
 
   async #settle(): Promise<LayerValues> {
-    const { rows, slab, done } = this.#inFlight.shift()!;
+    const { rows, memory, done } = this.#inFlight.shift()!;
     const started = performance.now();
     try {
       const { values, seconds } = await done;
@@ -121,7 +121,7 @@ export class Scorer {
       return { rows, values };
     } finally {
       this.times.waiting += (performance.now() - started) / 1000;
-      this.#free.push(slab);
+      this.#free.push(memory);
     }
   }
 
@@ -130,16 +130,16 @@ export class Scorer {
     side: Side,
     { layer, sources: tensors }: LayerRun,
     { counts, ...described }: Described,
-    slab: Slab,
+    memory: ReusedMemory,
   ): Promise<LayerRows> {
-    slab.clear();
+    memory.clear();
     const sources: LayerRows['sources'] = {};
     for (const [name, tensor] of Object.entries(tensors) as [Source, tf.Tensor2D][]) {
       const values = (await tensor.data()) as Float32Array;
       const width = tensor.shape[1];
       tensor.dispose();
       const kept = name === 'keys' ? tensor.shape[0] : described.rows;
-      const target = slab.take(kept * width);
+      const target = memory.take(kept * width);
       if (kept === tensor.shape[0]) target.set(values);
       else {
         let at = 0;

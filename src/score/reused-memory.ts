@@ -3,7 +3,7 @@
 /** Arrays begin on multiples of this many floats. */
 const ALIGNMENT = 16;
 
-export class Slab {
+export class ReusedMemory {
   #buffer = new SharedArrayBuffer(0);
   #taken = 0;
 
