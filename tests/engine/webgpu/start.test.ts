@@ -11,9 +11,9 @@ import { toTensor } from '../../../src/engine/tensor.js';
 import { InputError } from '../../../src/errors.js';
 import { MaskedModel } from '../../../src/forward/masked-model.js';
 import { FULL_PASSES } from '../../../src/forward/passes.js';
-import { openModel } from '../../../src/models/open-model.js';
 import { Random } from '../../../src/random.js';
 import { runnerInThisThread } from '../../../src/run/mask-runner.js';
+import { openForTest } from '../../support/open-model.js';
 import { writeRandomGpt2 } from '../../support/random-gpt2.js';
 
 const missing = await openEngine({ engine: 'webgpu' }).then(
@@ -92,7 +92,7 @@ describe.skipIf(missing)(`WebGPU${missing ? ` (skipped: ${missing})` : ''}`, () 
 
   it("finds wasm's gradient and KL, anew and played back", async () => {
     await writeRandomGpt2(folder);
-    const model = await openModel(folder);
+    const model = await openForTest(folder);
     const decomposition = await decompose(model, { store: new DecompositionStore(join(folder, 'store')) });
     const random = new Random(5);
     const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(17));
