@@ -2,6 +2,7 @@
  * How far a circuit's KL can be driven by putting back shares of what it leaves out (docs/maths.md, "Adversarial
  * shares"): projected sign ascent over the shares. Knows nothing of models: it asks for KLs and gradients by masks.
  */
+import { setImmediate } from 'node:timers/promises';
 import { throwIfAborted } from '../errors.js';
 import { putBack, stepShares, uniformShares } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
@@ -62,6 +63,8 @@ export async function ascend(
   let step = rate * cap;
   let waited = 0;
   for (let done = 0; done <= steps; done++) {
+    // Nothing else in a step lets Ctrl-C be heard.
+    await setImmediate();
     throwIfAborted(signal);
     const masks = putBack(circuit, shares);
     // Nobody goes on from the last point.

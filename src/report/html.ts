@@ -163,7 +163,7 @@ function missedTable(attack: AttackMetrics): Markup | null {
   const rows = missedRows(attack, NAMED);
   if (rows.length === 0) return null;
   return html`<h3>Left out, but not inert</h3>
-<p>Of ${count(attack.put_back)} directions that the adversary puts back, those with the largest parts in what it does. Part: the integral of the direction’s slope along the way from the circuit to the adversary’s shares, on the pairs that it sees; all parts add up to the KL that it adds there. The last column says how much KL goes away when that share alone is put to 0.</p>
+<p>Of ${count(attack.put_back)} directions that the adversary puts back, those with the largest parts in what it does. Part: the integral of the direction’s slope along the way from the circuit to the adversary’s shares, on the pairs that it sees, estimated at three points of the way; all parts add up to about the KL that it adds there. The last column says how much KL goes away when that share alone is put to 0.</p>
 ${scrolling(
   html`<caption>Left-out directions by their part</caption>
 <thead><tr><th scope="col">direction</th><th scope="col">share put back</th><th scope="col">part (nats)</th><th scope="col">KL falls without it by</th></tr></thead>
