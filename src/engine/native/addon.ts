@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { coresHere } from '../../cores.js';
 import { InputError } from '../../errors.js';
+import './removed-from-node.js';
 
 export const LINK_COMMAND = 'orthoscope engine link';
 
@@ -55,7 +56,6 @@ function load(gpu: boolean): NativeBackend {
   requireOneCore(folder);
   quieten();
   keepToQuota();
-  giveBackRemoved();
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   if (!gpu) process.env.CUDA_VISIBLE_DEVICES = '-1';
   try {
@@ -82,13 +82,6 @@ function restore(name: string, value: string | undefined): void {
 /** Unless the user says otherwise: TensorFlow counts the machine's cores, not those of a container's quota. */
 function keepToQuota(): void {
   if (coresHere() < availableParallelism()) process.env.TF_NUM_INTRAOP_THREADS ??= String(coresHere());
-}
-
-/** What Node 23 took from `node:util`, and the addon's package still calls. */
-function giveBackRemoved(): void {
-  const util = require('node:util');
-  util.isArray ??= Array.isArray;
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
 }
 
 /** Unless the user says otherwise: of TensorFlow's remarks only errors, and GPU memory as needed, not all of it. */

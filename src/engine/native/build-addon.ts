@@ -2,6 +2,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { builtFile } from '../../built-file.js';
 import { InputError } from '../../errors.js';
 import { fileError } from '../../formats/file-error.js';
 import type { LongCall } from '../../progress.js';
@@ -98,10 +100,9 @@ async function prove(
   tensorflow: string,
   signal?: AbortSignal,
 ): Promise<NativeBackend> {
-  const result = await runCommand(process.execPath, ['-e', PROOF, join(packageFolder, 'dist', 'index.js')], {
-    signal,
-    env: { TF_CPP_MIN_LOG_LEVEL: '2' },
-  });
+  const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
+  const args = ['--import', removed, '-e', PROOF, join(packageFolder, 'dist', 'index.js')];
+  const result = await runCommand(process.execPath, args, { signal, env: { TF_CPP_MIN_LOG_LEVEL: '2' } });
   if (result.code !== 0) {
     const cause = /Error: (.*)/.exec(result.stderr)?.[1] ?? lastLines(result);
     throw new InputError(`the addon built against ${tensorflow} does not compute: ${cause}`);

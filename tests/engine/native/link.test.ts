@@ -10,7 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { builtFile } from '../../../src/built-file.js';
 import { addonPackage, addonPath } from '../../../src/engine/native/addon.js';
 import { linkNative } from '../../../src/engine/native/link.js';
 import { InputError } from '../../../src/errors.js';
@@ -111,10 +113,14 @@ describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}
     expect(events.at(-1)).toMatchObject({ stage: 'build', done: 2, total: 2 });
     expect(readdirSync(packageFolder).sort()).toEqual(['binding', 'dist', 'lib', 'package.json']);
     expect(existsSync(join(tensorflow!, 'libtensorflow_cc.so.2'))).toBe(true);
+    const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
     const program = `const tf = require(${JSON.stringify(packageFolder)}); console.log(tf.getBackend(), tf.add(1, 2).dataSync()[0]);`;
-    expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8', stdio: 'pipe' })).toBe(
-      'tensorflow 3\n',
-    );
+    expect(
+      execFileSync(process.execPath, ['--import', removed, '-e', program], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+      }),
+    ).toBe('tensorflow 3\n');
   });
 });
 
