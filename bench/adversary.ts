@@ -45,6 +45,14 @@ const { values: options } = parseArgs({
     pairs: { type: 'string', default: '128' },
     'budget-steps': { type: 'string', default: '20' },
     prompts: { type: 'string', default: '32' },
+    caps: { type: 'string', default: '0.05,0.1,0.25' },
+    draws: { type: 'string', default: '5' },
+    points: { type: 'string', default: '10' },
+    // Of a split; the recipe's where absent.
+    train: { type: 'string' },
+    validation: { type: 'string' },
+    test: { type: 'string' },
+    settings: { type: 'string', default: '{}' },
     save: { type: 'string' },
     masks: { type: 'string' },
     store: { type: 'string' },
@@ -106,7 +114,13 @@ async function measure(recipe: Recipe, task: string, seed: number): Promise<void
     if (!trainings[name])
       throw new Error(`no training "${name}": choose from ${Object.keys(trainings).join(', ')}`);
   const prompts = await recipePrompts(recipe, options.model, task, seed, scratch);
-  const defaults = complete('run', { model: options.model, ...prompts });
+  const sizes = {
+    trainPairs: options.train && Number(options.train),
+    validationPairs: options.validation && Number(options.validation),
+    testPairs: options.test && Number(options.test),
+  };
+  const asked = Object.fromEntries(Object.entries(sizes).filter(([, count]) => count !== undefined));
+  const defaults = complete('run', { model: options.model, ...prompts, ...asked });
   await withSubject(options.model, defaults, async (subject) => {
     const data = await loadData(subject, defaults, SPLITS);
     const { runner } = await openWorkbench(subject, workload(data, recipe.train(task).batchSize), {
@@ -122,7 +136,7 @@ async function measure(recipe: Recipe, task: string, seed: number): Promise<void
       const row = await attacked(
         runner,
         { train, validation, test },
-        { task, seed, name, train: trainings[name]! },
+        { task, seed, name, train: { ...trainings[name]!, ...JSON.parse(options.settings) } },
       );
       rows.push(row);
       process.stderr.write(`${JSON.stringify(row)}\n`);
@@ -177,11 +191,11 @@ async function attacked(
     seed,
     budgetSteps: Number(options['budget-steps']),
     most: [1, 10, 100, Math.round(leftOut / 100), Math.round(leftOut / 10)].sort((a, b) => a - b),
-    caps: [0.05, 0.1, 0.25],
-    draws: 5,
-    points: 10,
-    along: 10,
-    exactly: 10,
+    caps: options.caps.split(',').map(Number),
+    draws: Number(options.draws),
+    points: Number(options.points),
+    along: Number(options.points),
+    exactly: Number(options.points),
   });
   const prompts = Math.min(train.length, Number(options.prompts));
   const each = await attackPrompts((prompt) => some([prompt]), prompts, masks);

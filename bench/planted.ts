@@ -15,7 +15,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import type { Positions } from '../src/forward/masking-rules.js';
-import { initialState, type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
+import { bestCut } from '../src/masks/cut.js';
+import { type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
 import { MECHANISMS, type Mechanism } from '../src/planted/mechanisms/mechanisms.js';
 import { PLANTED_DEFAULTS, type PlantedOptions, plantModel } from '../src/planted/planted-model.js';
 import { type DirectionTruth, type Recovery, recovery, sharesOf } from '../src/planted/recovery.js';
@@ -54,8 +55,8 @@ interface Row extends Setting {
   /** Of the full model, on the test prompts. */
   full_accuracy: number;
   /**
-   * The circuit as it was learned; the soft masks cut where validation KL + λ · (number kept) is least; and that cut
-   * learned on from by the rounding phase. `auroc` is of the soft masks.
+   * The circuit as it was learned; the soft masks cut where validation KL + λ · (number kept) is least
+   * (`bestCut`); and that cut learned on from by the rounding phase, as `--cut validation` does. `auroc` is of the soft masks.
    */
   found: Record<Way, Recovery & { kl: number; accuracy: number }>;
   /** Where the soft masks were cut. */
@@ -144,10 +145,18 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
       evaluate: (indices, values) => pairs.objective(indices, values, train.loss),
       validate: (values) => validation.kl(values),
     };
-    const { masks, soft } = await trainMasks(objective, train, seed);
-    const cut = await bestCut(objective, soft);
+    let end: TrainState | undefined;
+    const onCheckpoint = async (state: TrainState) => {
+      if (state.phase === 'soft') end = structuredClone(state);
+    };
+    const { masks, soft } = await trainMasks(objective, { ...train, cut: 'half' }, seed, { onCheckpoint });
+    const price = priceOf(train.roundingL1, layout.size);
+    const { threshold: cut } = await bestCut(soft, async (circuit) => {
+      const kept = circuit.reduce((sum, mask) => sum + mask, 0);
+      return (await validation.kl(circuit)) + price * kept;
+    });
     const at = (threshold: number) => soft.map((mask) => Number(mask > threshold));
-    const rounded = await trainMasks(objective, train, seed, {}, roundingFrom(soft, cut));
+    const rounded = await trainMasks(objective, { ...train, cut: 'validation' }, seed, {}, end);
     const own = new Float32Array(layout.size);
     for (const [name, values] of layout.split(own))
       values.set(truth.get(name)!.relevant.map((share) => Number(share > 0.1)));
@@ -174,28 +183,6 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
     await runner.close();
     return row;
   });
-}
-
-/** Of all cuts between two soft masks, the one whose circuit has the least validation KL + λ · (number kept). */
-async function bestCut({ directions, validate }: MaskObjective, soft: Float32Array): Promise<number> {
-  const price = priceOf(train.roundingL1, directions);
-  const levels = [...soft].filter((mask) => mask > 0.01).sort((a, b) => b - a);
-  let best = { cut: 1, value: Number.POSITIVE_INFINITY };
-  for (let kept = 1; kept <= levels.length; kept++) {
-    const cut = (levels[kept - 1]! + (levels[kept] ?? 0.01)) / 2;
-    const circuit = soft.map((mask) => Number(mask > cut));
-    const value = (await validate(circuit)) + price * kept;
-    if (value < best.value) best = { cut, value };
-  }
-  return best.cut;
-}
-
-/** The state in which a rounding phase begins, with the cut in the place of ½. */
-function roundingFrom(soft: Float32Array, cut: number): TrainState {
-  const logit = (mask: number) => Math.log(mask / (1 - mask));
-  const clamp = train.roundingClamp;
-  const logits = soft.map((mask) => Math.max(-clamp, Math.min(clamp, logit(mask) - logit(cut))));
-  return { ...initialState(soft.length, 0.5), phase: 'rounding', logits, soft };
 }
 
 if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);

@@ -78,6 +78,36 @@ const smollm2: Recipe = {
       : { kl: task === 'ioi' ? 0.1 : 0.25, sparsity: 0.95 },
 };
 
+/**
+ * A schedule of few steps on few prompts, to compare circuits with and without an adversary whose shares are bounded,
+ * at several prices of a direction: whole shares can drive every circuit of this size that we know apart.
+ */
+const short: Recipe = {
+  ...smollm2,
+  train: (task) => ({ ...smollm2.train(task), ...SHORT }),
+  trainings: (task) => ({
+    default: short.train(task),
+    ...Object.fromEntries(
+      ['3e-4', '1e-4', '3e-5', '1e-5'].map((price) => [`robust@${price}`, bounded(task, Number(price))]),
+    ),
+  }),
+  counts: () => ({ train: 400, validation: 16, test: 48 }),
+};
+
+const SHORT: Partial<TrainSettings> = {
+  batchSize: 16,
+  steps: 80,
+  lrDecay: 0.1,
+  roundingSteps: 40,
+  roundingLr: 0.15,
+  validateEvery: 40,
+};
+
+function bounded(task: string, price: number): TrainSettings {
+  const prices = { l1: price, roundingL1: price / 2 };
+  return { ...short.train(task), ...prices, adversary: 1, adversaryCap: 0.1, adversaryRestart: 20 };
+}
+
 /** The same prompts at the size of the independent trial's smaller gendered-pronoun circuit. */
 const larger: Recipe = {
   ...smollm2,
@@ -104,6 +134,7 @@ const friend: Recipe = {
 export const RECIPES: Record<string, Recipe> = {
   embedded,
   smollm2,
+  'smollm2-short': short,
   'smollm2-larger': larger,
   'smollm2-friend': friend,
 };

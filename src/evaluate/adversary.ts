@@ -16,6 +16,15 @@ export interface Attacked {
   kl(masks: Float32Array): Promise<number>;
 }
 
+/**
+ * Lets Ctrl-C be heard, which nothing else in an attack does.
+ * @throws InterruptedError if the signal has fired
+ */
+export async function heed(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  throwIfAborted(signal);
+}
+
 /** What the adversary may do. */
 export interface Budget {
   /** Largest share. */
@@ -63,9 +72,7 @@ export async function ascend(
   let step = rate * cap;
   let waited = 0;
   for (let done = 0; done <= steps; done++) {
-    // Nothing else in a step lets Ctrl-C be heard.
-    await setImmediate();
-    throwIfAborted(signal);
+    await heed(signal);
     const masks = putBack(circuit, shares);
     // Nobody goes on from the last point.
     const { kl, gradient } =
@@ -106,19 +113,22 @@ export interface AttackSettings extends AscentSettings {
   /** How many, see {@link attackStart}. */
   starts: number;
   seed: number;
+  /** The worst of the random shares that were measured before; the fourth start. */
+  worstDrawn?: Float32Array | null;
 }
 
 /**
- * Where an ascent begins: at the circuit itself, at random shares, at the full model, and then at random ones again.
- * Each is drawn from its own stream, so that more starts are added to the others.
+ * Where an ascent begins: at the circuit itself, at random shares, at the full model, at the worst shares that nobody
+ * chose, and then at random ones again. Each is drawn from its own stream, so that more starts are added to the others.
  */
 function attackStart(
   directions: number,
   at: number,
-  { cap, seed }: Pick<AttackSettings, 'cap' | 'seed'>,
+  { cap, seed, worstDrawn }: Pick<AttackSettings, 'cap' | 'seed' | 'worstDrawn'>,
 ): Float32Array {
   if (at === 0) return new Float32Array(directions);
   if (at === 2) return new Float32Array(directions).fill(cap);
+  if (at === 3 && worstDrawn) return worstDrawn;
   return uniformShares(directions, new Random(seed).fork(`start ${at}`), cap);
 }
 
@@ -153,7 +163,8 @@ export function worstOf(attacks: readonly Attack[]): Attack {
 }
 
 /**
- * The worst that is found within each of several budgets. Each also goes on from what the one before found, so that a larger budget, which allows all that a smaller one does, never finds less.
+ * The worst that is found within each of several budgets. Each also goes on from what the one before found, so that a
+ * larger budget, which allows all that a smaller one does, never finds less.
  * @param budgets from the smallest to the largest
  * @param given further starts within each
  */

@@ -12,6 +12,7 @@ import {
   attack,
   attackWithin,
   type Budget,
+  heed,
   NO_LIMIT,
   worstOf,
 } from './adversary.js';
@@ -19,7 +20,7 @@ import { ATTACKED_SCORES, type AttackFigures } from './attack-figures.js';
 import { type Missed, missedDirections } from './left-out.js';
 import { recordOf } from './metrics.js';
 import type { PromptScores } from './prompt-scores.js';
-import { alongShares, randomShares } from './random-shares.js';
+import { alongShares, type RandomKind, randomShares } from './random-shares.js';
 
 export interface CircuitAttack {
   starts: number;
@@ -32,7 +33,7 @@ export interface CircuitAttack {
   most: readonly number[];
   /** Largest shares, ascending. */
   caps: readonly number[];
-  /** Draws of random shares. */
+  /** Draws of random shares of each sort, the worst of which is the fourth start. */
   draws: number;
   /** Points of the way to the worst shares at which slopes are taken, to say what has how large a part in them. */
   points: number;
@@ -68,10 +69,19 @@ export async function attackCircuit(
   settings: CircuitAttack,
   call: LongCall = {},
 ): Promise<CircuitAttacked> {
-  const { starts, marks, rate, seed } = settings;
-  const klAt = (shares: Float32Array) => measured.kl(putBack(circuit, shares));
+  const { starts, marks, rate, seed, draws } = settings;
+  const quiet: LongCall = { signal: call.signal };
+  const klAt = async (shares: Float32Array) => {
+    await heed(call.signal);
+    return measured.kl(putBack(circuit, shares));
+  };
   const plain = await measured.kl(circuit);
-  const ascents = await attack(attacked, circuit, { ...NO_LIMIT, starts, marks, rate, seed }, [], call);
+  const drawn = async (kind: RandomKind) => randomShares(measured, circuit, kind, { draws, seed }, quiet);
+  const random =
+    draws === 0 ? null : { uniform: await drawn('uniform'), bernoulli: await drawn('bernoulli') };
+  const worstDrawn = random && worstOf([random.uniform.worst, random.bernoulli.worst]).shares;
+  const how = { ...NO_LIMIT, starts, marks, rate, seed, worstDrawn };
+  const ascents = await attack(attacked, circuit, how, [], call);
   // Measured at every mark: what is worse on the attacked pairs need not be on the others.
   const found: Attack[][] = [];
   for (const ascent of ascents) {
@@ -90,7 +100,7 @@ export async function attackCircuit(
   const scores = await measured.score(putBack(circuit, worst.shares));
 
   const missed =
-    settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings);
+    settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings, quiet);
   /** What the worst shares have most to do with, and no more of it than the budget allows. */
   const mostOfIt = ({ most, cap }: Budget) => {
     const shares = new Float32Array(circuit.length);
@@ -111,7 +121,7 @@ export async function attackCircuit(
     }
     return kls;
   };
-  const { most, caps, draws } = settings;
+  const { most, caps, along } = settings;
   // Where few may be put back, each is put back whole or not at all.
   const byNumber = await within(
     most.map((most) => ({ most, cap: 1 })),
@@ -128,14 +138,8 @@ export async function attackCircuit(
       plain_kl: plain,
       by_steps: marks.map((steps, at) => ({ steps, kl: worstUpTo(at).kl })),
       by_start: found.map((points) => worstOf(points).kl),
-      random:
-        draws === 0
-          ? null
-          : {
-              uniform: await randomShares(measured, circuit, 'uniform', { draws, seed }),
-              bernoulli: await randomShares(measured, circuit, 'bernoulli', { draws, seed }),
-            },
-      along: settings.along === 0 ? [] : await alongShares(measured, circuit, worst.shares, settings.along),
+      random: random && { uniform: random.uniform.figures, bernoulli: random.bernoulli.figures },
+      along: along === 0 ? [] : await alongShares(measured, circuit, worst.shares, along, quiet),
       by_number: byNumber.map((kl, at) => ({ most: most[at]!, kl })),
       by_cap: byCap.map((kl, at) => ({ cap: caps[at]!, kl })),
     },
@@ -154,12 +158,16 @@ export async function attackPrompts(
   prompts: number,
   circuit: Float32Array,
   { steps = 4, rate = 1 }: { steps?: number; rate?: number } = {},
+  { onProgress, signal }: LongCall = {},
 ): Promise<Float64Array> {
   const kls = new Float64Array(prompts);
   for (let prompt = 0; prompt < prompts; prompt++) {
+    onProgress?.({ stage: 'attack prompts', done: prompt, total: prompts });
     const start = new Float32Array(circuit.length);
-    const [found] = await ascend(one(prompt), circuit, start, { ...NO_LIMIT, rate, marks: [steps] });
+    const how = { ...NO_LIMIT, rate, marks: [steps] };
+    const [found] = await ascend(one(prompt), circuit, start, how, { signal });
     kls[prompt] = found!.kl;
   }
+  onProgress?.({ stage: 'attack prompts', done: prompts, total: prompts });
   return kls;
 }

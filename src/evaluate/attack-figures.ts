@@ -44,7 +44,7 @@ const missed = z.object({
   /** Its place among the component's directions. */
   direction: number,
   share: number,
-  /** Its part in the KL that the adversary adds on the attacked pairs, nats; all parts add up to that. */
+  /** Its part in the KL that the adversary adds on the attacked pairs, nats: an estimate, from a few points of the way. */
   part: number,
   /** How much KL goes away when its share alone is put to 0, nats; null where that was not measured. */
   returns: figure,

@@ -95,7 +95,7 @@ export async function attackMetrics(
       ...rest,
     })),
     missed_by_component: partsByComponent(circuit.layout, missed),
-    per_prompt: budgets ? await perPrompt(some, seen.length, circuit.binarised) : null,
+    per_prompt: budgets ? await perPrompt(some, seen.length, circuit.binarised, call) : null,
     control: await attackedControl(some(all), measured, circuit, plain, call),
   };
 }
@@ -130,10 +130,12 @@ async function perPrompt(
   some: (indices: readonly number[]) => Attacked,
   pairs: number,
   circuit: Float32Array,
+  call: LongCall,
 ): Promise<AttackMetrics['per_prompt']> {
   const prompts = Math.min(PROMPTS, pairs);
   const steps = 4;
-  const kls = [...(await attackPrompts((prompt) => some([prompt]), prompts, circuit, { steps }))];
+  const one = (prompt: number) => some([prompt]);
+  const kls = [...(await attackPrompts(one, prompts, circuit, { steps }, call))];
   const worst = kls.map((kl, prompt) => ({ prompt, kl })).sort((a, b) => b.kl - a.kl || a.prompt - b.prompt);
   const ascending = Float64Array.from(kls).sort();
   return {

@@ -1,6 +1,7 @@
 /** Which of the directions that a circuit leaves out break it when they come back. */
 import { putBack } from '../masks/shares.js';
-import type { Attacked } from './adversary.js';
+import type { LongCall } from '../progress.js';
+import { type Attacked, heed } from './adversary.js';
 
 /** A direction that is left out, but not inert. */
 export interface Missed {
@@ -8,7 +9,7 @@ export interface Missed {
   direction: number;
   /** How much of it the adversary puts back. */
   share: number;
-  /** Its part in the KL that the adversary adds, nats: all parts add up to that. */
+  /** Its part in the KL that the adversary adds, nats: with many points of the way, all parts add up to that. */
   part: number;
   /** How much KL goes away when its share alone is put to 0, nats; null where that was not measured. */
   returns: number | null;
@@ -29,9 +30,11 @@ export async function missedDirections(
   circuit: Float32Array,
   shares: Float32Array,
   { points, exactly }: { points: number; exactly: number },
+  { signal }: LongCall = {},
 ): Promise<Missed[]> {
   const parts = new Float64Array(circuit.length);
   for (let point = 0; point < points; point++) {
+    await heed(signal);
     const { gradient } = await attacked.pull(putBack(circuit, shares, (point + 0.5) / points));
     for (let i = 0; i < parts.length; i++)
       parts[i]! += (gradient[i]! * (1 - circuit[i]!) * shares[i]!) / points;
@@ -43,6 +46,7 @@ export async function missedDirections(
   const whole = await attacked.kl(putBack(circuit, shares));
   const without = shares.slice();
   for (const found of missed.slice(0, exactly)) {
+    await heed(signal);
     without[found.direction] = 0;
     found.returns = whole - (await attacked.kl(putBack(circuit, without)));
     without[found.direction] = found.share;

@@ -50,7 +50,7 @@ export interface MissedDirection {
   name: string;
   /** How much of it the adversary puts back, 0 … 1. */
   share: number;
-  /** Its part in the KL that the adversary adds, in nats: all parts add up to that. */
+  /** Its part in the KL that the adversary adds, in nats: the more `points`, the closer all parts add up to that. */
   part: number;
   /** How much KL goes away without it, in nats; null where that was not measured. */
   returns: number | null;

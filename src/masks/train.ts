@@ -3,10 +3,11 @@
  * Knows nothing of engines: it asks an objective for losses and gradients, and does the rest on the host.
  */
 
-import { InterruptedError } from '../errors.js';
+import { InterruptedError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { priceOf, type TrainSettings } from '../settings/train-settings.js';
+import { bestCut, MOST_CUTS } from './cut.js';
 import type { Objective } from './objective.js';
 import { type AdamWState, adamWStep, clipNorm, freshAdamW } from './optimiser.js';
 import { putBack, stepShares, uniformShares } from './shares.js';
@@ -46,6 +47,8 @@ export interface HistoryLine {
   /** Time the step took. */
   seconds: number;
   validation?: true;
+  /** Above which soft masks are kept as the rounding phase begins, where that was looked for. */
+  cut?: number;
 }
 
 /** Everything a resumed run needs; plain arrays and numbers. */
@@ -84,7 +87,7 @@ export interface TrainResult {
 
 /** State at the start of a run. A frozen mask has the logit −∞: its sigmoid is 0, and so is its gradient. */
 export function initialState(directions: number, init: number, frozen?: Uint8Array): TrainState {
-  const logits = new Float32Array(directions).fill(Math.log(init / (1 - init)));
+  const logits = new Float32Array(directions).fill(logit(init));
   frozen?.forEach((mark, at) => {
     if (mark) logits[at] = Number.NEGATIVE_INFINITY;
   });
@@ -117,7 +120,7 @@ export async function trainMasks(
   const schedule = new Schedule(objective, settings, seed);
   while (!schedule.finished(state)) {
     await runPhase(objective, settings, schedule, state, hooks);
-    endPhase(state, settings, schedule);
+    await endPhase(objective, settings, schedule, state, hooks);
     await hooks.onCheckpoint?.(state);
   }
   return { masks: state.best, soft: state.soft, steps: state.step };
@@ -175,27 +178,36 @@ async function runPhase(
 }
 
 /**
- * Loss and gradient of a step. With an adversary that at its shares is added, which then move up it; the KL stays that
- * of the masks themselves.
- * @returns against: the KL at the shares
+ * Loss and gradient of a step. An adversary takes its part of the batch, whose KL at its shares is added to that of the
+ * other pairs, so that a step costs no more than without; then its shares move up theirs.
+ * @returns kl: of the masks themselves; against: at the shares
  */
 async function evaluate(
   objective: MaskObjective,
-  { adversary, adversaryCap: cap, adversaryStep, adversaryRestart }: TrainSettings,
+  settings: TrainSettings,
   schedule: Schedule,
   state: TrainState,
   indices: readonly number[],
 ): Promise<Objective & { against?: number }> {
+  const { adversary, adversaryPart, adversaryCap: cap, adversaryStep, adversaryRestart } = settings;
   const masks = schedule.masks(state);
-  const own = await objective.evaluate(indices, masks);
-  if (adversary === 0) return own;
+  if (adversary === 0) return objective.evaluate(indices, masks);
+  const [seen, others] = parted(indices, adversaryPart);
+  const own = await objective.evaluate(others, masks);
   if (state.phaseStep % adversaryRestart === 0) state.shares = schedule.shares(state, cap);
   const { shares } = state;
-  const put = await objective.evaluate(indices, putBack(masks, shares));
+  const put = await objective.evaluate(seen, putBack(masks, shares));
   const gradient = own.gradient.map((slope, i) => slope + adversary * (1 - shares[i]!) * put.gradient[i]!);
   stepShares(shares, masks, put.gradient, adversaryStep * cap, cap);
   const loss = own.loss + adversary * put.loss;
   return { kl: own.kl, loss, gradient, against: put.kl };
+}
+
+/** The adversary's part of a batch, and the other one; neither is empty, so that a single pair is in both. */
+function parted(indices: readonly number[], part: number): [readonly number[], readonly number[]] {
+  if (indices.length === 1) return [indices, indices];
+  const count = Math.min(indices.length - 1, Math.max(1, Math.round(part * indices.length)));
+  return [indices.slice(0, count), indices.slice(count)];
 }
 
 /** Validates, keeps the best masks, and says whether the phase may end. */
@@ -231,7 +243,13 @@ async function validate(
   return true;
 }
 
-function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule): void {
+async function endPhase(
+  objective: MaskObjective,
+  settings: TrainSettings,
+  schedule: Schedule,
+  state: TrainState,
+  hooks: TrainHooks,
+): Promise<void> {
   if (state.phase === 'rounding') {
     state.phaseStep = schedule.length('rounding');
     return;
@@ -240,6 +258,8 @@ function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule
   state.phase = 'rounding';
   state.phaseStep = 0;
   if (settings.roundingSteps === 0) return;
+  if (settings.cut === 'validation')
+    state.logits = await cutLogits(objective, settings, schedule, state, hooks);
   const clamp = settings.roundingClamp;
   state.logits = state.logits.map((logit) =>
     Number.isFinite(logit) ? Math.max(-clamp, Math.min(clamp, logit)) : logit,
@@ -248,6 +268,37 @@ function endPhase(state: TrainState, settings: TrainSettings, schedule: Schedule
   state.best = new Float32Array(0);
   state.bestObjective = Number.POSITIVE_INFINITY;
   state.waited = 0;
+}
+
+/** Logits of the soft masks, moved so that the best cut of them is at 0. */
+async function cutLogits(
+  objective: MaskObjective,
+  { adversary }: TrainSettings,
+  schedule: Schedule,
+  { soft, shares, step, phase }: TrainState,
+  { onHistory, onProgress, signal }: TrainHooks,
+): Promise<Float32Array> {
+  const started = performance.now();
+  const price = schedule.finalPrice('rounding');
+  const kls: number[] = [];
+  const { threshold, kept, value, at } = await bestCut(soft, async (circuit) => {
+    throwIfAborted(signal);
+    onProgress?.({ stage: 'cut', done: kls.length, total: MOST_CUTS });
+    const kl = await objective.validate(circuit);
+    kls.push(kl);
+    // What is kept because of an adversary shows at its shares alone.
+    const against = adversary > 0 ? await objective.validate(putBack(circuit, shares)) : 0;
+    return kl + adversary * against + price * sum(circuit);
+  });
+  onProgress?.({ stage: 'cut', done: MOST_CUTS, total: MOST_CUTS });
+  const line = { step, epoch: 0, phase, kl: kls[at]!, l1: kept, loss: value, l1_weight: price };
+  const seconds = (performance.now() - started) / 1000;
+  await onHistory?.({ ...line, cut: threshold, seconds, validation: true });
+  // What was rounded to 0 or 1 can still change its mind, unless it is frozen.
+  const inside = (mask: number) => Math.min(1 - 1e-7, Math.max(1e-7, mask));
+  return soft.map((mask, at) =>
+    objective.frozen?.[at] ? Number.NEGATIVE_INFINITY : logit(inside(mask)) - logit(threshold),
+  );
 }
 
 function batchesPerEpoch({ batchSize }: TrainSettings, pairs: number): number {
@@ -368,6 +419,10 @@ function chainToLogits(
     const slope = gamma === null ? 1 : (2 * m * gamma ** 2) / (m ** 2 + gamma ** 2) ** 2;
     gradient[i] = (gradient[i]! + price * slope) * m * (1 - m);
   }
+}
+
+function logit(mask: number): number {
+  return Math.log(mask / (1 - mask));
 }
 
 function sigmoid(x: number): number {

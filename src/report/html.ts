@@ -105,6 +105,7 @@ ${Object.entries(metrics.splits).map(([name, split]) => resultTable(name, split,
 
 /** Left-out directions, and components, that the page names. */
 const NAMED = 20;
+const COMPONENTS = 10;
 
 /** Whether the circuit holds when what it left out comes back, and what it missed. */
 function attackSection(split: SplitMetrics): Markup | null {
@@ -159,6 +160,14 @@ ${missedTable(attack)}
 `;
 }
 
+function byComponent({ missed_by_component: all }: AttackMetrics): Markup {
+  const named = all
+    .slice(0, COMPONENTS)
+    .map(({ component, part }, at) => html`${at > 0 ? ', ' : ''}<code>${component}</code> ${decimal(part)}`);
+  const others = all.length - named.length;
+  return html`${named}${others > 0 ? `, and ${count(others)} more` : ''}`;
+}
+
 function missedTable(attack: AttackMetrics): Markup | null {
   const rows = missedRows(attack, NAMED);
   if (rows.length === 0) return null;
@@ -174,7 +183,8 @@ ${rows.map(
 `,
 )}</tbody>`,
   'Left-out directions by their part',
-)}`;
+)}
+<p>Sums of parts by component: ${byComponent(attack)}.</p>`;
 }
 
 function resultTable(name: string, split: SplitMetrics, metrics: Metrics): Markup {

@@ -43,6 +43,9 @@ export const BOS_CHOICES = ['auto', 'always', 'never'] as const;
 export const LOSSES = ['kl', 'logit_diff', 'cross_entropy'] as const;
 export type LossKind = (typeof LOSSES)[number];
 
+/** Where soft masks are cut for the rounding phase: at ½, or where the circuit is best on the validation pairs. */
+export const CUTS = ['half', 'validation'] as const;
+
 /** Sets of defaults for training: ours, the published schedule, and ours against an adversary. */
 export const PRESET_NAMES = ['default', 'reference', 'robust'] as const;
 export type Preset = (typeof PRESET_NAMES)[number];

@@ -1,6 +1,6 @@
 /** Settings of mask training, and the sets of defaults for them. */
 import { z } from 'zod';
-import { LOSSES, PRESET_NAMES, type Preset } from './choices.js';
+import { CUTS, LOSSES, PRESET_NAMES, type Preset } from './choices.js';
 import { flag, number, oneOf, whole } from './schemas.js';
 import { defaultsOf, table, type Values } from './table.js';
 
@@ -140,6 +140,12 @@ export const trainSettings = table(TRAINING, {
     default: 0,
     describe: 'Share of its steps over which that λ rises from 0: it repairs before it prunes',
   },
+  cut: {
+    schema: oneOf(CUTS),
+    default: 'half',
+    describe:
+      'What the final phase begins with: masks above a half, or as many as are best on the validation pairs',
+  },
   roundingClamp: {
     schema: positive,
     default: 3,
@@ -157,6 +163,11 @@ export const trainSettings = table(TRAINING, {
     default: 0,
     presets: { robust: 0.5 },
     describe: "Weight of the loss at an adversary's shares of what is left out, in both phases (0: none)",
+  },
+  adversaryPart: {
+    schema: number({ above: 0, below: 1 }),
+    default: 0.5,
+    describe: 'Share of each batch that is run with what the adversary puts back, the rest without',
   },
   adversaryCap: {
     schema: number({ above: 0, to: 1 }),

@@ -155,6 +155,18 @@ it('takes the KL apart into parts that add up, and measures what each share alon
   }
 });
 
+it('starts a fourth time from the worst of the random shares, where some were drawn', async () => {
+  const attacked = network(8, 6);
+  const circuit = circuitOf(8, 6);
+  const worstDrawn = new Float32Array(8).fill(0.25);
+  const how = { ...settings, marks: [0, 5], starts: 5 };
+  const found = await attack(attacked, circuit, { ...how, worstDrawn });
+  expect(found[3]![0]!.shares).toEqual(worstDrawn);
+  // The others are what they are without.
+  const others = await attack(attacked, circuit, how);
+  expect(found.toSpliced(3, 1)).toEqual(others.toSpliced(3, 1));
+});
+
 it('draws random shares from a seed, and runs along shares from the circuit to their end', async () => {
   const attacked = network(8, 2);
   const circuit = circuitOf(8, 6);
@@ -162,7 +174,8 @@ it('draws random shares from a seed, and runs along shares from the circuit to t
     const once = await randomShares(attacked, circuit, kind, { draws: 5, seed: 1 });
     expect(await randomShares(attacked, circuit, kind, { draws: 5, seed: 1 })).toEqual(once);
     expect(await randomShares(attacked, circuit, kind, { draws: 5, seed: 2 })).not.toEqual(once);
-    expect(once.worst).toBeGreaterThan(once.mean);
+    expect(once.figures.worst).toBeGreaterThan(once.figures.mean);
+    expect(await attacked.kl(putBack(circuit, once.worst.shares))).toBe(once.figures.worst);
   }
   const ones = new Float32Array(8).fill(1);
   const curve = await alongShares(attacked, circuit, ones, 4);

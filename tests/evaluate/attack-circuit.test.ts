@@ -3,9 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Engine, openEngine } from '../../src/engine/engine.js';
+import { InterruptedError } from '../../src/errors.js';
 import { type Attacked, attack, NO_LIMIT, worstOf } from '../../src/evaluate/adversary.js';
 import { attackCircuit, attackPrompts } from '../../src/evaluate/attack-circuit.js';
-import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
+import { emptyScores, scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import { writeSafetensors } from '../../src/formats/safetensors-write.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
@@ -189,6 +190,53 @@ describe('a model built by hand', () => {
     expect(one!.kl).toBeGreaterThan(0.3);
     expect(two!.kl).toBeCloseTo(figures.kl, 2);
     expect(figures.by_cap[0]!.kl).toBeLessThan(0.1);
+  });
+});
+
+describe('interrupted', () => {
+  const circuit = Float32Array.of(1, 0, 0, 0);
+  /** KL grows with what comes back. */
+  const attacked: Attacked = {
+    kl: async (masks) => masks.reduce((sum, mask) => sum + mask, 0),
+    pull: async (masks) => ({ kl: await attacked.kl(masks), gradient: masks.map(() => 1) }),
+  };
+  const scores = { ...emptyScores(1), kl: Float64Array.of(1) };
+  const measured = { kl: attacked.kl, score: async () => scores };
+
+  it('ends in whatever it is doing', async () => {
+    const controller = new AbortController();
+    let runs = 0;
+    const counted = async <T>(run: Promise<T>) => {
+      runs++;
+      return run;
+    };
+    const counting = {
+      kl: (masks: Float32Array) => counted(attacked.kl(masks)),
+      pull: (masks: Float32Array) => counted(attacked.pull(masks)),
+      score: () => counted(measured.score()),
+    };
+    await attackCircuit(counting, counting, circuit, settings);
+    const all = runs;
+    for (const last of [1, 3, 20, 60, 200, all - 40, all - 10].filter((at) => at < all)) {
+      const controller = new AbortController();
+      runs = 0;
+      const stopping = {
+        kl: (masks: Float32Array) => stop(attacked.kl(masks)),
+        pull: (masks: Float32Array) => stop(attacked.pull(masks)),
+        score: () => stop(measured.score()),
+      };
+      const stop = async <T>(run: Promise<T>) => {
+        if (++runs === last) controller.abort();
+        return run;
+      };
+      const { signal } = controller;
+      const end = attackCircuit(stopping, stopping, circuit, settings, { signal });
+      await expect(end, `after ${last} of ${all} runs`).rejects.toThrow(InterruptedError);
+      expect(runs).toBeLessThan(last + 3);
+    }
+    controller.abort();
+    const { signal } = controller;
+    await expect(attackPrompts(() => attacked, 2, circuit, {}, { signal })).rejects.toThrow(InterruptedError);
   });
 });
 

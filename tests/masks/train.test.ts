@@ -182,6 +182,64 @@ it.each([
   expect(moves[5]).toBeLessThan(moves[0]!);
 });
 
+describe('cut on the validation pairs', () => {
+  /** Directions 0 to 2 are needed together, and at a third of themselves as good as whole: their masks end below ½. */
+  const sure: MaskObjective = {
+    directions: 6,
+    pairs: 10,
+    async evaluate(_, masks) {
+      const least = Math.min(masks[0]!, masks[1]!, masks[2]!);
+      const short = Math.max(0, 0.3 - least);
+      const gradient = new Float32Array(6);
+      if (short > 0) gradient.fill(-10, 0, 3);
+      return { kl: 10 * short, loss: 10 * short, gradient };
+    },
+    validate: async (masks) => 10 * Math.max(0, 0.3 - Math.min(masks[0]!, masks[1]!, masks[2]!)),
+  };
+  const how = { ...settings, roundingLr: 0.02 };
+
+  it('keeps what is needed at less than half, which the cut at ½ drops', async () => {
+    const half = await trainMasks(sure, { ...how, cut: 'half', roundingSteps: 1 }, 0);
+    expect(Array.from(half.soft.subarray(0, 3), (mask) => mask < 0.5)).toEqual([true, true, true]);
+    expect(Array.from(half.masks)).toEqual([0, 0, 0, 0, 0, 0]);
+    const lines: HistoryLine[] = [];
+    const onHistory = (line: HistoryLine) => void lines.push(line);
+    const found = await trainMasks(sure, { ...how, cut: 'validation' }, 0, { onHistory });
+    expect(Array.from(found.masks)).toEqual([1, 1, 1, 0, 0, 0]);
+    expect(found.soft).toEqual(half.soft);
+    const cuts = lines.filter((line) => line.cut !== undefined);
+    expect(cuts).toHaveLength(1);
+    expect(cuts[0]).toMatchObject({ phase: 'rounding', validation: true, step: how.steps, kl: 0, l1: 3 });
+    expect(cuts[0]!.cut).toBeLessThan(half.soft[0]!);
+  });
+
+  it('interrupted anywhere and resumed, gives what one run gives, and leaves frozen masks alone', async () => {
+    const frozen = Uint8Array.of(0, 0, 0, 0, 0, 1);
+    const states: TrainState[] = [];
+    const cut = { ...how, cut: 'validation' } as const;
+    const whole = await trainMasks({ ...sure, frozen }, cut, 0, {
+      onCheckpoint: async (state) => void states.push(structuredClone(state)),
+    });
+    for (const state of states) {
+      if (state.phase === 'rounding') expect(state.logits[5]).toBe(Number.NEGATIVE_INFINITY);
+      expect(await trainMasks({ ...sure, frozen }, cut, 0, {}, structuredClone(state))).toEqual(whole);
+    }
+  });
+
+  it('ends between two circuits where it is interrupted', async () => {
+    const abort = new AbortController();
+    let cuts = 0;
+    const hooks = {
+      signal: abort.signal,
+      onProgress: ({ stage }: { stage: string }) => {
+        if (stage === 'cut' && ++cuts === 3) abort.abort();
+      },
+    };
+    await expect(trainMasks(sure, { ...how, cut: 'validation' }, 0, hooks)).rejects.toThrow(InterruptedError);
+    expect(cuts).toBe(3);
+  });
+});
+
 describe('against an adversary', () => {
   /** Directions 0 and 1 cancel each other, as the full model has them; 2 is needed; the others do nothing. */
   const cancelling: MaskObjective = {

@@ -42,4 +42,6 @@ it('names what was missed in table and page', () => {
     expect(text).toContain(first!.name);
     expect(text).toContain('an adversary drives its KL from 0.021 to 0.830');
   }
+  const [component] = attack.missed_by_component;
+  expect(reportPage(run)).toContain(`<code>${component!.component}</code> ${component!.part.toFixed(3)}`);
 });
