@@ -127,14 +127,12 @@ export function runFlops(
   const of = ({ pairs, tokens }: SplitSize) => trainingFlops(masking, tokens, pairs, passes);
   const [train, validation, test] = [of(splits.train), of(splits.validation), of(splits.test)];
   const steps = trainingSteps(settings, splits.train.pairs);
-  // An adversary's shares are a pass of their own.
-  const sides = settings.adversary > 0 ? 2 : 1;
   const { scored, attack } = evaluation;
   return {
     train:
       train.prepare +
       validation.prepare +
-      steps * sides * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
+      steps * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
       (steps / settings.validateEvery) * validation.forward,
     evaluate:
       test.prepare +

@@ -266,6 +266,35 @@ describe('against an adversary', () => {
     }
   });
 
+  it('runs each pair of a batch once: a part at the shares, the others at the masks', async () => {
+    for (const [batchSize, adversaryPart, own, put] of [
+      [4, 0.5, 2, 2],
+      [10, 0.3, 7, 3],
+      [4, 0.01, 3, 1],
+      [4, 0.99, 1, 3],
+      [1, 0.5, 1, 1],
+    ] as const) {
+      const passes: (readonly number[])[] = [];
+      const watched: MaskObjective = {
+        ...cancelling,
+        pairs: 20,
+        evaluate: (indices, masks) => {
+          passes.push(indices);
+          return cancelling.evaluate(indices, masks);
+        },
+      };
+      const how = { ...robust, batchSize, adversaryPart, steps: 5, roundingSteps: 0 };
+      await trainMasks(watched, how, 0);
+      expect(passes).toHaveLength(10);
+      for (let step = 0; step < 5; step++) {
+        const [first, second] = passes.slice(2 * step);
+        expect([first!.length, second!.length]).toEqual([own, put]);
+        // A single pair is in both.
+        expect(new Set([...first!, ...second!]).size).toBe(batchSize);
+      }
+    }
+  });
+
   it('interrupted anywhere and resumed, gives what one run gives', async () => {
     const states: TrainState[] = [];
     const onCheckpoint = async (state: TrainState) => void states.push(structuredClone(state));
