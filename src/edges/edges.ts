@@ -256,7 +256,7 @@ export async function meanEdges(
 }
 
 /** Positions in one pass: all that directions read and write there is kept. */
-const AT_ONCE = 512;
+export const AT_ONCE = 512;
 
 /** Sums of what is averaged, and of squares. */
 class Moments {
