@@ -3,17 +3,20 @@
  * Every reader's figure is the sum of its edges, to rounding: from the circuit's directions, from the embeddings of
  * tokens and positions, from its own bias, and from all other directions together.
  */
-import { throwIfAborted } from '../errors.js';
+import { InputError, throwIfAborted } from '../errors.js';
+import { formatByteSize } from '../formats/byte-size.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Direction } from '../interpret/coefficients.js';
 import { logitReader } from '../interpret/logit-reader.js';
 import type { Asked } from '../interpret/logit-sum.js';
 import type { Mean } from '../interpret/mean-of.js';
-import type { TakenApart } from '../interpret/taken-apart.js';
+import { type TakenApart, writes } from '../interpret/taken-apart.js';
+import type { Architecture } from '../models/architecture.js';
+import { isHead } from '../models/components.js';
 import type { EndWeights } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { normalQuantile } from '../statistics/normal.js';
-import { type LiveRun, liveRun, type ReadingPlace, readAt } from './live-run.js';
+import { type LiveRun, liveRun, type ReadingPlace, readAt, reads } from './live-run.js';
 import { dot, type PlaceReaders, type Reader, readersOf, type Term } from './readers.js';
 import { reaches, type Writer, writersOf } from './writers.js';
 
@@ -34,6 +37,46 @@ export interface WebPlace extends PlaceReaders {
   writers: number[];
   /** axis · v, [axes][writers that reach it]. */
   products: Float64Array[];
+}
+
+/** Bytes for an edge's sums, and for what is said of it. */
+const EDGE_BYTES = 4 * 8 + 300;
+
+/** How many edges there will be, those from {@link FURTHER} included. */
+export function edgeCount(directions: readonly Direction[], architecture: Architecture): number {
+  const readers: ReadingPlace[] = [{ layer: architecture.nLayers, at: 'logits' }];
+  const writing: { layer: number; at: 'attention' | 'mlp' }[] = [];
+  for (const { component } of directions) {
+    const { layer, kind } = component;
+    const at = isHead(component) ? 'attention' : 'mlp';
+    if (writes(kind)) writing.push({ layer, at });
+    if (reads(kind)) readers.push({ layer, at });
+    if (kind === 'qk') readers.push({ layer, at });
+  }
+  const reaching = new Map<string, number>();
+  return readers.reduce((sum, place) => {
+    const key = `${place.layer} ${place.at}`;
+    if (!reaching.has(key))
+      reaching.set(key, writing.filter((writer) => reaches(writer, place, architecture)).length);
+    return sum + reaching.get(key)! + FURTHER.length;
+  }, 0);
+}
+
+/** @param memory most bytes to take; null: four gigabytes */
+export function checkSize(
+  directions: readonly Direction[],
+  architecture: Architecture,
+  memory: number | null,
+): { edges: number; bytes: number } {
+  const edges = edgeCount(directions, architecture);
+  const bytes = edges * EDGE_BYTES;
+  const most = memory ?? 4e9;
+  if (bytes > most)
+    throw new InputError(
+      `${directions.length.toLocaleString('en')} directions have ${edges.toLocaleString('en')} edges, which take ${formatByteSize(bytes)}; ` +
+        `give fewer --directions${memory === null ? '' : ', or more --memory'}`,
+    );
+  return { edges, bytes };
 }
 
 export async function webOf(apart: TakenApart, directions: readonly Direction[]): Promise<Web> {
