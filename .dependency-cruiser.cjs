@@ -18,6 +18,7 @@ const LAYERS = [
   '^src/queue/',
   '^src/(score|sweep)/',
   '^src/interpret/',
+  '^src/edges/',
   '^src/commands/',
   '^src/library/',
   '^cli/',
@@ -25,7 +26,7 @@ const LAYERS = [
 
 /** Outside library → the only places that may import it. */
 const OWNERS = {
-  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret|library)|models|bench)/',
+  '@tensorflow/': '^(src/(engine|forward|pairs|masks|score|interpret|edges|library)|models|bench)/',
   piscina: '^src/pool/',
   'tokenizers/': '^src/formats/tokenizer-process[.]ts$',
   '@huggingface/hub': '^src/formats/hub[.]ts$',

@@ -60,6 +60,12 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: 'Change directions in place, and measure what that does, next to controls',
     load: async () => (await import('./commands/intervene.js')).intervene,
   },
+  edges: {
+    usage: 'edges <run>',
+    describe: 'Which direction writes what another reads, checked by cutting; as graphs, too',
+    estimates: true,
+    load: async () => (await import('./commands/edges.js')).edges,
+  },
   score: {
     usage: 'score [run]',
     describe: 'What directions respond to: statistics and examples over large data sets',

@@ -160,6 +160,24 @@ export class MaskedModel {
     return { gradient: this.planes ? this.folded(gradient!, this.planes) : gradient!, values: values! };
   }
 
+  /**
+   * The unmasked model, pulled back to hooks alone.
+   * @param head its inputs are not disposed here
+   * @returns what the head's values are
+   */
+  async pullBack(
+    prompts: readonly Int32Array[],
+    head: LossHead,
+    options: Omit<MaskedPassOptions, 'masks' | 'baseline'>,
+  ): Promise<Float32Array> {
+    const start = this.start(prompts, options, true);
+    const values = this.transformer.pulled(start, head);
+    disposeStart(start);
+    const data = (await values.data()) as Float32Array;
+    values.dispose();
+    return data;
+  }
+
   /** Logits of final states, [n, dModel] → [n, nVocab]. */
   logits(states: tf.Tensor2D): tf.Tensor2D {
     return this.transformer.logits(states);

@@ -127,7 +127,7 @@ export function circuitMasks(
 }
 
 /** A run's settings and masks, as defaults of another command on it; its prompts only where no others are given. */
-export function inherited<Of extends 'interpret' | 'intervene' | 'trace' | 'heads'>(
+export function inherited<Of extends 'interpret' | 'intervene' | 'trace' | 'heads' | 'edges'>(
   command: Of,
   run: RunFolder | null,
   { task, data }: { task?: string | null; data?: string | null },

@@ -202,7 +202,7 @@ export class ScoreSum {
 }
 
 /** u_kᵀ[b_Q; W_Q], [rank, dHead]; by plane, the head's own coordinates. */
-function queriesOf(
+export function queriesOf(
   { head, rows, rank }: Component,
   directions: Directions | null,
   weights: LayerWeights,
@@ -223,7 +223,7 @@ function queriesOf(
 }
 
 /** Turns a query to its position, in place. */
-function turn(query: Float64Array, position: number, { dims, frequencies, scale }: Rotary): void {
+export function turn(query: Float64Array, position: number, { dims, frequencies, scale }: Rotary): void {
   frequencies.forEach((frequency, at) => {
     const partner = at + dims / 2;
     const [cos, sin] = [scale * Math.cos(position * frequency), scale * Math.sin(position * frequency)];

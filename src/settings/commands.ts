@@ -6,6 +6,7 @@ import { attackSettings } from './attack-settings.js';
 
 import {
   chosenSettings,
+  edgesSettings,
   headsSettings,
   interpretSettings,
   interveneSettings,
@@ -193,6 +194,17 @@ export const COMMANDS = {
     ...typedSettings,
     ...promptSettings,
     ...interveneSettings,
+    ...machine,
+    ...outSettings,
+  },
+  edges: {
+    ...sourceSettings,
+    ...chosenSettings,
+    ...subjectSettings,
+    ...typedSettings,
+    ...promptSettings,
+    ...edgesSettings,
+    ...shownSettings,
     ...machine,
     ...outSettings,
   },

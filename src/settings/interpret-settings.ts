@@ -129,6 +129,29 @@ export const interveneSettings = table(
   },
 );
 
+export const edgesSettings = table(
+  { group: 'Edges', determines: true },
+  {
+    at: {
+      ...interveneSettings.at,
+      describe: 'Tokens at which directions read: last, all, indices, or a text',
+    },
+    cuts: {
+      schema: whole(0, 100_000),
+      default: 200,
+      describe: 'Edges that are cut in place, half the strongest, half drawn from the others (0: none)',
+    },
+    cutPairs: { schema: whole(1, 100_000), default: 32, describe: 'Prompts on which they are cut, at most' },
+    graphEdges: {
+      schema: whole(1, 1_000_000),
+      default: 1000,
+      describe: 'Edges in graph.json and graph.graphml: the strongest',
+    },
+    level: evaluateSettings.level,
+    resamples: evaluateSettings.resamples,
+  },
+);
+
 export const interpretSettings = table(
   { group: 'Reading', determines: true },
   {
