@@ -18,6 +18,7 @@ const LAYERS = [
   '^src/queue/',
   '^src/(score|sweep)/',
   '^src/interpret/',
+  '^src/explorer/',
   '^src/commands/',
   '^src/library/',
   '^cli/',
@@ -38,6 +39,9 @@ const OWNERS = {
   yaml: '^src/settings/yaml[.]ts$',
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
+  preact: '^src/explorer/page/',
+  '@observablehq/plot': '^src/explorer/page/',
+  '@tanstack/virtual-core': '^src/explorer/page/',
 };
 
 module.exports = {
@@ -83,7 +87,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'types'],
-      extensions: ['.ts', '.js', '.d.ts'],
+      extensions: ['.ts', '.tsx', '.js', '.d.ts'],
     },
     exclude: { path: '^(dist|tests)/' },
   },
