@@ -20,20 +20,20 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 beforeAll(async () => {
   const sizes = [
     '--train-pairs',
-    '64',
-    '--validation-pairs',
     '16',
+    '--validation-pairs',
+    '8',
     '--test-pairs',
-    '20',
+    '12',
     '--control-seeds',
-    '2',
+    '1',
   ];
-  const steps = ['--steps', '12', '--rounding-steps', '6', '--engine', 'wasm'];
+  const steps = ['--steps', '4', '--rounding-steps', '2', '--engine', 'wasm', '--page-prompts', '2'];
   const { code, stderr } = await orthoscope(['run', '--out', run, ...sizes, ...steps], {
     cache: join(folder, 'cache'),
   });
   expect(code, stderr).toBe(0);
-});
+}, 300_000);
 
 it('is small: 300 KB at most, compressed, without data', () => {
   const size = ['page.js', 'page.css']

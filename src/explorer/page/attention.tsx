@@ -4,7 +4,7 @@ import type { HeadPattern, PromptCard } from '../../interpret/prompt-card.js';
 import { percent } from '../../report/figures.js';
 import { Figure } from './figure.js';
 import { useExplorer } from './state.js';
-import { visible } from './text.js';
+import { short } from './text.js';
 
 export function AttentionFigure({ card }: { card: PromptCard }) {
   const { state, go, link } = useExplorer();
@@ -16,14 +16,14 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
   const at = Math.min(query ?? tokens.length - 1, tokens.length - 1);
   return (
     <Figure
-      title={`Attention of ${chosen.head}`}
+      title={`Attention of ${short(chosen.head, 20)}`}
       how="A row is a token that looks, a column one that it sees; the darker, the more attention. Beside the full head stands what its kept query–key directions alone make of the same inputs. Click a row to see its numbers below."
       numbers={{
         columns: ['query', 'key', 'full', 'kept only'],
         rows: chosen.full.flatMap((row, q) =>
           row.map((share, key) => [
-            `${q} ${visible(tokens[q]!)}`,
-            `${key} ${visible(tokens[key]!)}`,
+            `${q} ${short(tokens[q]!)}`,
+            `${key} ${short(tokens[key]!)}`,
             share,
             chosen.kept?.[q]?.[key] ?? null,
           ]),
@@ -36,7 +36,7 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
           <select value={chosen.head} onChange={({ currentTarget }) => go({ head: currentTarget.value })}>
             {attention.map(({ head, kept }) => (
               <option key={head} value={head}>
-                {head}
+                {short(head, 20)}
                 {kept ? ' ●' : ''}
               </option>
             ))}
@@ -47,7 +47,7 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
           <select value={at} onChange={({ currentTarget }) => setQuery(Number(currentTarget.value))}>
             {tokens.map((token, index) => (
               <option key={index} value={index}>
-                {index} {visible(token)}
+                {index} {short(token)}
               </option>
             ))}
           </select>
@@ -92,7 +92,7 @@ function Pattern({
           {rows.map((row, query) => (
             <tr key={query} class={query === at ? 'at' : undefined} onClick={() => onRow(query)}>
               <th scope="row">
-                <bdi>{visible(tokens[query]!)}</bdi>
+                <bdi>{short(tokens[query]!)}</bdi>
               </th>
               {tokens.map((token, key) => (
                 <td
@@ -104,7 +104,7 @@ function Pattern({
                   title={
                     row[key] === undefined
                       ? undefined
-                      : `${visible(tokens[query]!)} → ${visible(token)}: ${percent(row[key]!)}`
+                      : `${short(tokens[query]!)} → ${short(token)}: ${percent(row[key]!)}`
                   }
                 />
               ))}
@@ -125,11 +125,11 @@ function Row({ chosen, tokens, at }: { chosen: HeadPattern; tokens: string[]; at
         <thead>
           <tr>
             <th scope="col">
-              seen from {at} {visible(tokens[at]!)}
+              seen from {at} {short(tokens[at]!)}
             </th>
             {chosen.full[at]!.map((_, key) => (
               <th scope="col" key={key}>
-                <bdi>{visible(tokens[key]!)}</bdi>
+                <bdi>{short(tokens[key]!)}</bdi>
               </th>
             ))}
           </tr>

@@ -1,6 +1,7 @@
 /** The run as the page has it: what is there at once, and what is unpacked when it is asked for. */
 import type { PromptCard } from '../../interpret/prompt-card.js';
 import type { BlockName, Core, DirectionCard, SnapshotComponent, ValueName } from '../snapshot.js';
+import { visible } from './text.js';
 
 export interface Place extends SnapshotComponent {
   /** Of its first direction among all. */
@@ -36,7 +37,7 @@ export class Data {
   static async load(): Promise<Data> {
     const bytes = await unpack('core');
     const length = new DataView(bytes).getUint32(0, true);
-    const core = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))) as Core;
+    const core = parsed<Core>(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
     const size = core.components.reduce((sum, { directions }) => sum + directions, 0);
     const values = core.values.map((name, at): [ValueName, Float32Array] => [
       name,
@@ -91,17 +92,17 @@ export class Data {
 
   async card(flat: number): Promise<DirectionCard | null> {
     const at = this.#cardAt.get(flat);
-    return at === undefined ? null : (JSON.parse((await this.#linesOf('cards'))[at]!) as DirectionCard);
+    return at === undefined ? null : parsed<DirectionCard>((await this.#linesOf('cards'))[at]!);
   }
 
   /** All cards; for lists that are sorted by what they say. */
   async cards(): Promise<DirectionCard[]> {
-    return (await this.#linesOf('cards')).map((line) => JSON.parse(line) as DirectionCard);
+    return (await this.#linesOf('cards')).map((line) => parsed<DirectionCard>(line));
   }
 
   async prompt(id: string): Promise<PromptCard | null> {
     const at = this.core.prompts.findIndex((prompt) => prompt.id === id);
-    return at === -1 ? null : (JSON.parse((await this.#linesOf('prompts'))[at]!) as PromptCard);
+    return at === -1 ? null : parsed<PromptCard>((await this.#linesOf('prompts'))[at]!);
   }
 
   #linesOf(name: BlockName): Promise<string[]> {
@@ -124,6 +125,11 @@ export class Data {
     }
     return this.#ranks[flat]!;
   }
+}
+
+/** Every text of it as what is shown: none that comes from a model or from data is ever at hand as it was. */
+function parsed<T>(json: string): T {
+  return JSON.parse(json, (_, value) => (typeof value === 'string' ? visible(value) : value)) as T;
 }
 
 async function unpack(name: BlockName): Promise<ArrayBuffer> {

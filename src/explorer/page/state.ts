@@ -67,7 +67,7 @@ export function readState(hash: string): State {
   return {
     ...NONE,
     view: isView(view) ? view : 'summary',
-    of: decodeURIComponent(rest.join('/')),
+    of: decoded(rest.join('/')),
     size: size !== null && /^\d+$/.test(size) ? Number(size) : null,
     sort: given.get('sort') ?? '',
     filter: given.get('filter') ?? '',
@@ -90,6 +90,14 @@ export function writeState({ view, of, size, sort, filter, head, pins, ...marks 
     if (Object.keys(value).length > 0) query.set(key, JSON.stringify(value));
   const text = query.toString();
   return `#/${view}${of ? `/${encodeURIComponent(of)}` : ''}${text ? `?${text}` : ''}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Marks of a file or an address that anybody may have written: what has another shape is dropped. */

@@ -5,7 +5,7 @@ import { decimal } from '../../report/figures.js';
 import { Figure } from './figure.js';
 import { Missing } from './missing.js';
 import { useExplorer } from './state.js';
-import { signed } from './text.js';
+import { short, signed } from './text.js';
 
 const SHOWN = 14;
 const OTHERS = 'all others';
@@ -163,7 +163,7 @@ function PartName({
   if (by === 'components' && data.byName.has(name))
     return <a href={link({ view: 'component', of: name, sort: '' })}>{name}</a>;
   const flat = by === 'directions' ? data.flatOf(name) : null;
-  if (flat === null) return <>{name}</>;
+  if (flat === null) return <>{short(name, 40)}</>;
   return (
     <a href={link({ view: 'direction', of: name })}>
       {data.isKept(flat, null) ? '●' : '○'} {name}

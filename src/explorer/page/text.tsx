@@ -16,7 +16,7 @@ export function visibleLines(text: string): string {
 
 /** A token with its space, in quotes. */
 export function Token({ children }: { children: string }) {
-  return <bdi class="token">“{visible(children)}”</bdi>;
+  return <bdi class="token">“{short(children, 60)}”</bdi>;
 }
 
 /** Longer texts are cut: a card must not be filled by one label. */
