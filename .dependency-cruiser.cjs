@@ -19,6 +19,7 @@ const LAYERS = [
   '^src/(score|sweep)/',
   '^src/interpret/',
   '^src/edges/',
+  '^src/explorer/',
   '^src/commands/',
   '^src/library/',
   '^cli/',
@@ -39,6 +40,9 @@ const OWNERS = {
   yaml: '^src/settings/yaml[.]ts$',
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
+  preact: '^src/explorer/page/',
+  '@observablehq/plot': '^src/explorer/page/',
+  '@tanstack/virtual-core': '^src/explorer/page/',
 };
 
 module.exports = {
@@ -84,7 +88,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'types'],
-      extensions: ['.ts', '.js', '.d.ts'],
+      extensions: ['.ts', '.tsx', '.js', '.d.ts'],
     },
     exclude: { path: '^(dist|tests)/' },
   },

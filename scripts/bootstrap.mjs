@@ -33,8 +33,8 @@ const sources = ['src', 'assembly', 'cli', 'models', 'bench'];
 step(
   'build',
   'dist/.stamp',
-  [...sources, 'tsconfig.json', 'package-lock.json'],
-  sources.map((folder) => `dist/${folder}`),
+  [...sources, 'scripts/bundle-explorer.mjs', 'tsconfig.json', 'package-lock.json'],
+  [...sources, 'explorer'].map((folder) => `dist/${folder}`),
   () => npm('run', '--silent', 'build:ts'),
 );
 
@@ -59,7 +59,7 @@ function addToHash(hash, path) {
   if (!existsSync(path)) return;
   if (statSync(path).isDirectory())
     for (const name of readdirSync(path).sort()) addToHash(hash, join(path, name));
-  else if (/\.(ts|js|mjs|json|wasm)$/.test(path)) hash.update(path).update(readFileSync(path));
+  else if (/\.(tsx?|css|js|mjs|json|wasm)$/.test(path)) hash.update(path).update(readFileSync(path));
 }
 
 function npm(...args) {

@@ -4,11 +4,20 @@ import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { directionName } from '../interpret/coefficients.js';
 import { directionMeans, groupsOf } from '../interpret/direction-means.js';
+import {
+  PROMPT_CARDS,
+  SIZES,
+  SPECTRA,
+  softRanking,
+  writePromptCards,
+  writeSpectra,
+} from '../interpret/for-page.js';
 import { importances } from '../interpret/importance.js';
 import { chosenDirections, circuitMasks, inherited, withTakenApart } from '../interpret/open.js';
 import { type QkRole, qkRoles } from '../interpret/qk-roles.js';
 import { type Reading, reading, writeReadings } from '../interpret/readings.js';
 import { receptors } from '../interpret/receptors.js';
+import { sizeCurve } from '../interpret/size-curve.js';
 import { writes } from '../interpret/taken-apart.js';
 import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
 import { tokenClasses } from '../interpret/token-classes.js';
@@ -82,7 +91,7 @@ export async function interpret(
             listener,
           )
         : null;
-      const pairs = data?.splits.test ?? [];
+      const pairs = (data?.splits.test ?? []).slice(0, settings.mostPairs ?? undefined);
       const manifest = await newManifest({ command: 'interpret', settings, subject, ...(data && { data }) });
       await findRun(out, manifest);
       const session = await createRun(out, {
@@ -109,16 +118,15 @@ export async function interpret(
             });
             return new Map(found.map((role, at) => [directionName(looking[at]!), role]));
           }
-          const important = prompted && masks ? await measured() : null;
-          async function measured() {
-            const prepared = await PreparedPairs.prepare(apart.running, pairs, {
-              replacement,
-              seed,
-              ...listener,
-            });
-            const flat = circuitMasks(apart.running.layout, masks!, threshold);
-            return importances(prepared, flat, { exact: settings.exact, ...listener });
-          }
+          const flat = masks && circuitMasks(layout, masks, threshold);
+          const prepared =
+            prompted && (flat || settings.traced > 0)
+              ? await PreparedPairs.prepare(apart.running, pairs, { replacement, seed, ...listener })
+              : null;
+          const important =
+            prepared && flat
+              ? await importances(prepared, flat, { exact: settings.exact, ...listener })
+              : null;
           const embedding =
             settings.embedding === 'mlp0'
               ? await embeddingsThroughMlp(engine, subject.model, apart.ends)
@@ -153,6 +161,18 @@ export async function interpret(
             weight_form: manifest.weight_form,
             embedding: settings.embedding,
           });
+          await writeSpectra(session.file(SPECTRA), apart.running);
+          if (prepared) {
+            const soft = run && (await softRanking(run, layout));
+            const kept = flat ? flat.reduce((sum, mask) => sum + mask, 0) : 0;
+            if (soft) await writeJson(session.file(SIZES), await sizeCurve(prepared, soft, kept, listener));
+            if (settings.traced > 0)
+              await writePromptCards(session.file(PROMPT_CARDS), apart, prepared, flat, {
+                most: settings.traced,
+                spell,
+                ...listener,
+              });
+          }
           const summary = { directions: chosen.length, prompts: pairs.length, top: best.sorted() };
           await writeJson(session.file('summary.json'), summary);
           return { run: session, summary, table };

@@ -1,6 +1,7 @@
 /** `report`: writes a run's page anew. */
+
+import { writeReport } from '../explorer/write-report.js';
 import { openRun } from '../formats/run-folder.js';
-import { writeReport } from '../report/write-report.js';
 import { checkModel } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
 import type { Given } from '../settings/commands.js';

@@ -1,13 +1,14 @@
 /** `run`: the main job, from a model and prompts to a circuit with its evidence. */
-
+import { rm } from 'node:fs/promises';
+import { InputError, InterruptedError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import type { Metrics } from '../evaluate/metrics-file.js';
 import { writePromptScores } from '../evaluate/prompts-file.js';
+import { writeReport } from '../explorer/write-report.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { EMBEDDED } from '../formats/model-folder.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
-import { writeReport } from '../report/write-report.js';
 import { begin, checkedData } from '../run/begin.js';
 import { writeClusters } from '../run/clusters.js';
 import { estimateTraining, type RunEstimate } from '../run/estimate.js';
@@ -20,6 +21,7 @@ import { trainInto } from '../run/training.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 import { SPLITS } from '../tasks/splits.js';
+import { interpret } from './interpret.js';
 
 export interface RunOutcome {
   run: RunFolder;
@@ -33,10 +35,10 @@ export interface RunOutcome {
  * @example
  * const { metrics } = await run({ model: 'openai-community/gpt2', task: 'ioi', out: 'runs/ioi' });
  */
-export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<RunOutcome> {
+export async function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<RunOutcome> {
   const settings = wholeSettings(given);
   const out = outFolder(settings, 'runs', settings.task ?? settings.data ?? 'run', listener);
-  return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
+  const done = await withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
     const data = await checkedData(subject, settings, SPLITS, listener);
     const { components, batchSize, resume } = settings;
     const beginning = { command: 'run' as const, settings, data, components, batchSize, out, resume };
@@ -67,9 +69,44 @@ export function run(given: Given<'run'> = {}, listener: Listener = {}): Promise<
           bench.decomposition,
         );
       await writeJson(session.file('metrics.json'), metrics);
-      return { run: session, metrics, report: await writeReport(session.path) };
+      return { run: session, metrics };
     }).finally(() => bench.runner.close());
   });
+  // The model that was trained on is closed by now: two of them need not fit the memory.
+  await readForPage(done.run, settings, listener);
+  return { ...done, report: await writeReport(done.run.path) };
+}
+
+/** Test prompts over which directions are read. */
+const READ_PAIRS = 64;
+
+/**
+ * Reads the circuit's directions and takes some prompts apart, for the page. What fails here leaves the page without
+ * them, and not the run without its page.
+ */
+async function readForPage(
+  run: RunFolder,
+  { pagePrompts, basis, engine, workers, store, memory }: Settings<'run'>,
+  listener: Listener,
+): Promise<void> {
+  // Directions of a random basis say nothing that a reader could use.
+  if (pagePrompts === 0 || basis === 'random') return;
+  const out = run.file('reading');
+  try {
+    await rm(out, { recursive: true, force: true });
+    await timed(run, 'read', () =>
+      interpret(
+        {
+          ...{ run: run.path, out, mostPairs: READ_PAIRS, exact: 0, traced: pagePrompts },
+          ...{ engine, workers, store, memory },
+        },
+        listener,
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof InputError || error instanceof InterruptedError)) throw error;
+    listener.onNote?.(`the page shows no directions and no prompts: ${error.message}`);
+  }
 }
 
 /** What {@link run} would do and take. */

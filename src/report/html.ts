@@ -8,7 +8,7 @@ import { attackedHow, attackText, missedRows } from './attack-text.js';
 import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
 import { coverageText } from './coverage.js';
-import { htmlDocument } from './document.js';
+import { htmlDocument, type PageProgram } from './document.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { differences, measuredOn, measuredWith } from './measured.js';
@@ -30,8 +30,14 @@ export interface ReportedRun {
 /** Components in the table; the others are listed below it, folded up. */
 const LARGEST = 20;
 
-/** @returns a whole HTML document */
-export function reportPage({ manifest, metrics, history, masks }: ReportedRun): string {
+/**
+ * @param program that shows the same in its own way
+ * @returns a whole HTML document
+ */
+export function reportPage(
+  { manifest, metrics, history, masks }: ReportedRun,
+  program?: PageProgram,
+): string {
   const { splits } = metrics;
   const { threshold } = metrics.measured;
   const parts = circuitParts(masks, threshold);
@@ -57,6 +63,7 @@ ${runSection(manifest)}
 <pre><code>${JSON.stringify(metrics, null, 2)}</code></pre>
 </details>
 </section>`,
+    program,
   );
 }
 

@@ -171,6 +171,17 @@ export const interpretSettings = table(
       default: 20,
       describe: 'Directions whose importance is measured and not estimated: those with the largest estimates',
     },
+    mostPairs: {
+      schema: whole(1).nullable(),
+      default: null,
+      otherwise: 'all',
+      describe: 'At most so many prompts, the first ones',
+    },
+    traced: {
+      schema: whole(0, 1000),
+      default: 0,
+      describe: "Prompts that are taken apart for the run's page, spread over all groups",
+    },
     level: evaluateSettings.level,
   },
 );

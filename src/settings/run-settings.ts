@@ -284,6 +284,17 @@ export const outSettings = table(
   },
 );
 
+export const pageSettings = table(
+  { group: 'Page', determines: false },
+  {
+    pagePrompts: {
+      schema: whole(0, 1000),
+      default: 6,
+      describe: "Test prompts that the page takes apart (0: nor are the circuit's directions read)",
+    },
+  },
+);
+
 export const resumeSettings = table(
   { group: 'Folder', determines: false },
   { resume: { schema: flag, default: false, describe: 'Go on with what is in --out' } },

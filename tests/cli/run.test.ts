@@ -39,6 +39,7 @@ it('leaves a complete run folder, and prints what metrics.json holds', async () 
     'masks.safetensors',
     'metrics.json',
     'prompts.jsonl',
+    'reading',
     'report.html',
   ]);
   const printed = JSON.parse(stdout) as { metrics: Metrics; report: string };

@@ -1,0 +1,110 @@
+/** All directions in one list. */
+import { useMemo } from 'preact/hooks';
+import { count } from '../../report/figures.js';
+import { number } from './figure.js';
+import { SizeNote } from './size-note.js';
+import { useExplorer } from './state.js';
+import { restsOn } from './strongest.js';
+import { short, signed } from './text.js';
+import { useLoaded } from './use-loaded.js';
+import { VirtualList } from './virtual-list.js';
+
+const ORDERS = {
+  '': 'kept first',
+  model: 'as in the model',
+  sigma: 'by σ',
+  importance: 'by what rests on them',
+};
+
+export function DirectionsView() {
+  const { data, state, go } = useExplorer();
+  const { sigma, soft } = data.values;
+  const cards = useLoaded(
+    async () => (state.sort === 'importance' ? data.cards() : null),
+    [data, state.sort],
+  );
+  const rests = useMemo(
+    () => new Map((cards ?? []).map((card) => [data.flatOf(card.direction)!, restsOn(card)])),
+    [cards],
+  );
+  const filter = state.filter.trim().toLowerCase();
+  const shown = useMemo(() => {
+    const found: number[] = [];
+    for (const place of data.places) {
+      const own = place.name.toLowerCase();
+      for (let index = 0; index < place.directions; index++) {
+        const flat = place.start + index;
+        const name = `${own}.${index}`;
+        if (!filter || name.includes(filter) || state.names[data.name(flat)]?.toLowerCase().includes(filter))
+          found.push(flat);
+      }
+    }
+    const keys: Record<string, (flat: number) => number> = {
+      '': (flat) => Number(data.isKept(flat, state.size)),
+      sigma: (flat) => sigma?.[flat] ?? 0,
+      importance: (flat) => rests.get(flat) ?? Number.NEGATIVE_INFINITY,
+    };
+    const key = keys[state.sort];
+    if (!key) return found;
+    const values = new Map(found.map((flat) => [flat, key(flat)]));
+    return found.sort((a, b) => values.get(b)! - values.get(a)! || a - b);
+  }, [data, filter, state.sort, state.size, state.names, rests]);
+  return (
+    <>
+      <h1>{count(data.size)} directions</h1>
+      <SizeNote />
+      <div class="choices">
+        <label>
+          Find{' '}
+          <input
+            type="search"
+            value={state.filter}
+            placeholder="L2H2.ov, or a name of yours"
+            onInput={({ currentTarget }) => go({ filter: currentTarget.value })}
+          />
+        </label>
+        <label>
+          Order{' '}
+          <select value={state.sort} onChange={({ currentTarget }) => go({ sort: currentTarget.value })}>
+            {Object.entries(ORDERS).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <span class="dim" role="status">
+          {count(shown.length)} shown
+        </span>
+      </div>
+      {shown.length === 0 ? (
+        <p>No direction has that in its name.</p>
+      ) : (
+        <VirtualList
+          label="Directions"
+          count={shown.length}
+          height={Math.max(300, innerHeight - 280)}
+          onOpen={(at) => go({ view: 'direction', of: data.name(shown[at]!) })}
+          row={(at) => {
+            const flat = shown[at]!;
+            const name = data.name(flat);
+            return (
+              <>
+                <span class="name">
+                  {data.isKept(flat, state.size) ? '●' : '○'} {name}{' '}
+                  {state.names[name] && <em>{short(state.names[name], 30)}</em>}
+                </span>
+                <span>σ {sigma ? number(sigma[flat]!) : '–'}</span>
+                <span>mask {(soft?.[flat] ?? data.mask(flat)).toFixed(2)}</span>
+                <span class="dim">
+                  {rests.has(flat) ? `KL ${signed(rests.get(flat))}` : data.hasCard(flat) ? 'card' : ''}
+                </span>
+              </>
+            );
+          }}
+        />
+      )}
+      <p class="dim">● kept, ○ left out. Arrow keys move in the list, Enter opens a card.</p>
+    </>
+  );
+}

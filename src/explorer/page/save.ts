@@ -1,0 +1,9 @@
+/** Gives the reader a file. */
+export function save(name: string, type: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name.replace(/[^\w.\- ]+/g, '_');
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

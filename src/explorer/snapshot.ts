@@ -1,0 +1,92 @@
+/** What the explorer's page is given: by a file that holds it all, or by a server. Types alone, for both sides. */
+import type { Metrics } from '../evaluate/metrics-file.js';
+import type { PromptCard } from '../interpret/prompt-card.js';
+import type { Reading } from '../interpret/readings.js';
+import type { SizePoint } from '../interpret/size-curve.js';
+import type { Kind } from '../models/components.js';
+import type { MasksRow } from '../report/result-rows.js';
+
+export interface SnapshotComponent {
+  name: string;
+  kind: Kind;
+  layer: number;
+  head: number | null;
+  directions: number;
+}
+
+/** What `intervene` measured. */
+export interface MeasuredIntervention {
+  folder: string;
+  change: string;
+  at: string;
+  directions: string[];
+  /** Of the chosen directions and of controls: change of the logit difference with its interval. */
+  effects: {
+    set: string;
+    way: string;
+    scale: number;
+    change: { value: number | null; interval: [number, number] | null };
+    kl: { value: number | null };
+  }[];
+}
+
+/** A place where a direction's value was large (`score`). */
+export interface StrongExample {
+  data_set: string;
+  end: string;
+  value: number;
+  /** Tokens up to and with its own, and the direction's value at each. */
+  tokens: string[];
+  values: (number | null)[];
+}
+
+/** A reading, and what other commands left on the same direction. */
+export type DirectionCard = Reading & { examples?: StrongExample[] };
+
+/** What is there at once. Values by direction are flat, component after component. */
+export interface Core {
+  schema_version: 1;
+  title: string;
+  /** The run's folder, as commands that the page shows name it. */
+  folder: string;
+  source: string;
+  /** The split that headline figures are of. */
+  split: string;
+  threshold: number;
+  components: SnapshotComponent[];
+  metrics: Metrics;
+  /** The headline split in words, as the terminal and the report have it. */
+  said: {
+    /** Whether the circuit holds under attack, and what that is to be held against; null where nobody attacked. */
+    attack: string | null;
+    control: string | null;
+    /** To be known before any figure: null where masks had settled. */
+    unsettled: string | null;
+    rows: MasksRow[];
+  };
+  /** `verdict.json`, where there is one. */
+  verdict: Record<string, unknown> | null;
+  sizes: SizePoint[] | null;
+  interventions: MeasuredIntervention[];
+  /** Flat indices of the directions that have a card, in the order of the cards. */
+  cards: number[];
+  prompts: { id: string; group: string | null; text: string }[];
+  /** Which values by direction there are, in the order in which they follow. */
+  values: ValueName[];
+  /** Whether an engine is behind the page. */
+  live: boolean;
+}
+
+export const VALUE_NAMES = ['masks', 'soft', 'sigma'] as const;
+export type ValueName = (typeof VALUE_NAMES)[number];
+
+export interface Snapshot {
+  core: Core;
+  values: Partial<Record<ValueName, Float32Array>>;
+  cards: DirectionCard[];
+  prompts: PromptCard[];
+}
+
+/** Parts that are packed by themselves, so that the first view waits for one alone. */
+export const BLOCKS = ['core', 'cards', 'prompts'] as const;
+export type BlockName = (typeof BLOCKS)[number];

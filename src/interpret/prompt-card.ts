@@ -1,0 +1,210 @@
+/** All that the page shows of one prompt: next tokens, exact sums and attention, of the full model and of the circuit. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { lastLogits } from '../masks/last-logits.js';
+import { isHead, listComponents } from '../models/components.js';
+import type { PreparedPairs } from '../pairs/prepared-pairs.js';
+import { directionName } from './coefficients.js';
+import { logitDifference } from './logit-reader.js';
+import { byComponent, type LogitSums, logitSums } from './logit-sum.js';
+import { logProbabilities } from './outcomes.js';
+import { placeValues } from './place-values.js';
+import { ScoreSum } from './score-sum.js';
+import { softmax } from './softmax.js';
+import type { TakenApart } from './taken-apart.js';
+
+/** What a logit difference is the exact sum of: `total` = embedding + position + bias + Σ components. */
+export interface LogitParts {
+  total: number;
+  embedding: number;
+  position: number;
+  bias: number;
+  components: [name: string, value: number][];
+  /** The largest directions that write, by magnitude; the others' sum is `other_directions`. */
+  directions: [name: string, value: number][];
+  other_directions: number;
+}
+
+/** A head's attention: a row for each query, a column for each key that it sees. */
+export interface HeadPattern {
+  head: string;
+  full: number[][];
+  /** What the kept directions alone make of the same inputs; null where none is kept, or there is no circuit. */
+  kept: number[][] | null;
+  /** Of the last token as query, what each kept direction alone would make of it. */
+  alone: [direction: string, row: number[]][];
+}
+
+export interface PromptCard {
+  id: string;
+  group: string | null;
+  tokens: string[];
+  /** Null where there is none. */
+  corrupted: string[] | null;
+  answers: string[];
+  distractors: string[];
+  /** Probabilities. */
+  next_tokens: { id: number; token: string; full: number; circuit: number | null }[];
+  /** KL(full ‖ circuit) in nats; null without a circuit. */
+  kl: number | null;
+  full: LogitParts | null;
+  circuit: LogitParts | null;
+  attention: HeadPattern[];
+}
+
+export interface CardOptions {
+  spell(id: number): string;
+  /** Next tokens, and directions of each sum. */
+  tokens?: number;
+  directions?: number;
+}
+
+/**
+ * @param prepared the pair's place among pairs that were made ready, for what stands in for left-out directions
+ * @param masks of the circuit, flat; null: none
+ */
+export async function promptCard(
+  apart: TakenApart,
+  prepared: PreparedPairs,
+  index: number,
+  masks: Float32Array | null,
+  { spell, tokens = 10, directions = 60 }: CardOptions,
+): Promise<PromptCard> {
+  const pair = prepared.pairs[index]!;
+  const ones = new Float32Array(apart.running.layout.size).fill(1);
+  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones);
+  const [p, q] = [logProbabilities(full), masks && logProbabilities(masked)];
+  const contrasted = pair.answers.length > 0 && pair.distractors.length > 0;
+  const parts = async (own: Float32Array | null, logits: Float32Array) =>
+    contrasted
+      ? partsOf(await sumsOf(apart, prepared, index, own), logitDifference(logits, pair), directions)
+      : null;
+  const texts = (ids: Int32Array) => Array.from(ids, spell);
+  return {
+    id: pair.id,
+    group: pair.group ?? null,
+    tokens: texts(pair.clean),
+    corrupted: pair.corrupted && texts(pair.corrupted),
+    answers: texts(pair.answers),
+    distractors: texts(pair.distractors),
+    next_tokens: likeliest(p, q, tokens).map((next) => ({ ...next, token: spell(next.id) })),
+    kl: q && divergence(p, q),
+    full: await parts(null, full),
+    circuit: masks && (await parts(masks, masked)),
+    attention: await attention(apart, pair, masks),
+  };
+}
+
+async function sumsOf(
+  apart: TakenApart,
+  prepared: PreparedPairs,
+  index: number,
+  masks: Float32Array | null,
+): Promise<LogitSums> {
+  const pair = prepared.pairs[index]!;
+  if (!masks) return logitSums(apart, [pair]);
+  const baseline = prepared.baseline([index]);
+  try {
+    return await logitSums(apart, [pair], { passOf: () => ({ masks, baseline }) });
+  } finally {
+    tf.dispose(baseline as unknown as tf.TensorContainer);
+  }
+}
+
+function partsOf({ layout, sums }: LogitSums, total: number, most: number): LogitParts {
+  const sum = sums[0]!;
+  const { embedding, position, bias } = sum;
+  const named = layout.components.flatMap((component) =>
+    Array.from({ length: component.rank }, (_, k): [string, number] => [
+      directionName({ component, index: k }),
+      sum.directions[layout.of(component).start + k]!,
+    ]),
+  );
+  const largest = named.sort(bySize).slice(0, most);
+  const rest = named.slice(most).reduce((all, [, value]) => all + value, 0);
+  return {
+    ...{ total, embedding, position, bias },
+    components: [...byComponent(layout, sum)].sort(bySize),
+    directions: largest,
+    other_directions: rest,
+  };
+}
+
+const bySize = ([, a]: [string, number], [, b]: [string, number]) => Math.abs(b) - Math.abs(a);
+
+async function attention(
+  { model, decomposition, running }: TakenApart,
+  { clean }: TokenPair,
+  masks: Float32Array | null,
+): Promise<HeadPattern[]> {
+  const { architecture, qkSplit } = model;
+  const found: HeadPattern[] = [];
+  const heads = listComponents(architecture, ['qk'], qkSplit).filter(isHead);
+  for (let layer = 0; layer < architecture.nLayers; layer++) {
+    const own = heads.filter((component) => component.layer === layer);
+    const values = await placeValues(running, [clean], ScoreSum.places(layer, architecture), {
+      positions: 'all',
+      ends: 'all',
+    });
+    const weights = await model.layer(layer);
+    const directions = await decomposition.layer(
+      layer,
+      own.map(({ name }) => name),
+    );
+    for (const component of own) {
+      const sum = new ScoreSum(component, directions.get(component.name) ?? null, weights, architecture);
+      const { start } = running.layout.of(component);
+      const kept = masks
+        ? Array.from({ length: component.rank }, (_, k) => k).filter((k) => masks[start + k]! !== 0)
+        : [];
+      const queries = Array.from(clean, (_, query) => sum.of(values, 0, query));
+      /** Attention from a weighted sum of directions' parts. */
+      const from = (contributions: Float64Array, weight: (k: number) => number) => {
+        const keys = contributions.length / component.rank;
+        const scores = Float64Array.from({ length: keys }, (_, key) =>
+          kept.reduce((all, k) => all + weight(k) * contributions[key * component.rank + k]!, 0),
+        );
+        return rounded(softmax(scores));
+      };
+      const last = queries.at(-1)!.contributions;
+      found.push({
+        head: component.name.replace('.qk', ''),
+        full: queries.map(({ pattern }) => rounded(pattern)),
+        kept:
+          kept.length > 0
+            ? queries.map(({ contributions }) => from(contributions, (k) => masks![start + k]!))
+            : null,
+        alone: kept.map((index) => [
+          directionName({ component, index }),
+          from(last, (k) => Number(k === index)),
+        ]),
+      });
+    }
+  }
+  return found;
+}
+
+function rounded(shares: Float64Array): number[] {
+  return Array.from(shares, (share) => Math.round(share * 1e4) / 1e4);
+}
+
+/** The likeliest tokens of either. */
+function likeliest(
+  p: Float64Array,
+  q: Float64Array | null,
+  count: number,
+): { id: number; full: number; circuit: number | null }[] {
+  const top = (log: Float64Array) =>
+    Array.from(log.keys())
+      .sort((a, b) => log[b]! - log[a]!)
+      .slice(0, count);
+  const best = (id: number) => Math.max(p[id]!, q?.[id] ?? Number.NEGATIVE_INFINITY);
+  return [...new Set([...top(p), ...(q ? top(q) : [])])]
+    .sort((a, b) => best(b) - best(a))
+    .slice(0, count)
+    .map((id) => ({ id, full: Math.exp(p[id]!), circuit: q && Math.exp(q[id]!) }));
+}
+
+function divergence(p: Float64Array, q: Float64Array): number {
+  return p.reduce((sum, log, id) => sum + Math.exp(log) * (log - q[id]!), 0);
+}
