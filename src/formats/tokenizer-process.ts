@@ -10,8 +10,9 @@ export type Request =
   | { ask: 'open'; tokenizer: number; path: string; unknown: string | null }
   | { ask: 'close'; tokenizer: number }
   | { ask: 'encode'; tokenizer: number; text: string }
+  | { ask: 'encode all'; tokenizer: number; texts: readonly string[] }
   | { ask: 'decode'; tokenizer: number; ids: readonly number[] }
-  | { ask: 'spelling'; tokenizer: number; id: number }
+  | { ask: 'show'; tokenizer: number; ids: readonly number[]; after: readonly number[] }
   | { ask: 'id'; tokenizer: number; token: string };
 
 /** What it knows of a tokenizer that it opened. */
@@ -21,10 +22,17 @@ export interface Opened {
   unknownId: number | null;
 }
 
+/** A token as the vocabulary has it, null where it has none, and the text that it ends when it stands after others. */
+export interface Shown {
+  spelling: string | null;
+  text: string;
+}
+
 /** `lost`: the process ended, and with it every tokenizer that it had opened. */
 export type Reply = { answer: unknown } | { fault: string; lost?: boolean };
 
 const tokenizers = new Map<number, Tokenizer>();
+const BARE = { addSpecialTokens: false };
 
 // Ctrl-C reaches the whole group of processes; the parent decides what it means.
 process.on('SIGINT', () => {});
@@ -46,14 +54,44 @@ async function answer(request: Request): Promise<unknown> {
     case 'close':
       return tokenizers.delete(request.tokenizer);
     case 'encode':
-      return (await tokenizer.encode(request.text, null, { addSpecialTokens: false })).getIds();
+      return encode(tokenizer, request.text);
+    case 'encode all':
+      return encodeAll(tokenizer, request.texts);
     case 'decode':
       return tokenizer.decode([...request.ids], false);
-    case 'spelling':
-      return tokenizer.idToToken(request.id);
+    case 'show':
+      return show(tokenizer, request.ids, request.after);
     case 'id':
       return tokenizer.tokenToId(request.token);
   }
+}
+
+async function encode(tokenizer: Tokenizer, text: string): Promise<number[]> {
+  return (await tokenizer.encode(text, null, BARE)).getIds();
+}
+
+/** Null for each text that the library refuses. */
+async function encodeAll(tokenizer: Tokenizer, texts: readonly string[]): Promise<(number[] | null)[]> {
+  try {
+    return (await tokenizer.encodeBatch([...texts], BARE)).map((each) => each.getIds());
+  } catch {
+    // It refuses all of them where it refuses one.
+    const each: (number[] | null)[] = [];
+    for (const text of texts) each.push(await encode(tokenizer, text).catch(() => null));
+    return each;
+  }
+}
+
+async function show(
+  tokenizer: Tokenizer,
+  ids: readonly number[],
+  after: readonly number[],
+): Promise<Shown[]> {
+  const texts = await tokenizer.decodeBatch(
+    ids.map((id) => [...after, id]),
+    false,
+  );
+  return ids.map((id, i) => ({ spelling: tokenizer.idToToken(id), text: texts[i]! }));
 }
 
 async function open(number: number, path: string, unknown: string | null): Promise<Opened> {
