@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { builtFile } from '../built-file.js';
 import { InputError } from '../errors.js';
-import type { Opened, Reply, Request, Shown } from './tokenizer-process.js';
+import type { Named, Opened, Reply, Request, Shown } from './tokenizer-process.js';
 import type { ThreadData } from './tokenizer-thread.js';
 
 type Question = Request extends infer Each ? (Each extends Request ? Omit<Each, 'tokenizer'> : never) : never;
@@ -22,13 +22,10 @@ export class OpenedTokenizer implements Opened {
   #life: number;
   readonly #known = new KnownTexts();
 
-  /**
-   * @param unknown spelling of the token that stands for what the vocabulary lacks
-   * @throws InputError if the library refuses the file or breaks down on it
-   */
+  /** @throws InputError if the library refuses the file or breaks down on it */
   constructor(
     readonly path: string,
-    readonly unknown: string | null,
+    readonly named: Named,
   ) {
     this.#number = ++opened;
     this.#life = lives;
@@ -90,7 +87,7 @@ export class OpenedTokenizer implements Opened {
 
   #open(): Opened {
     this.#life = lives;
-    return this.#answer({ ask: 'open', path: this.path, unknown: this.unknown }) as Opened;
+    return this.#answer({ ask: 'open', path: this.path, named: this.named }) as Opened;
   }
 
   #ask(question: Question): unknown {

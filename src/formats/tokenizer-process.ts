@@ -7,13 +7,23 @@ import type { Tokenizer } from 'tokenizers';
 
 /** What the process is asked. `tokenizer` is a number that the asking side chose when it opened one. */
 export type Request =
-  | { ask: 'open'; tokenizer: number; path: string; unknown: string | null }
+  | { ask: 'open'; tokenizer: number; path: string; named: Named }
   | { ask: 'close'; tokenizer: number }
   | { ask: 'encode'; tokenizer: number; text: string }
   | { ask: 'encode all'; tokenizer: number; texts: readonly string[] }
   | { ask: 'decode'; tokenizer: number; ids: readonly number[] }
   | { ask: 'show'; tokenizer: number; ids: readonly number[]; after: readonly number[] }
   | { ask: 'id'; tokenizer: number; token: string };
+
+/** What the asking side has read in the file: listing all tokens would take the library longer than opening it. */
+export interface Named {
+  /** Highest id of the model's vocabulary. */
+  highest: number;
+  /** Tokens that are not of the vocabulary, or that stand out in it. */
+  added: readonly string[];
+  /** Spelling of the token that stands for what the vocabulary lacks. */
+  unknown: string | null;
+}
 
 /** What it knows of a tokenizer that it opened. */
 export interface Opened {
@@ -48,7 +58,7 @@ process.on('message', async (request: Request) => {
 });
 
 async function answer(request: Request): Promise<unknown> {
-  if (request.ask === 'open') return open(request.tokenizer, request.path, request.unknown);
+  if (request.ask === 'open') return open(request.tokenizer, request.path, request.named);
   const tokenizer = tokenizers.get(request.tokenizer)!;
   switch (request.ask) {
     case 'close':
@@ -94,7 +104,7 @@ async function show(
   return ids.map((id, i) => ({ spelling: tokenizer.idToToken(id), text: texts[i]! }));
 }
 
-async function open(number: number, path: string, unknown: string | null): Promise<Opened> {
+async function open(number: number, path: string, { highest, added, unknown }: Named): Promise<Opened> {
   // Its own words guess at a fault of npm's; all of its builds are in the one package.
   const { Tokenizer } = await import('tokenizers').catch(() => {
     throw new Error(
@@ -109,7 +119,6 @@ async function open(number: number, path: string, unknown: string | null): Promi
   tokenizer.disableTruncation();
   tokenizer.disablePadding();
   tokenizers.set(number, tokenizer);
-  let highest = -1;
-  for (const id of Object.values(tokenizer.getVocab(true))) highest = Math.max(highest, id);
-  return { size: highest + 1, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
+  const size = 1 + added.reduce((most, token) => Math.max(most, tokenizer.tokenToId(token) ?? -1), highest);
+  return { size, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isRecord, readJson } from './json-file.js';
 import { OpenedTokenizer } from './tokenizer-library.js';
+import type { Named } from './tokenizer-process.js';
 
 export interface Tokenizer {
   /** Highest id + 1. */
@@ -65,7 +66,7 @@ export async function openTokenizer(
     throw new InputError(
       `${path}: "dropout" is ${definition.model.dropout}: the same text would get other tokens each time`,
     );
-  const library = new OpenedTokenizer(path, unknownToken(definition.model));
+  const library = new OpenedTokenizer(path, namedTokens(definition.model, definition.added_tokens));
 
   const processor = leadingTokens(definition.post_processor, path);
   const className = classOf(config, model_type);
@@ -214,10 +215,13 @@ async function readIfThere(path: string): Promise<Record<string, unknown>> {
   return existsSync(path) ? readJson(path) : {};
 }
 
-/** Spelling of the token for the unknown; Unigram gives its place in the vocabulary instead. */
-function unknownToken({ unk_token, unk_id, vocab }: Record<string, unknown>): string | null {
+function namedTokens({ unk_token, unk_id, vocab }: Record<string, unknown>, addedTokens: unknown): Named {
+  // A dictionary, or Unigram's list of tokens and scores, which gives the place of the unknown one.
   const token = typeof unk_id === 'number' && Array.isArray(vocab) ? vocab[unk_id]?.[0] : unk_token;
-  return typeof token === 'string' ? token : null;
+  let highest = Array.isArray(vocab) ? vocab.length - 1 : -1;
+  if (isRecord(vocab)) for (const key in vocab) highest = Math.max(highest, Number(vocab[key]));
+  const added = Array.isArray(addedTokens) ? addedTokens.map((each) => String(each?.content)) : [];
+  return { highest, added, unknown: typeof token === 'string' ? token : null };
 }
 
 /**

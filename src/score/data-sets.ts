@@ -1,4 +1,4 @@
-/** The data sets that are scored, read in blocks: what is done at once, and what shards are dealt out by. */
+/** The data sets that are scored, read in blocks. A block is scored as a whole, by the shard that it belongs to. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -18,7 +18,7 @@ export interface DataSet {
   format: RecordFormat;
 }
 
-/** Records in a block. It settles which prompts are batched together, so a change of it changes last digits. */
+/** Records in a block, which are batched together: another number changes the last digits of results. */
 const BLOCK_RECORDS = 512;
 
 export interface Rejected {

@@ -91,7 +91,7 @@ function encode(
   return { ids, from };
 }
 
-/** Windows follow each other without overlap, the last one ends with the prompt; those without a scored position are left out. */
+/** Cuts a long prompt into windows without overlap. Only those with a scored position are kept. */
 function cut(
   prompt: number,
   { ids, from }: Encoded,
