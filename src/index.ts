@@ -15,7 +15,7 @@ export type {
   PlaceReplacement,
   PlaceValue,
 } from './library/forward.js';
-export { LanguageModel, type Prompt, type TrainedMasks } from './library/language-model.js';
+export { LanguageModel, type TrainedMasks } from './library/language-model.js';
 export type {
   EvaluateOptions,
   MaskingOptions,

@@ -39,7 +39,8 @@ export function encodePairs(
   { nVocab, nPositions }: Limits,
   source?: string,
 ): TokenPair[] {
-  return pairs.map(({ id, group, clean, corrupted, answers, distractors, classes }) => {
+  return pairs.map(({ id, group, clean, corrupted, answers, distractors, classes }, i) => {
+    encodePairsAhead(pairs, i, tokenizer);
     const where = `${source === undefined ? '' : `${source}: `}pair "${id}"`;
     const prompt = (value: string | number[], column: string): Int32Array => {
       const ids = typeof value === 'string' ? need(tokenizer, where).encode(value) : value;
@@ -67,6 +68,32 @@ export function encodePairs(
       ...(classes && { classes: classesOf(classes, ids, tokenizer, `${where}: "token_classes"`) }),
     };
   });
+}
+
+/** A pair may have a hundred answers, each encoded behind its prompt. */
+const PAIRS_AT_ONCE = 100;
+
+/** Encodes the texts of a pair and of those behind it, for a loop over the pairs that asks for them one by one. */
+export function encodePairsAhead(
+  pairs: readonly PromptPair[],
+  at: number,
+  tokenizer: Tokenizer | null,
+): void {
+  if (at % PAIRS_AT_ONCE === 0)
+    tokenizer?.encodeAhead(pairs.slice(at, at + PAIRS_AT_ONCE).flatMap(textsOfPair));
+}
+
+/** What {@link encodePairs} has encoded of a pair, but for its classes. */
+export function textsOfPair({
+  clean,
+  corrupted,
+  answers,
+  distractors,
+}: Pick<PromptPair, 'clean' | 'corrupted' | 'answers' | 'distractors'>): string[] {
+  const words = typeof clean === 'string' ? [...answers, ...distractors] : [];
+  return [clean, corrupted, ...words.map((word) => (typeof word === 'string' ? clean + word : word))].filter(
+    (each) => typeof each === 'string',
+  );
 }
 
 /** SHA-256, hex, of what a model sees of the pairs: their tokens in their order, not their names. */
@@ -112,12 +139,17 @@ export function placesOf(spans: readonly (readonly number[])[], ids: ArrayLike<n
   return [...found].sort((a, b) => a - b);
 }
 
+/** A word at the beginning of a text, and within it. */
+export function formsOf(word: string): string[] {
+  return [word, ` ${word.trimStart()}`];
+}
+
 /**
  * Spans of ids that spell a text: a word is spelled one way at the beginning of a text and another one within it. None
  * where the tokenizer lacks it.
  */
 export function spellings(text: string, tokenizer: Tokenizer): number[][] {
-  return [text, ` ${text.trimStart()}`].flatMap((word) => {
+  return formsOf(text).flatMap((word) => {
     try {
       const ids = tokenizer.encodeBare(word);
       return ids.length > 0 && !ids.includes(tokenizer.unknownId ?? -1) ? [ids] : [];

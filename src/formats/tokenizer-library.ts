@@ -5,13 +5,13 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { builtFile } from '../built-file.js';
 import { InputError } from '../errors.js';
-import type { Opened, Reply, Request } from './tokenizer-process.js';
+import type { Named, Opened, Reply, Request, Shown } from './tokenizer-process.js';
 import type { ThreadData } from './tokenizer-thread.js';
 
 type Question = Request extends infer Each ? (Each extends Request ? Omit<Each, 'tokenizer'> : never) : never;
 
-const TEXTS_KEPT = 10_000;
-const LONGEST_KEPT = 500;
+/** Texts in one message: a breakdown or a hang costs at most these. */
+const TEXTS_AT_ONCE = 2000;
 
 /** One `tokenizer.json`, opened. */
 export class OpenedTokenizer implements Opened {
@@ -20,16 +20,12 @@ export class OpenedTokenizer implements Opened {
   readonly #number: number;
   /** The process's life in which it was opened last. */
   #life: number;
-  /** Generators and linters ask for the same words and prompts again and again. */
-  readonly #known = new Map<string, number[]>();
+  readonly #known = new KnownTexts();
 
-  /**
-   * @param unknown spelling of the token that stands for what the vocabulary lacks
-   * @throws InputError if the library refuses the file or breaks down on it
-   */
+  /** @throws InputError if the library refuses the file or breaks down on it */
   constructor(
     readonly path: string,
-    readonly unknown: string | null,
+    readonly named: Named,
   ) {
     this.#number = ++opened;
     this.#life = lives;
@@ -41,17 +37,38 @@ export class OpenedTokenizer implements Opened {
 
   /** Ids of the text alone. @throws InputError if the library cannot: a word that nothing stands for, half a character */
   encode(text: string): number[] {
-    if (/\p{Cs}/u.test(text))
-      throw new InputError(
-        `${this.path}: the text has half a character (a lone surrogate), which no token stands for`,
-      );
     let ids = this.#known.get(text);
     if (!ids) {
+      if (HALF_A_CHARACTER.test(text))
+        throw new InputError(
+          `${this.path}: the text has half a character (a lone surrogate), which no token stands for`,
+        );
       ids = this.#ask({ ask: 'encode', text }) as number[];
-      if (this.#known.size === TEXTS_KEPT) this.#known.clear();
-      if (text.length <= LONGEST_KEPT) this.#known.set(text, ids);
+      this.#known.set(text, ids);
     }
     return [...ids];
+  }
+
+  /**
+   * Encodes texts that {@link encode} will be asked for, many in one message. A text that the library refuses or breaks
+   * down on is left out, so that it fails when it is asked for; so are those beyond what can be kept until then.
+   */
+  encodeAhead(texts: readonly string[]): void {
+    let room = MOST_AHEAD;
+    const wanted = [...new Set(texts)].filter((text) => {
+      if (this.#known.get(text) || HALF_A_CHARACTER.test(text) || text.length > room) return false;
+      room -= text.length;
+      return true;
+    });
+    for (let from = 0; from < wanted.length; from += TEXTS_AT_ONCE) {
+      const some = wanted.slice(from, from + TEXTS_AT_ONCE);
+      try {
+        const ids = this.#ask({ ask: 'encode all', texts: some }) as (number[] | null)[];
+        for (const [i, text] of some.entries()) if (ids[i]) this.#known.set(text, ids[i]);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+      }
+    }
   }
 
   /** Text of ids, special tokens spelled out. */
@@ -59,9 +76,9 @@ export class OpenedTokenizer implements Opened {
     return this.#ask({ ask: 'decode', ids }) as string;
   }
 
-  /** As the vocabulary has it; null where it has no such id. */
-  spelling(id: number): string | null {
-    return this.#ask({ ask: 'spelling', id }) as string | null;
+  /** Tokens one by one, each behind the ids `after`. */
+  show(ids: readonly number[], after: readonly number[]): Shown[] {
+    return this.#ask({ ask: 'show', ids, after }) as Shown[];
   }
 
   id(token: string): number | null {
@@ -70,7 +87,7 @@ export class OpenedTokenizer implements Opened {
 
   #open(): Opened {
     this.#life = lives;
-    return this.#answer({ ask: 'open', path: this.path, unknown: this.unknown }) as Opened;
+    return this.#answer({ ask: 'open', path: this.path, named: this.named }) as Opened;
   }
 
   #ask(question: Question): unknown {
@@ -84,6 +101,41 @@ export class OpenedTokenizer implements Opened {
     if (reply.lost) lives++;
     const fault = reply.fault.replace(/^Error loading from file/, '').replace(/[\s\p{Cc}]+/gu, ' ');
     throw new InputError(`${this.path}: ${fault.slice(0, 300)}`);
+  }
+}
+
+const HALF_A_CHARACTER = /\p{Cs}/u;
+
+/** Most characters and ids of each half of the texts that are kept. A sentence of a task is about 80 of them. */
+const KEPT = 4_000_000;
+
+/** Most characters that are encoded ahead, so that none is forgotten before it is asked for. */
+const MOST_AHEAD = KEPT / 2;
+
+/** Ids of the texts encoded last, as generators, linters and readers ask for the same ones again and again. */
+class KnownTexts {
+  #recent = new Map<string, number[]>();
+  #before = new Map<string, number[]>();
+  #size = 0;
+
+  get(text: string): number[] | undefined {
+    const recent = this.#recent.get(text);
+    if (recent) return recent;
+    const ids = this.#before.get(text);
+    if (ids) this.set(text, ids);
+    return ids;
+  }
+
+  set(text: string, ids: number[]): void {
+    const size = text.length + ids.length;
+    if (size > KEPT) return;
+    if (this.#size + size > KEPT) {
+      this.#before = this.#recent;
+      this.#recent = new Map();
+      this.#size = 0;
+    }
+    this.#recent.set(text, ids);
+    this.#size += size;
   }
 }
 

@@ -7,12 +7,23 @@ import type { Tokenizer } from 'tokenizers';
 
 /** What the process is asked. `tokenizer` is a number that the asking side chose when it opened one. */
 export type Request =
-  | { ask: 'open'; tokenizer: number; path: string; unknown: string | null }
+  | { ask: 'open'; tokenizer: number; path: string; named: Named }
   | { ask: 'close'; tokenizer: number }
   | { ask: 'encode'; tokenizer: number; text: string }
+  | { ask: 'encode all'; tokenizer: number; texts: readonly string[] }
   | { ask: 'decode'; tokenizer: number; ids: readonly number[] }
-  | { ask: 'spelling'; tokenizer: number; id: number }
+  | { ask: 'show'; tokenizer: number; ids: readonly number[]; after: readonly number[] }
   | { ask: 'id'; tokenizer: number; token: string };
+
+/** What the asking side has read in the file: listing all tokens would take the library longer than opening it. */
+export interface Named {
+  /** Highest id of the model's vocabulary. */
+  highest: number;
+  /** Tokens that are not of the vocabulary, or that stand out in it. */
+  added: readonly string[];
+  /** Spelling of the token that stands for what the vocabulary lacks. */
+  unknown: string | null;
+}
 
 /** What it knows of a tokenizer that it opened. */
 export interface Opened {
@@ -21,10 +32,17 @@ export interface Opened {
   unknownId: number | null;
 }
 
+/** A token as the vocabulary has it, null where it has none, and the text that it ends when it stands after others. */
+export interface Shown {
+  spelling: string | null;
+  text: string;
+}
+
 /** `lost`: the process ended, and with it every tokenizer that it had opened. */
 export type Reply = { answer: unknown } | { fault: string; lost?: boolean };
 
 const tokenizers = new Map<number, Tokenizer>();
+const BARE = { addSpecialTokens: false };
 
 // Ctrl-C reaches the whole group of processes; the parent decides what it means.
 process.on('SIGINT', () => {});
@@ -40,23 +58,53 @@ process.on('message', async (request: Request) => {
 });
 
 async function answer(request: Request): Promise<unknown> {
-  if (request.ask === 'open') return open(request.tokenizer, request.path, request.unknown);
+  if (request.ask === 'open') return open(request.tokenizer, request.path, request.named);
   const tokenizer = tokenizers.get(request.tokenizer)!;
   switch (request.ask) {
     case 'close':
       return tokenizers.delete(request.tokenizer);
     case 'encode':
-      return (await tokenizer.encode(request.text, null, { addSpecialTokens: false })).getIds();
+      return encode(tokenizer, request.text);
+    case 'encode all':
+      return encodeAll(tokenizer, request.texts);
     case 'decode':
       return tokenizer.decode([...request.ids], false);
-    case 'spelling':
-      return tokenizer.idToToken(request.id);
+    case 'show':
+      return show(tokenizer, request.ids, request.after);
     case 'id':
       return tokenizer.tokenToId(request.token);
   }
 }
 
-async function open(number: number, path: string, unknown: string | null): Promise<Opened> {
+async function encode(tokenizer: Tokenizer, text: string): Promise<number[]> {
+  return (await tokenizer.encode(text, null, BARE)).getIds();
+}
+
+/** Null for each text that the library refuses. */
+async function encodeAll(tokenizer: Tokenizer, texts: readonly string[]): Promise<(number[] | null)[]> {
+  try {
+    return (await tokenizer.encodeBatch([...texts], BARE)).map((each) => each.getIds());
+  } catch {
+    // It refuses all of them where it refuses one.
+    const each: (number[] | null)[] = [];
+    for (const text of texts) each.push(await encode(tokenizer, text).catch(() => null));
+    return each;
+  }
+}
+
+async function show(
+  tokenizer: Tokenizer,
+  ids: readonly number[],
+  after: readonly number[],
+): Promise<Shown[]> {
+  const texts = await tokenizer.decodeBatch(
+    ids.map((id) => [...after, id]),
+    false,
+  );
+  return ids.map((id, i) => ({ spelling: tokenizer.idToToken(id), text: texts[i]! }));
+}
+
+async function open(number: number, path: string, { highest, added, unknown }: Named): Promise<Opened> {
   // Its own words guess at a fault of npm's; all of its builds are in the one package.
   const { Tokenizer } = await import('tokenizers').catch(() => {
     throw new Error(
@@ -71,7 +119,6 @@ async function open(number: number, path: string, unknown: string | null): Promi
   tokenizer.disableTruncation();
   tokenizer.disablePadding();
   tokenizers.set(number, tokenizer);
-  let highest = -1;
-  for (const id of Object.values(tokenizer.getVocab(true))) highest = Math.max(highest, id);
-  return { size: highest + 1, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
+  const size = 1 + added.reduce((most, token) => Math.max(most, tokenizer.tokenToId(token) ?? -1), highest);
+  return { size, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
 }

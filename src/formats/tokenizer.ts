@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isRecord, readJson } from './json-file.js';
 import { OpenedTokenizer } from './tokenizer-library.js';
+import type { Named } from './tokenizer-process.js';
 
 export interface Tokenizer {
   /** Highest id + 1. */
@@ -24,6 +25,11 @@ export interface Tokenizer {
    * @throws InputError if no token stands for a part of it
    */
   encodeBare(text: string): number[];
+  /**
+   * Encodes texts that will be asked for, in a fraction of the time that they take one by one. Changes no result and
+   * refuses nothing: a text without ids fails when it is asked for.
+   */
+  encodeAhead(texts: readonly string[]): void;
   /**
    * Ids that `text` takes when it follows `prompt`, whose own ids stay as they are. Where the two would merge
    * into one token across the border, these are the ids of the text by itself.
@@ -60,7 +66,7 @@ export async function openTokenizer(
     throw new InputError(
       `${path}: "dropout" is ${definition.model.dropout}: the same text would get other tokens each time`,
     );
-  const library = new OpenedTokenizer(path, unknownToken(definition.model));
+  const library = new OpenedTokenizer(path, namedTokens(definition.model, definition.added_tokens));
 
   const processor = leadingTokens(definition.post_processor, path);
   const className = classOf(config, model_type);
@@ -106,6 +112,9 @@ function doubtOf(className: string, { add_bos_token }: Record<string, unknown>, 
   return `, as transformers 5 has it; transformers 4 begins them ${before ? 'with' : 'without'} one (--bos ${before ? 'always' : 'never'})`;
 }
 
+/** Tokens that are decoded in one message. */
+const SHOWN_AT_ONCE = 256;
+
 class FolderTokenizer implements Tokenizer {
   readonly size: number;
   readonly unknownId: number | null;
@@ -137,6 +146,10 @@ class FolderTokenizer implements Tokenizer {
     return this.library.encode(text);
   }
 
+  encodeAhead(texts: readonly string[]): void {
+    this.library.encodeAhead(texts);
+  }
+
   continuation(prompt: string, text: string): number[] {
     const before = this.encode(prompt);
     const whole = this.encode(prompt + text);
@@ -151,18 +164,35 @@ class FolderTokenizer implements Tokenizer {
   }
 
   token(id: number): string {
-    let shown = this.#shown.get(id);
-    if (shown === undefined) {
-      shown = this.#show(id);
-      this.#shown.set(id, shown);
-    }
-    return shown;
+    if (!(id >= 0 && id < this.size)) return `<no token ${id}>`;
+    if (!this.#shown.has(id)) this.#showAround(id);
+    return this.#shown.get(id)!;
   }
 
-  #show(id: number): string {
-    const spelling = id >= 0 && id < this.size ? this.library.spelling(id) : null;
+  /** Shows a token and its neighbours, as a list of tokens asks for many of them, one by one. */
+  #showAround(id: number): void {
+    const first = id - (id % SHOWN_AT_ONCE);
+    const neighbours = Array.from(
+      { length: Math.min(SHOWN_AT_ONCE, this.size - first) },
+      (_, i) => first + i,
+    );
+    try {
+      this.#show(neighbours);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      // The library may have refused, or broken down on, a neighbour that nobody asked for.
+      this.#show([id]);
+    }
+  }
+
+  #show(ids: readonly number[]): void {
+    const shown = this.library.show(ids, this.#anchor);
+    for (const [i, { spelling, text }] of shown.entries())
+      this.#shown.set(ids[i]!, this.#asShown(ids[i]!, spelling, text.slice(this.#anchorText.length)));
+  }
+
+  #asShown(id: number, spelling: string | null, text: string): string {
     if (spelling === null) return `<no token ${id}>`;
-    const text = this.#following([id]);
     return text === '' || text.includes('\uFFFD') ? spelling : text;
   }
 
@@ -185,10 +215,13 @@ async function readIfThere(path: string): Promise<Record<string, unknown>> {
   return existsSync(path) ? readJson(path) : {};
 }
 
-/** Spelling of the token for the unknown; Unigram gives its place in the vocabulary instead. */
-function unknownToken({ unk_token, unk_id, vocab }: Record<string, unknown>): string | null {
+function namedTokens({ unk_token, unk_id, vocab }: Record<string, unknown>, addedTokens: unknown): Named {
+  // A dictionary, or Unigram's list of tokens and scores, which gives the place of the unknown one.
   const token = typeof unk_id === 'number' && Array.isArray(vocab) ? vocab[unk_id]?.[0] : unk_token;
-  return typeof token === 'string' ? token : null;
+  let highest = Array.isArray(vocab) ? vocab.length - 1 : -1;
+  if (isRecord(vocab)) for (const key in vocab) highest = Math.max(highest, Number(vocab[key]));
+  const added = Array.isArray(addedTokens) ? addedTokens.map((each) => String(each?.content)) : [];
+  return { highest, added, unknown: typeof token === 'string' ? token : null };
 }
 
 /**

@@ -47,7 +47,7 @@ export class MaskLayout {
     return this.#byLayerKind.get(`${layer}.${kind}`);
   }
 
-  /** Marks by 1 every direction but the first `rank` of each component: those a truncation masks out. */
+  /** 1 for every direction behind the first `rank` of its component, which are the ones that a truncation masks out. */
   beyondRank(rank: number): Uint8Array {
     const marks = new Uint8Array(this.size);
     for (const component of this.components) {

@@ -17,7 +17,7 @@ export function maskHook(
   let difference: tf.Tensor;
   const replace = (own: tf.Tensor) => {
     difference = baseline ? tf.sub(own, baseline) : own;
-    // The way back needs it, after the block's own tensors are gone.
+    // The pullback needs it after the block's own tensors are disposed of.
     if (record) tf.keep(difference);
     const kept = tf.mul(difference, mask);
     return baseline ? tf.add(baseline, kept) : kept;

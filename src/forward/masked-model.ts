@@ -111,12 +111,12 @@ export class MaskedModel {
 
   /**
    * Runs a batch to its final states.
-   * @returns [batch, dModel], of the last token; with `ends` at `all`, [batch·longest, dModel]. From one masked run to
-   * the next it is valid
+   * @returns [batch, dModel], of the last token; with `ends` at `all`, [batch·longest, dModel]. The
+   * next masked run writes over it
    */
   forward(prompts: readonly Int32Array[], options: MaskedPassOptions = {}): tf.Tensor2D {
     const start = this.start(prompts, options, false);
-    // The same is computed for other prompts and masks again.
+    // The engine may play back what it recorded: the same operations run for other prompts and masks.
     const often = options.masks !== undefined && !options.hooks;
     const key = often ? { pass: 'forward', ends: options.ends ?? 'last' } : null;
     const [state] = this.repeated(key, start, [], () => [this.transformer.run(start)]);

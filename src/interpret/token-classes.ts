@@ -1,5 +1,5 @@
 /** What the tokens of prompts are, by class (docs/reading.md, "Roles of QK directions"). */
-import { placesOf, spellings, type TokenPair } from '../formats/token-pairs.js';
+import { formsOf, placesOf, spellings, type TokenPair } from '../formats/token-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { FUNCTION_WORDS } from '../tasks/function-words.js';
 import { taskNamed } from '../tasks/tasks.js';
@@ -19,6 +19,7 @@ export function tokenClasses(
   const lists = tokenizer
     ? [...Object.entries({ ...words, ...templateWords }), ['function words', FUNCTION_WORDS] as const]
     : [];
+  tokenizer?.encodeAhead(lists.flatMap(([, list]) => list.flatMap(formsOf)));
   const spans = lists.map(
     ([name, list]) => [name, list.flatMap((word) => spellings(word, tokenizer!))] as const,
   );

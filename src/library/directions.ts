@@ -4,6 +4,8 @@ import { InputError } from '../errors.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { MaskedModel } from '../forward/masked-model.js';
 import { coefficientsOf, PlaceReader } from '../forward/places.js';
+import { endsOf, type TokenValue } from '../interpret/token-ends.js';
+import { logitColumns } from '../interpret/token-matrices.js';
 import { clusterRanges, clusters } from '../kernels/thin-svd.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Component, Kind } from '../models/components.js';
@@ -30,7 +32,7 @@ export interface TokenLogit {
   id: number;
   /** Its text; null without a tokenizer. */
   token: string | null;
-  /** Logits for a coefficient of 1, before the final normalisation's factor. */
+  /** Logits for a coefficient of 1, before the final normalisation's factor and without what all tokens share. */
   logit: number;
 }
 
@@ -80,31 +82,26 @@ export function checkWritesTokens({ name, kind }: Component): void {
     );
 }
 
-/** σ_k v_kᵀ W_U for each direction, the final normalisation's gain folded into W_U, its factor left out. */
+/** What each direction adds to the logits, as `interpret` has it of receptors: by {@link logitColumns}. */
 export function tokensOf(
   directions: readonly Direction[],
-  { unembed }: EndWeights,
-  { norm }: Architecture,
+  ends: EndWeights,
+  architecture: Architecture,
   tokenizer: Tokenizer | null,
   top: number,
 ): TokensWritten[] {
-  const { rows, cols, weight } = unembed;
+  const columns = logitColumns(ends, architecture);
+  const { nVocab } = architecture;
   return directions.map(({ name, sigma, writes }) => {
-    // LayerNorm subtracts the mean of what it reads.
-    const mean = norm === 'layer' ? writes.reduce((sum, value) => sum + value, 0) / rows : 0;
-    const logits = new Float64Array(cols);
-    for (let row = 0; row < rows; row++) {
-      const factor = sigma * (writes[row]! - mean);
-      for (let token = 0; token < cols; token++) logits[token]! += factor * weight[row * cols + token]!;
-    }
-    const order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]!);
-    const listed = (ids: number[]): TokenLogit[] =>
-      ids.map((id) => ({ id, token: tokenizer?.token(id) ?? null, logit: logits[id]! }));
-    return {
-      direction: name,
-      raised: listed(order.slice(0, top)),
-      lowered: listed(order.slice(-top).reverse()),
-    };
+    const logits = new Float32Array(nVocab);
+    writes.forEach((value, row) => {
+      const factor = sigma * value;
+      for (let token = 0; token < nVocab; token++) logits[token]! += factor * columns[row * nVocab + token]!;
+    });
+    const { highest, lowest } = endsOf(logits, top);
+    const listed = (values: readonly TokenValue[]): TokenLogit[] =>
+      values.map(({ id, value }) => ({ id, token: tokenizer?.token(id) ?? null, logit: value }));
+    return { direction: name, raised: listed(highest), lowered: listed(lowest) };
   });
 }
 

@@ -1,18 +1,15 @@
 /** A language model opened for reading and masking: what most scripts begin with. */
-import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import { EMBEDDED } from '../formats/model-folder.js';
 import { type PairRecord, type PromptPair, promptPairsOf } from '../formats/prompt-pairs.js';
 import { encodePairs, type TokenPair } from '../formats/token-pairs.js';
-import { MaskedModel } from '../forward/masked-model.js';
 import type { Masks } from '../masks/masks-file.js';
 import type { Architecture } from '../models/architecture.js';
-import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import type { Component } from '../models/components.js';
 import type { LongCall } from '../progress.js';
 import { loadData } from '../run/data.js';
-import { decomposeSubject } from '../run/decomposition.js';
 import { laidOut, masksMetadata } from '../run/masks.js';
-import { openSubject, type Subject } from '../run/subject.js';
+import { openSubject } from '../run/subject.js';
 import { trainOn } from '../run/training.js';
 import { complete } from '../settings/complete.js';
 import { SPLITS } from '../tasks/splits.js';
@@ -35,6 +32,7 @@ import {
   type RunSettings,
   wholeSettings,
 } from './masked-prompts.js';
+import { OpenedModel, type Prompt } from './opened-model.js';
 import type {
   EvaluateOptions,
   MaskingOptions,
@@ -45,9 +43,6 @@ import type {
   TrainOptions,
 } from './options.js';
 
-/** Text, or token ids. */
-export type Prompt = string | ArrayLike<number>;
-
 /** What training gave. */
 export interface TrainedMasks {
   /** The best masks: 0 or 1 after a rounding phase, between them without one. */
@@ -56,12 +51,6 @@ export interface TrainedMasks {
   soft: Masks;
   /** Steps done, over both phases. */
   steps: number;
-}
-
-/** The unmasked model on the engine, with the directions of some kinds. */
-interface Loaded {
-  kinds: readonly Kind[];
-  model: MaskedModel;
 }
 
 /**
@@ -78,17 +67,10 @@ interface Loaded {
  * await model.close();
  */
 export class LanguageModel {
-  readonly #subject: Subject;
-  readonly #settings: RunSettings;
-  #engine: Engine | null = null;
-  #loaded: Loaded | null = null;
-  /** What was asked for last: one thing is done after the other. */
-  #last: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  readonly #opened: OpenedModel;
 
-  private constructor(subject: Subject, settings: RunSettings) {
-    this.#subject = subject;
-    this.#settings = settings;
+  private constructor(opened: OpenedModel) {
+    this.#opened = opened;
   }
 
   /**
@@ -109,23 +91,22 @@ export class LanguageModel {
     call: LongCall = {},
   ): Promise<LanguageModel> {
     const settings = complete('run', { ...options, model });
-    return new LanguageModel(await openSubject(model, { ...settings, ...call }), settings);
+    return new LanguageModel(new OpenedModel(await openSubject(model, { ...settings, ...call }), settings));
   }
 
   /** How it can be opened again from anywhere on this machine: `embedded`, a hub id, or an absolute path. */
   get name(): string {
-    return this.#subject.source.name;
+    return this.#opened.name;
   }
 
   /** Sizes, and all that changes the forward pass. */
   get architecture(): Architecture {
-    return this.#subject.model.architecture;
+    return this.#opened.subject.model.architecture;
   }
 
   /** Every component that is decomposed: layer by layer, kind by kind, head by head. */
   get components(): Component[] {
-    const { architecture, qkSplit } = this.#subject.model;
-    return listComponents(architecture, undefined, qkSplit);
+    return this.#opened.components;
   }
 
   /**
@@ -140,8 +121,8 @@ export class LanguageModel {
    * await model.close();
    */
   async directions(component: string, call: LongCall = {}): Promise<Direction[]> {
-    const { layer } = this.#component(component);
-    const decomposition = await this.#decompose(call);
+    const { layer } = this.#opened.component(component);
+    const decomposition = await this.#opened.decomposition(call);
     const found = (await decomposition.layer(layer, [component])).get(component);
     if (!found)
       throw new InputError(
@@ -169,7 +150,7 @@ export class LanguageModel {
     { directions, top = 10 }: { directions?: readonly number[]; top?: number } = {},
     call: LongCall = {},
   ): Promise<TokensWritten[]> {
-    checkWritesTokens(this.#component(component));
+    checkWritesTokens(this.#opened.component(component));
     const all = await this.directions(component, call);
     const chosen = (directions ?? [...all.keys()]).map((index) => {
       const direction = all[index];
@@ -177,7 +158,7 @@ export class LanguageModel {
         throw new InputError(`${component} has directions 0 to ${all.length - 1}, not ${index}`);
       return direction;
     });
-    const { model, tokenizer } = this.#subject;
+    const { model, tokenizer } = this.#opened.subject;
     return tokensOf(chosen, await model.ends(), model.architecture, tokenizer, top);
   }
 
@@ -202,11 +183,11 @@ export class LanguageModel {
     { components }: { components: readonly string[] },
     call: LongCall = {},
   ): Promise<PromptCoefficients> {
-    const { tokenizer } = this.#subject;
-    return this.#inTurn(async () => {
-      const wanted = components.map((name) => this.#component(name));
-      const ids = this.#encode(prompt);
-      const model = await this.#load(
+    const { tokenizer } = this.#opened.subject;
+    return this.#opened.inTurn(async () => {
+      const wanted = components.map((name) => this.#opened.component(name));
+      const ids = this.#opened.encode(prompt);
+      const model = await this.#opened.load(
         wanted.map(({ kind }) => kind),
         call,
       );
@@ -235,11 +216,11 @@ export class LanguageModel {
    * await model.close();
    */
   forward(prompt: Prompt, options: ForwardOptions = {}, call: LongCall = {}): Promise<ForwardResult> {
-    const { tokenizer } = this.#subject;
-    return this.#inTurn(async () => {
-      for (const { component } of options.changes ?? []) this.#component(component);
-      const ids = this.#encode(prompt);
-      return runPrompt(await this.#load(kindsNeeded(options), call), tokenizer, ids, options);
+    const { tokenizer } = this.#opened.subject;
+    return this.#opened.inTurn(async () => {
+      for (const { component } of options.changes ?? []) this.#opened.component(component);
+      const ids = this.#opened.encode(prompt);
+      return runPrompt(await this.#opened.load(kindsNeeded(options), call), tokenizer, ids, options);
     });
   }
 
@@ -256,7 +237,7 @@ export class LanguageModel {
    */
   async prompts(options: PromptOptions): Promise<PromptSplits> {
     const settings = complete('run', { ...options, model: this.name });
-    const { name, splits } = await loadData(this.#subject, settings, SPLITS);
+    const { name, splits } = await loadData(this.#opened.subject, settings, SPLITS);
     return { name, train: splits.train!, validation: splits.validation!, test: splits.test! };
   }
 
@@ -279,7 +260,7 @@ export class LanguageModel {
    * await model.close();
    */
   pairs(records: readonly (PairRecord | PromptPair)[]): TokenPair[] {
-    const { model, tokenizer } = this.#subject;
+    const { model, tokenizer } = this.#opened.subject;
     return encodePairs(promptPairsOf(records), tokenizer, model.architecture);
   }
 
@@ -303,11 +284,11 @@ export class LanguageModel {
     options: TrainOptions = {},
     { onStep, ...call }: TrainCall = {},
   ): Promise<TrainedMasks> {
-    return this.#inTurn(async () => {
+    return this.#opened.inTurn(async () => {
       const settings = this.#whole(options);
       const { train, validation } = pairs;
       const all = [...train, ...(validation ?? [])];
-      const bench = await openBench(this.#subject, all, settings, settings.batchSize, call);
+      const bench = await openBench(this.#opened.subject, all, settings, settings.batchSize, call);
       try {
         const hooks = { ...call, onHistory: onStep };
         const { masks, soft, steps } = await trainOn(bench, { train, validation }, settings, hooks);
@@ -339,7 +320,9 @@ export class LanguageModel {
     options: MaskingOptions & Pick<TrainOptions, 'components'> = {},
     call: LongCall = {},
   ): Promise<MaskedPrompts> {
-    return this.#inTurn(() => MaskedPrompts.open(this.#subject, pairs, this.#whole(options), call));
+    return this.#opened.inTurn(() =>
+      MaskedPrompts.open(this.#opened.subject, pairs, this.#whole(options), call),
+    );
   }
 
   /**
@@ -396,12 +379,8 @@ export class LanguageModel {
   }
 
   /** Closes the model's files and frees it on the engine. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#last;
-    this.#loaded?.model.dispose();
-    await this.#subject.model.close();
+  close(): Promise<void> {
+    return this.#opened.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -416,10 +395,10 @@ export class LanguageModel {
     call: LongCall,
     work: (masked: MaskedPrompts) => Promise<T>,
   ): Promise<T> {
-    return this.#inTurn(async () => {
-      const { kinds } = laidOut(masks.values, this.#subject.model);
+    return this.#opened.inTurn(async () => {
+      const { kinds } = laidOut(masks.values, this.#opened.subject.model);
       const settings = { ...this.#whole(options), components: kinds };
-      const masked = await MaskedPrompts.open(this.#subject, pairs, settings, call);
+      const masked = await MaskedPrompts.open(this.#opened.subject, pairs, settings, call);
       try {
         return await work(masked);
       } finally {
@@ -429,49 +408,6 @@ export class LanguageModel {
   }
 
   #whole(options: TrainOptions | EvaluateOptions): RunSettings {
-    return wholeSettings({ ...this.#settings, model: this.name }, options);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new InputError(`${this.name}: is closed; open it again`);
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
-  }
-
-  #component(name: string): Component {
-    const found = this.components.find((component) => component.name === name);
-    if (found) return found;
-    throw new InputError(
-      `${name}: is no component of ${this.name}; they are called as ${this.components[0]!.name}`,
-    );
-  }
-
-  #encode(prompt: Prompt): Int32Array {
-    const { model, tokenizer } = this.#subject;
-    const record = typeof prompt === 'string' ? { clean: prompt } : { clean_ids: Array.from(prompt) };
-    return encodePairs(promptPairsOf([record]), tokenizer, model.architecture)[0]!.clean;
-  }
-
-  #decompose(call: LongCall) {
-    return decomposeSubject(this.#subject, { ...this.#settings, ...call, components: null });
-  }
-
-  /** The unmasked model, with the directions of these kinds at least. */
-  async #load(kinds: readonly Kind[], call: LongCall): Promise<MaskedModel> {
-    if (this.#loaded && kinds.every((kind) => this.#loaded!.kinds.includes(kind))) return this.#loaded.model;
-    const all = kindsOf(this.architecture).filter(
-      (kind) => kinds.includes(kind) || this.#loaded?.kinds.includes(kind),
-    );
-    const decomposition = all.length > 0 ? await this.#decompose(call) : null;
-    this.#engine ??= await openEngine(this.#settings);
-    this.#loaded?.model.dispose();
-    this.#loaded = null;
-    const model = await MaskedModel.load(this.#engine, this.#subject.model, decomposition, {
-      kinds: all,
-      ...call,
-    });
-    this.#loaded = { kinds: all, model };
-    return model;
+    return wholeSettings({ ...this.#opened.settings, model: this.name }, options);
   }
 }

@@ -7,7 +7,7 @@
 export interface Cut {
   threshold: number;
   kept: number;
-  /** What was asked for: the less, the better. */
+  /** The circuit's value by the function that was passed; lower is better. */
   value: number;
   /** Which of those that were run it is. */
   at: number;

@@ -238,7 +238,7 @@ async function validate(
   const { stopKl, stopL1 } = settings;
   if (state.phase !== 'soft' || stopKl === null || stopL1 === null || kl >= stopKl || l1 >= stopL1)
     return false;
-  // What met both is what the rule asked for, whatever was better in their sum before.
+  // These masks meet both limits, which is what the rule asks for; earlier ones with a better objective did not.
   state.best = masks;
   return true;
 }

@@ -1,4 +1,4 @@
-/** What mask training takes, by shapes alone, before anything is loaded. */
+/** Memory and operations of mask training, computed from the model's shapes before anything is loaded. */
 import type { Masking } from '../forward/masking-rules.js';
 import { modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
@@ -6,7 +6,7 @@ import { hasFixedPast, pastSize } from '../forward/past.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { trainingSteps } from './train.js';
 
-/** What an engine is as far as memory goes. */
+/** An engine's own memory. */
 export interface EngineMemory {
   /** Bytes without any model, of the process and of each further thread. */
   process: number;
@@ -51,7 +51,7 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
   const kept = 2 * nHeads * dHead + moving / (past ? length : 1);
   // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
   const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
-  // As it is prepared, the past of a batch is there whole.
+  // While pairs are prepared, the whole past of a batch is in memory.
   const prepared = past ? pastSize(architecture, 2) : 0;
   return {
     weights: 4 * (engine.copies * frozen + embedding),

@@ -6,7 +6,7 @@ import { FULL_PASSES, type Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
 import { type EngineMemory, trainingMemory } from './training-cost.js';
 
-/** Most bytes of pasts where no limit was given: then other programs must not be pushed out. */
+/** Most bytes of kept pasts where no memory limit was given; more could push other programs out of memory. */
 const MOST_PAST = 2e9;
 
 /** Bytes of what is kept about prompt pairs, pasts aside. */
@@ -34,13 +34,13 @@ export interface PlanRequest {
   lengths: readonly number[];
   /** Pairs in a step. */
   batchSize: number;
-  /** Whether pasts may be kept, as they may unless this says otherwise. */
+  /** Whether pasts may be kept; true where absent. */
   keepPast?: boolean;
 }
 
 /**
- * The pasts, if they take no more than half of what one thread leaves: they save more than further threads do. Then
- * as many threads as were asked for and fit, then as many positions in a pass.
+ * Pasts are kept if they take no more than half of what one thread leaves, since they save more time than further
+ * threads do. The rest goes first to as many threads as were asked for and fit, then to positions of a pass.
  * @throws InputError if not even one thread with one prompt fits
  */
 export function planTraining({

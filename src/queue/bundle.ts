@@ -1,4 +1,4 @@
-/** What a job yields as one compressed block: what of its folder is worth sending, known by its hash. */
+/** A job's result as one compressed block, named by its hash: the files of its folder that somebody else can use. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import type { JobsFolder } from './jobs-folder.js';
 /** The first line of a bundle: names and lengths of the files that follow, one directly after the other. */
 const index = z.array(z.tuple([z.string(), z.int().nonnegative()]));
 
-/** A bundle that would unpack to more is not one of ours. */
+/** Bytes that a bundle may unpack to. A larger one is refused: it could fill the memory of whoever unpacks it. */
 const LARGEST = 2 ** 31;
 
 export interface Bundle {
@@ -55,7 +55,7 @@ export async function unpack(bundle: Bundle, job: Job, kind: JobKind, folder: Jo
       await writeAtomically(file, (handle) => handle.writeFile(content));
     }
     await checkFolder(temporary, job, kind);
-    // What was left of an interrupted attempt here is worth nothing now.
+    // An interrupted attempt may have left a part of the folder here; the whole one takes its place.
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Has jobs done, whoever does them, and keeps account of how they stand. */
+/** Has jobs done by an executor, and records how far each is. */
 import { writeJson } from '../formats/atomic-file.js';
 import type { LongCall } from '../progress.js';
 import type { Executor } from './executor.js';
@@ -28,7 +28,7 @@ export async function execute<Settings>(
 ): Promise<Failure[]> {
   const failures: Failure[] = [];
   const show = () => onState?.(tracker.state());
-  // Only a view: that it cannot be written must not end the jobs.
+  // People look at this file and nothing reads it: the jobs go on where it cannot be written.
   const save = () => writeJson(folder.file('progress.json'), tracker.state()).catch(() => {});
   let saving = save();
   const timer = setInterval(() => {

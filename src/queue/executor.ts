@@ -21,5 +21,5 @@ export type Executor<Settings> = (
   options: ExecuteOptions,
 ) => Promise<void>;
 
-/** How often a job is begun: one whose process died is tried once more, behind a queue perhaps by another worker. */
+/** How often a job is begun. One whose process died is tried once more; over Redis another worker may take it. */
 export const ATTEMPTS = 2;

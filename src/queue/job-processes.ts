@@ -52,7 +52,8 @@ export class JobProcesses {
 
   /** An idle one of the job's size, or a new one. Idle ones of other sizes are ended: their memory was shared out anew. */
   async #take({ place: { cores } }: ProcessTask, { memoryKey }: ProcessOptions): Promise<JobProcess> {
-    // Threads of a native TensorFlow are settled as a process starts, and its peak of memory is that of all its jobs.
+    // A process keeps the number of threads that its TensorFlow started with, and a peak of memory that may be that of
+    // an earlier job: jobs of another size would be given the wrong share, and their memory would be measured wrongly.
     const size = `${cores} ${memoryKey}`;
     const fitting = [...this.#idle.keys()].find((child) => child.size === size);
     if (fitting) {

@@ -16,7 +16,7 @@ export const PREFIX = 'orthoscope';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
-/** Text for the eye: one line without control characters. */
+/** Text that can be shown: one line without control characters. */
 export function shownText(value: unknown, longest = 300): string {
   return String(value).replace(CONTROL, ' ').slice(0, longest);
 }

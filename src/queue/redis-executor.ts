@@ -130,7 +130,7 @@ class Coordinator {
     const { id } = job;
     const queued = await QueuedJob.fromId(this.queues.of(job.model), id);
     if (!queued) {
-      // A Redis that forgot: without persistence, or cleared.
+      // Redis has lost the job: it was restarted without persistence, or cleared.
       await onEvent({ type: 'note', text: `${job.kind} ${id} is gone from the queue; handing it in again` });
       await this.enqueue(job);
       return false;

@@ -96,7 +96,7 @@ export class JobRunner {
     const report = (stage: string, done: number, total: number, note?: string) => {
       if (performance.now() - last < REPORT_INTERVAL) return;
       last = performance.now();
-      // Only a view: the job goes on while Redis is away.
+      // People look at progress and nothing depends on it: the job goes on while Redis is away.
       queued.updateProgress({ worker: this.name, event: { stage, done, total, note } }).catch(() => {});
     };
     report('start', 0, 0);

@@ -69,7 +69,7 @@ export async function evaluateOn(
     const shown = splits[seen]!.slice(0, settings.attackPairs);
     const { length, kl, objective } = await runner.prepare(shown, { ...settings, ...call });
     const gradient = (indices: readonly number[], masks: Float32Array) => objective(indices, masks, 'kl');
-    // Else what is measured would cost more than what is looked for.
+    // With more pairs, measuring the attack would take longer than the attack.
     const most = MEASURED * settings.attackPairs;
     const measuring =
       pairs.length <= most ? prepared : await runner.prepare(evenly(pairs, most), { ...settings, ...call });
@@ -108,7 +108,7 @@ export async function evaluateOn(
   };
 }
 
-/** So many of them, from all parts of the list. */
+/** `count` items at equal distances, so that they come from all parts of the list. */
 function evenly<Item>(items: readonly Item[], most: number): Item[] {
   return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }

@@ -29,7 +29,7 @@ export interface LoadedMasks {
   kinds: Kind[];
   /** Flat vector in the layout of these kinds. */
   values: Float32Array;
-  /** Components that the file has masks for. All others run whole, also those of the same kind, whose values are 1. */
+  /** Components that the file has masks for. All others run whole: those of the same kinds have masks of 1. */
   masked: Component[];
 }
 

@@ -16,7 +16,7 @@ export function outFolder(
   { onNote }: Listener,
 ): string {
   if (out === null && resume) throw new InputError('--resume: name the folder to go on in with --out');
-  // That there is nothing may be meant, or a slip in its name.
+  // A run that does not exist yet may be meant, or its name may be mistyped: so a missing folder is said.
   if (out !== null && resume && !existsSync(join(out, 'manifest.json')))
     onNote?.(`${out}: nothing to resume there; starting anew`);
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');

@@ -108,7 +108,7 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
       );
     },
     async kl(masks, call = {}) {
-      // Added in a fixed order, whoever is done first.
+      // Added in a fixed order, whichever worker is done first: otherwise two runs would differ in their last bits.
       const sums = await inBatches(data.pairs, pool, base.passes, call, 'validate', (batch) => {
         const job: MaskJob = { ...base, data: some(batch), masks };
         return pool.run<number>('kl', job, call.signal);

@@ -1,4 +1,4 @@
-/** A run's life: its manifest says running, complete, interrupted or failed, and how long each stage took. */
+/** A run from beginning to end: its manifest says how it stands (running, complete, …) and how long each stage took. */
 import { InterruptedError } from '../errors.js';
 import { describeHost, type Manifest, type RecordedCommand } from '../formats/manifest.js';
 import type { RunFolder } from '../formats/run-folder.js';

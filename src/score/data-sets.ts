@@ -1,14 +1,15 @@
-/** The data sets that are scored, read in blocks: what is done at once, and what shards are dealt out by. */
+/** The data sets that are scored, read in blocks. A block is scored as a whole, by the shard that it belongs to. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { InputError } from '../errors.js';
 import { filesOf, namedFile, usualName } from '../formats/data-files.js';
 import { fileError } from '../formats/file-error.js';
+import { type PromptPair, parseRecord } from '../formats/prompt-pairs.js';
 import { formatOf, type RecordFormat } from '../formats/record-format.js';
 import { checkSource, readRecords, type StreamRecord } from '../formats/record-stream.js';
 import { inShard, type Shard } from '../shard.js';
-import { type Passage, type PassageSettings, passagesOf } from './passages.js';
+import { type Passage, type PassageSettings, passagesOf, textsOfRecord } from './passages.js';
 
 export interface DataSet {
   name: string;
@@ -17,7 +18,7 @@ export interface DataSet {
   format: RecordFormat;
 }
 
-/** Records in a block. It settles which prompts are batched together, so a change of it changes last digits. */
+/** Records in a block, which are batched together: another number changes the last digits of results. */
 const BLOCK_RECORDS = 512;
 
 export interface Rejected {
@@ -123,34 +124,33 @@ export async function* readBlocks(
 ): AsyncGenerator<RecordBlock> {
   let hash = FIRST_HASH;
   let records = 0;
-  const next = (number: number): RecordBlock & { contents: string[] } => ({
-    number,
-    records,
-    own: number >= skip && inShard(number, shard),
-    clean: [],
-    corrupted: [],
-    windows: 0,
-    rejected: [],
-    bytes: 0,
-    hash: '',
-    contents: [],
-  });
-  const finished = ({ contents, ...block }: ReturnType<typeof next>): RecordBlock => {
+  let number = 0;
+  let bytes = 0;
+  let contents: string[] = [];
+  let taken: StreamRecord[] = [];
+  const isOwn = () => number >= skip && inShard(number, shard);
+  const finished = (): RecordBlock => {
     hash = createHash('sha256').update(hash).update(contents.join('\n')).digest('hex');
-    return { ...block, records, hash };
+    const block = {
+      number,
+      records,
+      own: isOwn(),
+      ...readPassages(taken, dataSet.name, settings),
+      bytes,
+      hash,
+    };
+    number++;
+    [bytes, contents, taken] = [0, [], []];
+    return block;
   };
-  let block = next(0);
   for await (const record of recordsOf(dataSet, onBytes)) {
     records++;
-    block.bytes += record.bytes;
-    block.contents.push(`${record.line} ${JSON.stringify(record.fields ?? record.fault)}`);
-    if (block.own) addRecord(block, record, dataSet.name, settings);
-    if (block.contents.length === BLOCK_RECORDS) {
-      yield finished(block);
-      block = next(block.number + 1);
-    }
+    bytes += record.bytes;
+    contents.push(`${record.line} ${JSON.stringify(record.fields ?? record.fault)}`);
+    if (isOwn()) taken.push(record);
+    if (contents.length === BLOCK_RECORDS) yield finished();
   }
-  if (block.contents.length > 0) yield finished(block);
+  if (contents.length > 0) yield finished();
 }
 
 /** Of all files, their lines counted on from one to the next. */
@@ -172,25 +172,42 @@ async function* recordsOf(
   }
 }
 
-function addRecord(
-  block: RecordBlock,
-  record: Parameters<typeof passagesOf>[0],
+type FromRecords = Pick<RecordBlock, 'clean' | 'corrupted' | 'windows' | 'rejected'>;
+
+function readPassages(
+  records: readonly StreamRecord[],
   name: string,
   settings: PassageSettings,
-): void {
-  const { line, offset, fields, fault } = record;
-  const reject = (reason: string) => block.rejected.push({ data_set: name, line, offset, reason });
-  if (!fields) {
-    reject(fault!);
-    return;
+): FromRecords {
+  const found: FromRecords = { clean: [], corrupted: [], windows: 0, rejected: [] };
+  const pairs = records.map(pairOrFault);
+  settings.tokenizer?.encodeAhead(
+    pairs.flatMap((pair) => (typeof pair === 'string' ? [] : textsOfRecord(pair, settings))),
+  );
+  for (const [i, { line, offset }] of records.entries()) {
+    const pair = pairs[i]!;
+    const passages = typeof pair === 'string' ? pair : orFault(() => passagesOf(line, pair, settings));
+    if (typeof passages === 'string') {
+      found.rejected.push({ data_set: name, line, offset, reason: passages });
+      continue;
+    }
+    found.clean.push(...passages.clean);
+    found.corrupted.push(...passages.corrupted);
+    found.windows += passages.windows;
   }
+  return found;
+}
+
+function pairOrFault({ fields, fault, untyped }: StreamRecord): PromptPair | string {
+  return fields ? orFault(() => parseRecord(fields, untyped)) : fault!;
+}
+
+/** What comes of the work, or why it cannot be done. */
+function orFault<T>(work: () => T): T | string {
   try {
-    const { clean, corrupted, windows } = passagesOf(record, settings);
-    block.clean.push(...clean);
-    block.corrupted.push(...corrupted);
-    block.windows += windows;
+    return work();
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    reject(error.message);
+    if (error instanceof InputError) return error.message;
+    throw error;
   }
 }

@@ -42,7 +42,7 @@ export async function mergeScores(
       yield { name, states };
     }
   };
-  // Everything that can be wrong shows here, before a folder is made.
+  // Every error shows here, before a folder is made: otherwise it would leave an empty one behind.
   for await (const _ of load());
   const session = await createRun(out, manifest);
   return concluding(session, async () => {

@@ -77,7 +77,7 @@ function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes,
       (x, y) =>
         (lowest ? x.value - y.value : y.value - x.value) || x.prompt - y.prompt || x.position - y.position,
     );
-  // A prompt is in one part only, but two passages of the same data could be joined by mistake: it is kept once.
+  // No prompt is in two parts, unless parts that overlap are joined by mistake: then it is kept once.
   const kept = ranked.filter(({ prompt }, i) => ranked.findIndex((other) => other.prompt === prompt) === i);
   kept.slice(0, into.length / bytes).forEach(({ slot }, i) => {
     into.set(slot, i * bytes);

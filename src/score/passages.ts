@@ -1,7 +1,6 @@
 /** From a record of a data set to the stretches of tokens that are run and the positions in them that are scored. */
 import { InputError } from '../errors.js';
-import { parseRecord } from '../formats/prompt-pairs.js';
-import type { StreamRecord } from '../formats/record-stream.js';
+import type { PromptPair } from '../formats/prompt-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { LongPrompts, ScoredPositions } from '../settings/choices.js';
 
@@ -33,19 +32,33 @@ export interface PassageSettings {
 }
 
 /**
+ * @param prompt line of the record
  * @throws InputError saying why the record cannot be scored: no prompt, text without a tokenizer, a token outside
  *   the vocabulary, too long, no answer where answers are scored
  */
-export function passagesOf({ line, fields, untyped }: StreamRecord, settings: PassageSettings): Passages {
-  const { clean, corrupted, answers } = parseRecord(fields!, untyped);
+export function passagesOf(
+  prompt: number,
+  { clean, corrupted, answers }: PromptPair,
+  settings: PassageSettings,
+): Passages {
   const answer = settings.positions === 'answer' ? answers[0] : undefined;
   if (settings.positions === 'answer' && answer === undefined)
     throw new InputError('no answer, whose tokens are to be scored');
-  const sides = [clean, ...(corrupted === undefined ? [] : [corrupted])].map((prompt) =>
-    cut(line, encode(prompt, answer, settings), settings),
+  const sides = [clean, ...(corrupted === undefined ? [] : [corrupted])].map((text) =>
+    cut(prompt, encode(text, answer, settings), settings),
   );
   const [first, second = []] = sides;
   return { clean: first!, corrupted: second, windows: sides.reduce((sum, own) => sum + own.length - 1, 0) };
+}
+
+/** What {@link passagesOf} has encoded. */
+export function textsOfRecord(
+  { clean, corrupted, answers }: PromptPair,
+  { positions }: PassageSettings,
+): string[] {
+  const answer = positions === 'answer' ? answers[0] : undefined;
+  const prompts = [clean, corrupted].filter((each) => typeof each === 'string');
+  return [...prompts, ...(typeof answer === 'string' ? prompts.map((prompt) => prompt + answer) : [])];
 }
 
 interface Encoded {
@@ -78,7 +91,7 @@ function encode(
   return { ids, from };
 }
 
-/** Windows follow each other without overlap, the last one ends with the prompt; those without a scored position are left out. */
+/** Cuts a long prompt into windows without overlap. Only those with a scored position are kept. */
 function cut(
   prompt: number,
   { ids, from }: Encoded,

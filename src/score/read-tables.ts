@@ -5,7 +5,7 @@ import { readParquetRows } from '../formats/parquet-file.js';
 import type { Ranking } from '../settings/choices.js';
 import type { DirectionRow, ExampleRow } from './tables.js';
 
-/** What directions are ranked by: how far the figure lies from saying nothing. */
+/** Figures that directions can be ranked by: the further from the value that means nothing, the higher. */
 const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
   cohens_d: ({ cohens_d }) => Math.abs(cohens_d ?? Number.NaN),
   auroc: ({ auroc }) => Math.abs((auroc ?? Number.NaN) - 0.5),

@@ -29,7 +29,7 @@ interface ClearJob {
   job: 'clear';
 }
 
-/** All come to one function, so that they are done in the order in which they were sent. */
+/** One function receives all kinds, so that a thread does them in the order in which they were sent. */
 export type ReaderJob = OpenJob | ReadJob | StatesJob | ClearJob;
 
 export interface ReaderAnswer {

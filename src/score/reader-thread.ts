@@ -6,7 +6,7 @@ import type { ReaderAnswer, ReaderJob } from './reader-jobs.js';
 const kernels = await readerKernels();
 let reader: DirectionReader;
 
-/** Does one job, without ever giving way to the next one. */
+/** Does one job without an await: the next one would otherwise begin in between and find half of the rows taken in. */
 export const readerJob = answering((job: ReaderJob): ReaderAnswer => {
   const started = performance.now();
   const values = perform(job);

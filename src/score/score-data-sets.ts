@@ -156,7 +156,7 @@ class DataSetScoring {
       if (this.#due() || signal?.aborted) await this.#save(false);
       throwIfAborted(signal);
     }
-    // Again, for a sitting that has no record left: what stopped the one before still holds.
+    // Checked once more at the end: a resumed sitting may have no record left to read, and the limit still holds.
     await this.#refuseTooMany();
     return this.#save(true);
   }
@@ -180,7 +180,7 @@ class DataSetScoring {
 
   async #save(complete: boolean): Promise<StateFile> {
     const { folder, readers, scorer, settings } = this.scoring;
-    // The threads take jobs in order: what was sent before is in these statistics, nothing else.
+    // The threads take jobs in order, so that these statistics hold exactly what was sent before.
     const [states] = await Promise.all([readers.save(), scorer.drain()]);
     const rejected_bytes = await this.rejects.flush();
     const file: StateFile = {

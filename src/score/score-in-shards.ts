@@ -115,7 +115,7 @@ async function refuseUnsendable(path: string): Promise<void> {
     );
 }
 
-/** Each shard kept to the limit; together they must, too. */
+/** Each shard has kept to the limit of rejected records; all of them together must keep to it, too. */
 async function refuseRejected(folders: readonly string[], most: number): Promise<void> {
   let rejected = 0;
   for (const folder of folders) {

@@ -23,7 +23,7 @@ import { type LayerRun, sourcesOfLayers } from './sources.js';
 /** Positions (padding included) in one forward pass. */
 export const FORWARD_TOKENS = 4096;
 
-/** Layers that wait for the threads or are worked on; when there are more, the forward pass waits. */
+/** Layers that may wait for the threads or be worked on; the forward pass waits before it adds another. */
 export const LAYERS_IN_FLIGHT = 4;
 
 /** Values of one layer, with the rows that they belong to. */
@@ -92,7 +92,7 @@ export class Scorer {
           this.times.forward += (performance.now() - started) / 1000;
           if (!rows) break;
           const done = this.readers.read(rows, keep);
-          // Failures are met where the layer is awaited; until then they must not count as unhandled.
+          // Errors are thrown where the layer is awaited; until then Node must not take them for unhandled ones.
           done.catch(() => {});
           this.#inFlight.push({ rows, memory: memory!, done });
           if (this.#inFlight.length > LAYERS_IN_FLIGHT) {

@@ -65,7 +65,7 @@ async function scorePlanned(
   { out, resume }: ScoreTarget,
   listener: Listener,
 ): Promise<ScoreOutcome> {
-  // What the data held is known, and noted, only when all of it was read; a run may end between that and its tables.
+  // A run that ended between reading its data and writing its tables has noted the data's hashes: they stay.
   const noted = await readManifest(join(out, 'manifest.json')).catch(() => null);
   const manifest = resume && noted ? { ...plan.manifest, data: noted.data } : plan.manifest;
   const present = await findRun(out, manifest, { resume });

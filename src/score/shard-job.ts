@@ -11,7 +11,7 @@ import { statePath } from './score-data-sets.js';
 import type { ScoreRequest } from './score-plan.js';
 import { decomposeScored } from './scoring.js';
 
-// Every value is too much to send.
+// A shard's every value would be too much to send through Redis.
 const { values: _values, ...sent } = scoreSettings;
 
 /** What determines the result, besides the model. */
@@ -22,7 +22,7 @@ const shardSettings = z.strictObject({
   data: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]{1,100}$/), file: dataFile })).min(1),
   /** Where a circuit is scored, its masks. */
   masks: dataFile.nullable(),
-  /** Of two at least: the only one would be a whole scoring, whose folder holds no statistics. */
+  /** One of two shards or more. The folder of a single one would hold tables and no statistics to join. */
   shard: shardSchema.refine(({ of }) => of > 1, 'is the only one'),
 });
 export type ShardSettings = z.infer<typeof shardSettings>;

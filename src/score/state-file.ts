@@ -87,7 +87,7 @@ export async function readStateFile(path: string): Promise<StateFile> {
       ...header
     } = headerSchema.parse(JSON.parse(bytes.subarray(8, start).toString()));
     const middle = start + lengths.clean;
-    // Copied, so that the states begin on a multiple of eight.
+    // Copied, since typed arrays of eight-byte numbers must begin on a multiple of eight.
     const states = {
       clean: new Uint8Array(bytes.subarray(start, middle)),
       corrupted: new Uint8Array(bytes.subarray(middle, middle + lengths.corrupted)),

@@ -123,6 +123,7 @@ function sumForm(
   const forms = (['', ' '] as const).map((gap) => {
     const text = (sum: number) => (gap === '' ? ` ${sum}` : String(sum));
     const prompt = fill(template, { a, b }) + gap;
+    tokenizer.encodeAhead(sums.map((sum) => prompt + text(sum)));
     const ids = sums.map((sum) => follow(tokenizer, prompt, text(sum)));
     const known = ids.filter((tokens) => tokens !== null && !tokens.includes(tokenizer.unknownId ?? -1));
     const whole = wholeOnly || known.every((tokens) => tokens!.length === 1);

@@ -1,6 +1,7 @@
 /** Draws prompt pairs until the splits are full or nothing new comes. */
 import { InputError } from '../errors.js';
 import type { PromptPair } from '../formats/prompt-pairs.js';
+import { textsOfPair } from '../formats/token-pairs.js';
 import type { Random } from '../random.js';
 import { SPLITS, type Split, type SplitCounts } from './splits.js';
 import type { Draw, Drawn, TaskSetting } from './task.js';
@@ -10,6 +11,9 @@ type Setting = Pick<TaskSetting, 'tokenizer' | 'aligned' | 'report'>;
 
 /** After so many draws in a row that gave no new pair, the words that fit are taken to be used up. */
 const MISSES_ALLOWED = 500;
+
+/** Pairs whose texts are encoded together. */
+const DRAWN_AT_ONCE = 1000;
 
 /**
  * The splits of a task, disjoint in their clean prompts; `report.made` and `report.refused` are filled in.
@@ -39,16 +43,20 @@ function drawDifferent(draw: Draw, setting: Setting, wanted: number, random: Ran
   const pairs = new Map<string, Drawn>();
   let misses = 0;
   while (pairs.size < wanted && misses < MISSES_ALLOWED) {
-    const pair = draw(random);
-    misses++;
-    if (pairs.has(pair.clean)) continue;
-    const reason = faultOf(pair, setting);
-    if (reason !== null) {
-      refused[reason] = (refused[reason] ?? 0) + 1;
-      continue;
+    const drawn = Array.from({ length: Math.min(wanted - pairs.size, DRAWN_AT_ONCE) }, () => draw(random));
+    setting.tokenizer.encodeAhead(drawn.flatMap(textsOfPair));
+    for (const pair of drawn) {
+      if (misses === MISSES_ALLOWED) break;
+      misses++;
+      if (pairs.has(pair.clean)) continue;
+      const reason = faultOf(pair, setting);
+      if (reason !== null) {
+        refused[reason] = (refused[reason] ?? 0) + 1;
+        continue;
+      }
+      pairs.set(pair.clean, pair);
+      misses = 0;
     }
-    pairs.set(pair.clean, pair);
-    misses = 0;
   }
   return [...pairs.values()];
 }

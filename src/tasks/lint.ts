@@ -1,6 +1,6 @@
 /** Looks through a user's prompt pairs for what would spoil an experiment without stopping it. */
 import type { PromptPair } from '../formats/prompt-pairs.js';
-import type { TokenPair } from '../formats/token-pairs.js';
+import { encodePairsAhead, type TokenPair } from '../formats/token-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { shiftBetweenTexts, shiftBetweenTokens } from './alignment.js';
 import { follow } from './token-fit.js';
@@ -40,6 +40,7 @@ export function lintPairs(
 ): Finding[] {
   const firstWith = new Map<string, string>();
   return tokens.flatMap((encoded, i) => {
+    encodePairsAhead(pairs, i, tokenizer);
     const prompt = encoded.clean.join(' ');
     const earlier = firstWith.get(prompt);
     if (earlier === undefined) firstWith.set(prompt, encoded.id);

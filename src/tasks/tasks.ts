@@ -14,7 +14,7 @@ import { emptyReport, keep, type TaskReport } from './report.js';
 import { SPLITS, type Split, type SplitCounts } from './splits.js';
 import { subjectVerb } from './subject-verb.js';
 import type { Task } from './task.js';
-import { isKnown } from './token-fit.js';
+import { encodeWordsAhead, isKnown } from './token-fit.js';
 
 /** The paper's tasks, which the embedded model has learned. */
 export const PAPER_TASKS: readonly Task[] = [ioi, greaterThan, genderedPronoun];
@@ -59,6 +59,7 @@ export function generateTask(name: string, options: TaskOptions): GeneratedTask 
   const { tokenizer, seed, aligned = false } = options;
   const task = taskNamed(name);
   const report = emptyReport(checkedCounts(task, options.counts));
+  encodeWordsAhead(tokenizer, Object.values(task.words).flat());
   const templates = keep(
     report,
     'templates',

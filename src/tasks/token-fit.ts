@@ -17,9 +17,17 @@ export function follow(tokenizer: Tokenizer, prompt: string, text: string): numb
   return whole.slice(before.length);
 }
 
+/** What names are tried behind. */
+const BEFORE_NAME = 'When';
+
 /** The number of tokens that a name takes inside a sentence if that is one or two, otherwise null. */
 export function nameLength(tokenizer: Tokenizer, name: string): 1 | 2 | null {
   if (!isKnown(tokenizer, ` ${name}`)) return null;
-  const length = follow(tokenizer, 'When', ` ${name}`)?.length;
+  const length = follow(tokenizer, BEFORE_NAME, ` ${name}`)?.length;
   return length === 1 || length === 2 ? length : null;
+}
+
+/** Encodes what will be asked of words by themselves, all at once. */
+export function encodeWordsAhead(tokenizer: Tokenizer, words: readonly string[]): void {
+  tokenizer.encodeAhead(words.flatMap((word) => [` ${word}`, `${BEFORE_NAME} ${word}`]));
 }

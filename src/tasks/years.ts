@@ -27,6 +27,7 @@ export interface YearForm {
 
 /** The form in which a tokenizer writes years, or null if the century's tokens do not stand alone (`174|1`). */
 export function yearForm(tokenizer: Tokenizer): YearForm | null {
+  tokenizer.encodeAhead(YEARS.map(({ century, end }) => afterYear(century) + end));
   for (const width of [2, 1] as const) {
     const texts = ENDS.slice(0, 10 ** width).map((end) => end.slice(-width));
     // Where a whole year is one token (` 1700`), `continuation` gives the token of the digits by themselves.

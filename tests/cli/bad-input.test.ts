@@ -14,6 +14,7 @@ import { writeMasks } from '../../src/masks/masks-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 import { orthoscope } from '../support/command.js';
+import { orthoscopeHere } from '../support/command-here.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -349,11 +350,13 @@ describe('bad input', () => {
     ['a command that does not exist', () => ['trian', model], /trian/],
   ];
 
-  for (const [title, args, message] of cases)
+  for (const [at, [title, args, message]] of cases.entries())
     it(`refuses ${title}`, async () => {
       const [command, ...rest] = args();
       const target = command === 'train' ? ['--out', out, '--engine', 'wasm', '--quiet'] : [];
-      const { code, stdout, stderr } = await orthoscope([command!, ...rest, ...target], { cache });
+      // The first by the program itself, all by its commands.
+      const run = at === 0 ? orthoscope : orthoscopeHere;
+      const { code, stdout, stderr } = await run([command!, ...rest, ...target], { cache });
       expect(stderr.trim().split('\n'), stderr).toHaveLength(1);
       expect(stderr).toMatch(message);
       expect(code).toBe(2);
@@ -363,7 +366,7 @@ describe('bad input', () => {
 
   it('refuses masks of another model, form or shape', async () => {
     const evaluate = (masks: string, ...more: string[]) =>
-      orthoscope(
+      orthoscopeHere(
         ['evaluate', model, '--masks', masks, '--data', pairs, '--engine', 'wasm', '--quiet', ...more],
         { cache },
       );
@@ -393,7 +396,7 @@ describe('bad input', () => {
   it('does not touch a folder that holds another run or other files', async () => {
     const run = join(folder, 'first');
     const train = (steps: string, ...more: string[]) =>
-      orthoscope(
+      orthoscopeHere(
         [
           'train',
           model,
@@ -425,7 +428,7 @@ describe('bad input', () => {
     const full = join(folder, 'full');
     mkdirSync(full);
     writeFileSync(join(full, 'thesis.tex'), 'years of work');
-    const other = await orthoscope(['train', model, '--data', pairs, '--out', full, '--engine', 'wasm'], {
+    const other = await orthoscopeHere(['train', model, '--data', pairs, '--out', full, '--engine', 'wasm'], {
       cache,
     });
     expect(other.code).toBe(2);

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
-import { orthoscope } from '../support/command.js';
+import { orthoscopeHere } from '../support/command-here.js';
 import { availableEngines } from '../support/engines.js';
 import { type GoldenPrompts, goldenPairs } from '../support/golden.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -34,7 +34,7 @@ for (const { title, model, directions } of [
           await writeMasks(masks, { values: new Map(values), metadata: {} });
           const out = join(folder, `${basename(model.path)}-${at}-${engine}`);
           const args = ['evaluate', model.path, '--masks', masks, '--data', data, '--out', out];
-          const { code, stdout, stderr } = await orthoscope([...args, '--engine', engine, '--json'], {
+          const { code, stdout, stderr } = await orthoscopeHere([...args, '--engine', engine, '--json'], {
             cache,
           });
           expect(code, stderr).toBe(0);
@@ -58,7 +58,7 @@ describe('golden training on the command line', () => {
     it(`train follows the fifteen steps [${engine}]`, async () => {
       const out = join(folder, `run-${engine}`);
       const args = ['train', model, '--data', data, '--preset', 'reference', '--epochs', '1'];
-      const { code, stderr } = await orthoscope([...args, '--out', out, '--engine', engine], { cache });
+      const { code, stderr } = await orthoscopeHere([...args, '--out', out, '--engine', engine], { cache });
       expect(code, stderr).toBe(0);
       const history = readFileSync(join(out, 'history.jsonl'), 'utf8')
         .trim()

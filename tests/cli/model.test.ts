@@ -7,7 +7,7 @@ import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { listComponents } from '../../src/models/components.js';
-import { orthoscope } from '../support/command.js';
+import { orthoscopeHere } from '../support/command-here.js';
 import { openForTest } from '../support/open-model.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { describeWith, TINY_STORIES } from '../support/test-data.js';
@@ -17,7 +17,7 @@ const cache = join(folder, 'cache');
 
 describeWith(TINY_STORIES, 'a Llama on the command line', () => {
   const model = TINY_STORIES.path;
-  const run = (...args: string[]) => orthoscope(args, { cache });
+  const run = (...args: string[]) => orthoscopeHere(args, { cache });
 
   it('is described, and continues a prompt as it should', async () => {
     const [expected] = JSON.parse(readFileSync(join(model, 'expected.json'), 'utf8')).cases;

@@ -7,7 +7,8 @@ import type { InterpretSummary } from '../../src/commands/interpret.js';
 import type { InterveneSummary } from '../../src/commands/intervene.js';
 import type { Trace } from '../../src/commands/trace.js';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
-import { type CommandOutcome, orthoscope } from '../support/command.js';
+import type { CommandOutcome } from '../support/command.js';
+import { orthoscopeHere } from '../support/command-here.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -18,13 +19,13 @@ const run = join(folder, 'run');
 const PRONOUN = 'L0H0.ov.0,L2H1.ov.0-2';
 
 async function read<T>(args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await orthoscope([...args, '--engine', 'wasm', '--json'], { cache });
+  const { code, stdout, stderr } = await orthoscopeHere([...args, '--engine', 'wasm', '--json'], { cache });
   expect(code, stderr).toBe(0);
   return JSON.parse(stdout) as T;
 }
 
 const refused = async (args: string[]): Promise<string> => {
-  const { code, stderr }: CommandOutcome = await orthoscope([...args, '--quiet'], { cache });
+  const { code, stderr }: CommandOutcome = await orthoscopeHere([...args, '--quiet'], { cache });
   expect(code).toBe(2);
   return stderr;
 };

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { builtFile } from '../../src/built-file.js';
 import { InputError } from '../../src/errors.js';
@@ -152,6 +153,66 @@ describe('a file that breaks the library down', () => {
     expect(() => tokenizer.encode(`${'a'.repeat(40)}b`)).toThrow(InputError);
     expect(tokenizer.encode('b')).toEqual([1]);
     expect(other.encode('b')).toEqual([0]);
+  });
+});
+
+describe('texts encoded ahead', () => {
+  it('have the ids that they have one by one, and are refused where they are refused', async () => {
+    const ids = (tokenizer: Tokenizer, text: string): number[] | string => {
+      try {
+        return tokenizer.encode(text);
+      } catch (error) {
+        expect(error).toBeInstanceOf(InputError);
+        return (error as InputError).message;
+      }
+    };
+    const ahead = await openTokenizer(GPT2);
+    const alone = await openTokenizer(GPT2);
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 8 }), { maxLength: 20 }), (texts) => {
+        const odd = [...texts, 'half \ud83d', 'a'.repeat(3000)];
+        ahead.encodeAhead(odd);
+        for (const text of odd) expect(ids(ahead, text)).toEqual(ids(alone, text));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('leave out the one that the library refuses', async () => {
+    const model = { type: 'WordLevel', vocab: { the: 0, a: 1 }, unk_token: '<none>' };
+    const tokenizer = await openTokenizer(wordLevelFolder(folder, [], { model }, null));
+    tokenizer.encodeAhead(['the a', 'the dog', 'a']);
+    expect(() => tokenizer.encode('the dog')).toThrow(/Missing \[UNK\] token/);
+    expect([tokenizer.encode('the a'), tokenizer.encode('a')]).toEqual([[0, 1], [1]]);
+  });
+
+  it('leave out the one that breaks the library down', async () => {
+    const stuck = `${'a'.repeat(40)}b`;
+    const pattern = {
+      pre_tokenizer: {
+        type: 'Split',
+        pattern: { Regex: '(a+)+$' },
+        behavior: 'Removed',
+        invert: false,
+      },
+    };
+    const tokenizer = await openTokenizer(wordLevelFolder(folder, ['a', 'b'], pattern, null));
+    tokenizer.encodeAhead(['b', stuck]);
+    expect(() => tokenizer.encode(stuck)).toThrow(InputError);
+    expect(tokenizer.encode('b')).toEqual([1]);
+  });
+
+  it('are not forgotten before they are asked for, and do not pile up', async () => {
+    const tokenizer = await openTokenizer(wordLevelFolder(folder, ['a', 'b'], {}, null));
+    const before = process.memoryUsage().heapUsed;
+    for (let round = 0; round < 8; round++)
+      tokenizer.encodeAhead(Array.from({ length: 1000 }, (_, i) => `${'a '.repeat(900)}b ${round} ${i}`));
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(150e6);
+    expect(tokenizer.encode(`${'a '.repeat(900)}b 7 0`).slice(-3)).toEqual([
+      1,
+      expect.any(Number),
+      expect.any(Number),
+    ]);
   });
 });
 

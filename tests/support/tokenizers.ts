@@ -8,7 +8,13 @@ import { taskVocabulary } from '../../src/tasks/vocabulary.js';
 import { wordTokenizer } from '../../src/tasks/word-tokenizer.js';
 import { goldenFile, SMOLLM2, type TestData } from './test-data.js';
 
-export const openGpt2 = () => openTokenizer(goldenFile('gpt2-tokenizer'));
+let gpt2: Promise<Tokenizer> | undefined;
+
+/** Opened once for all that a file tests with it. */
+export function openGpt2(): Promise<Tokenizer> {
+  gpt2 ??= openTokenizer(goldenFile('gpt2-tokenizer'));
+  return gpt2;
+}
 
 interface Case extends Pick<TestData, 'missing'> {
   title: string;

@@ -1,0 +1,145 @@
+/**
+ * What `--dry-run` predicts against what a command takes: `node dist/bench/costs.js [--models embedded,gpt2,FOLDER]
+ * [--commands decompose,train,score] [--engine wasm]`, after `npm run build`. `gpt2` is a folder of GPT-2 small's shape
+ * with weights by seed. The seconds that `orthoscope model` takes are taken off, since no prediction counts the start of
+ * a process. There is one worker everywhere, so that the processor's seconds are the time that a command takes on a free
+ * machine, and can be compared where other work goes on. Linux alone (/proc).
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { packageFile } from '../src/package-file.js';
+import { Random } from '../src/random.js';
+import { writeGpt2Small } from './gpt2-folder.js';
+
+const PAIRS = 96;
+const PROMPT_TOKENS = 18;
+/** Ids that every vocabulary has. */
+const IDS = 200;
+/** Clock ticks a second of /proc, on all Linux that Node runs on. */
+const TICKS = 100;
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: 'string', default: 'embedded,gpt2' },
+    commands: { type: 'string', default: 'decompose,train,score' },
+    engine: { type: 'string', default: 'wasm' },
+  },
+});
+
+/** Seconds and bytes. */
+interface Cost {
+  seconds: number;
+  memory: number;
+}
+
+const main = packageFile('dist/cli/main.js');
+const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-costs-'));
+try {
+  const data = join(scratch, 'pairs.jsonl');
+  writeFileSync(data, pairs());
+  console.log(
+    '| model | command | seconds, predicted | measured | ratio | peak memory, predicted | measured | ratio |',
+  );
+  console.log('|---|---|---|---|---|---|---|---|');
+  for (const name of options.models.split(',')) {
+    const model = await folderOf(name);
+    const start = await measured(['model', model, '--json']);
+    const store = join(scratch, `store-${name.replace(/\W/g, '-')}`);
+    for (const command of options.commands.split(',')) {
+      // The others need the directions, which are not theirs to pay for.
+      if (command !== 'decompose' && !existsSync(store)) await measured(decomposeArgs(model, store));
+      const args = argsOf(command, model, store, data);
+      const asked = predicted(command, args);
+      const took = await measured(args);
+      took.seconds -= start.seconds;
+      console.log(`| ${name} | ${command} | ${row(asked, took)} |`);
+    }
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+function row(asked: Cost, took: Cost): string {
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  return [
+    `${asked.seconds.toFixed(1)} | ${took.seconds.toFixed(1)} | ${(asked.seconds / took.seconds).toFixed(2)}`,
+    `${mib(asked.memory)} | ${mib(took.memory)} | ${(asked.memory / took.memory).toFixed(2)}`,
+  ].join(' | ');
+}
+
+function decomposeArgs(model: string, store: string): string[] {
+  return ['decompose', model, '--store', store, '--workers', '1', '--json', '--quiet'];
+}
+
+function argsOf(command: string, model: string, store: string, data: string): string[] {
+  const own = [model, '--store', store, '--workers', '1', '--engine', options.engine, '--json', '--quiet'];
+  const out = ['--out', join(scratch, `out-${command}-${Math.random().toString(36).slice(2)}`)];
+  if (command === 'decompose') return decomposeArgs(model, store);
+  if (command === 'score')
+    return ['score', ...own, ...out, '--data', data, '--directions', 'all', '--positions', 'all'];
+  const steps = ['--steps', '4', '--rounding-steps', '2', '--validate-every', '4', '--batch-size', '32'];
+  return ['train', ...own, ...out, '--data', data, ...steps];
+}
+
+/** What `--dry-run` says, without what was done before. */
+function predicted(command: string, args: readonly string[]): Cost {
+  const answer = execFileSync(process.execPath, [main, ...args, '--dry-run'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const said = JSON.parse(answer);
+  if (command === 'decompose') return { seconds: said.seconds, memory: said.memory_bytes };
+  if (command === 'train') return { seconds: said.seconds.train, memory: said.memory_bytes };
+  const parts: number[] = Object.values(said.memory_bytes);
+  return { seconds: said.seconds, memory: parts.reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+/** The process's processor time and largest resident size. */
+function measured(args: readonly string[]): Promise<Cost> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const cost: Cost = { seconds: 0, memory: 0 };
+  const watch = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+      cost.memory = Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;
+      cost.seconds = (Number(stat[11]) + Number(stat[12])) / TICKS;
+    } catch {
+      // It has ended.
+    }
+  }, 50);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      clearInterval(watch);
+      if (code === 0) resolve(cost);
+      else reject(new Error(`${args.join(' ')}: ended with exit code ${code}`));
+    });
+  });
+}
+
+async function folderOf(name: string): Promise<string> {
+  if (name !== 'gpt2') return name;
+  const folder = join(scratch, 'gpt2');
+  await writeGpt2Small(folder);
+  return folder;
+}
+
+/** Random ids: what a prompt says changes no cost. */
+function pairs(): string {
+  const random = new Random(0);
+  const ids = () => Array.from({ length: PROMPT_TOKENS }, () => random.integer(IDS));
+  const lines = Array.from({ length: PAIRS }, (_, i) =>
+    JSON.stringify({
+      id: `pair-${i}`,
+      clean_ids: ids(),
+      corrupted_ids: ids(),
+      answer_id: random.integer(IDS / 2),
+      distractor_id: IDS / 2 + random.integer(IDS / 2),
+    }),
+  );
+  return `${lines.join('\n')}\n`;
+}
