@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { InputError } from '../errors.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
+import { readVerdict } from '../evidence/verdict-file.js';
 import { writeText } from '../formats/atomic-file.js';
 import { hashFile } from '../formats/file-hash.js';
 import { openRun } from '../formats/run-folder.js';
@@ -37,6 +38,9 @@ export async function writeReport(folder: string): Promise<string> {
     );
   const { manifest } = run;
   const path = run.file('report.html');
-  await writeText(path, reportPage({ manifest, metrics, history: await run.readHistory(), masks }));
+  // One that was given on other masks is not this circuit's.
+  const given = existsSync(run.file('verdict.json')) ? await readVerdict(run.file('verdict.json')) : null;
+  const verdict = given?.measured.masks === hash ? given : null;
+  await writeText(path, reportPage({ manifest, metrics, history: await run.readHistory(), masks, verdict }));
   return path;
 }

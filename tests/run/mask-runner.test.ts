@@ -102,7 +102,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
   const run = async (runner: MaskRunner, replacement: Replacement) => {
     const prepared = await runner.prepare(pairs, { replacement, seed: 1 });
     const objective = await prepared.objective([5, 0, 3, 6, 1], masks, 'cross_entropy');
-    return { objective, kl: await prepared.kl(masks), scores: await prepared.score(masks) };
+    return { objective, kl: await prepared.kl(masks), scores: await prepared.score(masks), against: await prepared.score(masks, {}, masks.map((mask) => 1 - mask)) };
   };
 
   it('knows the same singular values', () => {
