@@ -30,7 +30,7 @@ export type LineId = (typeof LINES)[number];
  * `for`: the measurement speaks for the circuit; `against`: against it; `open`: it decides nothing; `missing`: it was not
  * made, and `claim` says why.
  */
-export const OUTCOMES = ['for', 'against', 'open', 'missing'] as const;
+const OUTCOMES = ['for', 'against', 'open', 'missing'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 const line = z.object({

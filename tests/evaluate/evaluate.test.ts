@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
+import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
-import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
 import { Random } from '../../src/random.js';
 import { EVALUATE_DEFAULTS } from '../../src/settings/run-settings.js';
