@@ -13,6 +13,7 @@ const LAYERS = [
   '^src/pairs/',
   '^src/masks/',
   '^src/evaluate/',
+  '^src/evidence/',
   '^src/report/',
   '^src/run/',
   '^src/queue/',

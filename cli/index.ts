@@ -35,6 +35,11 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Measure a run's masks, or a masks file, with intervals and controls",
     load: async () => (await import('./commands/evaluate.js')).evaluate,
   },
+  verdict: {
+    usage: 'verdict <run>',
+    describe: "Test a run's circuit: what may be claimed of it, and what not",
+    load: async () => (await import('./commands/verdict.js')).verdict,
+  },
   report: {
     usage: 'report <run>',
     describe: "Write a run's report.html anew",

@@ -14,12 +14,13 @@ import { type RunData, someSplits } from '../run/data.js';
 import { evaluateOn } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
+import { ownSettings } from '../run/own-settings.js';
 import { concluding, timed } from '../run/session.js';
 import { settlingIn } from '../run/settling.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
-import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
-import { complete, settingsOf } from '../settings/complete.js';
+import type { Given } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
 import { promptSettings, subjectSettings } from '../settings/run-settings.js';
 import { SPLITS } from '../tasks/splits.js';
 
@@ -30,8 +31,6 @@ export interface EvaluateOutcome {
   report: string;
 }
 
-type EvaluateSettings = Settings<'evaluate'>;
-
 /**
  * Evaluates a run's masks anew, as it was made but for what is given; or a masks file that goes with a model.
  * @example
@@ -40,7 +39,7 @@ type EvaluateSettings = Settings<'evaluate'>;
  */
 export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}): Promise<EvaluateOutcome> {
   const { model, run } = await sourceOf(given.run, given.model);
-  const settings = complete('evaluate', given, run ? inherited(run, given) : {});
+  const settings = complete('evaluate', given, run ? ownSettings(run, given) : {});
   const { masks, split } = settings;
   if (masks === null) throw new InputError(`${given.run}: is a model; give --masks, a masks.safetensors`);
   const out = outFolder(
@@ -86,18 +85,6 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
       return { run: session, metrics, report: await writeReport(session.path) };
     }).finally(() => bench.runner.close());
   });
-}
-
-/** A run's settings, its masks, and the split that it was tested on; prompts only where no others are given. */
-function inherited(run: RunFolder, { task, data }: Given<'evaluate'>): Partial<EvaluateSettings> {
-  const settings = settingsOf(COMMANDS.evaluate, run.manifest);
-  const tested = run.manifest.command === 'run' ? { split: 'test' as const } : {};
-  const masks = run.file('masks.safetensors');
-  if (task == null && data == null) return { ...settings, ...tested, masks };
-  const others = Object.entries(settings).filter(
-    ([key]) => key === 'seed' || (key !== 'split' && !Object.hasOwn(promptSettings, key)),
-  );
-  return { ...Object.fromEntries(others), masks };
 }
 
 /** Says so where masks were measured otherwise than their run was made; on the page, and to the listener. */

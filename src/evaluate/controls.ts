@@ -83,7 +83,7 @@ export const CONTROLS = [
 export type ControlName = (typeof CONTROLS)[number]['key'];
 
 /** Every masked direction replaced. */
-export function noneKept(circuit: Circuit): Float32Array {
+export function noneKept(circuit: Pick<Circuit, 'layout' | 'masked'>): Float32Array {
   return keeping(circuit, []);
 }
 
@@ -97,7 +97,7 @@ function randomByKind(circuit: Circuit, random: Random): Float32Array {
 }
 
 /** Places of the masked directions, of one kind or of all, ascending. */
-function directionsOf({ layout, masked }: Circuit, kind?: Kind): number[] {
+export function directionsOf({ layout, masked }: Pick<Circuit, 'layout' | 'masked'>, kind?: Kind): number[] {
   return masked
     .filter((component) => kind === undefined || component.kind === kind)
     .flatMap((component) => {
@@ -107,12 +107,12 @@ function directionsOf({ layout, masked }: Circuit, kind?: Kind): number[] {
 }
 
 /** Those of some directions that the circuit keeps. */
-function keptOf({ binarised }: Circuit, directions: readonly number[]): number[] {
+export function keptOf({ binarised }: Pick<Circuit, 'binarised'>, directions: readonly number[]): number[] {
   return directions.filter((index) => binarised[index]! > 0);
 }
 
 /** The mask vector that keeps these of the masked directions. */
-function keeping(circuit: Circuit, kept: readonly number[]): Float32Array {
+export function keeping(circuit: Pick<Circuit, 'layout' | 'masked'>, kept: readonly number[]): Float32Array {
   const mask = new Float32Array(circuit.layout.size).fill(1);
   for (const index of directionsOf(circuit)) mask[index] = 0;
   for (const index of kept) mask[index] = 1;

@@ -25,11 +25,15 @@ export function setScores(all: PromptScores, indices: readonly number[], some: P
     });
 }
 
-/** @param masks flat mask vector, [directions] */
+/**
+ * @param masks flat mask vector, [directions]
+ * @param against masks that take the full model's place in all scores; the full model itself where absent
+ */
 export async function scorePrompts(
   prepared: PreparedPairs,
   masks: Float32Array,
   { signal, onProgress }: LongCall = {},
+  against?: Float32Array,
 ): Promise<PromptScores> {
   const { model, pairs } = prepared;
   const scores = emptyScores(pairs.length);
@@ -40,7 +44,7 @@ export async function scorePrompts(
     prepared.forwardTokens,
   )) {
     throwIfAborted(signal);
-    const { full, masked } = await lastLogits(prepared, batch, masks);
+    const { full, masked } = await lastLogits(prepared, batch, masks, against);
     batch.forEach((index, row) => {
       const pair = pairs[index]!;
       const own = distribution(masked.subarray(row * nVocab, (row + 1) * nVocab));

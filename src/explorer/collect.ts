@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { InputError } from '../errors.js';
 import { type Metrics, readMetrics } from '../evaluate/metrics-file.js';
+import { readVerdict } from '../evidence/verdict-file.js';
 import { hashFile } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import type { Manifest } from '../formats/manifest.js';
@@ -55,11 +56,17 @@ export async function reportedRun(folder: string): Promise<ReportedRun> {
     throw new InputError(
       `${folder}: metrics.json was measured on another model (${metrics.measured.model.id}) than the run's (${run.manifest.model.id}): evaluate again`,
     );
-  return { manifest: run.manifest, metrics, history: await run.readHistory(), masks };
+  // One that was given on other masks is not this circuit's.
+  const given = existsSync(run.file('verdict.json')) ? await readVerdict(run.file('verdict.json')) : null;
+  const verdict = given?.measured.masks === hash ? given : null;
+  return { manifest: run.manifest, metrics, history: await run.readHistory(), masks, verdict };
 }
 
 /** @param reported the same folder's, as {@link reportedRun} checked it */
-export async function collect(folder: string, { manifest, metrics, masks }: ReportedRun): Promise<Snapshot> {
+export async function collect(
+  folder: string,
+  { manifest, metrics, masks, verdict = null }: ReportedRun,
+): Promise<Snapshot> {
   const run = await openRun(folder);
   const components = circuitParts(masks, metrics.measured.threshold).map(
     ({ name, kind, layer, head, directions }): SnapshotComponent => ({
@@ -101,7 +108,7 @@ export async function collect(folder: string, { manifest, metrics, masks }: Repo
         unsettled: unsettledText(metrics.settling),
         rows: masksRows(headline, metrics.measured.threshold),
       },
-      verdict: existsSync(run.file('verdict.json')) ? await readJson(run.file('verdict.json')) : null,
+      verdict,
       sizes: found.sizes,
       interventions: found.interventions,
       cards: cards.map(({ component, index }) => starts.get(component)! + index),

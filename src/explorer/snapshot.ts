@@ -1,5 +1,6 @@
 /** What the explorer's page is given: by a file that holds it all, or by a server. Types alone, for both sides. */
 import type { Metrics } from '../evaluate/metrics-file.js';
+import type { Verdict } from '../evidence/verdict-file.js';
 import type { PromptCard } from '../interpret/prompt-card.js';
 import type { Reading } from '../interpret/readings.js';
 import type { SizePoint } from '../interpret/size-curve.js';
@@ -65,7 +66,7 @@ export interface Core {
     rows: MasksRow[];
   };
   /** `verdict.json`, where there is one. */
-  verdict: Record<string, unknown> | null;
+  verdict: Verdict | null;
   sizes: SizePoint[] | null;
   interventions: MeasuredIntervention[];
   /** Flat indices of the directions that have a card, in the order of the cards. */

@@ -3,28 +3,38 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 
 export interface LastLogits {
-  /** Of the unmasked model, row-major [indices, nVocab]. */
+  /** Of what masks are compared with: the unmasked model, or other masks. Row-major [indices, nVocab]. */
   full: Float32Array;
   /** Of the masked model, same shape. */
   masked: Float32Array;
 }
 
-/** @param masks flat mask vector, [directions] */
+/**
+ * @param masks flat mask vector, [directions]
+ * @param against masks to compare with; the unmasked model where absent
+ */
 export async function lastLogits(
   prepared: PreparedPairs,
   indices: readonly number[],
   masks: Float32Array,
+  against?: Float32Array,
 ): Promise<LastLogits> {
   const { model } = prepared;
-  const teacher = prepared.teacher(indices);
   const baseline = prepared.baseline(indices);
-  const past = prepared.past(indices);
-  const state = model.forward(prepared.prompts(indices), { masks, baseline, past });
-  const logits = model.logits(state);
-  const result = {
-    full: (await teacher.data()) as Float32Array,
-    masked: (await logits.data()) as Float32Array,
+  const under = async (masks: Float32Array) => {
+    const past = prepared.past(indices);
+    const state = model.forward(prepared.prompts(indices), { masks, baseline, past });
+    return read(model.logits(state), state);
   };
-  tf.dispose([teacher, baseline, state, logits] as unknown as tf.TensorContainer);
-  return result;
+  const full = await (against ? under(against) : read(prepared.teacher(indices)));
+  const masked = await under(masks);
+  tf.dispose(baseline as unknown as tf.TensorContainer);
+  return { full, masked };
+}
+
+/** The values of a tensor, which is then disposed of with some others. */
+async function read(tensor: tf.Tensor, ...others: tf.Tensor[]): Promise<Float32Array> {
+  const values = (await tensor.data()) as Float32Array;
+  tf.dispose([tensor, ...others]);
+  return values;
 }

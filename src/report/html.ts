@@ -2,6 +2,7 @@
 import type { AttackMetrics } from '../evaluate/attack-figures.js';
 import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
 import type { Metrics, Settling, SplitMetrics } from '../evaluate/metrics-file.js';
+import type { Verdict } from '../evidence/verdict-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
 import { attackedHow, attackText, missedRows } from './attack-text.js';
@@ -14,9 +15,11 @@ import { html, type Markup } from './markup.js';
 import { differences, measuredOn, measuredWith } from './measured.js';
 import { isBinary, type MasksRow, masksRows } from './result-rows.js';
 import { definitions, runSection } from './run-section.js';
+import { scrolling } from './scrolling.js';
 import { settlingText, unsettledText } from './settling-text.js';
 import { notes } from './table.js';
 import { trainingCurves } from './training-curves.js';
+import { verdictSection } from './verdict-section.js';
 
 export interface ReportedRun {
   manifest: Manifest;
@@ -25,6 +28,8 @@ export interface ReportedRun {
   history: readonly HistoryLine[];
   /** By component name, one value in [0, 1] a direction. */
   masks: ReadonlyMap<string, Float32Array>;
+  /** Null where none was given. */
+  verdict?: Verdict | null;
 }
 
 /** Components in the table; the others are listed below it, folded up. */
@@ -35,7 +40,7 @@ const LARGEST = 20;
  * @returns a whole HTML document
  */
 export function reportPage(
-  { manifest, metrics, history, masks }: ReportedRun,
+  { manifest, metrics, history, masks, verdict = null }: ReportedRun,
   program?: PageProgram,
 ): string {
   const { splits } = metrics;
@@ -51,6 +56,7 @@ ${notices(manifest, metrics)}`,
     html`${summary(name, metrics)}
 ${resultSection(metrics)}
 ${attackSection(headline)}
+${verdict && verdictSection(verdict)}
 ${circuitSection(parts, threshold)}
 ${trainingSection(history, metrics.settling)}
 ${componentSection(parts)}
@@ -209,15 +215,6 @@ ${[...notes(split), measuredWith(split, metrics)].map(
   (note) => html`<p class="dim">${note}.</p>
 `,
 )}`;
-}
-
-/** A table that may be wider than a phone, and is then scrolled by itself, also from the keyboard. */
-function scrolling(content: Markup, label: string): Markup {
-  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0">
-<table>
-${content}
-</table>
-</div>`;
 }
 
 /** Measured figures have a spread, in a column of its own so that both line up. */

@@ -109,7 +109,7 @@ export async function evaluateOn(
 }
 
 /** `count` items at equal distances, so that they come from all parts of the list. */
-function evenly<Item>(items: readonly Item[], most: number): Item[] {
+export function evenly<Item>(items: readonly Item[], most: number): Item[] {
   return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }
 

@@ -33,7 +33,7 @@ export interface RunnablePairs {
   /** Mean KL(full ‖ masked) over all of them, nats. */
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
   /** See {@link scorePrompts}. */
-  score(masks: Float32Array, call?: LongCall): Promise<PromptScores>;
+  score(masks: Float32Array, call?: LongCall, against?: Float32Array): Promise<PromptScores>;
 }
 
 export function runnerInThisThread(model: MaskedModel, { train, forward, keepPast }: Passes): MaskRunner {
@@ -48,7 +48,7 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
         length: prepared.length,
         objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, train),
         kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
-        score: (masks, call) => scorePrompts(prepared, masks, call),
+        score: (masks, call, against) => scorePrompts(prepared, masks, call, against),
       };
     },
     close: async () => model.dispose(),

@@ -54,6 +54,11 @@ export interface MaskJob extends ModelJob {
   masks: Float32Array;
 }
 
+export interface ScoreJob extends MaskJob {
+  /** Masks in the full model's place. */
+  against?: Float32Array;
+}
+
 export interface ObjectiveJob extends MaskJob {
   loss: LossKind;
 }
@@ -114,8 +119,13 @@ export const kl = answering(
 );
 
 export const scores = answering(
-  async (job: MaskJob): Promise<PromptScores> =>
-    scorePrompts(new PreparedPairs(await modelOf(job), job.data, job.passes.forward), job.masks),
+  async (job: ScoreJob): Promise<PromptScores> =>
+    scorePrompts(
+      new PreparedPairs(await modelOf(job), job.data, job.passes.forward),
+      job.masks,
+      {},
+      job.against,
+    ),
 );
 
 function allOf({ pairs }: ReadyPairs): number[] {

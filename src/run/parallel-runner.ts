@@ -22,7 +22,15 @@ import { detached, type PairContents, received } from '../pairs/sent-pairs.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
-import type { ContentsJob, FillJob, MaskJob, ModelJob, ObjectiveJob, WorkerModel } from './mask-worker.js';
+import type {
+  ContentsJob,
+  FillJob,
+  MaskJob,
+  ModelJob,
+  ObjectiveJob,
+  ScoreJob,
+  WorkerModel,
+} from './mask-worker.js';
 
 export interface ParallelOptions extends LongCall {
   model: WorkerModel;
@@ -115,10 +123,10 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
       });
       return sums.reduce((total, part) => total + part, 0) / data.pairs.length;
     },
-    async score(masks, call = {}) {
+    async score(masks, call = {}, against) {
       const scores = emptyScores(data.pairs.length);
       await inBatches(data.pairs, pool, base.passes, call, 'evaluate', async (batch) => {
-        const job: MaskJob = { ...base, data: some(batch), masks };
+        const job: ScoreJob = { ...base, data: some(batch), masks, against };
         setScores(scores, batch, await pool.run<PromptScores>('scores', job, call.signal));
       });
       return scores;

@@ -38,6 +38,7 @@ import { flag, listOf, oneOf, place, text } from './schemas.js';
 import { scoredDataSettings, scorePaceSettings, scoreSettings, showSettings } from './score-settings.js';
 import { type Table, table, type Values } from './table.js';
 import { presetSetting, trainSettings } from './train-settings.js';
+import { verdictSettings } from './verdict-settings.js';
 
 const machine = { ...engineSettings, ...workerSettings, ...storeSettings, ...placeSettings };
 const FOLDER = { group: 'Folder', determines: false };
@@ -210,6 +211,7 @@ export const COMMANDS = {
     ...machine,
     ...outSettings,
   },
+  verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
   report: {
     ...table(FOLDER, { run: folder('Folder of a run') }),
     model: sourceSettings.model,

@@ -34,7 +34,8 @@ function probability(k: number, n: number, p: number): number {
   return Math.exp(logChoose(n, k) + power(k, p) + power(n - k, 1 - p));
 }
 
-function logChoose(n: number, k: number): number {
+/** log C(n, k). */
+export function logChoose(n: number, k: number): number {
   return logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1);
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
+import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
@@ -196,6 +197,20 @@ describeOnEngines('evaluateMasks', (engine) => {
     const { before_rounding: _, controls: __, denominator: ___, attack: ____, ...measured } = soft;
     expect(metrics.before_rounding).toEqual(measured);
     expect(metrics.kl).not.toBe(soft.kl);
+  });
+
+  it('compares masks with masks as it does with the full model', async () => {
+    const { prepared, masks } = await build(true);
+    const others = masks.map((mask) => 1 - mask);
+    const [own, theirs] = [await scorePrompts(prepared, masks), await scorePrompts(prepared, others)];
+    const against = await scorePrompts(prepared, masks, {}, others);
+    expect(against.logit_diff).toEqual(own.logit_diff);
+    expect(against.full_logit_diff).toEqual(theirs.logit_diff);
+    expect(Math.min(...against.kl)).toBeGreaterThan(0);
+    const same = await scorePrompts(prepared, masks, {}, masks);
+    expect(Math.max(...same.kl)).toBe(0);
+    const whole = await scorePrompts(prepared, masks, {}, new Float32Array(masks.length).fill(1));
+    for (const [i, kl] of own.kl.entries()) expect(whole.kl[i]).toBeCloseTo(kl, 5);
   });
 
   it('leaves what answers are needed for empty where there are none', async () => {

@@ -102,7 +102,16 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
   const run = async (runner: MaskRunner, replacement: Replacement) => {
     const prepared = await runner.prepare(pairs, { replacement, seed: 1 });
     const objective = await prepared.objective([5, 0, 3, 6, 1], masks, 'cross_entropy');
-    return { objective, kl: await prepared.kl(masks), scores: await prepared.score(masks) };
+    return {
+      objective,
+      kl: await prepared.kl(masks),
+      scores: await prepared.score(masks),
+      against: await prepared.score(
+        masks,
+        {},
+        masks.map((mask) => 1 - mask),
+      ),
+    };
   };
 
   it('knows the same singular values', () => {
@@ -122,9 +131,10 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
         expect(Math.abs(two.objective.gradient[i]! - value)).toBeLessThan(1e-4 * largest);
       });
       for (const name of SCORES)
-        one.scores[name].forEach((value, i) => {
-          expect(two.scores[name][i], name).toBeCloseTo(value, 4);
-        });
+        for (const scored of ['scores', 'against'] as const)
+          one[scored][name].forEach((value, i) => {
+            expect(two[scored][name][i], `${scored} ${name}`).toBeCloseTo(value, 4);
+          });
     });
 
     it(`repeats itself to the last bit, replaced by ${replacement}`, async () => {

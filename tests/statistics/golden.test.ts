@@ -7,6 +7,7 @@ import { atLeast, atMost, logGamma } from '../../src/statistics/binomial.js';
 import { corrected, percentiles, ratioOfMeans } from '../../src/statistics/bootstrap.js';
 import { equivalence } from '../../src/statistics/equivalence.js';
 import { areas } from '../../src/statistics/faithfulness.js';
+import { sharedAtLeast } from '../../src/statistics/hypergeometric.js';
 import { independence } from '../../src/statistics/independence.js';
 import { againstUniform, twoSamples } from '../../src/statistics/kolmogorov-smirnov.js';
 import { mannWhitney } from '../../src/statistics/mann-whitney.js';
@@ -22,6 +23,7 @@ interface Golden {
   normalQuantile: [number, number][];
   logGamma: [number, number][];
   binomial: { k: number; n: number; p: number; atLeast: number; atMost: number }[];
+  hypergeometric: { k: number; n: number; a: number; b: number; atLeast: number }[];
   multiple: Record<'p' | 'holm' | 'benjaminiHochberg', number[]>;
   correlation: Record<'x' | 'y' | 'ranks', number[]> & Record<'pearson' | 'spearman', number>;
   mannWhitney: {
@@ -81,6 +83,10 @@ describe('distributions', () => {
   test('binomial tails', () => {
     for (const { k, n, p, ...tails } of golden.binomial)
       expectClose([atLeast(k, n, p), atMost(k, n, p)], [tails.atLeast, tails.atMost]);
+  });
+  test('hypergeometric tails', () => {
+    for (const { k, n, a, b, ...expected } of golden.hypergeometric)
+      expectClose([sharedAtLeast(k, { n, a, b })], [expected.atLeast]);
   });
 });
 

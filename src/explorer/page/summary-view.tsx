@@ -2,10 +2,11 @@
 import * as Plot from '@observablehq/plot';
 import { count, decimal, percent } from '../../report/figures.js';
 import { Figure } from './figure.js';
+import { Sheet } from './sheet.js';
 import { SizeSlider } from './size-slider.js';
 import { useExplorer } from './state.js';
 import { Strongest } from './strongest.js';
-import { visible, visibleLines } from './text.js';
+import { visible } from './text.js';
 
 export function SummaryView() {
   const { data } = useExplorer();
@@ -32,7 +33,6 @@ export function SummaryView() {
         )}
         {said.control && <span class="dim"> {visible(said.control)}.</span>}
       </p>
-      <Verdict />
       <div class="tiles">
         <Tile
           name="directions kept"
@@ -57,6 +57,7 @@ export function SummaryView() {
         <Controls />
         <SizeSlider />
       </div>
+      <Sheet />
       <Strongest />
     </>
   );
@@ -70,14 +71,6 @@ function Tile({ name, value, note }: { name: string; value: string; note: string
       <div class="dim">{note || '\u00a0'}</div>
     </div>
   );
-}
-
-/** `verdict.json`, where another command left one: its sentence and its tests. */
-function Verdict() {
-  const { data } = useExplorer();
-  const { verdict } = data.core;
-  if (!verdict) return null;
-  return <pre class="wrap">{visibleLines(JSON.stringify(verdict, null, 2))}</pre>;
 }
 
 function Controls() {

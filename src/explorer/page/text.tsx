@@ -9,11 +9,6 @@ export function visible(text: string): string {
   );
 }
 
-/** The same, with its lines kept. */
-export function visibleLines(text: string): string {
-  return text.split('\n').map(visible).join('\n');
-}
-
 /** A token with its space, in quotes. */
 export function Token({ children }: { children: string }) {
   return <bdi class="token">“{short(children, 60)}”</bdi>;

@@ -37,6 +37,11 @@ golden["binomial"] = [
     for k, n, p in [(0, 10, 0.5), (9, 10, 0.5), (90, 100, 0.9), (97, 100, 0.9), (12, 100, 0.9), (600, 1000, 0.6), (3, 4, 1.0)]
 ]
 
+golden["hypergeometric"] = [
+    dict(k=k, n=n, a=a, b=b, atLeast=stats.hypergeom.sf(k - 1, n, a, b))
+    for k, n, a, b in [(0, 10, 3, 4), (2, 4, 2, 2), (40, 780, 76, 80), (12, 780, 76, 80), (5, 20, 18, 7), (900, 37020, 3213, 3100)]
+]
+
 # Many hypotheses
 p_values = rounded(np.concatenate([rng.uniform(size=12), rng.uniform(0, 0.01, 4), [0.02, 0.02, 1.0]]), 4)
 golden["multiple"] = dict(

@@ -1,0 +1,310 @@
+/** `verdict`: tests a run's circuit, and writes the sheet of what may be claimed of it. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { InputError } from '../errors.js';
+import { binarised } from '../evaluate/circuit-size.js';
+import { noneKept } from '../evaluate/controls.js';
+import { readMetrics } from '../evaluate/metrics-file.js';
+import { judge } from '../evidence/judge.js';
+import { foundAgainLine, type OtherTask, shuffledLine } from '../evidence/other-circuits.js';
+import type { TestedCircuit } from '../evidence/tested-circuit.js';
+import type { Line, Verdict } from '../evidence/verdict-file.js';
+import { writeReport } from '../explorer/write-report.js';
+import { writeJson } from '../formats/atomic-file.js';
+import { hashFile } from '../formats/file-hash.js';
+import { openRun, type RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import type { Listener } from '../progress.js';
+import { checkedData } from '../run/begin.js';
+import { type RunData, someSplits } from '../run/data.js';
+import { evenly } from '../run/evaluation.js';
+import { type LoadedMasks, loadMasks, masksFor } from '../run/masks.js';
+import { ownSettings } from '../run/own-settings.js';
+import { writeShuffled } from '../run/shuffled-model.js';
+import { checkModel, sourceOf } from '../run/source.js';
+import { type Subject, withSubject } from '../run/subject.js';
+import { trainOn } from '../run/training.js';
+import { openWorkbench, type Workbench, workload } from '../run/workbench.js';
+import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
+import { complete, settingsOf } from '../settings/complete.js';
+import { readCircuit } from '../sweep/circuit.js';
+import { readResults } from '../sweep/results.js';
+import { SweepFolder } from '../sweep/sweep-folder.js';
+import { SPLITS } from '../tasks/splits.js';
+
+export interface VerdictOutcome {
+  run: RunFolder;
+  verdict: Verdict;
+  /** Path of `verdict.json`, in the run's folder. */
+  file: string;
+  /** Path of the report page; null where the run was not evaluated, and has none. */
+  report: string | null;
+}
+
+/** A run, opened with what it was made of. */
+interface Opened {
+  run: RunFolder;
+  /** Its own, of an evaluation of its masks. */
+  own: Settings<'evaluate'>;
+  settings: Settings<'verdict'> & { seed: number };
+  subject: Subject;
+  data: RunData;
+  pairs: readonly TokenPair[];
+  bench: Workbench;
+  circuit: TestedCircuit;
+}
+
+/**
+ * Tests a run's circuit on the prompts that it was tested on.
+ * @example
+ * const { verdict } = await verdict({ run: 'runs/ioi', other: 'runs/greater-than' });
+ * for (const { title, outcome, claim } of verdict.lines) console.log(title, outcome, claim);
+ */
+export async function verdict(given: Given<'verdict'>, listener: Listener = {}): Promise<VerdictOutcome> {
+  const started = performance.now();
+  const { model, run } = await sourceOf(given.run, given.model);
+  if (!run)
+    throw new InputError(
+      `${given.run}: is a model; a verdict is given on a run, which "orthoscope run" makes`,
+    );
+  const asked = complete('verdict', given);
+  const { engine, workers, store, memory } = asked;
+  const machine = { engine, workers, store, memory };
+  const own = complete('evaluate', { run: run.path, ...machine }, ownSettings(run));
+  const settings = { ...asked, seed: asked.seed ?? own.seed };
+  return withSubject(model, { ...own, ...listener }, async (subject) => {
+    await checkModel(subject.model, run);
+    const masks = await loadMasks(own.masks!, subject.model, own);
+    const { data, split } = await ownData(run, subject, own, masks, listener);
+    const pairs = data.splits[split]!;
+    const options = { ...own, components: masks.kinds, ...listener };
+    const bench = await openWorkbench(subject, workload(data, 0), options);
+    listener.onNote?.(`engine ${bench.engine.name} (${bench.engine.version}): ${bench.engine.reason}`);
+    try {
+      const how = { replacement: own.replacement, seed: own.seed, ...listener };
+      const prompts = await bench.runner.prepare(pairs, how);
+      const most = settings.setPairs;
+      const some = pairs.length <= most ? prompts : await bench.runner.prepare(evenly(pairs, most), how);
+      const circuit: TestedCircuit = {
+        layout: bench.runner.layout,
+        masked: masks.masked,
+        binarised: binarised(masks.values, own.threshold),
+        prompts,
+        some,
+      };
+      const opened = { run, own, settings, subject, data, pairs, bench, circuit };
+      const metrics = existsSync(run.file('metrics.json'))
+        ? await readMetrics(run.file('metrics.json'))
+        : null;
+      const otherTask = settings.other === null ? null : await otherTaskOf(opened, settings.other);
+      const again = settings.sweep === null ? [] : [await foundAgain(opened, settings.sweep)];
+      const shuffled = settings.shuffled ? await onShuffled(opened, listener) : null;
+      const { knockouts: halves } = settings;
+      const found = await judge(
+        circuit,
+        { ...settings, random: halves, heads: halves, ...GREEDY },
+        {
+          metrics: metrics?.splits[split] ?? null,
+          otherTask,
+          lines: [...again, ...(shuffled ? [shuffled] : [])],
+        },
+        listener,
+      );
+      const result: Verdict = {
+        schema_version: 1,
+        measured: await measuredOn(opened, split),
+        ...found,
+        seconds: (performance.now() - started) / 1000,
+      };
+      const file = run.file('verdict.json');
+      await writeJson(file, result);
+      return { run, verdict: result, file, report: metrics && (await writeReport(run.path)) };
+    } finally {
+      await bench.runner.close();
+    }
+  });
+}
+
+/** Steps of the greedy search for the worst knockout, and members tried in each. */
+const GREEDY = { steps: 4, candidates: 6 };
+
+/**
+ * The prompts that the run was tested on, and where it trained those that it learned from.
+ * @throws InputError if they are not there any more as they were
+ */
+async function ownData(
+  { path, manifest }: RunFolder,
+  subject: Subject,
+  own: Settings<'evaluate'>,
+  { kinds }: LoadedMasks,
+  listener: Listener,
+): Promise<{ data: RunData; split: 'test' | 'train' | 'validation' }> {
+  const split = own.split ?? 'test';
+  const cut = own.split !== null || own.task !== null;
+  const asked = { ...own, components: kinds, loss: 'kl' as const };
+  const loaded = await checkedData(subject, asked, cut ? SPLITS : [split], listener);
+  const data = someSplits(manifest.command === 'run' ? SPLITS : [split], loaded);
+  const { hash, source } = data.described[split]!;
+  const before = manifest.data[split];
+  if (before && before.hash !== hash)
+    throw new InputError(`${path}: ${source} does not give the prompts any more that it was made with`);
+  return { data, split };
+}
+
+async function otherTaskOf({ run, own, subject, circuit }: Opened, path: string): Promise<OtherTask> {
+  const other = await openRun(path);
+  await checkModel(subject.model, other);
+  if (Object.values(other.manifest.data).some(({ hash }) => hash === run.manifest.data.test?.hash))
+    throw new InputError(`--other ${path}: is a run of the same task; name one of another`);
+  const masks = await masksFor(other.file('masks.safetensors'), subject.model, own);
+  const threshold = Number(other.manifest.settings.threshold ?? own.threshold);
+  const { layout } = circuit;
+  const theirs = noneKept(circuit);
+  const views = layout.split(theirs);
+  for (const { name } of circuit.masked) {
+    const values = masks.get(name);
+    if (!values) throw new InputError(`--other ${path}: has no masks for ${name}, which this run masks`);
+    views.get(name)!.set(values.map((mask) => Number(mask > threshold)));
+  }
+  const score = async (masks: Float32Array) => (await circuit.prompts.score(masks)).kl;
+  const places = circuit.masked.flatMap((component) => {
+    const { start, length } = layout.of(component);
+    return Array.from({ length }, (_, i) => start + i);
+  });
+  const count = (holds: (at: number) => boolean) => places.filter(holds).length;
+  return {
+    source: other.manifest.data.test?.source ?? path,
+    file: relative(run.path, other.file('masks.safetensors')),
+    own: await score(circuit.binarised),
+    other: await score(theirs),
+    kept: count((at) => circuit.binarised[at]! > 0),
+    other_kept: count((at) => theirs[at]! > 0),
+    shared: count((at) => circuit.binarised[at]! > 0 && theirs[at]! > 0),
+    directions: places.length,
+  };
+}
+
+async function foundAgain({ run, settings, circuit }: Opened, path: string): Promise<Line> {
+  const folder = new SweepFolder(path);
+  folder.mustExist();
+  const masks = await hashFile(run.file('masks.safetensors'));
+  const { manifest } = run;
+  const rows = (await readResults([folder])).filter(
+    (row) =>
+      row.model_hash === manifest.model.hash &&
+      row.masks_hash !== masks &&
+      row.settings.task === (manifest.settings.task ?? null),
+  );
+  const { layout, masked, binarised } = circuit;
+  let [kept, directions] = [0, 0];
+  const own = new Map<string, Float32Array>();
+  for (const component of masked) {
+    const { start, length } = layout.of(component);
+    own.set(component.name, binarised.subarray(start, start + length));
+    directions += length;
+    kept += binarised.subarray(start, start + length).reduce((sum, mask) => sum + mask, 0);
+  }
+  const runs: { id: string; kept: number; shared: number }[] = [];
+  for (const row of rows) {
+    const { active } = await readCircuit(row);
+    let [theirs, shared] = [0, 0];
+    for (const [name, masks] of own)
+      active.get(name)?.forEach((mask, k) => {
+        theirs += mask;
+        shared += mask * masks[k]!;
+      });
+    runs.push({ id: row.id, kept: theirs, shared });
+  }
+  const file = relative(run.path, folder.file('sweep.json'));
+  return foundAgainLine(runs, { kept, directions, alpha: settings.alpha, file });
+}
+
+/** The same training on the model with its weights shuffled, cut at the circuit's size. */
+async function onShuffled(opened: Opened, listener: Listener): Promise<Line | null> {
+  const { run, own, settings, subject, data, pairs, circuit } = opened;
+  if (run.manifest.command === 'evaluate' || !data.splits.train) return null;
+  const training = {
+    ...complete('train', { model: subject.model.path }),
+    ...settingsOf(COMMANDS.train, run.manifest),
+  };
+  const scratch = await mkdtemp(join(tmpdir(), 'orthoscope-shuffled-'));
+  try {
+    await writeShuffled(subject.model.path, scratch, settings.seed);
+    const { values, kept } = await withSubject(scratch, own, async (other) => {
+      const work = workload(data, training.batchSize);
+      const options = {
+        ...own,
+        components: circuit.layout.kinds,
+        store: join(scratch, 'store'),
+        ...listener,
+      };
+      const bench = await openWorkbench(other, work, options);
+      try {
+        const { masks, soft } = await trainOn(bench, data.splits, { ...training, ...own }, listener);
+        const size = circuit.binarised.filter((mask) => mask > 0).length;
+        const prompts = await bench.runner.prepare(pairs, { ...own, ...listener });
+        const score = async (masks: Float32Array) => (await prompts.score(masks, listener)).kl;
+        return {
+          kept: masks.filter((mask) => mask > own.threshold).length,
+          values: {
+            shuffled: await score(largest(masks, soft, size)),
+            shuffled_nothing: await score(new Float32Array(masks.length)),
+          },
+        };
+      } finally {
+        await bench.runner.close();
+      }
+    });
+    const ownKl = async (masks: Float32Array) => (await circuit.prompts.score(masks, listener)).kl;
+    const found = {
+      circuit: await ownKl(circuit.binarised),
+      nothing: await ownKl(noneKept(circuit)),
+      ...values,
+      kept,
+    };
+    const { level, resamples } = own;
+    return shuffledLine(found, { level, resamples, seed: settings.seed });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Masks that keep so many directions: those that were learned, and of the others those with the largest soft masks. */
+function largest(masks: Float32Array, soft: Float32Array, size: number): Float32Array {
+  const order = [...masks.keys()].sort((a, b) => masks[b]! - masks[a]! || soft[b]! - soft[a]! || a - b);
+  const kept = new Float32Array(masks.length);
+  for (const at of order.slice(0, size)) kept[at] = 1;
+  return kept;
+}
+
+async function measuredOn(
+  { run, own, settings, subject, data, circuit }: Opened,
+  split: 'test' | 'train' | 'validation',
+): Promise<Verdict['measured']> {
+  const { source, hash } = data.described[split]!;
+  return {
+    model: { id: run.manifest.model.id, hash: run.manifest.model.hash },
+    weight_form: subject.model.form,
+    masks: await hashFile(run.file('masks.safetensors')),
+    source,
+    hash,
+    prompts: circuit.prompts.length,
+    prompts_of_sets: circuit.some.length,
+    positions: own.positions,
+    replacement: own.replacement,
+    threshold: own.threshold,
+    seed: settings.seed,
+    draws: settings.draws,
+    alpha: settings.alpha,
+    choices: {
+      granularity: `directions of the basis ${own.basis}, by component`,
+      ablated: 'what is not in the set; in tests of necessity and under knockouts the set itself',
+      replaced_by: `${own.replacement}; QK coefficients by zero`,
+      at: own.positions === 'last' ? 'the last token; QK at every token' : 'every token',
+      base: 'the clean prompt',
+      averaging: 'f is a ratio of means over prompts, KL a mean over prompts',
+    },
+  };
+}
