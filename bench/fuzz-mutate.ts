@@ -1,5 +1,5 @@
 /** Inputs for the fuzz: samples of a format, changed at random, byte by byte or within what they mean. */
-import { Random } from '../src/random.js';
+import type { Random } from '../src/random.js';
 
 /** Texts that programs take for something else: names of JavaScript, of files, of a terminal, of a number. */
 const TEXTS = [
@@ -30,7 +30,7 @@ const TEXTS = [
   '0x10',
   'null',
   '%s%n',
-  '${x}',
+  '$(x)',
   '<script>alert(1)</script>',
   'x'.repeat(300),
   'L0H0.ov',
@@ -58,7 +58,19 @@ const NUMBERS = [
 ];
 
 /** A text in place of a number in JSON; some of them end what a parser takes. */
-const LITERALS = ['1e999', '-1e999', 'NaN', 'Infinity', '1E400', '00', '-', '1.', '9'.repeat(400), '{}', '[]'];
+const LITERALS = [
+  '1e999',
+  '-1e999',
+  'NaN',
+  'Infinity',
+  '1E400',
+  '00',
+  '-',
+  '1.',
+  '9'.repeat(400),
+  '{}',
+  '[]',
+];
 
 /** A value of any kind. */
 export function anyValue(random: Random, levels = 3): unknown {
@@ -102,13 +114,24 @@ function changeOnce(value: unknown, random: Random): unknown {
   const holder = value as Record<string, unknown>;
   if (keys.length === 0 || random.uniform() < 0.15) {
     // Defined, so that "__proto__" becomes a key like any other, as JSON.parse makes it.
-    Object.defineProperty(holder, random.pick(TEXTS), { value: anyValue(random), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(holder, random.pick(TEXTS), {
+      value: anyValue(random),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
     return value;
   }
   const key = random.pick(keys);
   const what = random.uniform();
   if (what < 0.1) delete holder[key];
-  else if (what < 0.15) Object.defineProperty(holder, random.pick(TEXTS), { value: holder[key], enumerable: true, writable: true, configurable: true });
+  else if (what < 0.15)
+    Object.defineProperty(holder, random.pick(TEXTS), {
+      value: holder[key],
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   else holder[key] = changeOnce(holder[key], random);
   return value;
 }

@@ -56,34 +56,71 @@ export interface Parser {
 /** Directions of the embedded model. */
 const DIRECTIONS = 780;
 
-/** Lays files into a folder that all parsers share, and says who reads which. */
-export function parsersIn(folder: string): Parser[] {
+const ID = '0123456789abcdef';
+
+const COMPONENT = {
+  name: 'L0.mlp_in',
+  kind: 'mlp_in',
+  layer: 0,
+  rows: 8,
+  cols: 8,
+  rank: 8,
+  fullWidth: 8,
+} as const;
+
+const RECORDS = [
+  {
+    id: 'a',
+    clean: 'When Mary and John went',
+    corrupted: 'When Ann and Tom went',
+    answer: ' Mary',
+    distractor: ' John',
+  },
+  {
+    clean: 'So Sarah is',
+    answers: [' she'],
+    distractors: [' he'],
+    group: 'g',
+    token_classes: { name: ' Sarah' },
+  },
+];
+const LINES = RECORDS.map((record) => `${JSON.stringify(record)}\n`).join('');
+
+/** Fills a folder with what {@link parsersIn} begins from: a run, scores, a shard, a model, a sweep of one run. */
+export function prepare(folder: string): void {
   const at = (name: string) => join(folder, name);
-  const run = at('run');
-  const scores = at('scores');
-  const shard = at('shard');
-  const model = at('model');
   const orthoscope = (...args: string[]) =>
     execFileSync(process.execPath, [builtFile('cli/main.js'), ...args, '--engine', 'wasm', '--quiet'], {
       env: { ...process.env, ORTHOSCOPE_CACHE: at('cache') },
     });
   const sizes = ['--train-pairs', '4', '--validation-pairs', '2', '--test-pairs', '4'];
   const steps = ['--steps', '2', '--rounding-steps', '2', '--attack', '1', '--control-seeds', '1'];
-  orthoscope('run', '--out', run, '--workers', '1', ...sizes, ...steps);
-  const records = [
-    { id: 'a', clean: 'When Mary and John went', corrupted: 'When Ann and Tom went', answer: ' Mary', distractor: ' John' },
-    { clean: 'So Sarah is', answers: [' she'], distractors: [' he'], group: 'g', token_classes: { name: ' Sarah' } },
+  mkdirSync(folder, { recursive: true });
+  orthoscope('run', '--out', at('run'), '--workers', '1', ...sizes, ...steps);
+  writeFileSync(at('data.jsonl'), `${LINES}not json\n`);
+  const few = [
+    '--directions',
+    'L0.mlp_in.0-3',
+    '--data',
+    at('data.jsonl'),
+    '--max-rejected',
+    '5',
+    '--workers',
+    '1',
   ];
-  const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
-  writeFileSync(at('data.jsonl'), `${lines}not json\n`);
-  const few = ['--directions', 'L0.mlp_in.0-3', '--data', at('data.jsonl'), '--max-rejected', '5', '--workers', '1'];
-  orthoscope('score', 'embedded', ...few, '--out', scores);
-  orthoscope('score', 'embedded', ...few, '--out', shard, '--shard', '1/2');
-  cpSync(packageFile('models/embedded'), model, { recursive: true });
+  orthoscope('score', 'embedded', ...few, '--out', at('scores'));
+  orthoscope('score', 'embedded', ...few, '--out', at('shard'), '--shard', '1/2');
+  for (const name of ['model', 'model2'])
+    cpSync(packageFile('models/embedded'), at(name), { recursive: true });
   mkdirSync(at('jobs/failed'), { recursive: true });
-  const id = '0123456789abcdef';
+  cpSync(at('run'), new SweepFolder(at('sweep')).run(ID), { recursive: true });
+}
+
+/** Who reads what of a folder that {@link prepare} filled. */
+export function parsersIn(folder: string): Parser[] {
+  const at = (name: string) => join(folder, name);
+  const [run, scores, shard, model] = [at('run'), at('scores'), at('shard'), at('model')];
   const sweep = new SweepFolder(at('sweep'));
-  cpSync(run, sweep.run(id), { recursive: true });
   const of = (path: string) => readFileSync(path);
   const sized = { directions: 4, sizes: { examples: 10, context: 12 } };
   const scored = JSON.parse(of(join(shard, 'directions.json')).toString());
@@ -99,12 +136,24 @@ export function parsersIn(folder: string): Parser[] {
     weight,
     read,
   });
-  const laid = (name: string, form: Form, sample: string, path: string, read: () => unknown, weight = 1): Parser => {
+  const laid = (
+    name: string,
+    form: Form,
+    sample: string,
+    path: string,
+    read: () => unknown,
+    weight = 1,
+  ): Parser => {
     mkdirSync(join(path, '..'), { recursive: true });
     writeFileSync(path, sample);
     return file(name, form, path, read, weight);
   };
-  const text = (name: string, sample: string, read: (text: string) => unknown, form: Form = 'text'): Parser => ({
+  const text = (
+    name: string,
+    sample: string,
+    read: (text: string) => unknown,
+    form: Form = 'text',
+  ): Parser => ({
     name,
     form,
     sample: Buffer.from(sample),
@@ -112,58 +161,133 @@ export function parsersIn(folder: string): Parser[] {
   });
   const pairs = (name: string, form: Form, sample: string, path: string) =>
     laid(name, form, sample, at(path), async () => {
-      for await (const _ of readRecords({ path: at(path), format: path.endsWith('csv') ? 'csv' : path.endsWith('json') ? 'json' : 'jsonl' }));
+      for await (const _ of readRecords({
+        path: at(path),
+        format: path.endsWith('csv') ? 'csv' : path.endsWith('json') ? 'json' : 'jsonl',
+      }));
       return readPromptPairs(at(path));
     });
   const setting = Object.entries(COMMANDS.run);
   const job = {
     kind: 'run',
-    id,
+    id: ID,
     model: { id: 'embedded', hash: 'a'.repeat(64), tokenizer: 'b'.repeat(64) },
     settings: { task: 'ioi', seed: 1, components: null, data: null },
   };
   const checkpoint = join(run, 'checkpoints/last.safetensors');
   return [
-    file('safetensors', 'header', join(run, 'masks.safetensors'), () => readAll(join(run, 'masks.safetensors'))),
-    file('safetensors as bytes', 'bytes', join(run, 'masks.safetensors'), () => readMasks(join(run, 'masks.safetensors'))),
+    file('safetensors', 'header', join(run, 'masks.safetensors'), () =>
+      readAll(join(run, 'masks.safetensors')),
+    ),
+    file('safetensors as bytes', 'bytes', join(run, 'masks.safetensors'), () =>
+      readMasks(join(run, 'masks.safetensors')),
+    ),
     file('masks', 'header', join(run, 'masks.safetensors'), () => readMasks(join(run, 'masks.safetensors'))),
     file('checkpoint', 'header', checkpoint, () => readCheckpoint(checkpoint, DIRECTIONS)),
     file('model config', 'json', join(model, 'config.json'), () => opened(model), 0.5),
-    laid('index of shards', 'json', '{"weight_map":{"a":"x.safetensors","b":"y.safetensors"}}', at('sharded/model.safetensors.index.json'), async () => {
-      writeFileSync(at('sharded/config.json'), config);
-      return opened(at('sharded'));
-    }),
+    laid(
+      'index of shards',
+      'json',
+      '{"weight_map":{"a":"x.safetensors","b":"y.safetensors"}}',
+      at('sharded/model.safetensors.index.json'),
+      async () => {
+        writeFileSync(at('sharded/config.json'), config);
+        return opened(at('sharded'));
+      },
+    ),
     file('tokenizer', 'json', join(model, 'tokenizer.json'), () => tokens(model), 0.01),
-    laid('tokenizer config', 'json', '{"add_bos_token":true,"bos_token":{"content":"<s>"},"tokenizer_class":"LlamaTokenizer"}', join(at('model2'), 'tokenizer_config.json'), () => tokens(at('model2')), 0.01),
-    file('manifest', 'json', join(run, 'manifest.json'), async () => repeatCommand(await readManifest(join(run, 'manifest.json')))),
+    laid(
+      'tokenizer config',
+      'json',
+      '{"add_bos_token":true,"bos_token":{"content":"<s>"},"tokenizer_class":"LlamaTokenizer"}',
+      join(at('model2'), 'tokenizer_config.json'),
+      () => tokens(at('model2')),
+      0.01,
+    ),
+    file('manifest', 'json', join(run, 'manifest.json'), async () =>
+      repeatCommand(await readManifest(join(run, 'manifest.json'))),
+    ),
     file('metrics', 'json', join(run, 'metrics.json'), () => readMetrics(join(run, 'metrics.json'))),
-    file('prompt scores', 'text', join(run, 'prompts.jsonl'), () => readPromptScores(join(run, 'prompts.jsonl'))),
+    file('prompt scores', 'text', join(run, 'prompts.jsonl'), () =>
+      readPromptScores(join(run, 'prompts.jsonl')),
+    ),
     file('history', 'text', join(run, 'history.jsonl'), async () => (await openRun(run)).readHistory()),
     file('page of hostile metrics', 'json', join(run, 'metrics.json'), () => writeReport(run), 0.02),
-    pairs('pairs as JSONL', 'text', lines, 'pairs.jsonl'),
-    pairs('pairs as bytes', 'bytes', lines, 'pairs-bytes.jsonl'),
+    pairs('pairs as JSONL', 'text', LINES, 'pairs.jsonl'),
+    pairs('pairs as bytes', 'bytes', LINES, 'pairs-bytes.jsonl'),
     pairs('pairs as CSV', 'text', csv, 'pairs.csv'),
     pairs('pairs as CSV bytes', 'bytes', csv, 'pairs-bytes.csv'),
-    pairs('pairs as JSON', 'json', JSON.stringify({ prompts: records }), 'pairs.json'),
-    file('Parquet', 'bytes', join(scores, 'examples.parquet'), () => rows(readRecords({ path: join(scores, 'examples.parquet'), format: 'parquet' })), 0.5),
-    file('table of directions', 'bytes', join(scores, 'directions.parquet'), () => rows(readDirections(scores)), 0.5),
-    file('table of examples', 'bytes', join(scores, 'examples.parquet'), () => readExamples(scores, () => true), 0.5),
+    pairs('pairs as JSON', 'json', JSON.stringify({ prompts: RECORDS }), 'pairs.json'),
+    file(
+      'Parquet',
+      'bytes',
+      join(scores, 'examples.parquet'),
+      () => rows(readRecords({ path: join(scores, 'examples.parquet'), format: 'parquet' })),
+      0.5,
+    ),
+    file(
+      'table of directions',
+      'bytes',
+      join(scores, 'directions.parquet'),
+      () => rows(readDirections(scores)),
+      0.5,
+    ),
+    file(
+      'table of examples',
+      'bytes',
+      join(scores, 'examples.parquet'),
+      () => readExamples(scores, () => true),
+      0.5,
+    ),
     file('scoring state', 'header', state, () => readStateFile(state, sized)),
-    file('scored directions', 'json', join(shard, 'directions.json'), () => readScoredWith(join(shard, 'directions.json'))),
+    file('scored directions', 'json', join(shard, 'directions.json'), () =>
+      readScoredWith(join(shard, 'directions.json')),
+    ),
     file('counts', 'json', join(scores, 'counts.json'), () => readCounts(join(scores, 'counts.json'))),
-    file('rejected records', 'text', join(scores, 'rejected.jsonl'), () => joinRejected([join(scores, 'rejected.jsonl')], ['data'])),
-    laid('progress of a sweep', 'json', '{"total":3,"complete":1,"found":0,"failed":0,"running":[{"id":"a","label":"b","worker":"c","stage":"train","done":1,"total":2,"note":"","seconds":1}],"seconds":2,"seconds_left":null}', at('sweep/progress.json'), () => readProgress(at('sweep/progress.json'))),
-    laid('failure of a job', 'json', `{"id":"${id}","error":"e","attempts":1}`, at(`jobs/failed/${id}.json`), () => new JobsFolder(at('jobs')).failures()),
-    file('results of a sweep', 'json', join(sweep.run(id), 'metrics.json'), () => readResults([sweep]), 0.5),
-    file('runs of a sweep', 'json', join(sweep.run(id), 'manifest.json'), () => readResults([sweep]), 0.5),
-    text('job from a queue', JSON.stringify(job), (found) => parseJob(JSON.parse(found), [runJobs, shardJobs]), 'json'),
-    text('plan', 'task: ioi\nl1: [auto]\nmatrix:\n  seed: 0..3\n  basis: [svd, random]\ninclude:\n  - seed: 7\nexclude:\n  - seed: 1\n', (found) => parsePlan(found, 'plan.yaml')),
+    file('rejected records', 'text', join(scores, 'rejected.jsonl'), () =>
+      joinRejected([join(scores, 'rejected.jsonl')], ['data']),
+    ),
+    laid(
+      'progress of a sweep',
+      'json',
+      '{"total":3,"complete":1,"found":0,"failed":0,"running":[{"id":"a","label":"b","worker":"c","stage":"train","done":1,"total":2,"note":"","seconds":1}],"seconds":2,"seconds_left":null}',
+      at('sweep/progress.json'),
+      () => readProgress(at('sweep/progress.json')),
+    ),
+    laid(
+      'failure of a job',
+      'json',
+      `{"id":"${ID}","error":"e","attempts":1}`,
+      at(`jobs/failed/${ID}.json`),
+      () => new JobsFolder(at('jobs')).failures(),
+    ),
+    file('results of a sweep', 'json', join(sweep.run(ID), 'metrics.json'), () => readResults([sweep]), 0.5),
+    file('runs of a sweep', 'json', join(sweep.run(ID), 'manifest.json'), () => readResults([sweep]), 0.5),
+    text(
+      'job from a queue',
+      JSON.stringify(job),
+      (found) => parseJob(JSON.parse(found), [runJobs, shardJobs]),
+      'json',
+    ),
+    text(
+      'plan',
+      'task: ioi\nl1: [auto]\nmatrix:\n  seed: 0..3\n  basis: [svd, random]\ninclude:\n  - seed: 7\nexclude:\n  - seed: 1\n',
+      (found) => parsePlan(found, 'plan.yaml'),
+    ),
     text('columns', 'answer=country,distractor= {other}', columnChoice),
-    text('directions', 'L1H0.ov,L0.mlp_in.0-3,active', (found) => [chooseDirections(found, []), parseDirectionRange(found), parseComponentName(found)]),
+    text('directions', 'L1H0.ov,L0.mlp_in.0-3,active', (found) => [
+      chooseDirections(found, [COMPONENT]),
+      parseDirectionRange(found),
+      parseComponentName(found),
+    ]),
     text('size', '12.5 GiB', parseByteSize),
     text('shard', '1/8', readShard),
     text('paths of data', 'nowhere/{a,b}*.jsonl', filesOf),
-    ...setting.map(([name, entry]) => text(`--${name}`, String(entry.default ?? '1'), (found) => readValue(entry, found))).map((each) => ({ ...each, weight: 0.05 })),
+    ...setting
+      .map(([name, entry]) =>
+        text(`--${name}`, String(entry.default ?? '1'), (found) => readValue(entry, found)),
+      )
+      .map((each) => ({ ...each, weight: 0.05 })),
   ];
 }
 

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { readCounts } from '../score/state-file.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
 import type { JobsListener } from '../queue/execute.js';
@@ -15,6 +14,7 @@ import { scoreInShards } from '../score/score-in-shards.js';
 import type { ScoreRequest } from '../score/score-plan.js';
 import { estimateScore as estimate, type ScoreOutcome, score as scoreInto } from '../score/scoring.js';
 import type { Estimate } from '../score/scoring-estimate.js';
+import { readCounts } from '../score/state-file.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete, settingsOf } from '../settings/complete.js';
 import { subjectSettings } from '../settings/run-settings.js';

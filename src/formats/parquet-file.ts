@@ -168,7 +168,8 @@ async function* rowsOf(
     });
     const later = {
       byteLength: file.byteLength,
-      slice: (from: number, to?: number) => heard(begun.then(async () => checkedPages(await file.slice(from, to)))),
+      slice: (from: number, to?: number) =>
+        heard(begun.then(async () => checkedPages(await file.slice(from, to)))),
     };
     const options = { file: later, metadata, rowStart, rowEnd, parsers, compressors: BOUNDED };
     const plan = parquetPlan(options);

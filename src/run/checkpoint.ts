@@ -35,7 +35,10 @@ export async function writeCheckpoint(path: string, state: TrainState): Promise<
 }
 
 /** A whole number as metadata hold it. */
-const count = z.string().regex(/^\d{1,15}$/).transform(Number);
+const count = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
 
 /** The part of a state that is no array. */
 const progress = z.object({
@@ -85,8 +88,9 @@ export async function readCheckpoint(path: string, directions: number): Promise<
         second: await read('optimiser.second'),
         steps: optimiser_steps,
       },
-      best: await read('best'),
-      soft: await read('soft'),
+      // Empty until there is one.
+      best: await read('best', [0, directions]),
+      soft: await read('soft', [0, directions]),
       // Runs before there were adversaries have none.
       shares: source.has('shares') ? await read('shares', [0, directions]) : new Float32Array(0),
       bestObjective: best_objective,

@@ -79,7 +79,8 @@ async function* checkedRows<Row>(path: string, columns: readonly ParquetColumn[]
     number++;
     for (const { name, type, nullable } of columns) {
       const cell = row[name] ?? null;
-      const fits = cell === null ? nullable : type === 'JSON' ? Array.isArray(cell) : typeof cell === jsType(type);
+      const fits =
+        cell === null ? nullable : type === 'JSON' ? Array.isArray(cell) : typeof cell === jsType(type);
       if (!fits)
         throw new InputError(
           `${path}: row ${number}: "${name}" is ${describeJson(cell)}; is it a table of scores? Score again`,

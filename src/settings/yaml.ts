@@ -45,7 +45,9 @@ export class SettingsFile {
       );
     visit(document, {
       Alias: (_, node) => {
-        throw new InputError(`${this.of(node)}: *${node.source} stands for another value; write the value out`);
+        throw new InputError(
+          `${this.of(node)}: *${node.source} stands for another value; write the value out`,
+        );
       },
       Map: (_, { items }) => {
         const seen = new Set<string>();
