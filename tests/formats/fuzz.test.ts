@@ -9,6 +9,9 @@ it('every parser takes what it is given or refuses it in one line', () => {
     [builtFile('bench/fuzz.js'), '--inputs', '3000', '--seed', '1'],
     { encoding: 'utf8' },
   );
-  expect(stdout.split('\n').filter((line) => /FAULT|HANGS|ENDS/.test(line)), stderr).toEqual([]);
+  expect(
+    stdout.split('\n').filter((line) => /FAULT|HANGS|ENDS/.test(line)),
+    stderr,
+  ).toEqual([]);
   expect(status, stdout + stderr).toBe(0);
 });
