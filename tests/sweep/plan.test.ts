@@ -90,7 +90,7 @@ describe('says in which line a mistake is', () => {
     ['matrix: [seed]\n', 'plan.yaml:1:1: "matrix" is a mapping of settings to lists of values'],
     ['task: ioi\nexclude:\n  - seed: 7\n', 'plan.yaml:3:5: excludes no run of the plan'],
     ['include: ioi\n', 'plan.yaml:1:10: "include" is a list of mappings'],
-    ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: Map keys must be unique'],
+    ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: "task" stands here twice'],
     ['task: [ioi\nsteps: 1\n', 'plan.yaml:2:'],
     ['- task: ioi\n', 'plan.yaml:1: holds no settings; write one "name: value" per line'],
     ['task:\n', 'plan.yaml:1:'],
