@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import { didYouMean } from '../src/closest.js';
 import { InputError, InterruptedError } from '../src/errors.js';
 import { packageVersion } from '../src/package-file.js';
+import { printable } from '../src/plain-text.js';
 import type { Command } from '../src/settings/commands.js';
 import type { Context, Output } from './context.js';
 import { INDEX } from './index.js';
@@ -137,11 +138,11 @@ function conclude(error: unknown): number {
     return 130;
   }
   if (error instanceof InputError) {
-    process.stderr.write(`orthoscope: ${error.message.replaceAll('\n', ' ')}\n`);
+    process.stderr.write(`orthoscope: ${error.message}\n`);
     return 2;
   }
   process.stderr.write(
-    `orthoscope: a fault of ours: ${error instanceof Error ? error.stack : String(error)}\n`,
+    printable(`orthoscope: a fault of ours: ${error instanceof Error ? error.stack : String(error)}\n`),
   );
   return 1;
 }

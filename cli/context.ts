@@ -1,5 +1,6 @@
 /** What every command's handler gets: where to report, how to be stopped, how to print its result. */
 import { setMaxListeners } from 'node:events';
+import { printable } from '../src/plain-text.js';
 import type { Listener } from '../src/progress.js';
 import type { Command, Given } from '../src/settings/commands.js';
 import { Terminal } from './terminal.js';
@@ -46,7 +47,8 @@ export async function inContext(output: Output, work: (context: Context) => Prom
     onNote: terminal.note,
     result: (value, text) => {
       terminal.endStage();
-      process.stdout.write(output.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
+      // In JSON such characters stand within strings only, where their spelling means the same.
+      process.stdout.write(printable(output.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`));
     },
     code: 0,
   };

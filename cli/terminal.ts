@@ -1,5 +1,6 @@
 /** Progress and remarks on stderr: a bar with time left on a terminal, quiet lines elsewhere, nothing with --quiet. */
 import { Presets, SingleBar } from 'cli-progress';
+import { oneLine, printable } from '../src/plain-text.js';
 import type { ProgressEvent } from '../src/progress.js';
 import { duration } from '../src/report/figures.js';
 
@@ -34,7 +35,7 @@ export class Terminal {
   note = (line: string): void => {
     if (this.#quiet) return;
     this.endStage();
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${oneLine(line)}\n`);
   };
 
   progress = (event: ProgressEvent): void => {
@@ -48,12 +49,12 @@ export class Terminal {
         stage: event.stage.padEnd(9),
         count: `${event.done}/${event.total}`,
         left: event.done < event.total ? `${left} left` : duration(seconds),
-        note: event.note ?? '',
+        note: printable(event.note ?? ''),
       });
     } else if (event.done === event.total || performance.now() - this.#lastLine > LINE_INTERVAL * 1000) {
       this.#lastLine = performance.now();
       const rest = event.done < event.total ? `, ${left} left` : ` in ${duration(seconds)}`;
-      const note = event.note ? `  ${event.note}` : '';
+      const note = event.note ? `  ${printable(event.note)}` : '';
       process.stderr.write(`${event.stage} ${event.done}/${event.total}${rest}${note}\n`);
     }
     if (event.done === event.total) this.endStage();

@@ -1,7 +1,11 @@
 /** The word that was meant by a mistyped one. */
 
+const LONGEST = 100;
+
 /** The most similar of the words, as `; did you mean X?` to put behind a message; empty where none is similar. */
 export function didYouMean(typed: string, words: Iterable<string>): string {
+  // Nobody means a setting by a page of text, and each comparison takes as long as it is.
+  if (typed.length > LONGEST) return '';
   let best: string | undefined;
   // Beyond a third of its letters a word is another word.
   let least = 1 + Math.max(1, Math.floor(typed.length / 3));

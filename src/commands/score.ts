@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { readJson } from '../formats/json-file.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
 import type { JobsListener } from '../queue/execute.js';
@@ -15,6 +14,7 @@ import { scoreInShards } from '../score/score-in-shards.js';
 import type { ScoreRequest } from '../score/score-plan.js';
 import { estimateScore as estimate, type ScoreOutcome, score as scoreInto } from '../score/scoring.js';
 import type { Estimate } from '../score/scoring-estimate.js';
+import { readCounts } from '../score/state-file.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete, settingsOf } from '../settings/complete.js';
 import { subjectSettings } from '../settings/run-settings.js';
@@ -85,6 +85,6 @@ export async function showScores(given: Given<'score show'>): Promise<RankedData
   const { scores, by, top } = complete('score show', given);
   // Its tables could be read without; but then nothing says that they are whole.
   const run = await openRun(scores);
-  await readJson(run.file('counts.json'));
+  await readCounts(run.file('counts.json'));
   return rankDirections(scores, by, top);
 }

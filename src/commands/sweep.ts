@@ -4,10 +4,9 @@ import { basename, extname, join, resolve } from 'node:path';
 import { openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
 import { InterruptedError } from '../errors.js';
-import { readJson } from '../formats/json-file.js';
 import type { Listener, LongCall } from '../progress.js';
 import type { JobsListener } from '../queue/execute.js';
-import type { JobsProgress } from '../queue/job-tracker.js';
+import { type JobsProgress, readProgress } from '../queue/job-tracker.js';
 import type { Failure } from '../queue/jobs-folder.js';
 import { localExecutor } from '../queue/local-executor.js';
 import { redisExecutor } from '../queue/redis-executor.js';
@@ -104,7 +103,7 @@ export async function sweepStatus({ folder: path }: Given<'sweep status'>): Prom
     complete: statuses.filter((status) => status === 'complete').length,
     damaged: await folder.damaged(),
     failures: await folder.failures(),
-    progress: existsSync(progress) ? ((await readJson(progress)) as unknown as JobsProgress) : null,
+    progress: existsSync(progress) ? await readProgress(progress) : null,
   };
 }
 

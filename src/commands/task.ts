@@ -1,8 +1,10 @@
 /** `task`: writes a task's prompt pairs for a tokenizer, or checks a file of them. */
+import { openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
+import { type ModelAnswers, modelAnswers } from '../evaluate/model-answers.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
 import { encodePairs } from '../formats/token-pairs.js';
-import type { LongCall } from '../progress.js';
+import type { Listener, LongCall } from '../progress.js';
 import { taskOptions } from '../run/data.js';
 import { withSubject } from '../run/subject.js';
 import type { Given } from '../settings/commands.js';
@@ -29,16 +31,39 @@ export function writeTaskFiles(
   });
 }
 
-/** What is found in a file of prompt pairs that does not fit it for the model. */
+/** What is found in a file of prompt pairs. */
+export interface CheckedFile extends ReturnType<typeof summariseFindings> {
+  /** How the model itself does on the pairs; null where nobody asked, or no pair has an answer. */
+  model: (Omit<ModelAnswers, 'instead'> & { instead: { token: string; pairs: number }[] }) | null;
+  findings: Finding[];
+}
+
+/** What of a file of prompt pairs does not fit it for the model, and how well the model answers. */
 export function checkTaskFile(
   given: Given<'task'> & { data: string },
-  call: LongCall = {},
-): Promise<ReturnType<typeof summariseFindings> & { findings: Finding[] }> {
+  { onNote, ...call }: Listener = {},
+): Promise<CheckedFile> {
   const settings = complete('task', given);
   return withSubject(settings.model, { ...settings, ...call }, async ({ tokenizer, model }) => {
     const pairs = await readPromptPairs(given.data, settings.columns);
     const encoded = encodePairs(pairs, tokenizer, model.architecture, given.data);
     const findings = lintPairs(pairs, encoded, tokenizer, settings.positions);
-    return { ...summariseFindings(findings, pairs.length), findings };
+    const found = settings.ask === 0 ? null : await answersOf(encoded);
+    return { ...summariseFindings(findings, pairs.length), model: found, findings };
+
+    async function answersOf(all: typeof encoded): Promise<CheckedFile['model']> {
+      const engine = await openEngine(settings);
+      onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
+      const answers = await modelAnswers(engine, model, all, settings.ask, call);
+      return (
+        answers && {
+          ...answers,
+          instead: answers.instead.map(({ id, pairs: often }) => ({
+            token: tokenizer ? tokenizer.token(id) : `token ${id}`,
+            pairs: often,
+          })),
+        }
+      );
+    }
   });
 }

@@ -1,6 +1,6 @@
 /** Which column of a file holds what: by its own name, by another that is usual, or as the user says. */
 import { InputError } from '../errors.js';
-import { describeJson } from './json-file.js';
+import { describeJson, parseJson } from './json-file.js';
 
 export type ColumnKind = 'text' | 'texts' | 'id' | 'ids' | 'label' | 'year' | 'classes';
 
@@ -105,8 +105,15 @@ export function knownColumns(
   return known;
 }
 
+/** Of the columns that are not known. */
+const SHOWN = 10;
+
 function unknownColumns(columns: readonly string[]): string {
-  const named = columns.map((column) => `"${column}"`).join(', ');
+  const named = columns
+    .slice(0, SHOWN)
+    .map((column) => `"${column}"`)
+    .concat(columns.length > SHOWN ? [`and ${columns.length - SHOWN} more`] : [])
+    .join(', ');
   const ids = columns.find((column) => /_(idx|ids?)$/.test(column));
   const example = ids
     ? `answer_id=${ids}, if those are token ids of this very tokenizer`
@@ -155,7 +162,7 @@ function typedCell(cell: string, kind: ColumnKind, where: string): unknown {
     return kind === 'ids' ? items.map(number) : items;
   }
   try {
-    return JSON.parse(cell);
+    return parseJson(cell);
   } catch {
     const list = pythonList(cell.trim());
     if (list) return list;

@@ -3,6 +3,8 @@ import { InputError } from '../errors.js';
 
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
+  // Of Node, for a zero byte.
+  ERR_INVALID_ARG_VALUE: 'holds a character that no name of a file may have',
   EEXIST: 'is a file, not a folder',
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'a part of this path is a file, not a folder',

@@ -27,7 +27,7 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
 export function parseJsonObject(text: string, where: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = parseJson(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     // The engine quotes the text around the fault, line breaks included; a message stays on one line.
     const fault = (error as SyntaxError).message.replace(/\s+/g, ' ');
@@ -36,6 +36,28 @@ export function parseJsonObject(text: string, where: string): Record<string, unk
   if (!isRecord(value))
     throw new InputError(`${where}: expected a JSON object, found ${describeJson(value)}`);
   return value;
+}
+
+/** Levels of lists and objects within each other: far more than any file needs, few enough for whatever walks them. */
+const MOST_LEVELS = 200;
+
+/**
+ * `JSON.parse` for text from outside.
+ * @throws SyntaxError if it is not JSON, or nested so deeply that it would exhaust the stack of whoever walks it
+ */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  // Each level takes two characters.
+  if (text.length > 2 * MOST_LEVELS && isDeeper(value, MOST_LEVELS))
+    throw new SyntaxError(`nested more than ${MOST_LEVELS} levels deep`);
+  return value;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) if (isDeeper(value[key as keyof typeof value], levels - 1)) return true;
+  return false;
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -8,8 +8,9 @@ import {
   parquetMetadataAsync,
   parquetSchema,
 } from 'hyparquet';
-import { parquetReadAsync } from 'hyparquet/src/read.js';
-import { assembleAsync, asyncGroupToRows } from 'hyparquet/src/rowgroup.js';
+import { parquetPlan } from 'hyparquet/src/plan.js';
+import { assembleAsync, readRowGroup } from 'hyparquet/src/rowgroup.js';
+import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
 import { compressors } from 'hyparquet-compressors';
 import {
   type BasicType,
@@ -99,8 +100,12 @@ export async function* readParquetRows(path: string): AsyncGenerator<Record<stri
   const opened = await openParquet(path);
   let rowStart = 0;
   for (const { num_rows } of opened.metadata.row_groups) {
+    if (num_rows > MOST_ROWS)
+      throw new InputError(
+        `${path}: a row group of ${num_rows} rows; at most ${MOST_ROWS} are read at once: write smaller row groups`,
+      );
     const rowEnd = rowStart + Number(num_rows);
-    yield* await rowsOf(opened, path, rowStart, rowEnd);
+    yield* rowsOf(opened, path, rowStart, rowEnd);
     rowStart = rowEnd;
   }
 }
@@ -124,7 +129,7 @@ export async function checkParquet(path: string): Promise<number> {
         throw new InputError(
           `${path}: column "${column.path_in_schema.join('.')}" is compressed by ${column.codec}, which is not read; write it with zstd`,
         );
-  if (rows > 0) await rowsOf(opened, path, 0, 1);
+  if (rows > 0) await rowsOf(opened, path, 0, 1).next();
   return Number(rows);
 }
 
@@ -146,14 +151,14 @@ async function openParquet(path: string): Promise<Opened> {
   });
 }
 
-/** Rows of one row group. */
-function rowsOf(
+/** Rows of one row group, or some of them. */
+async function* rowsOf(
   { file, metadata }: Opened,
   path: string,
   rowStart: number,
   rowEnd: number,
-): Promise<Record<string, unknown>[]> {
-  return reading(path, async () => {
+): AsyncGenerator<Record<string, unknown>> {
+  const columns = await reading(path, async () => {
     const parsers = { stringFromBytes: textOf };
     // Columns are read side by side; one that fails unseen, because another did before it, would end the process. So
     // nothing is read before all are known, and every one is listened to.
@@ -163,34 +168,73 @@ function rowsOf(
     });
     const later = {
       byteLength: file.byteLength,
-      slice: (from: number, to?: number) => heard(begun.then(() => file.slice(from, to))),
+      slice: (from: number, to?: number) =>
+        heard(begun.then(async () => checkedPages(await file.slice(from, to)))),
     };
-    const groups = parquetReadAsync({
-      file: later,
-      metadata,
-      rowStart,
-      rowEnd,
-      parsers,
-      compressors: BOUNDED,
-    });
-    const rows: Record<string, unknown>[] = [];
+    const options = { file: later, metadata, rowStart, rowEnd, parsers, compressors: BOUNDED };
+    const plan = parquetPlan(options);
+    // Each column is a slice of its own.
+    const group = plan.groups[0] && readRowGroup(options, plan, plan.groups[0]);
     begin();
-    for (const group of groups) {
-      for (const { data } of group.asyncColumns) heard(data);
-      const assembled = assembleAsync(group, parquetSchema(metadata), parsers);
-      for (const { data } of assembled.asyncColumns) heard(data);
-      const from = Math.max(rowStart - group.groupStart, 0);
-      const to = Math.min(rowEnd - group.groupStart, group.groupRows);
-      rows.push(...(await asyncGroupToRows(assembled, from, to, undefined, 'object')));
-    }
-    return rows.map((row) => plain(row) as Record<string, unknown>);
+    if (!group) return [];
+    for (const { data } of group.asyncColumns) heard(data);
+    const { asyncColumns, groupStart } = assembleAsync(group, parquetSchema(metadata), parsers);
+    for (const { data } of asyncColumns) heard(data);
+    return Promise.all(
+      asyncColumns.map(async ({ pathInSchema, data }) => {
+        const { data: pages, skipped } = await data;
+        const there = pages.reduce((sum, page) => sum + page.length, groupStart + skipped);
+        if (there < rowEnd) throw new Error(`column "${pathInSchema[0]}" has ${there} of ${rowEnd} rows`);
+        return { name: pathInSchema[0]!, values: valuesOf(pages, rowStart - groupStart - skipped) };
+      }),
+    );
   });
+  if (columns.length === 0) return;
+  for (let row = rowStart; row < rowEnd; row++)
+    yield Object.fromEntries(columns.map(({ name, values }) => [name, plain(values.next().value)]));
+}
+
+/** Values of a column's pages, without the first few. */
+function* valuesOf(pages: readonly ArrayLike<unknown>[], skipped: number): Generator<unknown> {
+  let left = skipped;
+  for (const page of pages) {
+    for (let at = Math.min(left, page.length); at < page.length; at++) yield page[at];
+    left -= Math.min(left, page.length);
+  }
 }
 
 /** A promise that may fail without anybody waiting for it. */
 function heard<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
+}
+
+/** Rows of a group, and values of a page, that are read at once. */
+const MOST_ROWS = 2 ** 24;
+
+/** Fields of a page's header: its bytes, and under each kind of page's own header, how many values it has. */
+interface PageHeader {
+  field_3?: number;
+  field_5?: { field_1?: number };
+  field_7?: { field_1?: number };
+  field_8?: { field_1?: number };
+}
+
+/**
+ * A column's pages, unless one announces more values than are read at once: the reader makes room for as many as it is
+ * told. https://github.com/apache/parquet-format, PageHeader
+ */
+function checkedPages(buffer: ArrayBuffer): ArrayBuffer {
+  const reader = { view: new DataView(buffer), offset: 0 };
+  while (reader.offset < buffer.byteLength - 1) {
+    const header = deserializeTCompactProtocol(reader) as PageHeader;
+    const { field_3: bytes = -1, field_5: page, field_7: dictionary, field_8: second } = header;
+    const values = (page ?? dictionary ?? second)?.field_1 ?? -1;
+    if (!(values >= 0 && values <= MOST_ROWS)) throw new Error(`a page announces ${values} values`);
+    if (!(bytes >= 0)) throw new Error(`a page announces ${bytes} bytes`);
+    reader.offset += bytes;
+  }
+  return buffer;
 }
 
 /** A page may unfold to so many times its bytes, or this much: a damaged one announces any size. */

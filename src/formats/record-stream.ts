@@ -209,7 +209,9 @@ async function* parseCsv(
     columns: (header: readonly string[]) => {
       const names = decoded(header);
       if (!names) throw new InputError(`${path}:1: ${NO_TEXT}`);
-      const repeated = names.find((name, i) => names.indexOf(name) !== i);
+      const seen = new Set<string>();
+      // Adding says nothing of whether it was there; the size does.
+      const repeated = names.find((name, i) => seen.add(name).size <= i);
       if (repeated !== undefined) throw new InputError(`${path}:1: two columns are called "${repeated}"`);
       return names;
     },

@@ -1,9 +1,10 @@
 /** A run's folder: created once, never shared by two runs, never half-valid. */
-import { appendFile, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isTemporaryName, writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
+import { LOCK, lockFolder } from './folder-lock.js';
 import { parseJsonObject } from './json-file.js';
 import { makeFolder } from './make-folder.js';
 import { firstDifference, type Manifest, readManifest, writeManifest } from './manifest.js';
@@ -16,6 +17,7 @@ export interface HistoryLine {
 
 export class RunFolder {
   #manifest: Manifest;
+  #unlock = async (): Promise<void> => {};
 
   constructor(
     readonly path: string,
@@ -31,6 +33,17 @@ export class RunFolder {
   /** The path of a file of this run, e.g. `masks.safetensors`. */
   file(name: string): string {
     return join(this.path, name);
+  }
+
+  /** Keeps other processes out, and removes what a killed one left half-written. @throws InputError if one is in it */
+  async lock(): Promise<void> {
+    this.#unlock = await lockFolder(this.path);
+    const names = await readdir(this.path, { recursive: true, encoding: 'utf8' });
+    for (const name of names) if (isTemporaryName(basename(name))) await rm(this.file(name), { force: true });
+  }
+
+  unlock(): Promise<void> {
+    return this.#unlock();
   }
 
   /** Changes part of the manifest, on disk and here. */
@@ -83,8 +96,9 @@ const HISTORY = 'history.jsonl';
 
 /**
  * Starts a run in a folder that is missing or empty, or, with `resume`, goes on with the same run; one that is
- * complete comes back as it is.
- * @throws InputError if the folder holds another run, this run without `resume`, or other files
+ * complete comes back as it is. It is locked until {@link RunFolder.unlock}.
+ * @throws InputError if the folder holds another run, this run without `resume`, or other files, or another process is
+ *   at work in it
  */
 export async function createRun(
   path: string,
@@ -95,12 +109,14 @@ export async function createRun(
   if (!present) {
     await makeFolder(path);
     const run = new RunFolder(path, manifest);
+    await run.lock();
     await run.update({ status: 'running' });
     return run;
   }
   // What this sitting runs on is what counts from here on; when the run began stays.
   const { engine, versions, host } = manifest;
-  if (present.manifest.status !== 'complete')
+  if (present.manifest.status !== 'complete') {
+    await present.lock();
     await present.update({
       status: 'running',
       error: undefined,
@@ -109,6 +125,7 @@ export async function createRun(
       versions,
       host,
     });
+  }
   return present;
 }
 
@@ -123,7 +140,7 @@ export async function findRun(
 ): Promise<RunFolder | null> {
   let names: string[];
   try {
-    names = (await readdir(path)).filter((name) => !isTemporaryName(name));
+    names = (await readdir(path)).filter((name) => !isTemporaryName(name) && name !== LOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;

@@ -1,6 +1,6 @@
 /** `masks.safetensors`: the learned masks of a run, one tensor a component. */
 import { InputError } from '../errors.js';
-import { isRecord } from '../formats/json-file.js';
+import { isRecord, parseJson } from '../formats/json-file.js';
 import { openSafetensors } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { parseComponentName } from '../models/components.js';
@@ -117,7 +117,7 @@ function parseMetadata(stored: Readonly<Record<string, string>>, path: string): 
 function parseRules(text: string, path: string): Record<string, string> {
   let rules: unknown;
   try {
-    rules = JSON.parse(text);
+    rules = parseJson(text);
   } catch {
     rules = null;
   }

@@ -8,6 +8,7 @@ import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic-file.js';
+import { parseJson } from '../formats/json-file.js';
 import { openRun } from '../formats/run-folder.js';
 import type { Job, JobKind } from './job.js';
 import type { JobsFolder } from './jobs-folder.js';
@@ -76,7 +77,7 @@ async function filesOf({ bytes, hash }: Bundle, job: Job, kind: JobKind): Promis
     const allowed = kind.results(job.settings).sent;
     const files = new Map<string, Buffer>();
     let from = content.indexOf(10) + 1;
-    for (const [name, length] of index.parse(JSON.parse(content.toString('utf8', 0, from)))) {
+    for (const [name, length] of index.parse(parseJson(content.toString('utf8', 0, from)))) {
       if (!allowed.includes(name)) throw new Error('a file that it may not hold');
       files.set(name, content.subarray(from, from + length));
       from += length;

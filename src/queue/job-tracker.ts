@@ -1,31 +1,47 @@
 /** How all jobs stand, from the events of each: what the terminal shows and `progress.json` holds. */
+import { z } from 'zod';
+import { readJson } from '../formats/json-file.js';
+import { inputErrorOf } from '../formats/schema-error.js';
 import type { JobEvent } from './executor.js';
 
-export interface RunningJob {
-  id: string;
-  /** What tells it from the others, e.g. `task=ioi seed=3` or `shard 2/8`. */
-  label: string;
-  worker: string;
-  stage: string;
-  done: number;
-  total: number;
-  note: string;
-  /** Since it was started. */
-  seconds: number;
-}
+const number = z.number().nonnegative();
 
-export interface JobsProgress {
+const runningJob = z.object({
+  id: z.string(),
+  /** What tells it from the others, e.g. `task=ioi seed=3` or `shard 2/8`. */
+  label: z.string(),
+  worker: z.string(),
+  stage: z.string(),
+  done: number,
+  total: number,
+  note: z.string(),
+  /** Since it was started. */
+  seconds: number,
+});
+export type RunningJob = z.infer<typeof runningJob>;
+
+const jobsProgress = z.object({
   /** Jobs to do, those that were complete before this sitting included. */
-  total: number;
-  complete: number;
+  total: number,
+  complete: number,
   /** Of these, how many were complete before this sitting. */
-  found: number;
-  failed: number;
-  running: RunningJob[];
+  found: number,
+  failed: number,
+  running: z.array(runningJob),
   /** Of this sitting. */
-  seconds: number;
+  seconds: number,
   /** Estimate for what is left; null before the first job is done. */
-  seconds_left: number | null;
+  seconds_left: number.nullable(),
+});
+/** The content of `progress.json`. */
+export type JobsProgress = z.infer<typeof jobsProgress>;
+
+/** @throws InputError if the file is missing or damaged */
+export async function readProgress(path: string): Promise<JobsProgress> {
+  const content = await readJson(path);
+  const result = jobsProgress.safeParse(content);
+  if (!result.success) throw inputErrorOf(result.error, path, content);
+  return result.data;
 }
 
 export class JobTracker {

@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { openSafetensors } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import { inputErrorOf } from '../formats/schema-error.js';
 import type { TrainState } from '../masks/train.js';
 
 const SCHEMA_VERSION = '1';
@@ -32,6 +34,27 @@ export async function writeCheckpoint(path: string, state: TrainState): Promise<
   });
 }
 
+/** A whole number as metadata hold it. */
+const count = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+
+/** The part of a state that is no array. */
+const progress = z.object({
+  schema_version: z.literal(SCHEMA_VERSION),
+  phase: z.enum(['soft', 'rounding']),
+  step: count,
+  phase_step: count,
+  optimiser_steps: count,
+  /** Infinite before the first validation of a phase. */
+  best_objective: z
+    .string()
+    .regex(/^(Infinity|-?\d+(\.\d+)?(e[+-]?\d+)?)$/)
+    .transform(Number),
+  waited: count,
+});
+
 /**
  * @param directions number of masks that the state must have
  * @returns null if there is no checkpoint
@@ -41,31 +64,37 @@ export async function readCheckpoint(path: string, directions: number): Promise<
   if (!existsSync(path)) return null;
   const source = await openSafetensors(path);
   try {
-    const { schema_version, phase, step, phase_step, optimiser_steps, best_objective, waited } =
-      source.metadata;
-    if (schema_version !== SCHEMA_VERSION || (phase !== 'soft' && phase !== 'rounding'))
-      throw new InputError(`${path}: not a checkpoint that this version reads; start a new run`);
-    const logits = await source.readFloat32('logits');
-    if (logits.length !== directions)
+    const found = progress.safeParse(source.metadata);
+    if (!found.success)
       throw new InputError(
-        `${path}: holds ${logits.length} masks, the model has ${directions}; start a new run`,
+        `${inputErrorOf(found.error, `${path}: not a checkpoint that this version reads`, source.metadata).message}; start a new run`,
       );
+    const { phase, step, phase_step, optimiser_steps, best_objective, waited } = found.data;
+    const read = async (name: string, lengths = [directions]): Promise<Float32Array> => {
+      const values = await source.readFloat32(name, { finite: true });
+      if (!lengths.includes(values.length))
+        throw new InputError(
+          `${path}: holds ${values.length} ${name === 'logits' ? 'masks' : `numbers in "${name}"`}, the model has ${directions}; start a new run`,
+        );
+      return values;
+    };
     return {
       phase,
-      step: Number(step),
-      phaseStep: Number(phase_step),
-      logits,
+      step,
+      phaseStep: phase_step,
+      logits: await read('logits'),
       optimiser: {
-        first: await source.readFloat32('optimiser.first'),
-        second: await source.readFloat32('optimiser.second'),
-        steps: Number(optimiser_steps),
+        first: await read('optimiser.first'),
+        second: await read('optimiser.second'),
+        steps: optimiser_steps,
       },
-      best: await source.readFloat32('best'),
-      soft: await source.readFloat32('soft'),
+      // Empty until there is one.
+      best: await read('best', [0, directions]),
+      soft: await read('soft', [0, directions]),
       // Runs before there were adversaries have none.
-      shares: source.names().includes('shares') ? await source.readFloat32('shares') : new Float32Array(0),
-      bestObjective: Number(best_objective),
-      waited: Number(waited),
+      shares: source.has('shares') ? await read('shares', [0, directions]) : new Float32Array(0),
+      bestObjective: best_objective,
+      waited,
     };
   } finally {
     await source.close();

@@ -73,5 +73,7 @@ export async function concluding<T>(run: RunFolder, work: () => Promise<T>): Pro
     const status = error instanceof InterruptedError ? 'interrupted' : 'failed';
     await run.update({ status, error: (error as Error).message, ended_at: new Date().toISOString() });
     throw error;
+  } finally {
+    await run.unlock();
   }
 }

@@ -1,8 +1,8 @@
 /** Joins the statistics of all shards of a data set. */
 import { InputError } from '../errors.js';
 import { mergeStates } from './merge-states.js';
-import { type Counters, readStateFile, type StateFile } from './state-file.js';
-import { type ExampleSizes, NO_EXAMPLES } from './statistics-state.js';
+import { type Counters, readStateFile, type StateFile, type StateOf } from './state-file.js';
+import { NO_EXAMPLES } from './statistics-state.js';
 
 /**
  * Joins files one at a time into the first one's states.
@@ -10,16 +10,17 @@ import { type ExampleSizes, NO_EXAMPLES } from './statistics-state.js';
  * @throws InputError if a shard is missing, comes twice, is not complete, or belongs to other data, directions or
  *   settings
  */
-export async function joinShards(paths: readonly string[], sizes: ExampleSizes): Promise<StateFile> {
+export async function joinShards(paths: readonly string[], of: StateOf): Promise<StateFile> {
+  const { sizes } = of;
   const seen = new Map<number, string>();
   let joined: StateFile | undefined;
   for (const path of paths) {
-    const shard = await readStateFile(path);
+    const shard = await readStateFile(path, of);
     const { header, states } = shard;
-    const [index, of] = header.shard;
+    const [index, shards] = header.shard;
     if (!header.complete) throw new InputError(`${path}: was not scored to its end; resume it first`);
     const twin = seen.get(index);
-    if (twin !== undefined) throw new InputError(`${path}: shard ${index}/${of} is that of ${twin}, too`);
+    if (twin !== undefined) throw new InputError(`${path}: shard ${index}/${shards} is that of ${twin}, too`);
     seen.set(index, path);
     if (!joined) {
       joined = shard;
@@ -30,10 +31,10 @@ export async function joinShards(paths: readonly string[], sizes: ExampleSizes):
     mergeStates(joined.states.corrupted, states.corrupted, NO_EXAMPLES);
     joined.header.counters = addCounters(joined.header.counters, header.counters);
   }
-  const of = joined!.header.shard[1];
-  for (let index = 1; index <= of; index++)
+  const shards = joined!.header.shard[1];
+  for (let index = 1; index <= shards; index++)
     if (!seen.has(index))
-      throw new InputError(`shard ${index}/${of} of "${joined!.header.data_set}" is missing`);
+      throw new InputError(`shard ${index}/${shards} of "${joined!.header.data_set}" is missing`);
   return joined!;
 }
 

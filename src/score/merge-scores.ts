@@ -32,12 +32,13 @@ export async function mergeScores(
   const manifest = described(sharedManifest(shards));
   const dataSets = Object.keys(shards[0]!.manifest.data);
   const scoredWith = await readScoredWith(shards[0]!.file('directions.json'));
+  const of = { directions: scoredWith.directions.length, sizes: scoredWith.sizes };
   const tokenizer = await tokenizerOf(model, manifest);
   const counters: Record<string, Counters> = {};
   const load = async function* (): AsyncGenerator<ScoredDataSet> {
     for (const name of dataSets) {
       const paths = shards.map((shard) => statePath(shard.path, name));
-      const { header, states } = await joinShards(paths, scoredWith.sizes);
+      const { header, states } = await joinShards(paths, of);
       counters[name] = header.counters;
       yield { name, states };
     }

@@ -1,9 +1,10 @@
 /** Reads the tables of a scoring folder back, and ranks directions. */
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { readParquetRows } from '../formats/parquet-file.js';
+import { describeJson } from '../formats/json-file.js';
+import { type ParquetColumn, readParquetRows } from '../formats/parquet-file.js';
 import type { Ranking } from '../settings/choices.js';
-import type { DirectionRow, ExampleRow } from './tables.js';
+import { DIRECTION_COLUMNS, type DirectionRow, EXAMPLE_COLUMNS, type ExampleRow } from './tables.js';
 
 /** Figures that directions can be ranked by: the further from the value that means nothing, the higher. */
 const STRENGTH: Record<Ranking, (row: DirectionRow) => number> = {
@@ -61,13 +62,35 @@ export async function readExamples(
   wanted: (dataSet: string, direction: string) => boolean,
 ): Promise<ExampleRow[]> {
   const rows: ExampleRow[] = [];
-  for await (const row of readParquetRows(join(folder, 'examples.parquet')))
-    if (wanted(row.data_set as string, row.direction as string)) rows.push(row as unknown as ExampleRow);
+  for await (const row of checkedRows<ExampleRow>(join(folder, 'examples.parquet'), EXAMPLE_COLUMNS))
+    if (wanted(row.data_set, row.direction)) rows.push(row);
   return rows;
 }
 
 /** Directions of all data sets, in the table's order. @throws InputError if there is no such table */
-export async function* readDirections(folder: string): AsyncGenerator<DirectionRow> {
-  for await (const row of readParquetRows(join(folder, 'directions.parquet')))
-    yield row as unknown as DirectionRow;
+export function readDirections(folder: string): AsyncGenerator<DirectionRow> {
+  return checkedRows<DirectionRow>(join(folder, 'directions.parquet'), DIRECTION_COLUMNS);
+}
+
+/** Rows that have what the columns promise. @throws InputError at the first that has not */
+async function* checkedRows<Row>(path: string, columns: readonly ParquetColumn[]): AsyncGenerator<Row> {
+  let number = 0;
+  for await (const row of readParquetRows(path)) {
+    number++;
+    for (const { name, type, nullable } of columns) {
+      const cell = row[name] ?? null;
+      const fits =
+        cell === null ? nullable : type === 'JSON' ? Array.isArray(cell) : typeof cell === jsType(type);
+      if (!fits)
+        throw new InputError(
+          `${path}: row ${number}: "${name}" is ${describeJson(cell)}; is it a table of scores? Score again`,
+        );
+    }
+    yield row as Row;
+  }
+}
+
+function jsType(type: ParquetColumn['type']): string {
+  if (type === 'STRING') return 'string';
+  return type === 'BOOLEAN' ? 'boolean' : 'number';
 }

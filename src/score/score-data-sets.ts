@@ -74,11 +74,15 @@ export async function scoreDataSets(
   if (scoring.settings.values !== null) await mkdir(join(folder, VALUES), { recursive: true });
   const sizes = await Promise.all(dataSets.map(bytesOf));
   const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  const directions = scoring.bases.reduce((sum, { units }) => sum + units.length, 0);
+  const of = { directions, sizes: scoring.settings.sizes };
   const result: Record<string, DataSetResult> = {};
   let [rejectedBytes, rejected, before] = [0, 0, 0];
   for (const [i, dataSet] of dataSets.entries()) {
     const path = statePath(folder, dataSet.name);
-    const earlier = existsSync(path) ? await readStateFile(path) : null;
+    const earlier = existsSync(path) ? await readStateFile(path, of) : null;
+    if (earlier && earlier.header.identity !== scoring.settings.identity)
+      throw new InputError(`${path}: is of other directions or settings; start anew in another folder`);
     const others = { rejectedBytes, rejected, before, total };
     const { header } = earlier?.header.complete
       ? earlier

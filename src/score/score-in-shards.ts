@@ -2,7 +2,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
-import { readJson } from '../formats/json-file.js';
 import { findRun } from '../formats/run-folder.js';
 import { type DataFile, dataFileAt } from '../queue/data-file.js';
 import { execute, type JobsListener } from '../queue/execute.js';
@@ -19,7 +18,7 @@ import { mergeScores } from './merge-scores.js';
 import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import type { ScoreOutcome } from './scoring.js';
 import { type ShardSettings, sentSettings, shardJobs } from './shard-job.js';
-import type { Counters } from './state-file.js';
+import { readCounts } from './state-file.js';
 
 export interface ShardedScore {
   request: ScoreRequest;
@@ -119,7 +118,7 @@ async function refuseUnsendable(path: string): Promise<void> {
 async function refuseRejected(folders: readonly string[], most: number): Promise<void> {
   let rejected = 0;
   for (const folder of folders) {
-    const counts = (await readJson(`${folder}/counts.json`)) as Record<string, Counters>;
+    const counts = await readCounts(`${folder}/counts.json`);
     for (const counters of Object.values(counts)) rejected += counters.rejected;
   }
   if (rejected > most)

@@ -7,7 +7,6 @@ import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
-import { readJson } from '../formats/json-file.js';
 import { type Manifest, readManifest } from '../formats/manifest.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
@@ -25,7 +24,7 @@ import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import { Scorer } from './scorer.js';
 import { writeScoresPage } from './scores-page.js';
 import { type Estimate, estimateScoring } from './scoring-estimate.js';
-import { type Counters, readStateFile } from './state-file.js';
+import { type Counters, readCounts, readStateFile } from './state-file.js';
 import { type ScoredDataSet, writeTables } from './tables.js';
 
 export interface ScoreOutcome {
@@ -141,7 +140,7 @@ function describedData({ dataSets }: ScorePlan, results: Record<string, DataSetR
 }
 
 async function completeOutcome(run: RunFolder, { scored }: ScorePlan): Promise<ScoreOutcome> {
-  const counters = (await readJson(run.file('counts.json'))) as Record<string, Counters>;
+  const counters = await readCounts(run.file('counts.json'));
   const directions = scored.reduce((sum, { indices }) => sum + indices.length, 0);
   const whole = existsSync(run.file('directions.parquet'));
   return { run, counters, directions, tables: whole ? tablePaths(run) : null };
@@ -239,9 +238,10 @@ async function writeOutcome(
     await writeScoredWith(run.file('directions.json'), scoredWith);
     return null;
   }
+  const of = { directions: scoredWith.directions.length, sizes: scoredWith.sizes };
   const load = async function* (): AsyncGenerator<ScoredDataSet> {
     for (const { name } of dataSets)
-      yield { name, states: (await readStateFile(statePath(run.path, name))).states };
+      yield { name, states: (await readStateFile(statePath(run.path, name), of)).states };
   };
   const tables = await writeScoreTables(run, load, scoredWith, subject.tokenizer);
   await rm(run.file(STATES), { recursive: true, force: true });

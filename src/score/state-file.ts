@@ -9,7 +9,10 @@ import { InputError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic-file.js';
 import { fileError } from '../formats/file-error.js';
 import { sha256 } from '../formats/file-hash.js';
+import { parseJson, readJson } from '../formats/json-file.js';
+import { inputErrorOf } from '../formats/schema-error.js';
 import type { States } from './reader-threads.js';
+import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
 
 const count = z.int().nonnegative();
 
@@ -70,8 +73,26 @@ export async function writeStateFile(path: string, { header, states }: StateFile
   });
 }
 
+/** What of `counts.json` is read: by data set. */
+const counts = z.record(z.string(), countersSchema);
+
 /** @throws InputError if the file is missing or damaged */
-export async function readStateFile(path: string): Promise<StateFile> {
+export async function readCounts(path: string): Promise<Record<string, Counters>> {
+  const content = await readJson(path);
+  const result = counts.safeParse(content);
+  if (!result.success) throw inputErrorOf(result.error, path, content);
+  return result.data;
+}
+
+/** What the states in a file are of. */
+export interface StateOf {
+  /** How many. */
+  directions: number;
+  sizes: ExampleSizes;
+}
+
+/** @throws InputError if the file is missing, damaged, or of another number or size of directions */
+export async function readStateFile(path: string, { directions, sizes }: StateOf): Promise<StateFile> {
   let bytes: Buffer;
   try {
     bytes = await readFile(path);
@@ -85,7 +106,7 @@ export async function readStateFile(path: string): Promise<StateFile> {
       bytes: lengths,
       sha256,
       ...header
-    } = headerSchema.parse(JSON.parse(bytes.subarray(8, start).toString()));
+    } = headerSchema.parse(parseJson(bytes.subarray(8, start).toString()));
     const middle = start + lengths.clean;
     // Copied, since typed arrays of eight-byte numbers must begin on a multiple of eight.
     const states = {
@@ -93,6 +114,10 @@ export async function readStateFile(path: string): Promise<StateFile> {
       corrupted: new Uint8Array(bytes.subarray(middle, middle + lengths.corrupted)),
     };
     if (checksum(states) !== sha256) throw new Error('its checksum does not hold');
+    if (states.clean.length !== directions * stateBytes(sizes))
+      throw new Error(`its clean states are not those of ${directions} directions`);
+    if (states.corrupted.length !== directions * stateBytes(NO_EXAMPLES))
+      throw new Error(`its corrupted states are not those of ${directions} directions`);
     return { header, states };
   } catch (error) {
     const reason = error instanceof z.ZodError ? 'its header is wrong' : (error as Error).message;

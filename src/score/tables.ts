@@ -89,7 +89,7 @@ const FIGURES: readonly ParquetColumn[] = [
   ),
 ];
 
-const DIRECTION_COLUMNS: readonly ParquetColumn[] = [
+export const DIRECTION_COLUMNS: readonly ParquetColumn[] = [
   { name: 'data_set', type: 'STRING' },
   { name: 'id', type: 'INT32' },
   { name: 'direction', type: 'STRING' },
@@ -116,7 +116,7 @@ const DIRECTION_COLUMNS: readonly ParquetColumn[] = [
   },
 ];
 
-const EXAMPLE_COLUMNS: readonly ParquetColumn[] = [
+export const EXAMPLE_COLUMNS: readonly ParquetColumn[] = [
   { name: 'data_set', type: 'STRING' },
   { name: 'direction', type: 'STRING' },
   { name: 'end', type: 'STRING' },

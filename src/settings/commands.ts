@@ -34,7 +34,7 @@ import {
   subjectSettings,
   workerSettings,
 } from './run-settings.js';
-import { flag, listOf, oneOf, place, text } from './schemas.js';
+import { flag, listOf, oneOf, place, text, whole } from './schemas.js';
 import { scoredDataSettings, scorePaceSettings, scoreSettings, showSettings } from './score-settings.js';
 import { type Table, table, type Values } from './table.js';
 import { presetSetting, trainSettings } from './train-settings.js';
@@ -127,6 +127,17 @@ export const COMMANDS = {
     ...promptSettings,
     positions: maskingSettings.positions,
     bos: subjectSettings.bos,
+    ...engineSettings,
+    ...table(
+      { group: 'Prompts', determines: false },
+      {
+        ask: {
+          schema: whole(0, 1_000_000),
+          default: 200,
+          describe: 'With --data: how many of the pairs the model itself is asked',
+        },
+      },
+    ),
     ...table(FOLDER, {
       out: {
         schema: path,

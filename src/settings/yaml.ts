@@ -1,6 +1,6 @@
 /** Settings in YAML files, with the line and column of whatever is wrong: the only importer of the yaml package. */
 import { readFile } from 'node:fs/promises';
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
 import { camelCase, kebabCase } from '../case.js';
 import { didYouMean } from '../closest.js';
 import { InputError } from '../errors.js';
@@ -15,6 +15,9 @@ export interface YamlNode {
   range?: [number, number, number] | null;
   toJSON(): unknown;
 }
+
+/** Characters of a file; thousands of runs, each written out, take no more. */
+const LONGEST = 2 ** 18;
 
 export class SettingsFile {
   readonly root: YAMLMap;
@@ -31,12 +34,29 @@ export class SettingsFile {
     private readonly table: Table,
     private readonly command: string,
   ) {
-    const document = parseDocument(source, { lineCounter: this.#lines });
+    if (source.length > LONGEST)
+      throw new InputError(`${path}: has ${source.length} characters; at most ${LONGEST} are read`);
+    // The library compares every key with every other.
+    const document = parseDocument(source, { lineCounter: this.#lines, uniqueKeys: false });
     const [fault] = document.errors;
     if (fault)
       throw new InputError(
         `${this.at(fault.pos[0])}: ${fault.message.split('\n')[0]!.replace(/ at line.*$/, '')}`,
       );
+    visit(document, {
+      Alias: (_, node) => {
+        throw new InputError(
+          `${this.of(node)}: *${node.source} stands for another value; write the value out`,
+        );
+      },
+      Map: (_, { items }) => {
+        const seen = new Set<string>();
+        for (const { key } of items as { key: Node }[]) {
+          if (seen.has(String(key))) throw new InputError(`${this.of(key)}: "${key}" stands here twice`);
+          seen.add(String(key));
+        }
+      },
+    });
     if (!isMap(document.contents))
       throw new InputError(`${path}:1: holds no settings; write one "name: value" per line`);
     this.root = document.contents;

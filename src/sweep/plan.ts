@@ -113,9 +113,7 @@ class PlanReader {
       const unwanted = Object.entries(this.file.settings(node));
       const kept = left.filter(
         ({ settings }) =>
-          !unwanted.every(
-            ([key, value]) => JSON.stringify(settings[key as keyof PlanSettings]) === JSON.stringify(value),
-          ),
+          !unwanted.every(([key, value]) => isSame(settings[key as keyof PlanSettings], value)),
       );
       if (kept.length === left.length)
         throw new InputError(`${this.file.of(node)}: excludes no run of the plan`);
@@ -131,4 +129,9 @@ class PlanReader {
       throw new InputError(`${this.file.of(list as YamlNode)}: "${name}" is a list of mappings`);
     return list.items as YAMLMap[];
   }
+}
+
+/** Whether two settings' values are equal; some are lists. */
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b));
 }

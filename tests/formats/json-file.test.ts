@@ -31,6 +31,21 @@ it.each([
   expect(error.message).not.toContain('\n');
 });
 
+it('refuses what is nested so deeply that walking it would exhaust the stack', async () => {
+  const path = join(folder, 'deep.json');
+  for (const [open, close] of [
+    ['{"a":', '}'],
+    ['[', ']'],
+  ] as const) {
+    writeFileSync(path, `{"a":${open.repeat(199)}1${close.repeat(199)}}`);
+    await readJson(path);
+    writeFileSync(path, `{"a":${open.repeat(1e5)}1${close.repeat(1e5)}}`);
+    await expect(readJson(path)).rejects.toThrow(
+      /deep\.json: not valid JSON \(nested more than 200 levels deep\)/,
+    );
+  }
+});
+
 it('says which file is missing', async () => {
   await expect(readJson(join(folder, 'none.json'))).rejects.toThrow(/none\.json: no such file/);
   await expect(readJson(folder)).rejects.toThrow(/is a folder/);

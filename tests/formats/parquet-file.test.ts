@@ -78,6 +78,38 @@ describe('Parquet files', () => {
     expect(readdirSync(folder).filter((name) => name.includes('broken'))).toEqual([]);
   });
 
+  it('may have row groups of any usual size', async () => {
+    const path = join(folder, 'large.parquet');
+    const rows = 200_000;
+    const numbers = Int32Array.from({ length: rows }, (_, i) => i);
+    await writeParquet(path, [{ name: 'a', type: 'INT32' }], {}, [[numbers], [numbers.subarray(0, 3)]]);
+    let [count, sum] = [0, 0];
+    for await (const { a } of readParquetRows(path)) {
+      count++;
+      sum += a as number;
+    }
+    expect([count, sum]).toEqual([rows + 3, (rows * (rows - 1)) / 2 + 3]);
+  });
+
+  it('are refused, and nothing is awaited by nobody, where any of their bytes is damaged', async () => {
+    const path = join(folder, 'damaged.parquet');
+    await writeParquet(path, COLUMNS, {}, GROUPS);
+    const whole = readFileSync(path);
+    const unheard: unknown[] = [];
+    const hear = (error: unknown) => unheard.push(error);
+    process.on('unhandledRejection', hear);
+    for (let at = 4; at < whole.length; at += 13) {
+      const bytes = Buffer.from(whole);
+      bytes[at] = bytes[at]! ^ 0x7f;
+      writeFileSync(path, bytes);
+      // Some bytes are values, and any value will do.
+      await all(path).catch((error) => expect(error).toBeInstanceOf(InputError));
+    }
+    await new Promise((turn) => setTimeout(turn, 10));
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
+  });
+
   it('are refused where they are missing or damaged', async () => {
     const path = join(folder, 'text.parquet');
     writeFileSync(path, 'PAR1 this is not one');

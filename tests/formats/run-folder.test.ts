@@ -11,6 +11,7 @@ import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { LOCK } from '../../src/formats/folder-lock.js';
 import { describeHost, firstDifference, type Manifest } from '../../src/formats/manifest.js';
 import { createRun, openRun } from '../../src/formats/run-folder.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -38,6 +39,8 @@ const manifest = (changes: Partial<Manifest> = {}): Manifest => ({
 describe('a new run', () => {
   it('makes its folder and says that it is running', async () => {
     const run = await createRun(path, manifest());
+    expect(readdirSync(path).sort()).toEqual([LOCK, 'manifest.json']);
+    await run.unlock();
     expect(readdirSync(path)).toEqual(['manifest.json']);
     const { limit, ...settings } = manifest().settings;
     expect((await openRun(path)).manifest).toEqual({ ...manifest(), settings });
@@ -92,6 +95,10 @@ describe('a folder that holds a run', () => {
       ended_at: '2025-01-02T03:05:00Z',
       seconds: { train: 3 },
     });
+    await run.unlock();
+    mkdirSync(join(path, 'checkpoints'));
+    const left = join(path, 'checkpoints/.a.01234567-89ab-cdef-0123-456789abcdef.tmp');
+    writeFileSync(left, '');
     const again = manifest({ engine: 'native', started_at: '2026-01-01T00:00:00Z' });
     again.model = { ...again.model, path: '/elsewhere', id: 'org/gpt2', revision: 'f'.repeat(40) };
     const resumed = await createRun(path, again, { resume: true });
@@ -101,6 +108,7 @@ describe('a folder that holds a run', () => {
     expect(stored).not.toHaveProperty('error');
     expect(stored).not.toHaveProperty('ended_at');
     expect(resumed.manifest.status).toBe('running');
+    expect(existsSync(left)).toBe(false);
   });
 
   it('comes back as it is if the run is complete', async () => {

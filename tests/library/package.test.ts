@@ -98,6 +98,8 @@ it('holds no tests, no benchmarks and no maps', () => {
   const files = readdirSync(installed, { recursive: true }) as string[];
   expect(files).toContain(join('models', 'embedded', 'model.safetensors'));
   expect(files).toContain(join('examples', 'first-circuit.mjs'));
+  expect(files).toContain(join('docs', 'operations.md'));
+  expect(files).toContain(join('docs', 'licences.md'));
   expect(files.filter((file) => /^dist.(bench|tests|models)|[.]map$|[.]ts$/.test(file))).toEqual([
     'dist/index.d.ts',
   ]);

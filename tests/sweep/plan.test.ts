@@ -48,6 +48,21 @@ it('is only what is included where there is no matrix', () => {
   expect(settingsOf('steps: 5\ninclude:\n  - task: ioi')).toEqual([{ steps: 5, task: 'ioi' }]);
 });
 
+describe('plans that would take long', () => {
+  it.each([
+    [
+      'values that stand for others',
+      'task: &a ioi\nmatrix:\n  seed: [1]\n  form: [*a]',
+      /plan\.yaml:4:10: \*a stands for another value/,
+    ],
+    ['one key twice', 'task: ioi\nseed: 1\nseed: 2', /plan\.yaml:3:1: "seed" stands here twice/],
+    ['a megabyte', `task: ${'x'.repeat(2 ** 20)}`, /at most 262144 are read/],
+    ['many keys', Array.from({ length: 10_000 }, (_, i) => `a${i}: 1`).join('\n'), /"a0" is no setting/],
+  ])('are refused with %s', (_, source, message) => {
+    expect(() => parsePlan(source, 'plan.yaml')).toThrow(message);
+  });
+});
+
 describe('says in which line a mistake is', () => {
   it.each([
     [
@@ -75,7 +90,7 @@ describe('says in which line a mistake is', () => {
     ['matrix: [seed]\n', 'plan.yaml:1:1: "matrix" is a mapping of settings to lists of values'],
     ['task: ioi\nexclude:\n  - seed: 7\n', 'plan.yaml:3:5: excludes no run of the plan'],
     ['include: ioi\n', 'plan.yaml:1:10: "include" is a list of mappings'],
-    ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: Map keys must be unique'],
+    ['task: ioi\ntask: ioi\n', 'plan.yaml:2:1: "task" stands here twice'],
     ['task: [ioi\nsteps: 1\n', 'plan.yaml:2:'],
     ['- task: ioi\n', 'plan.yaml:1: holds no settings; write one "name: value" per line'],
     ['task:\n', 'plan.yaml:1:'],
