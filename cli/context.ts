@@ -1,5 +1,6 @@
 /** What every command's handler gets: where to report, how to be stopped, how to print its result. */
 import { setMaxListeners } from 'node:events';
+import { abandonRuns } from '../src/formats/run-folder.js';
 import { printable } from '../src/plain-text.js';
 import type { Listener } from '../src/progress.js';
 import type { Command, Given } from '../src/settings/commands.js';
@@ -34,7 +35,10 @@ export async function inContext(output: Output, work: (context: Context) => Prom
   // Every job in a pool listens to it; hundreds of heads are no leak.
   setMaxListeners(0, abort.signal);
   const interrupt = () => {
-    if (abort.signal.aborted) process.exit(130);
+    if (abort.signal.aborted) {
+      abandonRuns();
+      process.exit(130);
+    }
     terminal.note('stopping after this step; once more ends at once');
     abort.abort();
   };

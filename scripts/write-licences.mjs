@@ -7,7 +7,12 @@ const rows = Object.entries(packages)
   .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional)
   .map(([path, { version, license, optional, peer }]) => {
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
-    return { name, version, license: license ?? 'not stated', note: optional ? 'optional' : peer ? 'peer' : '' };
+    return {
+      name,
+      version,
+      license: license ?? 'not stated',
+      note: optional ? 'optional' : peer ? 'peer' : '',
+    };
   })
   .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1));
 const unstated = rows.filter(({ license }) => license === 'not stated');
@@ -24,7 +29,10 @@ const lines = [
   '| --- | --- | --- | --- |',
   ...rows.map(({ name, version, license, note }) => `| \`${name}\` | ${version} | ${license} | ${note} |`),
   '',
-  `${rows.length} packages: ${[...counts].sort((a, b) => b[1] - a[1]).map(([license, count]) => `${license} ${count}`).join(', ')}.`,
+  `${rows.length} packages: ${[...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([license, count]) => `${license} ${count}`)
+    .join(', ')}.`,
   '',
 ];
 writeFileSync(new URL('docs/licences.md', root), lines.join('\n'));

@@ -11,6 +11,11 @@ const toDisk = promisify(fsync);
 
 const TEMPORARY = /^\.[^/\\]+\.[0-9a-f-]{36}\.tmp$/;
 
+/** A name beside a file for what is to take its place. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+}
+
 /** Whether a file name is one that a killed process may have left behind. */
 export function isTemporaryName(name: string): boolean {
   return TEMPORARY.test(name);
@@ -25,7 +30,7 @@ export async function writeAtomically(
   path: string,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  const temporary = temporaryName(path);
   try {
     const handle = await open(temporary, 'wx');
     try {

@@ -3,7 +3,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { basename, isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { camelCase, snakeCase } from '../case.js';
-import { writeJson } from './atomic-file.js';
+import { writeText } from './atomic-file.js';
 import { sha256 } from './file-hash.js';
 import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
@@ -84,7 +84,12 @@ export async function readManifest(path: string): Promise<Manifest> {
 
 /** Writes it whole or not at all. */
 export async function writeManifest(path: string, manifest: Manifest): Promise<void> {
-  await writeJson(path, { ...manifest, settings: withKeys(snakeCase, manifest.settings) });
+  await writeText(path, manifestText(manifest));
+}
+
+/** The file's content. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify({ ...manifest, settings: withKeys(snakeCase, manifest.settings) }, null, 2)}\n`;
 }
 
 function withKeys(spelt: (key: string) => string, settings: Manifest['settings']): Manifest['settings'] {

@@ -1,13 +1,14 @@
 /** A run's folder: created once, never shared by two runs, never half-valid. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { InputError } from '../errors.js';
-import { isTemporaryName, writeText } from './atomic-file.js';
+import { isTemporaryName, temporaryName, writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
 import { LOCK, lockFolder } from './folder-lock.js';
 import { parseJsonObject } from './json-file.js';
 import { makeFolder } from './make-folder.js';
-import { firstDifference, type Manifest, readManifest, writeManifest } from './manifest.js';
+import { firstDifference, type Manifest, manifestText, readManifest, writeManifest } from './manifest.js';
 
 /** A line of `history.jsonl`: values before the step's update. */
 export interface HistoryLine {
@@ -38,12 +39,27 @@ export class RunFolder {
   /** Keeps other processes out, and removes what a killed one left half-written. @throws InputError if one is in it */
   async lock(): Promise<void> {
     this.#unlock = await lockFolder(this.path);
+    locked.add(this);
     const names = await readdir(this.path, { recursive: true, encoding: 'utf8' });
     for (const name of names) if (isTemporaryName(basename(name))) await rm(this.file(name), { force: true });
   }
 
   unlock(): Promise<void> {
+    locked.delete(this);
     return this.#unlock();
+  }
+
+  /** Says that it was interrupted, and unlocks it, before the process ends in the middle of whatever it does. */
+  abandon(): void {
+    const temporary = temporaryName(this.file(MANIFEST));
+    const ended = { status: 'interrupted', ended_at: new Date().toISOString() } as const;
+    try {
+      writeFileSync(temporary, manifestText({ ...this.#manifest, ...ended }));
+      renameSync(temporary, this.file(MANIFEST));
+    } finally {
+      rmSync(temporary, { force: true });
+      rmSync(this.file(LOCK), { force: true });
+    }
   }
 
   /** Changes part of the manifest, on disk and here. */
@@ -89,6 +105,19 @@ export class RunFolder {
     const kept = (await this.readHistory()).filter(({ step }) => step < nextStep);
     await writeText(this.file(HISTORY), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
   }
+}
+
+/** Runs that this process is at work in. */
+const locked = new Set<RunFolder>();
+
+/** For a process that is to end at once: no manifest says afterwards that its run goes on. */
+export function abandonRuns(): void {
+  for (const run of locked)
+    try {
+      run.abandon();
+    } catch {
+      // The folder may be gone, or the disk full: the end is what was asked for.
+    }
 }
 
 const MANIFEST = 'manifest.json';

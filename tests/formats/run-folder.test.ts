@@ -13,7 +13,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { LOCK } from '../../src/formats/folder-lock.js';
 import { describeHost, firstDifference, type Manifest } from '../../src/formats/manifest.js';
-import { createRun, openRun } from '../../src/formats/run-folder.js';
+import { abandonRuns, createRun, openRun } from '../../src/formats/run-folder.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const path = join(temporaryFolder(), 'runs', 'one');
@@ -75,6 +75,18 @@ describe('a new run', () => {
     writeFileSync(path, '');
     await expect(createRun(path, manifest())).rejects.toThrow(/is a file; name a folder/);
     await expect(createRun(join(path, 'below'), manifest())).rejects.toBeInstanceOf(InputError);
+  });
+});
+
+describe('a process that ends at once', () => {
+  it('leaves no manifest that says its run goes on, and no lock', async () => {
+    const run = await createRun(path, manifest());
+    abandonRuns();
+    expect(readdirSync(path)).toEqual(['manifest.json']);
+    expect((await openRun(path)).manifest.status).toBe('interrupted');
+    await run.unlock();
+    abandonRuns();
+    expect((await openRun(path)).manifest.status).toBe('interrupted');
   });
 });
 
