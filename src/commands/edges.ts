@@ -1,6 +1,7 @@
 /** `edges`: which direction writes what another one reads, and what that is worth for the answer. */
 import { basename } from 'node:path';
 import { type Agreement, agreementOf, chosenCuts, type Sample } from '../edges/agreement.js';
+import { attributionGraph } from '../edges/attribution-graph.js';
 import { measureCuts } from '../edges/cuts.js';
 import {
   type EdgeRow,
@@ -10,6 +11,7 @@ import {
   writeGraphMl,
 } from '../edges/edge-files.js';
 import { checkSize, type Edge, meanEdges, webOf } from '../edges/edges.js';
+import { liveRun } from '../edges/live-run.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { type Direction, directionName } from '../interpret/coefficients.js';
@@ -43,7 +45,8 @@ export interface EdgesSummary {
 export interface EdgesOutcome {
   run: RunFolder;
   summary: EdgesSummary;
-  files: Record<'table' | 'json' | 'graphml', string>;
+  /** Paths; the attribution graph is there for one prompt. */
+  files: Record<'table' | 'json' | 'graphml', string> & { attribution?: string };
 }
 
 /**
@@ -126,7 +129,7 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
               return { writer, reader: name, side, value, predicted, ...cut };
             })
             .sort((a, b) => Math.abs(b.predicted.mean) - Math.abs(a.predicted.mean));
-          const files = {
+          const files: EdgesOutcome['files'] = {
             table: session.file('edges.parquet'),
             json: session.file('graph.json'),
             graphml: session.file('graph.graphml'),
@@ -137,6 +140,23 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
           const graph = { nodes: nodesOf(strongest, chosen, apart.running), edges: strongest };
           await writeGraphJson(files.json, graph, { ...about, prompts: asked.length, at: settings.at });
           await writeGraphMl(files.graphml, graph);
+          if (settings.prompt !== null && subject.tokenizer) {
+            const { tokenizer } = subject;
+            const graph = await attributionGraph(
+              web,
+              await liveRun(apart, asked),
+              {
+                prompt: settings.prompt,
+                scan: basename(manifest.model.id),
+                slug: basename(out),
+                spell: (id) => tokenizer.token(id),
+                labelOf: () => null,
+              },
+              listener,
+            );
+            files.attribution = session.file('attribution-graph.json');
+            await writeJson(files.attribution, graph);
+          }
           const summary: EdgesSummary = {
             ...{
               data: data.name,

@@ -7,7 +7,7 @@ import { InputError, throwIfAborted } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Direction } from '../interpret/coefficients.js';
-import { logitReader } from '../interpret/logit-reader.js';
+import { type Contrast, type LogitReader, logitReader } from '../interpret/logit-reader.js';
 import type { Asked } from '../interpret/logit-sum.js';
 import type { Mean } from '../interpret/mean-of.js';
 import { type TakenApart, writes } from '../interpret/taken-apart.js';
@@ -95,14 +95,29 @@ export async function webOf(apart: TakenApart, directions: readonly Direction[])
   return { apart, writers, places, logits: { place, writers: reaching(place) } };
 }
 
-/** The place of the logits as a prompt reads it: along one axis. */
-export function logitPlace({ apart, writers, logits }: Web, run: LiveRun, prompt: number): WebPlace {
-  const { weights, bias } = logitReader(
-    apart.ends,
-    run.architecture,
-    run.asked[prompt]!,
-    run.values.logitsOf(prompt),
-  );
+/** The place of the logits as a prompt reads it: along one axis, that of its logit difference. */
+export function logitPlace(web: Web, run: LiveRun, prompt: number): WebPlace {
+  return placeAlong(web, readerOf(web, run, prompt, run.asked[prompt]!));
+}
+
+/** The same for single tokens: each one's logit, above the mean of the vocabulary. */
+export function tokenPlaces(web: Web, run: LiveRun, prompt: number, tokens: readonly number[]): WebPlace[] {
+  const every = Int32Array.from({ length: run.architecture.nVocab }, (_, id) => id);
+  const mean = readerOf(web, run, prompt, { answers: every, distractors: [] });
+  return tokens.map((id) => {
+    const { weights, bias } = readerOf(web, run, prompt, { answers: [id], distractors: [] });
+    return placeAlong(web, {
+      weights: weights.map((value, i) => value - mean.weights[i]!),
+      bias: bias - mean.bias,
+    });
+  });
+}
+
+function readerOf({ apart }: Web, run: LiveRun, prompt: number, contrast: Contrast): LogitReader {
+  return logitReader(apart.ends, run.architecture, contrast, run.values.logitsOf(prompt));
+}
+
+function placeAlong({ writers, logits }: Web, { weights, bias }: LogitReader): WebPlace {
   const reader: Reader = {
     ...{ name: 'logits', side: 'logits', direction: null, axes: [0] },
     terms: (_run, _prompt, token) => [{ token, key: token, weights: [1], value: 1, slope: 1 }],
@@ -167,7 +182,7 @@ export function* reachedAt(
 }
 
 /** Weights of each token that is read, [axes]. */
-function pooled(terms: readonly Term[], axes: number) {
+export function pooled(terms: readonly Term[], axes: number) {
   const found = new Map<number, Record<'value' | 'slope', Float64Array>>();
   for (const { token, weights, value, slope } of terms) {
     let own = found.get(token);
@@ -184,7 +199,7 @@ function pooled(terms: readonly Term[], axes: number) {
 }
 
 /** By token and axis: the reading, and what it is the sum of but for what others write. */
-function streamAt({ apart, writers }: Web, place: WebPlace, run: LiveRun, prompt: number) {
+export function streamAt({ apart, writers }: Web, place: WebPlace, run: LiveRun, prompt: number) {
   const { input } = readAt(place.place, run.architecture);
   const at = (token: number) => {
     const rate = run.rate(prompt, token, place.place);

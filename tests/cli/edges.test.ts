@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import type { EdgesEstimate, EdgesSummary } from '../../src/commands/edges.js';
 import { readParquetRows } from '../../src/formats/parquet-file.js';
 import { orthoscope } from '../support/command.js';
+import { graphSchema } from '../support/graph-schema.js';
 import { python } from '../support/python.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -64,6 +65,21 @@ print(json.dumps([[g.number_of_nodes(), g.number_of_edges(), g.is_multigraph(), 
   );
   expect(a.slice(0, 4)).toEqual(b.slice(0, 4));
   expect(a[4]).toBeCloseTo(b[4], 9);
+});
+
+it('writes an attribution graph of one prompt', async () => {
+  const out = join(folder, 'one');
+  const { code, stderr } = await edges([
+    ...['--prompt', "So Sarah is such a great friend, isn't", '--answer', ' she', '--distractor', ' he'],
+    ...['--directions', 'L0H0.ov.0,L2H1.ov.0-2,L2H1.qk.0', '--cuts', '0', '--out', out, '--quiet'],
+  ]);
+  expect(code, stderr).toBe(0);
+  const graph = graphSchema.parse(JSON.parse(readFileSync(join(out, 'attribution-graph.json'), 'utf8')));
+  const she = graph.nodes.find(({ clerp }) => clerp.startsWith('Output " she"'))!;
+  const into = graph.links.filter(({ target }) => target === she.node_id);
+  const named = new Map(graph.nodes.map(({ node_id, clerp }) => [node_id, clerp]));
+  // The direction that says who it is goes into the pronoun.
+  expect(into.map(({ source }) => named.get(source))).toContain('L0H0.ov.0');
 });
 
 it('says what it would do, and refuses more edges than memory holds', async () => {

@@ -11,8 +11,10 @@ import {
 } from '../../src/interpret/generic-sequences.js';
 import { headAttention } from '../../src/interpret/head-attention.js';
 import { Random } from '../../src/random.js';
+import { decomposed } from '../support/decomposed.js';
 import { describeOnEngines } from '../support/engines.js';
 import { ALL_FAMILIES } from '../support/family-model.js';
+import { openPlanted } from '../support/planted.js';
 import { capped, referenceForward, referenceScores } from '../support/reference-forward.js';
 import { takeApart } from '../support/taken-apart.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -116,6 +118,33 @@ describeOnEngines('figures behind names', (engine) => {
       });
       apart.running.dispose();
     });
+
+  it('name the heads of a planted induction circuit as they were planted', async () => {
+    const planted = await openPlanted(engine(), { mechanism: 'induction' });
+    const { model, masked } = planted;
+    const { decomposition } = await decomposed(model);
+    const apart = { model, decomposition, running: masked, ends: await model.ends() };
+    // Words 1 to 8 are the mechanism's; 0 begins its prompts.
+    const random = new Random(5);
+    const generic: GenericSequences = {
+      sequences: Array.from({ length: 8 }, () => {
+        const round = random.sample([1, 2, 3, 4, 5, 6, 7, 8], 4);
+        return Int32Array.from([...round, ...round]);
+      }),
+      lead: 0,
+      length: 4,
+    };
+    const { heads } = await headAttention(apart, generic, []);
+    const best = (of: 'previous' | 'induction' | 'duplicate') =>
+      heads.reduce((a, b) => (b.shares[of] > a.shares[of] ? b : a));
+    // By its blueprint: the first layer's head looks back by one, the second's for what stood there.
+    expect(best('previous')).toMatchObject({ layer: 0, head: 0 });
+    expect(best('previous').shares.previous).toBeGreaterThan(0.9);
+    expect(best('induction')).toMatchObject({ layer: 1, head: 0 });
+    expect(best('induction').shares.induction).toBeGreaterThan(0.9);
+    expect(best('duplicate').shares.duplicate).toBeLessThan(0.4);
+    masked.dispose();
+  });
 
   it('know heads that copy from those that do the opposite', async () => {
     const { apart } = await takeApart(engine(), folder, 'gpt2');
