@@ -7,7 +7,7 @@ import { run } from '../../src/commands/run.js';
 import { verdict } from '../../src/commands/verdict.js';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { LINES, type Line, readVerdict, type Verdict } from '../../src/evidence/verdict-file.js';
-import { writeReport } from '../../src/report/write-report.js';
+import { writeReport } from '../../src/explorer/write-report.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();

@@ -24,6 +24,7 @@ const TEXTS = [
   '&lt;b&gt;',
   'x'.repeat(20_000),
 ];
+const HASH = '0'.repeat(64);
 const ALL = TEXTS.join(' ');
 const path = join(temporaryFolder(), 'report.html');
 const url = pathToFileURL(path).href;
@@ -101,7 +102,23 @@ beforeAll(async () => {
         metrics,
       },
       said: { attack: ALL, control: ALL, unsettled: ALL, rows: masksRows(split, 0.5) },
-      verdict: { [ALL]: ALL },
+      verdict: {
+        schema_version: 1,
+        measured: {
+          ...{ model: { id: ALL, hash: HASH }, weight_form: ALL, masks: HASH, source: ALL, hash: HASH },
+          ...{ prompts: 2, prompts_of_sets: 1, positions: ALL, replacement: ALL, threshold: 0.5 },
+          ...{ seed: 0, draws: 1, alpha: 0.05, choices: { [ALL]: ALL } },
+        },
+        circuit: { kept: 1, directions: 2, kl: 0, kl_of_nothing: 1 },
+        lines: [
+          {
+            ...{ id: 'equivalence', title: ALL, outcome: 'for', null_hypothesis: ALL },
+            ...{ statistic: { name: ALL, value: 1 }, n: { value: 2, of: ALL }, p: 0.5, correction: null },
+            ...{ claim: ALL, limit: ALL, file: ALL, numbers: { [ALL]: ALL } },
+          },
+        ],
+        seconds: 1,
+      },
       sizes: null,
       interventions: [{ folder: ALL, change: ALL, at: ALL, directions: [`${name}.0`], effects: [] }],
       cards: [0],
