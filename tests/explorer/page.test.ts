@@ -1,9 +1,9 @@
 /** The page of a run in a real browser: opened from disk, by mouse and by keyboard, with and without scripts. */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import axe from 'axe-core';
 import { beforeAll, expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import { packageFile } from '../../src/package-file.js';
@@ -15,7 +15,6 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 const folder = temporaryFolder();
 const run = join(folder, 'run');
 const url = pathToFileURL(join(run, 'report.html')).href;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 beforeAll(async () => {
   const sizes = [
@@ -83,7 +82,7 @@ describeInBrowser('the page of a run', (visit) => {
       await page.waitForFunction(
         () => !document.getElementById('content')!.textContent!.includes('Reading …'),
       );
-      await page.evaluate(axe);
+      await page.evaluate(axe.source);
       const violations = await page.evaluate(async () => {
         const { violations } = await (
           globalThis as unknown as {
