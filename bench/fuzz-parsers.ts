@@ -9,6 +9,7 @@ import { writeReport } from '../src/explorer/write-report.js';
 import { parseByteSize } from '../src/formats/byte-size.js';
 import { columnChoice } from '../src/formats/columns.js';
 import { filesOf } from '../src/formats/data-files.js';
+import { parseJsonObject } from '../src/formats/json-file.js';
 import { readManifest } from '../src/formats/manifest.js';
 import { readPromptPairs } from '../src/formats/prompt-pairs.js';
 import { readRecords } from '../src/formats/record-stream.js';
@@ -126,7 +127,7 @@ export function parsersIn(folder: string): Parser[] {
   const scored = JSON.parse(of(join(shard, 'directions.json')).toString());
   sized.sizes = { examples: scored.examples, context: scored.context };
   const state = join(shard, 'states/data.state');
-  const csv = 'id,clean,corrupted,answer,answer_ids\na,"x ""y""",z, Mary,"[1, 2]"\nb,q,r, John,3|4\n';
+  const csv = 'id,clean,corrupted,answers,group\na,"x ""y""",z,"["" Mary""]",1\nb,q,r, John| Tom,2\n';
   const config = of(join(model, 'config.json'));
   const file = (name: string, form: Form, path: string, read: () => unknown, weight = 1): Parser => ({
     name,
@@ -266,7 +267,7 @@ export function parsersIn(folder: string): Parser[] {
     text(
       'job from a queue',
       JSON.stringify(job),
-      (found) => parseJob(JSON.parse(found), [runJobs, shardJobs]),
+      (found) => parseJob(parseJsonObject(found, 'job'), [runJobs, shardJobs]),
       'json',
     ),
     text(
