@@ -7,7 +7,7 @@
  *
  * Trains each task with each of the recipe's trainings, attacks the circuits on `--pairs` training pairs, and measures
  * what is found on the test pairs. `--save` writes a row as soon as it is there, and what the file has already is not
- * measured again; `--masks` keeps the circuits.
+ * measured again; `--masks` keeps the circuits, and those that are there already are not trained again.
  */
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -84,9 +84,10 @@ interface Row {
   per_prompt: { prompts: number; mean: number; median: number; worst: number } | null;
   /** Left-out directions that the adversary puts back with the largest parts in what it does. */
   missed: { direction: string; share: number; part: number; returns: number | null }[];
+  /** 0 for masks that were there. */
   train_seconds: number;
-  /** Median of a step, validations aside. */
-  step_seconds: Record<'soft' | 'rounding', number>;
+  /** Median of a step, validations aside; null where there was none. */
+  step_seconds: Record<'soft' | 'rounding', number | null>;
   attack_seconds: number;
   /** Largest resident size of the process so far. */
   peak_gib: number;
@@ -154,28 +155,29 @@ async function attacked(
   const { layout } = runner;
   const steps: Record<HistoryLine['phase'], number[]> = { soft: [], rounding: [] };
   let trainSeconds = 0;
-  const { masks } = await trainMasks(
-    {
+  const learn = async () => {
+    const objective = {
       directions: layout.size,
       pairs: train.length,
-      evaluate: (indices, masks) => train.objective(indices, masks, settings.loss),
-      validate: (masks) => validation.kl(masks),
-    },
-    settings,
-    seed,
-    {
-      onHistory: (line) => {
-        trainSeconds += line.seconds;
-        if (!line.validation) steps[line.phase].push(line.seconds);
-        else
-          process.stderr.write(
-            `${task} ${seed} ${name} ${line.step}: KL ${line.kl.toFixed(4)}, Σm ${line.l1.toFixed(0)}\n`,
-          );
-      },
-    },
-  );
-  if (options.masks)
-    writeFileSync(join(options.masks, `${task}-${seed}-${name}.f32`), Buffer.from(masks.buffer));
+      evaluate: (indices: readonly number[], masks: Float32Array) =>
+        train.objective(indices, masks, settings.loss),
+      validate: (masks: Float32Array) => validation.kl(masks),
+    };
+    const onHistory = (line: HistoryLine) => {
+      trainSeconds += line.seconds;
+      if (!line.validation) steps[line.phase].push(line.seconds);
+      else
+        process.stderr.write(
+          `${task} ${seed} ${name} ${line.step}: KL ${line.kl.toFixed(4)}, Σm ${line.l1.toFixed(0)}\n`,
+        );
+    };
+    return (await trainMasks(objective, settings, seed, { onHistory })).masks;
+  };
+  const file = options.masks && join(options.masks, `${task}-${seed}-${name}.f32`);
+  const isThere = file && existsSync(file);
+  // Soft masks that are there, of an interrupted training, stand for the circuit of those above ½.
+  const masks = isThere ? readMasks(file).map((mask) => Number(mask > 0.5)) : await learn();
+  if (file && !isThere) writeFileSync(file, Buffer.from(masks.buffer));
   const started = performance.now();
   const chosen = Math.min(train.length, Number(options.pairs));
   const some = (indices: number[]): Attacked => {
@@ -235,6 +237,11 @@ async function attacked(
   };
 }
 
+function readMasks(file: string): Float32Array {
+  const bytes = readFileSync(file);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+}
+
 function directionNames({ layout }: MaskRunner): { name: string; kind: string }[] {
   return layout.components.flatMap((component) =>
     Array.from({ length: layout.of(component).length }, (_, at) => ({
@@ -244,7 +251,8 @@ function directionNames({ layout }: MaskRunner): { name: string; kind: string }[
   );
 }
 
-function median(values: number[]): number {
+function median(values: number[]): number | null {
+  if (values.length === 0) return null;
   return quantile(
     [...values].sort((a, b) => a - b),
     0.5,
@@ -258,7 +266,7 @@ else {
     `| task | seed | training | kept | KL | adversary: ${marks.join(', ')} steps | exact match there | uniform, Bernoulli | shares ≤ ${rows[0]?.attack.by_cap.map(({ cap }) => cap).join(', ')} | prompts by themselves | step, soft and rounding | training | attack |`,
   );
   console.log('|---|---|---|---|---|---|---|---|---|---|---|---|---|');
-  const n = (value: number) => value.toPrecision(3);
+  const n = (value: number | null) => value?.toPrecision(3) ?? '–';
   for (const { task, seed, training, kept, directions, kl, exact_match, attack, per_prompt, ...row } of rows)
     console.log(
       `| ${task} | ${seed} | ${training} | ${kept} of ${directions} | ${n(kl)} ` +

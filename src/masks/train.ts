@@ -42,7 +42,7 @@ export interface HistoryLine {
   l1_weight: number;
   /** Norm of the gradient by the mask logits, before clipping. */
   grad_norm?: number;
-  /** KL at the adversary's shares, in steps that have one. */
+  /** KL at the adversary's shares, where there is one. */
   adversarial_kl?: number;
   /** Time the step took. */
   seconds: number;
@@ -60,7 +60,7 @@ export interface TrainState {
   phaseStep: number;
   logits: Float32Array;
   optimiser: AdamWState;
-  /** Best masks of this phase so far and their validation objective KL + λ·Σm. */
+  /** Best masks of this phase so far and their validation objective: KL, of an adversary too, + λ·Σm. */
   best: Float32Array;
   bestObjective: number;
   /** Validations since the best one. */
@@ -225,11 +225,17 @@ async function validate(
   const l1 = sum(masks);
   // Judged at the phase's final λ, so that validations are comparable while λ still rises.
   const price = schedule.finalPrice(state.phase);
-  const value = kl + price * l1;
+  const against = settings.adversary > 0 ? await objective.validate(putBack(masks, state.shares)) : undefined;
+  const value = kl + settings.adversary * (against ?? 0) + price * l1;
   const line = { step: state.step, epoch, phase: state.phase, kl, l1, loss: value, l1_weight: price };
-  await onHistory?.({ ...line, seconds: (performance.now() - started) / 1000, validation: true });
-  // An adversary's shares differ from one validation to the next, so that the last masks are as good as any before.
-  if (value < state.bestObjective || settings.adversary > 0) {
+  const adversarial = against === undefined ? {} : { adversarial_kl: against };
+  await onHistory?.({
+    ...line,
+    ...adversarial,
+    seconds: (performance.now() - started) / 1000,
+    validation: true,
+  });
+  if (value < state.bestObjective) {
     state.bestObjective = value;
     state.best = masks;
     state.waited = 0;

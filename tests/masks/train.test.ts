@@ -295,6 +295,30 @@ describe('against an adversary', () => {
     }
   });
 
+  it('ends with the masks that are best by their KL and by that at the shares together', async () => {
+    const lines: HistoryLine[] = [];
+    const judged: Float32Array[] = [];
+    // The worse the later, at the shares alone.
+    const worsening: MaskObjective = {
+      ...cancelling,
+      validate: async (masks) => {
+        judged.push(masks);
+        return judged.length % 2 ? 0 : judged.length;
+      },
+    };
+    const how = { ...robust, roundingLr: 0.5, validateEvery: 5 };
+    const onHistory = (line: HistoryLine) => void lines.push(line);
+    const { masks, soft } = await trainMasks(worsening, how, 0, { onHistory });
+    const validations = lines.filter(({ validation }) => validation);
+    validations.forEach(({ kl, adversarial_kl, l1, loss, l1_weight }, at) => {
+      expect([kl, adversarial_kl]).toEqual([0, 2 * (at + 1)]);
+      expect(loss).toBeCloseTo(0.5 * adversarial_kl! + l1_weight * l1, 6);
+    });
+    const rounding = validations.findIndex(({ phase }) => phase === 'rounding');
+    expect(soft).toEqual(judged[0]);
+    expect(masks).toEqual(judged[2 * rounding]);
+  });
+
   it('interrupted anywhere and resumed, gives what one run gives', async () => {
     const states: TrainState[] = [];
     const onCheckpoint = async (state: TrainState) => void states.push(structuredClone(state));
