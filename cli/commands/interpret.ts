@@ -25,6 +25,7 @@ function card(reading: Reading): string {
   if (adds) facts.push(`adds ${signed(adds.mean, 2)}${range(adds)} to the logit difference`);
   const lines = [facts.join('   ')];
   const line = (name: string, text: string) => lines.push(`  ${name.padEnd(9)} ${text}`);
+  if (reading.label) line('label', reading.label);
   const { dropped, added } = importance ?? {};
   if (dropped) line('dropped', `KL ${signed(dropped.kl)}${logits(dropped.logit_difference)}`);
   if (added) line('alone', `KL ${signed(added.kl)}${logits(added.logit_difference)}`);

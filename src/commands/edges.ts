@@ -13,6 +13,7 @@ import {
 import { checkSize, type Edge, meanEdges, webOf } from '../edges/edges.js';
 import { liveRun } from '../edges/live-run.js';
 import { writeJson } from '../formats/atomic-file.js';
+import { type Label, type Labels, readLabels } from '../formats/labels-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { type Direction, directionName } from '../interpret/coefficients.js';
 import { meanOf } from '../interpret/mean-of.js';
@@ -136,8 +137,9 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
           };
           const about = { model: manifest.model.id, weight_form: manifest.weight_form, data: data.name };
           await writeEdges(files.table, rows, { ...about, at: settings.at });
+          const labels = run ? await readLabels(run.file('labels.csv')) : new Map<string, Label>();
           const strongest = rows.slice(0, settings.graphEdges);
-          const graph = { nodes: nodesOf(strongest, chosen, apart.running), edges: strongest };
+          const graph = { nodes: nodesOf(strongest, chosen, apart.running, labels), edges: strongest };
           await writeGraphJson(files.json, graph, { ...about, prompts: asked.length, at: settings.at });
           await writeGraphMl(files.graphml, graph);
           if (settings.prompt !== null && subject.tokenizer) {
@@ -150,7 +152,7 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
                 scan: basename(manifest.model.id),
                 slug: basename(out),
                 spell: (id) => tokenizer.token(id),
-                labelOf: () => null,
+                labelOf: (name) => labels.get(name)?.label ?? null,
               },
               listener,
             );
@@ -196,6 +198,7 @@ function nodesOf(
     layout,
     sigma,
   }: { layout: { of(component: Direction['component']): { start: number } }; sigma: Float32Array },
+  labels: Labels,
 ): GraphNode[] {
   const byName = new Map(directions.map((direction) => [directionName(direction), direction]));
   const names = new Set(rows.flatMap(({ writer, reader }) => [writer, reader]));
@@ -205,7 +208,7 @@ function nodesOf(
     return {
       ...{ id, kind: component?.kind ?? id, layer: component?.layer ?? null, head: component?.head ?? null },
       sigma: component ? sigma[layout.of(component).start + index!]! : null,
-      label: id,
+      label: labels.get(id)?.label ?? id,
     };
   });
 }

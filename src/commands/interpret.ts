@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import { directionName } from '../interpret/coefficients.js';
+import { DirectionLabels } from '../interpret/direction-labels.js';
 import { directionMeans, groupsOf } from '../interpret/direction-means.js';
 import {
   PROMPT_CARDS,
@@ -133,6 +134,7 @@ export async function interpret(
               : undefined;
           const place = new Map(chosen.map((direction, at) => [directionName(direction), at]));
           const best = new Strongest(settings.top);
+          const labels = await DirectionLabels.open((run ?? session).file('labels.csv'));
           const rows = async function* () {
             const options = { top: settings.tokens, spelt: tokenizer?.size, embedding, ...listener };
             for await (const slice of receptors(apart, chosen, options)) {
@@ -151,6 +153,7 @@ export async function interpret(
                   tokenizer,
                 );
               });
+              labels.name(readings);
               best.add(readings);
               yield readings;
             }
@@ -173,6 +176,7 @@ export async function interpret(
                 ...listener,
               });
           }
+          await labels.write();
           const summary = { directions: chosen.length, prompts: pairs.length, top: best.sorted() };
           await writeJson(session.file('summary.json'), summary);
           return { run: session, summary, table };

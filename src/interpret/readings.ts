@@ -40,6 +40,8 @@ export interface Reading {
   importance: Importance | null;
   /** Of QK, on prompts. */
   role: SpeltRole | null;
+  /** What it is called (`labels.csv`); null until it is named. */
+  label: string | null;
 }
 
 /** A role with its key tokens spelled. */
@@ -82,6 +84,7 @@ export function reading(
     adds: means?.adds ?? null,
     importance,
     role: role && { ...role, highest: spelt(role.highest), lowest: spelt(role.lowest) },
+    label: null,
   };
 }
 
@@ -114,6 +117,7 @@ const COLUMNS: readonly ParquetColumn[] = [
   { name: 'variance_share', type: 'DOUBLE', nullable: true, unit: "share of the component's variance there" },
   { name: 'adds', type: 'JSON', nullable: true, unit: 'logit difference' },
   { name: 'importance', type: 'JSON', nullable: true, unit: 'after minus before; KL in nats' },
+  { name: 'label', type: 'STRING', nullable: true },
   { name: 'role', type: 'JSON', nullable: true, unit: "score above the query's mean over its keys" },
 ];
 

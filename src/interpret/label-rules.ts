@@ -1,0 +1,63 @@
+/**
+ * A direction's short description by rule, where a person would write one: template text from its receptors, its
+ * coefficients by group and its role among keys (docs/reading.md, "Labels").
+ */
+import { percent } from '../report/figures.js';
+import type { Reading, Spelt, SpeltRole } from './readings.js';
+
+/** Tokens that are named of a list. */
+const TOKENS = 3;
+/** A class counts if it is told apart at this rate of false discoveries. */
+const FOUND = 0.05;
+
+export function labelByRule({
+  raises,
+  lowers,
+  reads,
+  reads_against,
+  role,
+  keys,
+  groups,
+  neurons,
+}: Omit<Reading, 'label'>): string {
+  if (role) return looking(role);
+  if (keys) return `${tokens(reads)} look for ${tokens(keys)}`;
+  if (!raises || !lowers) return `reads ${tokens(reads)}, against ${tokens(reads_against)}`;
+  const from = reads ? `reads ${tokens(reads)}, ` : '';
+  const neuron = neurons && neurons.length > 0 ? ` (neuron ${neurons[0]!.id})` : '';
+  return from + writing(raises, lowers, groups) + neuron;
+}
+
+function looking({ classes, highest }: SpeltRole): string {
+  const [best] = classes
+    .filter(({ separation }) => separation !== null && separation.q < FOUND)
+    .sort(
+      (a, b) =>
+        Math.abs(b.separation!.effect) - Math.abs(a.separation!.effect) || b.score.mean - a.score.mean,
+    );
+  if (!best) return `no class of keys told apart; highest ${tokens(highest)}`;
+  const { separation, attention } = best;
+  return separation!.effect > 0
+    ? `looks for ${best.class} (${percent(attention.alone)} of attention alone, ${percent(attention.full)} in full)`
+    : `looks away from ${best.class}`;
+}
+
+/** As it is used: a singular vector's sign is free, so a direction whose coefficients are negative writes the reverse. */
+function writing(raises: readonly Spelt[], lowers: readonly Spelt[], groups: Reading['groups']): string {
+  const text = (up: readonly Spelt[], down: readonly Spelt[]) =>
+    `raises ${tokens(up)}, lowers ${tokens(down)}`;
+  const all = Object.entries(groups ?? {});
+  // One prompt has no interval: its mean alone decides.
+  const positive = all.filter(([, { mean, low }]) => (low ?? mean) > 0).map(([name]) => name);
+  const negative = all.filter(([, { mean, high }]) => (high ?? mean) < 0).map(([name]) => name);
+  if (negative.length > 0 && positive.length === 0) return text(lowers, raises);
+  if (negative.length === 0) return text(raises, lowers);
+  return `${text(raises, lowers)} on ${positive.join(', ')}; the reverse on ${negative.join(', ')}`;
+}
+
+function tokens(list: readonly { token: string }[] | null): string {
+  return (list ?? [])
+    .slice(0, TOKENS)
+    .map(({ token }) => `“${token}”`)
+    .join(' ');
+}
