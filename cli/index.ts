@@ -40,6 +40,11 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Test a run's circuit: what may be claimed of it, and what not",
     load: async () => (await import('./commands/verdict.js')).verdict,
   },
+  compare: {
+    usage: 'compare <run>',
+    describe: 'Methods that rank directions, side by side: faithfulness against size',
+    load: async () => (await import('./commands/compare.js')).compare,
+  },
   report: {
     usage: 'report <run>',
     describe: "Write a run's report.html anew",

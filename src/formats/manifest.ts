@@ -9,7 +9,16 @@ import { isRecord, readJson } from './json-file.js';
 import { inputErrorOf } from './schema-error.js';
 
 /** Commands that leave a folder with a manifest, from which they can be run again. */
-const RECORDED_COMMANDS = ['run', 'train', 'evaluate', 'score', 'interpret', 'intervene', 'edges'] as const;
+const RECORDED_COMMANDS = [
+  'run',
+  'train',
+  'evaluate',
+  'score',
+  'interpret',
+  'intervene',
+  'edges',
+  'compare',
+] as const;
 export type RecordedCommand = (typeof RECORDED_COMMANDS)[number];
 
 const TIME = z.iso.datetime();

@@ -55,11 +55,17 @@ svg .track { fill: var(--shade); stroke: var(--rule); }
 svg .bar { fill: var(--accent); }
 svg .grid { stroke: var(--rule); fill: none; }
 svg .curve { stroke: var(--accent); stroke-width: 1.6; stroke-linejoin: round; fill: none; }
+svg .series-0 { stroke: #0072b2; } svg .series-1 { stroke: #d55e00; } svg .series-2 { stroke: #009e73; } svg .series-3 { stroke: #cc79a7; }
+svg .series-4 { stroke: #e69f00; } svg .series-5 { stroke: #56b4e9; } svg .series-6 { stroke: #8c6d31; } svg .series-7 { stroke: #7f7f7f; }
+svg .dashed { stroke-dasharray: 5 3; }
 svg .dot { fill: var(--warm); }
 svg .phase { fill: var(--shade); }
 .legend { display: inline-block; margin-right: 1em; }
 .key { display: inline-block; vertical-align: middle; margin-right: .3em; }
 .key.line { width: 1.2em; border-top: 2px solid var(--accent); }
+.key.series-0 { border-color: #0072b2; } .key.series-1 { border-color: #d55e00; } .key.series-2 { border-color: #009e73; } .key.series-3 { border-color: #cc79a7; }
+.key.series-4 { border-color: #e69f00; } .key.series-5 { border-color: #56b4e9; } .key.series-6 { border-color: #8c6d31; } .key.series-7 { border-color: #7f7f7f; }
+.key.dashed { border-top-style: dashed; }
 .key.dot { width: .55em; height: .55em; border-radius: 50%; background: var(--warm); }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .3rem 1.25rem; margin: .75rem 0; }
 dt { color: var(--dim); }

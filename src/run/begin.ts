@@ -11,7 +11,7 @@ import { newManifest } from './session.js';
 import type { Subject } from './subject.js';
 import { openWorkbench, type Workbench, type WorkbenchOptions, workload } from './workbench.js';
 
-type Masked = 'run' | 'train' | 'evaluate';
+type Masked = 'run' | 'train' | 'evaluate' | 'compare';
 
 export interface Beginning<Of extends Masked> {
   command: Of;

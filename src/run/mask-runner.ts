@@ -6,6 +6,7 @@ import type { MaskLayout } from '../forward/layout.js';
 import type { MaskedModel } from '../forward/masked-model.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import type { Passes } from '../forward/passes.js';
+import { squaredDifferences } from '../masks/coefficient-differences.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { totalKl } from '../masks/total-kl.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -34,6 +35,8 @@ export interface RunnablePairs {
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
   /** See {@link scorePrompts}. */
   score(masks: Float32Array, call?: LongCall, against?: Float32Array): Promise<PromptScores>;
+  /** See {@link squaredDifferences}. */
+  differences(call?: LongCall): Promise<Float32Array>;
 }
 
 export function runnerInThisThread(model: MaskedModel, { train, forward, keepPast }: Passes): MaskRunner {
@@ -49,6 +52,7 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
         objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, train),
         kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
         score: (masks, call, against) => scorePrompts(prepared, masks, call, against),
+        differences: (call) => squaredDifferences(prepared, call),
       };
     },
     close: async () => model.dispose(),

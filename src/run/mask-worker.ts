@@ -8,6 +8,7 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
 import type { Passes } from '../forward/passes.js';
+import { squaredDifferences } from '../masks/coefficient-differences.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { totalKl } from '../masks/total-kl.js';
 import type { Kind } from '../models/components.js';
@@ -49,8 +50,11 @@ export interface ContentsJob extends ModelJob {
   replacement: Replacement;
 }
 
-export interface MaskJob extends ModelJob {
+export interface PairsJob extends ModelJob {
   data: ReadyPairs;
+}
+
+export interface MaskJob extends PairsJob {
   masks: Float32Array;
 }
 
@@ -126,6 +130,11 @@ export const scores = answering(
       {},
       job.against,
     ),
+);
+
+export const differences = answering(
+  async (job: PairsJob): Promise<Float32Array> =>
+    squaredDifferences(new PreparedPairs(await modelOf(job), job.data, job.passes.forward)),
 );
 
 function allOf({ pairs }: ReadyPairs): number[] {

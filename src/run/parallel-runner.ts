@@ -28,6 +28,7 @@ import type {
   MaskJob,
   ModelJob,
   ObjectiveJob,
+  PairsJob,
   ScoreJob,
   WorkerModel,
 } from './mask-worker.js';
@@ -130,6 +131,13 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
         setScores(scores, batch, await pool.run<PromptScores>('scores', job, call.signal));
       });
       return scores;
+    },
+    async differences(call = {}) {
+      const parts = await inBatches(data.pairs, pool, base.passes, call, 'differences', (batch) => {
+        const job: PairsJob = { ...base, data: some(batch) };
+        return pool.run<Float32Array>('differences', job, call.signal);
+      });
+      return parts.reduce((sums, part) => sums.map((sum, at) => sum + part[at]!));
     },
   };
 }

@@ -73,5 +73,22 @@ export type Ranking = (typeof RANKINGS)[number];
 export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add'] as const;
 export type ChangeKind = (typeof CHANGES)[number];
 
+/** Methods that rank directions, in the order of tables (docs/evidence.md, "Against other methods"). */
+export const RANKING_METHODS = [
+  'learned',
+  'learned_robust',
+  'learned_heads',
+  'attribution',
+  'attribution_heads',
+  'integrated',
+  'patching',
+  'patching_heads',
+  'greedy',
+  'sigma',
+  'difference',
+  'random',
+] as const;
+export type RankingMethod = (typeof RANKING_METHODS)[number];
+
 /** What stands for a token where directions are read by tokens: its embedding, or that and what layer 0's MLP adds. */
 export const EMBEDDINGS = ['plain', 'mlp0'] as const;

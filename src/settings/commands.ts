@@ -3,6 +3,7 @@ import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
 
 import { attackSettings } from './attack-settings.js';
+import { compareSettings } from './compare-settings.js';
 
 import {
   chosenSettings,
@@ -223,6 +224,17 @@ export const COMMANDS = {
     ...outSettings,
   },
   verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
+  compare: {
+    ...sourceSettings,
+    ...subjectSettings,
+    ...training,
+    ...compareSettings,
+    threshold: evaluateSettings.threshold,
+    level: evaluateSettings.level,
+    resamples: evaluateSettings.resamples,
+    ...machine,
+    ...outSettings,
+  },
   report: {
     ...table(FOLDER, { run: folder('Folder of a run') }),
     model: sourceSettings.model,

@@ -60,17 +60,26 @@ export function bootstrap(
   statistic: (indices: ArrayLike<number>) => number,
   { level, resamples, seed }: BootstrapSettings,
 ): { percentile: Interval; corrected: Interval } {
-  const random = new Random(seed).fork('bootstrap');
-  const indices = new Int32Array(n);
-  const distribution = Float64Array.from({ length: resamples }, () =>
-    statistic(indices.map(() => random.integer(n))),
-  ).sort();
-  const all = indices.map((_, i) => i);
+  const distribution = resampled(n, statistic, { resamples, seed });
+  const all = Int32Array.from({ length: n }, (_, i) => i);
   const without = Float64Array.from(all, (left) => statistic(all.filter((i) => i !== left)));
   return {
     percentile: percentiles(distribution, level),
     corrected: corrected(distribution, statistic(all), without, level),
   };
+}
+
+/** Values of a statistic of items that are drawn together, ascending. */
+export function resampled(
+  n: number,
+  statistic: (indices: ArrayLike<number>) => number,
+  { resamples, seed }: Omit<BootstrapSettings, 'level'>,
+): Float64Array {
+  const random = new Random(seed).fork('bootstrap');
+  const indices = new Int32Array(n);
+  return Float64Array.from({ length: resamples }, () =>
+    statistic(indices.map(() => random.integer(n))),
+  ).sort();
 }
 
 /**
