@@ -63,9 +63,10 @@ export function reading(
   const { direction, sigma, writes, reads, keys, neurons } = receptors;
   const { component, index } = direction;
   const { means = null, role = null, importance = null } = onPrompts ?? {};
-  const spelt = <T extends { id: number }>(values: readonly T[]) =>
-    values.map((each) => ({ ...each, token: tokenizer?.token(each.id) ?? String(each.id) }));
-  const ends = (values: readonly TokenValue[] | undefined) => (values ? spelt(values) : null);
+  const spell = (id: number) => tokenizer?.token(id) ?? String(id);
+  const spelt = (values: readonly KeyToken[]) => values.map((each) => ({ ...each, token: spell(each.id) }));
+  const ends = (values: readonly TokenValue[] | undefined): Spelt[] | null =>
+    values ? values.map(({ id, value }) => ({ id, value, token: spell(id) })) : null;
   return {
     direction: directionName(direction),
     component: component.name,

@@ -14,7 +14,8 @@ import type { Engine } from '../engine/engine.js';
 import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
-import type { Kind } from '../models/components.js';
+import type { Component, Kind } from '../models/components.js';
+import { transpose } from '../models/matrix.js';
 import type { EndWeights, LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { Direction } from './coefficients.js';
@@ -100,11 +101,19 @@ async function ofSlice(
   signal?: AbortSignal,
 ): Promise<Receptors[]> {
   const { dModel: d } = architecture;
+  /** Row k is u_k. */
+  const ut = new Map<string, Float32Array>();
+  for (const [name, { u, component }] of decomposed)
+    ut.set(name, transpose(u, component.rows, component.rank));
+  const columnOf = ({ name, rows }: Component, index: number) =>
+    ut.get(name)!.subarray(index * rows, (index + 1) * rows);
   const found = slice.map((direction): Receptors => {
-    const { u, s } = decomposed.get(direction.component.name)!;
-    const { kind, rank } = direction.component;
-    const neurons = isLast(kind) ? neuronsOf(u, rank, direction.index, architecture.dMlp, top) : null;
-    return { direction, sigma: s[direction.index]!, writes: null, reads: null, keys: null, neurons };
+    const { component, index } = direction;
+    const sigma = decomposed.get(component.name)!.s[index]!;
+    const neurons = isLast(component.kind)
+      ? neuronsOf(columnOf(component, index), architecture.dMlp, top)
+      : null;
+    return { direction, sigma, writes: null, reads: null, keys: null, neurons };
   });
   /** @param place writes a direction's vector into its row, and returns the value of its bias */
   const ends = async (
@@ -130,10 +139,11 @@ async function ofSlice(
   await ends(
     vocabularies.read,
     (kind) => !isLast(kind),
-    (row, index, { component: { rows, rank }, u }) => {
+    (row, index, { component }) => {
+      const column = columnOf(component, index);
       // Behind a bias, which has no token.
-      for (let i = 0; i < d; i++) row[i] = u[(rows - d + i) * rank + index]!;
-      return rows > d ? u[index]! : 0;
+      row.set(column.subarray(column.length - d));
+      return column.length > d ? column[0]! : 0;
     },
     'reads',
   );
@@ -179,15 +189,14 @@ async function keyFactors(
   return data;
 }
 
-/** Those with the largest |u|. */
-function neuronsOf(u: Float32Array, rank: number, index: number, dMlp: number, top: number): TokenValue[] {
-  // A bias row is no neuron.
-  const from = u.length / rank - dMlp;
-  const values = Float32Array.from({ length: dMlp }, (_, neuron) => u[(from + neuron) * rank + index]!);
-  return endsOf(values.map(Math.abs), Math.min(top, dMlp)).highest.map(({ id }) => ({
-    id,
-    value: values[id]!,
-  }));
+/** Those with the largest |u|. @param column u_k, which may begin with a bias: no neuron */
+function neuronsOf(column: Float32Array, dMlp: number, top: number): TokenValue[] {
+  const values = column.subarray(column.length - dMlp);
+  const { highest, lowest } = endsOf(values, top);
+  return [...highest, ...lowest]
+    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value) || a.id - b.id)
+    .filter(({ id }, at, all) => at === 0 || id !== all[at - 1]!.id)
+    .slice(0, top);
 }
 
 function isLast(kind: Kind): boolean {
