@@ -2,11 +2,9 @@
 import { basename } from 'node:path';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
-
-<<<<<<< HEAD
-
-import { directionName } from '../interpret/coefficients.js';
-import { directionMeans, groupsOf } from '../interpret/direction-means.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
+import { type Direction, directionName } from '../interpret/coefficients.js';
 import {
   PROMPT_CARDS,
   SIZES,
@@ -15,20 +13,15 @@ import {
   writePromptCards,
   writeSpectra,
 } from '../interpret/for-page.js';
-import { importances } from '../interpret/importance.js';
-import { chosenDirections, circuitMasks, inherited, withTakenApart } from '../interpret/open.js';
-import { type QkRole, qkRoles } from '../interpret/qk-roles.js';
-
-=======
-
-import type { TokenPair } from '../formats/token-pairs.js';
-import type { Tokenizer } from '../formats/tokenizer.js';
-import { type Direction, directionName } from '../interpret/coefficients.js';
-import { chosenDirections, circuitMasks, inherited, type Opened, onEngine, withDirections } from '../interpret/open.js';
+import {
+  chosenDirections,
+  circuitMasks,
+  inherited,
+  type Opened,
+  onEngine,
+  withDirections,
+} from '../interpret/open.js';
 import { type PromptReading, promptReadings } from '../interpret/prompt-readings.js';
-
->>>>>>> a5e8e00 (Receptors take from the engine only the blocks of tokens that can hold an end; a model is not loaded where no prompt is run)
-
 import { type Reading, reading, writeReadings } from '../interpret/readings.js';
 import { receptors } from '../interpret/receptors.js';
 import { sizeCurve } from '../interpret/size-curve.js';
@@ -168,14 +161,14 @@ async function onPairs(
 ): Promise<Map<string, PromptReading>> {
   const { running } = apart;
   const { layout } = running;
-  const { threshold, replacement, seed, traced } = settings;
+  const { threshold, replacement, seed, traced, queries, tokens, exact, level } = settings;
   const flat = masks && circuitMasks(layout, masks, threshold);
   const prepared =
     flat || traced > 0
       ? await PreparedPairs.prepare(running, pairs, { replacement, seed, ...listener })
       : null;
   const task = settings.data === null ? settings.task : null;
-  const options = { ...settings, ...listener, task, prepared, circuit: flat };
+  const options = { task, prepared, circuit: flat, queries, tokens, exact, level, ...listener };
   const found = await promptReadings(apart, pairs, chosen, tokenizer, options);
   await writeSpectra(session.file(SPECTRA), running);
   if (!prepared) return found;

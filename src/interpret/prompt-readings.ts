@@ -40,18 +40,7 @@ export async function promptReadings(
   pairs: readonly TokenPair[],
   directions: readonly Direction[],
   tokenizer: Tokenizer | null,
-  {
-    task,
-    masks,
-    threshold,
-    replacement,
-    seed,
-    queries,
-    tokens,
-    exact,
-    level,
-    ...call
-  }: PromptReadingsOptions,
+  { task, prepared, circuit, queries, tokens, exact, level, ...call }: PromptReadingsOptions,
 ): Promise<Map<string, PromptReading>> {
   const { layout } = apart.running;
   const spell = (id: number) => tokenizer?.token(id) ?? String(id);
