@@ -19,6 +19,7 @@ const BECOMES: Record<string, string> = {
   scale: 'becomes a multiple of itself',
   set: 'becomes --value',
   add: 'grows by --value',
+  project: 'goes, with all else that the stream has along its direction',
 };
 
 /** What the command prints. */

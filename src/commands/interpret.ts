@@ -2,9 +2,10 @@
 import { basename } from 'node:path';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
-import { directionName } from '../interpret/coefficients.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import type { Tokenizer } from '../formats/tokenizer.js';
+import { type Direction, directionName } from '../interpret/coefficients.js';
 import { DirectionLabels } from '../interpret/direction-labels.js';
-import { directionMeans, groupsOf } from '../interpret/direction-means.js';
 import {
   PROMPT_CARDS,
   SIZES,
@@ -13,24 +14,29 @@ import {
   writePromptCards,
   writeSpectra,
 } from '../interpret/for-page.js';
-import { importances } from '../interpret/importance.js';
-import { chosenDirections, circuitMasks, inherited, withTakenApart } from '../interpret/open.js';
-import { type QkRole, qkRoles } from '../interpret/qk-roles.js';
+import {
+  chosenDirections,
+  circuitMasks,
+  inherited,
+  type Opened,
+  onEngine,
+  withDirections,
+} from '../interpret/open.js';
+import { type PromptReading, promptReadings } from '../interpret/prompt-readings.js';
 import { type Reading, reading, writeReadings } from '../interpret/readings.js';
 import { receptors } from '../interpret/receptors.js';
 import { sizeCurve } from '../interpret/size-curve.js';
-import { writes } from '../interpret/taken-apart.js';
-import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
-import { tokenClasses } from '../interpret/token-classes.js';
+import { type TakenApart, writes } from '../interpret/taken-apart.js';
 import { embeddingsThroughMlp } from '../interpret/token-stream.js';
-import { kindsOf } from '../models/components.js';
+import { type Kind, kindsOf } from '../models/components.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { Listener } from '../progress.js';
 import { checkedData } from '../run/begin.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, newManifest, timed } from '../run/session.js';
 import { sourceOf } from '../run/source.js';
-import type { Given } from '../settings/commands.js';
+import type { Subject } from '../run/subject.js';
+import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 
 export interface InterpretSummary {
@@ -59,7 +65,7 @@ export async function interpret(
 ): Promise<InterpretOutcome> {
   const { model, run } = await sourceOf(given.run, given.model);
   const settings = complete('interpret', given, inherited('interpret', run, given));
-  const { directions: list, kinds, threshold, replacement, seed, level } = settings;
+  const { directions: list, kinds, threshold } = settings;
   const prompted = settings.task !== null || settings.data !== null;
   const out = outFolder(
     settings,
@@ -68,30 +74,16 @@ export async function interpret(
     listener,
   );
   const choice = { list, kinds, threshold };
-  return withTakenApart(
+  return withDirections(
     { ...settings, model, run },
-    (subject, masks) => {
-      if (masks) return kindsOf(subject.model.architecture);
-      const chosen = chosenDirections(choice, subject, masks).map(({ component }) => component.kind);
-      // What prompts say of a writing direction takes all that write.
-      const needed = prompted ? kindsOf(subject.model.architecture).filter(writes) : [];
-      return kindsOf(subject.model.architecture).filter(
-        (kind) => chosen.includes(kind) || needed.includes(kind),
-      );
-    },
+    (subject, masks) => neededKinds(subject, chosenDirections(choice, subject, masks), prompted, masks),
     listener,
-    async ({ subject, engine, apart, masks, circuit }) => {
+    async (opened) => {
+      const { subject, engine, decomposition, ends, masks, circuit } = opened;
       const { tokenizer } = subject;
-      const { layout } = apart.running;
       const chosen = chosenDirections(choice, subject, masks);
-      const data = prompted
-        ? await checkedData(
-            subject,
-            { ...settings, components: layout.kinds, loss: 'kl' },
-            ['test'],
-            listener,
-          )
-        : null;
+      const request = { ...settings, components: opened.kinds, loss: 'kl' as const };
+      const data = prompted ? await checkedData(subject, request, ['test'], listener) : null;
       const pairs = (data?.splits.test ?? []).slice(0, settings.mostPairs ?? undefined);
       const manifest = await newManifest({ command: 'interpret', settings, subject, ...(data && { data }) });
       await findRun(out, manifest);
@@ -102,42 +94,21 @@ export async function interpret(
       });
       return concluding(session, () =>
         timed(session, 'interpret', async () => {
-          const spell = (id: number) => tokenizer?.token(id) ?? String(id);
-          const means = prompted
-            ? await directionMeans(apart, pairs, chosen, groupsOf(pairs, spell), { level, ...listener })
+          const onPrompts = prompted
+            ? await onEngine(opened, listener, (apart) =>
+                onPairs(apart, pairs, chosen, { session, run, tokenizer, masks, settings }, listener),
+              )
             : null;
-          const roles = prompted ? await rolesOf() : new Map<string, QkRole>();
-          async function rolesOf() {
-            const looking = chosen.filter(({ component }) => component.kind === 'qk');
-            const choice = readTokenChoice(settings.queries, tokenizer);
-            const queries = pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
-            const classes = tokenClasses(pairs, tokenizer, settings.data === null ? settings.task : null);
-            const found = await qkRoles(apart, pairs, looking, queries, classes, {
-              level,
-              top: settings.tokens,
-              ...listener,
-            });
-            return new Map(found.map((role, at) => [directionName(looking[at]!), role]));
-          }
-          const flat = masks && circuitMasks(layout, masks, threshold);
-          const prepared =
-            prompted && (flat || settings.traced > 0)
-              ? await PreparedPairs.prepare(apart.running, pairs, { replacement, seed, ...listener })
-              : null;
-          const important =
-            prepared && flat
-              ? await importances(prepared, flat, { exact: settings.exact, ...listener })
-              : null;
           const embedding =
             settings.embedding === 'mlp0'
-              ? await embeddingsThroughMlp(engine, subject.model, apart.ends)
+              ? await embeddingsThroughMlp(engine, subject.model, ends)
               : undefined;
-          const place = new Map(chosen.map((direction, at) => [directionName(direction), at]));
           const best = new Strongest(settings.top);
           const labels = await DirectionLabels.open((run ?? session).file('labels.csv'));
           const rows = async function* () {
-            const options = { top: settings.tokens, spelt: tokenizer?.size, embedding, ...listener };
-            for await (const slice of receptors(apart, chosen, options)) {
+            const readable = { engine, model: subject.model, decomposition, ends };
+            const options = { top: settings.tokens, listed: tokenizer?.size, embedding, ...listener };
+            for await (const slice of receptors(readable, chosen, options)) {
               const readings = slice.map((each) => {
                 const { component, index } = each.direction;
                 const name = directionName(each.direction);
@@ -146,9 +117,7 @@ export async function interpret(
                     receptors: each,
                     mask: masks ? (masks.get(component.name)?.[index] ?? 1) : null,
                     inCircuit: masks && circuit.has(name),
-                    means: means?.[place.get(name)!] ?? null,
-                    importance: important?.[layout.of(component).start + index] ?? null,
-                    role: roles.get(name) ?? null,
+                    onPrompts: onPrompts?.get(name) ?? null,
                   },
                   tokenizer,
                 );
@@ -164,18 +133,6 @@ export async function interpret(
             weight_form: manifest.weight_form,
             embedding: settings.embedding,
           });
-          await writeSpectra(session.file(SPECTRA), apart.running);
-          if (prepared) {
-            const soft = run && (await softRanking(run, layout));
-            const kept = flat ? flat.reduce((sum, mask) => sum + mask, 0) : 0;
-            if (soft) await writeJson(session.file(SIZES), await sizeCurve(prepared, soft, kept, listener));
-            if (settings.traced > 0)
-              await writePromptCards(session.file(PROMPT_CARDS), apart, prepared, flat, {
-                most: settings.traced,
-                spell,
-                ...listener,
-              });
-          }
           await labels.write();
           const summary = { directions: chosen.length, prompts: pairs.length, top: best.sorted() };
           await writeJson(session.file('summary.json'), summary);
@@ -183,6 +140,65 @@ export async function interpret(
         }),
       );
     },
+  );
+}
+
+/** What prompts say of directions; and beside the readings what the run's page is made of. */
+async function onPairs(
+  apart: TakenApart,
+  pairs: readonly TokenPair[],
+  chosen: readonly Direction[],
+  {
+    session,
+    run,
+    tokenizer,
+    masks,
+    settings,
+  }: {
+    session: RunFolder;
+    run: RunFolder | null;
+    tokenizer: Tokenizer | null;
+    masks: Opened['masks'];
+    settings: Settings<'interpret'>;
+  },
+  listener: Listener,
+): Promise<Map<string, PromptReading>> {
+  const { running } = apart;
+  const { layout } = running;
+  const { threshold, replacement, seed, traced, queries, tokens, exact, level } = settings;
+  const flat = masks && circuitMasks(layout, masks, threshold);
+  const prepared =
+    flat || traced > 0
+      ? await PreparedPairs.prepare(running, pairs, { replacement, seed, ...listener })
+      : null;
+  const task = settings.data === null ? settings.task : null;
+  const options = { task, prepared, circuit: flat, queries, tokens, exact, level, ...listener };
+  const found = await promptReadings(apart, pairs, chosen, tokenizer, options);
+  await writeSpectra(session.file(SPECTRA), running);
+  if (!prepared) return found;
+  const soft = run && (await softRanking(run, layout));
+  const kept = flat ? flat.reduce((sum, mask) => sum + mask, 0) : 0;
+  if (soft) await writeJson(session.file(SIZES), await sizeCurve(prepared, soft, kept, listener));
+  const spell = (id: number) => tokenizer?.token(id) ?? String(id);
+  if (traced > 0)
+    await writePromptCards(session.file(PROMPT_CARDS), apart, prepared, flat, {
+      most: traced,
+      spell,
+      ...listener,
+    });
+  return found;
+}
+
+/** A circuit runs with all kinds; and what prompts say of a direction that writes takes all that write. */
+function neededKinds(
+  { model: { architecture } }: Subject,
+  chosen: readonly Direction[],
+  prompted: boolean,
+  masks: Opened['masks'],
+): Kind[] {
+  const own = new Set(chosen.map(({ component }) => component.kind));
+  return kindsOf(architecture).filter(
+    (kind) => own.has(kind) || (prompted && (masks !== null || writes(kind))),
   );
 }
 

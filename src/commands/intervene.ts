@@ -4,12 +4,14 @@ import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
+import { checkChange } from '../interpret/change.js';
 import { directionName } from '../interpret/coefficients.js';
+import { groupsOf } from '../interpret/direction-means.js';
 import { type Effects, nextTokenChanges, summarise } from '../interpret/effects.js';
 import { type ExperimentResult, runExperiment } from '../interpret/experiment.js';
 import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
 import { writeOutcomes } from '../interpret/outcomes-table.js';
-import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
+import { chooser, readTokenChoice } from '../interpret/token-choice.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
 import { unrelatedPrompts } from '../interpret/unrelated.js';
 import type { Listener } from '../progress.js';
@@ -62,11 +64,11 @@ export async function intervene(
   const out = outFolder(settings, 'runs', `intervene-${basename(named)}`, listener);
   return withTakenApart(
     { ...settings, model, run },
-    (subject, masks) => [
-      ...new Set(
-        chosenDirections({ list, kinds, threshold }, subject, masks).map(({ component }) => component.kind),
-      ),
-    ],
+    (subject, masks) => {
+      const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
+      checkChange(settings.change, chosen);
+      return [...new Set(chosen.map(({ component }) => component.kind))];
+    },
     listener,
     async ({ subject, engine, apart, masks, circuit }) => {
       const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
@@ -76,7 +78,8 @@ export async function intervene(
       const typed = settings.prompt !== null;
       const pairs = typed ? [await contrasted(apart.running, data.tested[0]!)] : data.tested;
       const choice = readTokenChoice(settings.at, subject.tokenizer);
-      const tokens = pairs.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
+      const choose = chooser(choice, subject.tokenizer, settings.data === null ? settings.task : null);
+      const tokens = pairs.map((pair) => choose(pair, 'clean'));
       const unrelated = await unrelatedPrompts(subject, {
         file: settings.unrelated,
         tested: settings.task,
@@ -96,7 +99,7 @@ export async function intervene(
             {
               pairs,
               tokens,
-              choice,
+              choose,
               estimation: data.estimation,
               chosen,
               excluded: circuit,
@@ -158,11 +161,29 @@ async function promptsOf(
     if (task === null && data === null)
       throw new InputError(`--change ${change}: give --task or --data, whose prompts means are taken over`);
     const { splits, described } = await load(['train']);
-    return { ...common, described, estimation: splits.train! };
+    return { ...common, described, estimation: ofGroup(splits.train!, settings, subject) };
   }
   const loaded = await load(estimates ? ['train', 'test'] : ['test']);
   for (const line of loaded.notes) onNote?.(line);
-  return { ...loaded, tested: checked(loaded.splits.test!), estimation: loaded.splits.train ?? [] };
+  const estimation = ofGroup(loaded.splits.train ?? [], settings, subject);
+  return { ...loaded, tested: checked(loaded.splits.test!), estimation };
+}
+
+/** The pairs of the group that means are asked of; all where none is. */
+function ofGroup(
+  pairs: TokenPair[],
+  { change, group }: Settings<'intervene'>,
+  { tokenizer }: Subject,
+): TokenPair[] {
+  if (group === null) return pairs;
+  if (change !== 'mean') throw new InputError(`--group ${group}: is for --change mean`);
+  const nameOf = groupsOf(pairs, (id) => tokenizer?.token(id) ?? String(id));
+  const found = pairs.filter((pair) => nameOf(pair) === group);
+  if (found.length > 0) return found;
+  const names = [...new Set(pairs.map(nameOf))].sort();
+  throw new InputError(
+    `--group ${group}: no prompt is of it; there ${names.length === 1 ? 'is' : 'are'} ${names.slice(0, 12).join(', ')}`,
+  );
 }
 
 function described(

@@ -53,7 +53,11 @@ export async function writeParquet(
   const units = columns.flatMap(({ name, unit }) => (unit === undefined ? [] : [[`unit.${name}`, unit]]));
   const kvMetadata = [...Object.entries(metadata), ...units].map(([key, value]) => ({ key: key!, value }));
   const described = (group: ParquetGroup | null): ColumnSource[] =>
-    columns.map(({ name, type, nullable = false }, i) => ({ name, type, nullable, data: group?.[i] ?? [] }));
+    columns.map(({ name, type, nullable = false }, i) => ({
+      ...{ name, type, nullable, data: group?.[i] ?? [] },
+      // Documents hardly repeat, and the least and the largest of them say nothing.
+      ...(type === 'JSON' && { encoding: 'PLAIN' as const, statistics: false }),
+    }));
   await writeAtomically(path, async (handle) => {
     const sink = new FileSink();
     const schema = schemaFromColumnData({ columnData: described(null) });

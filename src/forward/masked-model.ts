@@ -131,6 +131,12 @@ export class MaskedModel {
     return hasFixedPast(this) && longestOf(prompts) > 1 ? this.transformer.earlier(prompts) : null;
   }
 
+  /** Whether a pass runs the last positions alone, on what {@link past} gives: neither masks nor hooks reach others. */
+  runsLastAlone({ hooks, positions, ends }: MaskedPassOptions): boolean {
+    const all = this.positions === 'all' || (hooks && positions === 'all') || ends === 'all';
+    return !all && isAtTheEnd(hooks);
+  }
+
   /**
    * The gradient of a loss by the masks, whatever they are: the loss is a polynomial of masks in every score and
    * coefficient, so values need not lie in [0, 1].
@@ -189,14 +195,9 @@ export class MaskedModel {
   }
 
   /** @param pulled whether masks will have gradients */
-  private start(
-    prompts: readonly Int32Array[],
-    { masks, baseline = [], hooks, positions: asked, ends, past }: MaskedPassOptions,
-    pulled: boolean,
-  ): MaskedStart {
+  private start(prompts: readonly Int32Array[], options: MaskedPassOptions, pulled: boolean): MaskedStart {
+    const { masks, baseline = [], hooks, positions: asked, ends, past } = options;
     const positions = hooks && asked === 'all' ? 'all' : this.positions;
-    // Where nothing is asked of earlier positions and no mask reaches them, the last one alone is run.
-    const lastAlone = positions === 'last' && ends !== 'all' && isAtTheEnd(hooks);
     const uploaded = masks
       ? this.architecture.attentionScale.map((_, layer) => this.layerMasks(masks, layer))
       : [];
@@ -216,7 +217,7 @@ export class MaskedModel {
       hooks: mergedHooks({ blocks }, hooks),
       positions,
       ends,
-      past: past ?? (lastAlone ? this.past(prompts) : null),
+      past: past ?? (this.runsLastAlone(options) ? this.past(prompts) : null),
     });
     return { ...start, masks: uploaded, baseline, gradients };
   }

@@ -4,8 +4,9 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import type { MaskedModel } from '../forward/masked-model.js';
 import type { LongCall } from '../progress.js';
 import type { ChangeKind } from '../settings/choices.js';
-import { type Direction, readCoefficients } from './coefficients.js';
-import { type TokenChoice, tokensOf } from './token-choice.js';
+import { type Direction, directionName, readCoefficients } from './coefficients.js';
+import { writes } from './taken-apart.js';
+import type { ChooseTokens } from './token-choice.js';
 
 export interface Change {
   kind: ChangeKind;
@@ -16,6 +17,15 @@ export interface Change {
 /** Whether a change puts something in place that prompts say. */
 export function isRead({ kind }: Change): boolean {
   return kind === 'corrupted' || kind === 'opposite' || kind === 'mean';
+}
+
+/** @throws InputError if a direction cannot be changed so */
+export function checkChange(kind: ChangeKind, directions: readonly Direction[]): void {
+  const reading = directions.find(({ component }) => !writes(component.kind));
+  if (kind === 'project' && reading)
+    throw new InputError(
+      `--change project: ${directionName(reading)} does not write to the stream; give --kinds ov, or --change ablate`,
+    );
 }
 
 /**
@@ -50,7 +60,7 @@ export interface TargetRequest {
   pairs: readonly TokenPair[];
   /** Chosen tokens of each pair's clean prompt. */
   tokens: readonly (readonly number[])[];
-  choice: TokenChoice;
+  choose: ChooseTokens;
   /** Pairs that means are taken over: none that are tested. */
   estimation: readonly TokenPair[];
 }
@@ -64,18 +74,18 @@ export interface TargetRequest {
 export async function readTargets(
   running: MaskedModel,
   change: Change,
-  { pairs, tokens, choice, estimation }: TargetRequest,
+  { pairs, tokens, choose, estimation }: TargetRequest,
   directions: readonly Direction[],
   call: LongCall = {},
 ): Promise<Target> {
   const n = directions.length;
   if (change.kind === 'corrupted') {
     const corrupted = pairs.map(({ corrupted }) => corrupted!);
-    const others = corrupted.map((ids, p) => {
-      const chosen = tokensOf(choice, ids, `the corrupted prompt of pair "${pairs[p]!.id}"`);
+    const others = pairs.map((pair, p) => {
+      const chosen = choose(pair, 'corrupted');
       if (chosen.length !== tokens[p]!.length)
         throw new InputError(
-          `--change corrupted: pair "${pairs[p]!.id}": ${tokens[p]!.length} tokens are chosen of the clean prompt, ` +
+          `--change corrupted: pair "${pair.id}": ${tokens[p]!.length} tokens are chosen of the clean prompt, ` +
             `${chosen.length} of the corrupted one; choose the last, or give prompts of equal length`,
         );
       return chosen;
@@ -87,7 +97,7 @@ export async function readTargets(
   if (estimation.length === 0)
     throw new InputError(`--change ${change.kind}: there are no other prompts to take means over`);
   const prompts = estimation.map(({ clean }) => clean);
-  const chosen = estimation.map(({ id, clean }) => tokensOf(choice, clean, `pair "${id}"`));
+  const chosen = estimation.map((pair) => choose(pair, 'clean'));
   const read = await readCoefficients(running, prompts, directions, chosen, call);
   const means = new Map<string, Float64Array>();
   const meanOver = (key: string, holds: (pair: TokenPair) => boolean): Float64Array | null => {

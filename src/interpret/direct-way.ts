@@ -6,17 +6,11 @@ import { throwIfAborted } from '../errors.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import type { PlaceInModel } from '../forward/places.js';
 import type { LongCall } from '../progress.js';
-import type { Direction } from './coefficients.js';
 import { normFactor, outputFactor } from './logit-reader.js';
 import { lastRow, lastStream, writtenPlace } from './logit-sum.js';
 import { placeValues } from './place-values.js';
 import { type TakenApart, writes } from './taken-apart.js';
-
-/** Directions, or mixtures of their components' directions. */
-interface Written {
-  directions: readonly Direction[];
-  mixtures: readonly Float64Array[] | null;
-}
+import { type Written, writtenVectors } from './written-vectors.js';
 
 /**
  * What changes of coefficients add to the normalised last state, [batch, dModel].
@@ -40,29 +34,20 @@ export async function directWays(
     .flatMap(({ directions }) => directions)
     .filter(({ component }) => writes(component.kind));
   const layers = [...new Set(writing.map(({ component }) => component.layer))];
-  /** v_k or its like, by set and direction. */
-  const vectors = sets.map(({ directions }) => directions.map((): Float64Array | null => null));
+  const vectors = await writtenVectors(decomposition, sets, d);
   const rows = new Map<string, PlaceInModel>();
   const normWeights = new Map<string, Float32Array | undefined>();
-  for (const layer of layers) {
-    const names = writing
-      .filter(({ component }) => component.layer === layer)
-      .map(({ component }) => component.name);
-    const decomposed = await decomposition.layer(layer, [...new Set(names)]);
-    const norms = architecture.postNorms ? (await model.layer(layer)).norms : undefined;
-    sets.forEach(({ directions, mixtures }, which) => {
-      directions.forEach(({ component, index }, k) => {
-        if (component.layer !== layer || !writes(component.kind)) return;
-        const { vt } = decomposed.get(component.name)!;
-        vectors[which]![k] = mixtures
-          ? mixed(mixtures[k]!, vt, d)
-          : Float64Array.from(vt.subarray(index * d, (index + 1) * d));
-        const key = `${layer} ${writtenPlace(component.kind)}`;
+  if (architecture.postNorms)
+    for (const layer of layers) {
+      const { norms } = await model.layer(layer);
+      for (const { component } of writing) {
+        if (component.layer !== layer) continue;
+        const place = writtenPlace(component.kind);
+        const key = `${layer} ${place}`;
         normWeights.set(key, component.kind === 'ov' ? norms?.attention : norms?.mlp);
-        if (normWeights.get(key)) rows.set(key, { layer, place: writtenPlace(component.kind) });
-      });
-    });
-  }
+        if (normWeights.get(key)) rows.set(key, { layer, place });
+      }
+    }
   const last = lastStream(architecture);
   const factors = new Float64Array(prompts.length);
   const outputs = prompts.map(() => new Map<string, number>());
@@ -98,12 +83,4 @@ export async function directWays(
       return added;
     };
   });
-}
-
-function mixed(mixture: Float64Array, vt: Float32Array, d: number): Float64Array {
-  const out = new Float64Array(d);
-  mixture.forEach((share, k) => {
-    for (let i = 0; i < d; i++) out[i]! += share * vt[k * d + i]!;
-  });
-  return out;
 }

@@ -8,7 +8,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { type Intervention, intervene } from '../forward/interventions.js';
-import type { MaskedPassOptions } from '../forward/masked-model.js';
 import type { Component } from '../models/components.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
@@ -17,7 +16,9 @@ import { type Coefficients, type Direction, directionName, readCoefficients } fr
 import { directWays } from './direct-way.js';
 import { drawOutside, randomMixtures } from './direction-sets.js';
 import { type Condition, type Outcome, outcomes } from './outcomes.js';
+import { basisOf, centred, partIn, projectOut } from './project-out.js';
 import type { TakenApart } from './taken-apart.js';
+import { writtenVectors } from './written-vectors.js';
 
 export interface Experiment extends TargetRequest {
   chosen: readonly Direction[];
@@ -157,17 +158,41 @@ async function measure(
   call: LongCall,
 ): Promise<{ before: Outcome; after: Measured[] }> {
   const { pairs, tokens, own, target } = ready;
-  const ways = await directWays(
-    apart,
-    pairs.map(({ clean }) => clean),
-    sets,
-    call,
-  );
+  const { nLayers, dModel, norm } = apart.model.architecture;
+  const projects = change.kind === 'project';
+  const vectors = projects ? await writtenVectors(apart.decomposition, sets, dModel) : [];
+  const basesOf = (of: (vector: Float64Array) => Float64Array) =>
+    vectors.map((own, which) => basisOf(sets[which]!.directions, (own as Float64Array[]).map(of)));
+  const bases = basesOf((vector) => vector);
+  // The last states have no mean.
+  const lastBases = norm === 'layer' ? basesOf(centred) : bases;
+  const prompts = pairs.map(({ clean }) => clean);
+  const ways = projects ? [] : await directWays(apart, prompts, sets, call);
   const measured: Omit<Measured, 'outcome'>[] = [];
   const conditions: Condition[] = [];
   for (const scale of scales)
     sets.forEach((set, which) => {
       const { name, draw } = set;
+      if (projects) {
+        const [basis, last] = [bases[which]!, lastBases[which]!];
+        measured.push({ set: name, draw, way: 'in place', scale }, { set: name, draw, way: 'direct', scale });
+        conditions.push(
+          {
+            pass: (batch, prompts) => {
+              const chosen = batch.map((index) => tokens[index]!);
+              return { hooks: projectOut(basis, nLayers, prompts, chosen, scale) };
+            },
+          },
+          {
+            final: (batch, states) => {
+              const rows = Float32Array.from(batch, (index) => (lastOf(ready, index) === -1 ? 0 : scale));
+              const lost = tf.mul(partIn(last.vectors, states), toTensor(rows, [batch.length, 1]));
+              return tf.sub(states, lost);
+            },
+          },
+        );
+        return;
+      }
       /** By how much a change moves a coefficient of the unchanged run. */
       const moved = (prompt: number, token: number, k: number) => {
         const before = own[prompt]![token * width + set.at[k]!]!;
@@ -182,21 +207,22 @@ async function measure(
       if (!way) return;
       measured.push({ set: name, draw, way: 'direct', scale });
       conditions.push({
-        pass: (batch): MaskedPassOptions => {
+        final: (batch, states) => {
           const added = way(batch, (prompt, k) => {
-            // What earlier tokens write has no direct way to the last logits.
-            const last = tokens[prompt]!.indexOf(pairs[prompt]!.clean.length - 1);
+            const last = lastOf(ready, prompt);
             return last === -1 ? 0 : moved(prompt, last, k);
           });
-          const shape: [number, number] = [batch.length, added.length / batch.length];
-          return {
-            hooks: { final: { replace: (state) => tf.add(state, toTensor(added, shape)) } },
-          };
+          return tf.add(states, toTensor(added, states.shape));
         },
       });
     });
   const { before, after } = await outcomes(apart.running, pairs, conditions, call);
   return { before, after: after.map((outcome, at) => ({ ...measured[at]!, outcome })) };
+}
+
+/** Where a prompt's last token is among the chosen ones, or -1: what earlier ones write has no direct way to the logits. */
+function lastOf({ pairs, tokens }: Ready, prompt: number): number {
+  return tokens[prompt]!.indexOf(pairs[prompt]!.clean.length - 1);
 }
 
 /** The interventions of one batch, one for each component. */

@@ -1,4 +1,5 @@
-/** Opens a model or a run's model and takes it apart, for `work`. */
+/** Opens a model or a run's model with its directions, for `work`. */
+import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import type { RunFolder } from '../formats/run-folder.js';
@@ -6,6 +7,7 @@ import type { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
 import { decomposedKinds, type Kind, kindsOf, listComponents } from '../models/components.js';
+import type { EndWeights } from '../models/weights.js';
 import type { Listener } from '../progress.js';
 import { type DecompositionOptions, decomposeSubject } from '../run/decomposition.js';
 import { masksFor } from '../run/masks.js';
@@ -34,10 +36,14 @@ export interface ApartOptions
   engine: EngineChoice;
 }
 
+/** A model and its directions. */
 export interface Opened {
   subject: Subject;
   engine: Engine;
-  apart: TakenApart;
+  decomposition: Decomposition;
+  ends: EndWeights;
+  /** Kinds of the directions. */
+  kinds: readonly Kind[];
   /** By component; null where there is no circuit. */
   masks: ReadonlyMap<string, Float32Array> | null;
   /** Names of the circuit's directions; empty without one. */
@@ -45,10 +51,10 @@ export interface Opened {
 }
 
 /**
- * @param kindsFor which kinds' directions must be loaded; asked once the model's are known
+ * @param kindsFor which kinds' directions are needed; asked once the model's are known
  * @throws InputError if the model, the run or the masks cannot be used
  */
-export function withTakenApart<T>(
+export function withDirections<T>(
   options: ApartOptions,
   kindsFor: (subject: Subject, masks: Opened['masks']) => readonly Kind[],
   listener: Listener,
@@ -66,23 +72,40 @@ export function withTakenApart<T>(
     const engine = await openEngine(options);
     listener.onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
     const decomposition = await decomposeSubject(subject, { ...options, ...listener, components: kinds });
-    const running = await MaskedModel.load(engine, model, decomposition, {
-      kinds,
-      positions: options.positions,
-      ...listener,
-    });
-    try {
-      const apart = { model, decomposition, running, ends: await model.ends() };
-      const circuit = new Set(
-        masks
-          ? directionsOf(activeDirections(masks, options.threshold, componentsOf(subject))).map(directionName)
-          : [],
-      );
-      return await work({ subject, engine, apart, masks, circuit });
-    } finally {
-      running.dispose();
-    }
+    const circuit = new Set(
+      masks
+        ? directionsOf(activeDirections(masks, options.threshold, componentsOf(subject))).map(directionName)
+        : [],
+    );
+    return work({ subject, engine, decomposition, ends: await model.ends(), kinds, masks, circuit });
   });
+}
+
+/** The same on its engine, to be run on prompts. */
+export async function onEngine<T>(
+  { subject: { model }, engine, decomposition, ends, kinds }: Opened,
+  { positions, ...listener }: { positions?: Positions } & Listener,
+  work: (apart: TakenApart) => Promise<T>,
+): Promise<T> {
+  const running = await MaskedModel.load(engine, model, decomposition, { kinds, positions, ...listener });
+  try {
+    return await work({ model, decomposition, running, ends });
+  } finally {
+    running.dispose();
+  }
+}
+
+/** {@link withDirections} and {@link onEngine} at once. */
+export function withTakenApart<T>(
+  options: ApartOptions,
+  kindsFor: (subject: Subject, masks: Opened['masks']) => readonly Kind[],
+  listener: Listener,
+  work: (opened: Opened & { apart: TakenApart }) => Promise<T>,
+): Promise<T> {
+  const { positions } = options;
+  return withDirections(options, kindsFor, listener, (opened) =>
+    onEngine(opened, { positions, ...listener }, (apart) => work({ ...opened, apart })),
+  );
 }
 
 /** Components that have directions: planes are the heads' own coordinates and none. */

@@ -3,15 +3,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import { throwIfAborted } from '../errors.js';
 import type { MaskedModel, MaskedPassOptions } from '../forward/masked-model.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
+import type { KeysValues, Past } from '../forward/past.js';
 import type { LongCall } from '../progress.js';
 import { type Contrast, logitDifference } from './logit-reader.js';
 import type { Asked } from './logit-sum.js';
 
-/** A way to run prompts. */
-export interface Condition {
-  /** @param batch indices of the prompts that run together */
-  pass(batch: readonly number[], prompts: readonly Int32Array[]): MaskedPassOptions;
-}
+/**
+ * A way to run prompts, or what becomes of the normalised last states, [batch, dModel], of the unchanged run.
+ * `batch` are the indices of the prompts that run together.
+ */
+export type Condition =
+  | { pass(batch: readonly number[], prompts: readonly Int32Array[]): MaskedPassOptions }
+  | { final(batch: readonly number[], states: tf.Tensor2D): tf.Tensor2D };
 
 /** A value a prompt. */
 export interface Outcome {
@@ -52,19 +55,28 @@ export async function outcomes(
     atOnce,
   )) {
     const prompts = batch.map((index) => asked[index]!.clean);
-    const before = await logitsAfter(running, prompts);
+    // Earlier positions are the same in all passes that change the last ones alone.
+    const past = running.runsLastAlone({}) ? [...(running.past(prompts) ?? [])] : [];
+    const again = (options: MaskedPassOptions): MaskedPassOptions =>
+      past.length > 0 && running.runsLastAlone(options) ? { ...options, past: copied(past) } : options;
+    const states = running.forward(prompts, again({}));
+    const before = await logitsOf(running, states);
+    const known = batch.map((_, row) => logProbabilities(rowOf(before, row, nVocab)));
     const note = (outcome: Outcome, logits: Float32Array) =>
-      batch.forEach((index, row) => {
-        const range = [row * nVocab, (row + 1) * nVocab] as const;
-        noteOne(outcome, index, asked, before.subarray(...range), logits.subarray(...range));
-      });
+      batch.forEach((index, row) => noteOne(outcome, index, asked, known[row]!, rowOf(logits, row, nVocab)));
     note(found.before, before);
     for (const [at, condition] of conditions.entries()) {
       throwIfAborted(signal);
-      note(found.after[at]!, await logitsAfter(running, prompts, condition.pass(batch, prompts)));
+      const changed =
+        'final' in condition
+          ? tf.tidy(() => condition.final(batch, states))
+          : running.forward(prompts, again(condition.pass(batch, prompts)));
+      note(found.after[at]!, await logitsOf(running, changed));
+      changed.dispose();
       done += batch.length;
       onProgress?.({ stage: 'intervene', done, total: asked.length * conditions.length });
     }
+    tf.dispose([states, ...past.flatMap(({ keys, values }) => [keys, values])]);
   }
   return found;
 }
@@ -76,20 +88,35 @@ export async function logitsAfter(
   options: MaskedPassOptions = {},
 ): Promise<Float32Array> {
   const states = running.forward(prompts, options);
+  const logits = await logitsOf(running, states);
+  states.dispose();
+  return logits;
+}
+
+async function logitsOf(running: MaskedModel, states: tf.Tensor2D): Promise<Float32Array> {
   const logits = running.logits(states);
   const data = (await logits.data()) as Float32Array;
-  tf.dispose([states, logits]);
+  logits.dispose();
   return data;
+}
+
+/** A pass disposes of the past that it takes. */
+function* copied(past: readonly KeysValues[]): Past {
+  for (const { keys, values } of past) yield { keys: tf.clone(keys), values: tf.clone(values) };
+}
+
+function rowOf(values: Float32Array, row: number, width: number): Float32Array {
+  return values.subarray(row * width, (row + 1) * width);
 }
 
 function noteOne(
   outcome: Outcome,
   index: number,
   asked: readonly Asked[],
-  before: Float32Array,
+  before: Float64Array,
   logits: Float32Array,
 ): void {
-  const [p, q] = [logProbabilities(before), logProbabilities(logits)];
+  const [p, q] = [before, logProbabilities(logits)];
   let [kl, top] = [0, 0];
   for (let token = 0; token < logits.length; token++) {
     kl += Math.exp(p[token]!) * (p[token]! - q[token]!);

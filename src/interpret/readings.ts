@@ -4,9 +4,9 @@ import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { Kind } from '../models/components.js';
 import { directionName } from './coefficients.js';
-import type { DirectionMeans } from './direction-means.js';
 import type { Importance } from './importance.js';
 import type { Mean } from './mean-of.js';
+import type { PromptReading } from './prompt-readings.js';
 import type { KeyToken, QkRole } from './qk-roles.js';
 import type { Receptors } from './receptors.js';
 import type { TokenValue } from './token-ends.js';
@@ -54,20 +54,21 @@ export interface ReadingParts {
   receptors: Receptors;
   mask: number | null;
   inCircuit: boolean | null;
-  means: DirectionMeans | null;
-  importance: Importance | null;
-  role: QkRole | null;
+  /** Null without prompts. */
+  onPrompts: PromptReading | null;
 }
 
 export function reading(
-  { receptors, mask, inCircuit, means, importance, role }: ReadingParts,
+  { receptors, mask, inCircuit, onPrompts }: ReadingParts,
   tokenizer: Tokenizer | null,
 ): Reading {
   const { direction, sigma, writes, reads, keys, neurons } = receptors;
   const { component, index } = direction;
-  const spelt = <T extends { id: number }>(values: readonly T[]) =>
-    values.map((each) => ({ ...each, token: tokenizer?.token(each.id) ?? String(each.id) }));
-  const ends = (values: readonly TokenValue[] | undefined) => (values ? spelt(values) : null);
+  const { means = null, role = null, importance = null } = onPrompts ?? {};
+  const spell = (id: number) => tokenizer?.token(id) ?? String(id);
+  const spelt = (values: readonly KeyToken[]) => values.map((each) => ({ ...each, token: spell(each.id) }));
+  const ends = (values: readonly TokenValue[] | undefined): Spelt[] | null =>
+    values ? values.map(({ id, value }) => ({ id, value, token: spell(id) })) : null;
   return {
     direction: directionName(direction),
     component: component.name,

@@ -7,15 +7,19 @@
  * - A QK direction reads queries so, and as keys those with a large factor: score = scale · y_k · factor, at offset 0.
  * - An MLP's last matrix reads hidden neurons, by u_k.
  */
-import type { Directions } from '../decompose/directions.js';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Decomposition, Directions } from '../decompose/directions.js';
 import { augmentedHead } from '../decompose/factors.js';
+import type { Engine } from '../engine/engine.js';
+import { toTensor } from '../engine/tensor.js';
 import { throwIfAborted } from '../errors.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
-import type { Kind } from '../models/components.js';
-import type { LayerWeights } from '../models/weights.js';
+import type { Component, Kind } from '../models/components.js';
+import { transpose } from '../models/matrix.js';
+import type { EndWeights, LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { Direction } from './coefficients.js';
-import type { TakenApart } from './taken-apart.js';
+import { writes } from './taken-apart.js';
 import { endsOf, type TokenEnds, type TokenValue, Vocabulary } from './token-ends.js';
 import { logitColumns, normalisedColumns } from './token-matrices.js';
 
@@ -35,30 +39,38 @@ export interface Receptors {
 /** Directions that are worked on together. */
 const SLICE = 4096;
 
+/** What directions are read from; no pass over prompts is needed. */
+export interface Readable {
+  engine: Engine;
+  model: Model;
+  decomposition: Decomposition;
+  ends: EndWeights;
+}
+
 /**
  * Layer after layer, in the order given.
- * @param embedding [nVocab, dModel], what stands for each token; the model's embedding by default
- * @param spelt tokens that are listed, the first ones; all by default
+ * @param options.embedding [nVocab, dModel], what stands for each token; the model's embedding by default
+ * @param options.listed tokens that are listed, the first ones; all by default
  */
 export async function* receptors(
-  { model, decomposition, ends }: Pick<TakenApart, 'model' | 'decomposition' | 'ends'>,
+  { engine, model, decomposition, ends }: Readable,
   directions: readonly Direction[],
   {
     top = 10,
-    spelt,
+    listed,
     embedding = ends.embed,
     onProgress,
     signal,
   }: {
     top?: number;
-    spelt?: number;
+    listed?: number;
     embedding?: Float32Array;
   } & LongCall = {},
 ): AsyncGenerator<Receptors[]> {
   const { architecture } = model;
   const { dModel: d, nVocab, nLayers } = architecture;
-  const written = new Vocabulary(logitColumns(ends, architecture), d, nVocab, spelt);
-  const read = new Vocabulary(normalisedColumns(embedding, architecture), d, nVocab, spelt);
+  const written = new Vocabulary(engine, logitColumns(ends, architecture), d, nVocab, listed);
+  const read = new Vocabulary(engine, normalisedColumns(embedding, architecture), d, nVocab, listed);
   try {
     for (let layer = 0; layer < nLayers; layer++) {
       const ofLayer = directions.filter(({ component }) => component.layer === layer);
@@ -84,117 +96,107 @@ async function ofSlice(
   decomposed: Map<string, Directions>,
   weights: LayerWeights,
   architecture: Architecture,
-  { written, read }: { written: Vocabulary; read: Vocabulary },
+  vocabularies: { written: Vocabulary; read: Vocabulary },
   top: number,
   signal?: AbortSignal,
 ): Promise<Receptors[]> {
   const { dModel: d } = architecture;
+  /** Row k is u_k. */
+  const ut = new Map<string, Float32Array>();
+  for (const [name, { u, component }] of decomposed)
+    ut.set(name, transpose(u, component.rows, component.rank));
+  const columnOf = ({ name, rows }: Component, index: number) =>
+    ut.get(name)!.subarray(index * rows, (index + 1) * rows);
   const found = slice.map((direction): Receptors => {
-    const { u, s } = decomposed.get(direction.component.name)!;
-    const { kind, rank } = direction.component;
-    const neurons = isLast(kind) ? neuronsOf(u, rank, direction.index, architecture.dMlp, top) : null;
-    return { direction, sigma: s[direction.index]!, writes: null, reads: null, keys: null, neurons };
+    const { component, index } = direction;
+    const sigma = decomposed.get(component.name)!.s[index]!;
+    const neurons = isLast(component.kind)
+      ? neuronsOf(columnOf(component, index), architecture.dMlp, top)
+      : null;
+    return { direction, sigma, writes: null, reads: null, keys: null, neurons };
   });
+  /** @param place writes a direction's vector into its row, and returns the value of its bias */
   const ends = async (
     vocabulary: Vocabulary,
     holds: (kind: Kind) => boolean,
-    vectorOf: (direction: Direction, own: Directions) => { vector: ArrayLike<number>; offset: number },
-    set: (receptors: Receptors, ends: TokenEnds) => void,
+    place: (row: Float32Array, index: number, own: Directions) => number,
+    list: 'writes' | 'reads' | 'keys',
   ) => {
     const chosen = found.filter(({ direction }) => holds(direction.component.kind));
     const rows = new Float32Array(chosen.length * d);
-    const offsets = chosen.map(({ direction }, at) => {
-      const { vector, offset } = vectorOf(direction, decomposed.get(direction.component.name)!);
-      rows.set(vector, at * d);
-      return offset;
+    const offsets = chosen.map(({ direction: { component, index } }, at) =>
+      place(rows.subarray(at * d, (at + 1) * d), index, decomposed.get(component.name)!),
+    );
+    (await vocabulary.ends(rows, top, offsets, signal)).forEach((each, at) => {
+      chosen[at]![list] = each;
     });
-    (await vocabulary.ends(rows, top, offsets, signal)).forEach((each, at) => set(chosen[at]!, each));
   };
+  const written = (row: Float32Array, index: number, { s, vt }: Directions) => {
+    for (let i = 0; i < d; i++) row[i] = s[index]! * vt[index * d + i]!;
+    return 0;
+  };
+  await ends(vocabularies.written, writes, written, 'writes');
   await ends(
-    written,
-    (kind) => kind === 'ov' || isLast(kind),
-    ({ index }, { s, vt }) => ({
-      vector: vt.subarray(index * d, (index + 1) * d).map((value) => s[index]! * value),
-      offset: 0,
-    }),
-    (receptors, each) => {
-      receptors.writes = each;
-    },
-  );
-  await ends(
-    read,
+    vocabularies.read,
     (kind) => !isLast(kind),
-    ({ index, component: { rows, rank } }, { u }) =>
-      augmented(
-        Float32Array.from({ length: rows }, (_, r) => u[r * rank + index]!),
-        d,
-      ),
-    (receptors, each) => {
-      receptors.reads = each;
+    (row, index, { component }) => {
+      const column = columnOf(component, index);
+      // Behind a bias, which has no token.
+      row.set(column.subarray(column.length - d));
+      return column.length > d ? column[0]! : 0;
     },
+    'reads',
   );
-  const factors = new Map<string, Float64Array>();
+  const factors = new Map<string, Float32Array>();
+  if (architecture.rotary)
+    for (const [name, own] of decomposed)
+      if (own.component.kind === 'qk') factors.set(name, await keyFactors(own, weights, architecture));
   await ends(
-    read,
+    vocabularies.read,
     (kind) => kind === 'qk',
-    ({ index, component: { name, cols } }, own) => {
+    (row, index, own) => {
+      const { name, cols } = own.component;
       if (!architecture.rotary) {
-        const v = own.vt.subarray(index * cols, (index + 1) * cols);
-        return augmented(
-          v.map((value) => own.s[index]! * value),
-          d,
-        );
+        for (let i = 0; i < d; i++) row[i] = own.s[index]! * own.vt[index * cols + cols - d + i]!;
+        return cols > d ? own.s[index]! * own.vt[index * cols]! : 0;
       }
-      const all = factors.get(name) ?? keyFactors(own, weights, architecture);
-      factors.set(name, all);
+      const all = factors.get(name)!;
       const width = all.length / own.component.rank;
-      return augmented(all.subarray(index * width, (index + 1) * width), d);
+      row.set(all.subarray((index + 1) * width - d, (index + 1) * width));
+      return width > d ? all[index * width]! : 0;
     },
-    (receptors, each) => {
-      receptors.keys = each;
-    },
+    'keys',
   );
   return found;
 }
 
-/** Behind a bias, which has no token. */
-function augmented(row: ArrayLike<number>, d: number): { vector: ArrayLike<number>; offset: number } {
-  const values = Array.from(row);
-  return values.length > d ? { vector: values.slice(1), offset: values[0]! } : { vector: values, offset: 0 };
-}
-
-/** [b_K; W_K]·[b_Q; W_Q]ᵀu_k, [rank, dModel and one for the bias]: at offset 0 nothing is turned. */
-function keyFactors(
+/** u_kᵀ[b_Q; W_Q]·[b_K; W_K]ᵀ, [rank, dModel and one for the bias]: at offset 0 nothing is turned. */
+async function keyFactors(
   { component, u }: Directions,
   weights: LayerWeights,
   architecture: Architecture,
-): Float64Array {
+): Promise<Float32Array> {
   const { dHead } = architecture;
   const { rank, rows, head } = component;
   const query = augmentedHead(weights.q, head!, dHead);
   const key = augmentedHead(weights.k, kvHeadOf(head!, architecture), dHead);
-  const width = key.length / dHead;
-  const out = new Float64Array(rank * width);
-  const inHead = new Float64Array(dHead);
-  for (let k = 0; k < rank; k++) {
-    inHead.fill(0);
-    for (let r = 0; r < rows; r++)
-      for (let c = 0; c < dHead; c++) inHead[c]! += u[r * rank + k]! * query[r * dHead + c]!;
-    for (let r = 0; r < width; r++)
-      for (let c = 0; c < dHead; c++) out[k * width + r]! += key[r * dHead + c]! * inHead[c]!;
-  }
-  return out;
+  const factors = tf.tidy(() => {
+    const inHead = tf.matMul(toTensor(u, [rows, rank]), toTensor(query, [rows, dHead]), true);
+    return tf.matMul(inHead, toTensor(key, [key.length / dHead, dHead]), false, true);
+  });
+  const data = (await factors.data()) as Float32Array;
+  factors.dispose();
+  return data;
 }
 
-/** Those with the largest |u|. */
-function neuronsOf(u: Float32Array, rank: number, index: number, dMlp: number, top: number): TokenValue[] {
-  // A bias row is no neuron.
-  const from = u.length / rank - dMlp;
-  const values = Float32Array.from({ length: dMlp }, (_, neuron) => u[(from + neuron) * rank + index]!);
-  return endsOf(values.map(Math.abs), Math.min(top, dMlp)).highest.map(({ id }) => ({
-    id,
-    value: values[id]!,
-  }));
+/** Those with the largest |u|. @param column u_k, which may begin with a bias: no neuron */
+function neuronsOf(column: Float32Array, dMlp: number, top: number): TokenValue[] {
+  const values = column.subarray(column.length - dMlp);
+  const { highest, lowest } = endsOf(values, top);
+  return [...highest, ...lowest]
+    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value) || a.id - b.id)
+    .filter(({ id }, at, all) => at === 0 || id !== all[at - 1]!.id)
+    .slice(0, top);
 }
 
 function isLast(kind: Kind): boolean {

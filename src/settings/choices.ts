@@ -68,9 +68,9 @@ export type Ranking = (typeof RANKINGS)[number];
 /**
  * What an intervention makes of a coefficient: the corrupted prompt's (`corrupted`), the mean over prompts whose answer is
  * this one's distractor (`opposite`), the mean over all (`mean`), nothing (`ablate`), a multiple (`scale`), a value
- * (`set`), or more by a value (`add`).
+ * (`set`), or more by a value (`add`); `project` takes what a direction writes along out of the stream, whoever wrote it.
  */
-export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add'] as const;
+export const CHANGES = ['corrupted', 'opposite', 'mean', 'ablate', 'scale', 'set', 'add', 'project'] as const;
 export type ChangeKind = (typeof CHANGES)[number];
 
 /** Methods that rank directions, in the order of tables (docs/evidence.md, "Against other methods"). */

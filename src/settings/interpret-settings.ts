@@ -110,10 +110,16 @@ export const interveneSettings = table(
       describe: 'Factors, e.g. 1,2,5,10',
     },
     value: { schema: number({}), default: 0, describe: 'Coefficient of --change set and add' },
+    group: {
+      schema: optional,
+      default: null,
+      none: 'all prompts',
+      describe: 'Of --change mean: only prompts of this group, as interpret names it',
+    },
     at: {
       schema: text,
       default: 'last',
-      describe: 'Tokens: last, all, indices such as 3 or -2, or a text in the prompt',
+      describe: 'Tokens: last, all, indices such as 3 or -2, a text in the prompt, or class:NAME',
     },
     draws: { schema: whole(0, 1000), default: 5, describe: 'Draws of each control (0: no controls)' },
     unrelated: {

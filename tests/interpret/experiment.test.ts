@@ -38,7 +38,7 @@ function experimentOf(pairs: TokenPair[], chosen: Direction[], change: Change): 
   return {
     pairs,
     tokens: pairs.map(({ clean }) => tokensOf('last', clean, '')),
-    choice: 'last',
+    choose: (pair, prompt) => [pair[prompt]!.length - 1],
     estimation: pairs,
     chosen,
     excluded: new Set(),

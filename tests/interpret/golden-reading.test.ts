@@ -54,7 +54,7 @@ describeOnEngines('a prompt taken apart', (engine) => {
         for (const [k, value] of taken.directions[component.name]!.entries())
           close(directions[start + k]!, value);
         const asDirections = taken.receptors[component.name]!.map((_, index) => ({ component, index }));
-        for await (const slice of receptors(apart, asDirections, { top: 3 }))
+        for await (const slice of receptors({ ...apart, engine: engine() }, asDirections, { top: 3 }))
           slice.forEach(({ writes }, k) => {
             const own = [writes!.highest, writes!.lowest].map((end) =>
               end.map(({ value }) => Math.abs(value)),

@@ -39,7 +39,8 @@ describeOnEngines('receptors', (engine) => {
         Array.from({ length: component.rank }, (_, index): Direction => ({ component, index })),
       );
       const found: Receptors[] = [];
-      for await (const slice of receptors(apart, every, { top: TOP })) found.push(...slice);
+      for await (const slice of receptors({ ...apart, engine: engine() }, every, { top: TOP }))
+        found.push(...slice);
       expect(found.map(({ direction }) => direction)).toEqual(every);
       const tokens = Array.from({ length: nVocab }, (_, token) => token);
       const read = tokens.map((token) => {
