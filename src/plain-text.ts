@@ -16,8 +16,16 @@ export function printable(text: string): string {
 
 /** A text as one line of bounded length. */
 export function oneLine(text: string): string {
-  const line = text.length <= LONGEST ? text : `${text.slice(0, LONGEST - END)} … ${text.slice(-END)}`;
-  return line.replace(/\s*[\r\n]\s*/g, ' ').replace(STEERING, escaped);
+  // Cut before, so that a text of any length costs little, and after, since what is spelled out is longer.
+  return cut(
+    cut(text)
+      .replace(/\s*[\r\n]\s*/g, ' ')
+      .replace(STEERING, escaped),
+  );
+}
+
+function cut(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - END)} … ${text.slice(-END)}`;
 }
 
 function escaped(character: string): string {

@@ -14,6 +14,7 @@ describe('texts from outside', () => {
 
   it('become one short line in messages, whose end stays', () => {
     expect(oneLine('a\r\n  b\u0000')).toBe('a b\\u0000');
+    expect(oneLine('\u0000'.repeat(1e6)).length).toBeLessThan(1100);
     const { message } = new InputError(`file\u001b[31m: ${'x'.repeat(1e6)}; do that`);
     expect(message.length).toBeLessThan(1100);
     expect(message).toMatch(/^file\\u001b\[31m: x+ … x+; do that$/);
