@@ -43,7 +43,7 @@ export interface WebPlace extends PlaceReaders {
 const EDGE_BYTES = 4 * 8 + 300;
 
 /** How many edges there will be, those from {@link FURTHER} included. */
-export function edgeCount(directions: readonly Direction[], architecture: Architecture): number {
+function edgeCount(directions: readonly Direction[], architecture: Architecture): number {
   const readers: ReadingPlace[] = [{ layer: architecture.nLayers, at: 'logits' }];
   const writing: { layer: number; at: 'attention' | 'mlp' }[] = [];
   for (const { component } of directions) {
