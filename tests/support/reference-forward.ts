@@ -315,7 +315,7 @@ export function rotated(x: Vector, position: number, { dims, frequencies, scale 
 }
 
 /** row · U, U row-major [rows, rank]. */
-function project(row: Vector, u: Float32Array, rank: number): Vector {
+export function project(row: Vector, u: Float32Array, rank: number): Vector {
   return Array.from({ length: rank }, (_, k) =>
     row.reduce((total, value, r) => total + value * u[r * rank + k]!, 0),
   );
