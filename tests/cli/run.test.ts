@@ -35,6 +35,7 @@ it('leaves a complete run folder, and prints what metrics.json holds', async () 
   expect(readdirSync(join(folder, 'first')).sort()).toEqual([
     'checkpoints',
     'history.jsonl',
+    'labels.csv',
     'manifest.json',
     'masks.safetensors',
     'metrics.json',

@@ -58,7 +58,7 @@ describe('verdict', () => {
     expect(line(written.lines, 'other_task').numbers.kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'found_again').outcome).toBe('missing');
     const page = readFileSync(outcome.report!, 'utf8');
-    expect(page).toContain('What may be claimed');
+    expect(page).toContain('<h2 id="verdict">');
     for (const { title } of written.lines) expect(page).toContain(title);
     const text = verdictText(written);
     for (const row of text.split('\n').slice(2)) expect(row.length).toBeLessThanOrEqual(80);
@@ -77,7 +77,7 @@ describe('verdict', () => {
     const content = JSON.parse(readFileSync(file, 'utf8'));
     const { writeJson } = await import('../../src/formats/atomic-file.js');
     await writeJson(file, { ...content, measured: { ...content.measured, masks: 'ab'.repeat(32) } });
-    expect(readFileSync(await writeReport(ioi), 'utf8')).not.toContain('What may be claimed');
+    expect(readFileSync(await writeReport(ioi), 'utf8')).not.toContain('<h2 id="verdict">');
     await writeJson(file, content);
   });
 

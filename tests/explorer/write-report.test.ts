@@ -24,13 +24,14 @@ beforeEach(async () => {
   const hash = await hashFile(run.file('masks.safetensors'));
   metrics = { ...unhashed, measured: { ...unhashed.measured, masks: hash } };
   await writeJson(run.file('metrics.json'), metrics);
+  await run.unlock();
 });
 
 it('writes the page of what the folder holds, over an older one', async () => {
   writeFileSync(join(folder, 'report.html'), 'old');
   const path = await writeReport(folder);
   expect(path).toBe(join(folder, 'report.html'));
-  const main = (page: string) => /<main.*<\/main>/s.exec(page)![0];
+  const main = (page: string) => /<main.*?<\/main>/s.exec(page)![0];
   expect(main(readFileSync(path, 'utf8'))).toBe(main(reportPage({ manifest, metrics, history, masks })));
   expect(readdirSync(folder).sort()).toEqual([
     'history.jsonl',
