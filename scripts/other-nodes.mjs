@@ -15,13 +15,11 @@ const MAJORS = process.argv.length > 2 ? process.argv.slice(2) : ['22', '24'];
 const SUITES = [
   'tests/engine',
   'tests/kernels',
-  'tests/decompose',
   'tests/pool',
   'tests/formats/tokenizer.test.ts',
   'tests/formats/parquet-file.test.ts',
   'tests/masks/golden.test.ts',
   'tests/library/language-model.test.ts',
-  'tests/cli/run.test.ts',
 ];
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
