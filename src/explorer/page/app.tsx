@@ -81,7 +81,6 @@ const VIEW_OF: Record<View, keyof typeof VIEWS> = {
   component: 'model',
   direction: 'directions',
   prompt: 'prompts',
-  compare: 'prompts',
 };
 
 function Content({ state: { view, of } }: { state: State }) {

@@ -13,7 +13,7 @@ export const VIEWS = {
 } as const;
 
 /** Those of the navigation, and cards that are opened from them. */
-export type View = keyof typeof VIEWS | 'component' | 'direction' | 'prompt' | 'compare';
+export type View = keyof typeof VIEWS | 'component' | 'direction' | 'prompt';
 
 /** What a reader marked: all that a saved file holds. */
 export interface Marks {
@@ -122,7 +122,7 @@ export function checkedMarks(given: unknown): Marks {
 }
 
 function isView(view: string): view is View {
-  return Object.hasOwn(VIEWS, view) || ['component', 'direction', 'prompt', 'compare'].includes(view);
+  return Object.hasOwn(VIEWS, view) || ['component', 'direction', 'prompt'].includes(view);
 }
 
 export interface Explorer {
