@@ -39,7 +39,8 @@ export function declare(yargs: Argv, command: Command, shown: boolean): Argv {
 function optionOf(setting: Setting, shown: boolean): Options {
   const { describe, group, repeatable } = setting;
   const text: Options = isSwitch(setting) ? { type: 'boolean' } : { type: 'string', array: repeatable };
-  if (!shown) return text;
+  // Parsing lays out the help each time, and what is hidden costs it nothing.
+  if (!shown) return { ...text, hidden: true };
   const choices = choicesOf(setting);
   const standard = defaultText(setting);
   return {

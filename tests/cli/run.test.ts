@@ -133,6 +133,7 @@ it('masks a subset of kinds at all positions under every rule', async () => {
       'ov,mlp_out',
       '--replacement',
       rule,
+      ...['--attack', '0', '--page-prompts', '0'],
     ]);
     expect(code, stderr).toBe(0);
     const { values } = await readMasks(join(folder, rule, 'masks.safetensors'));
