@@ -54,7 +54,7 @@ const SHORT = [
 ];
 
 beforeAll(async () => {
-  const make = ['task', model, '--task', 'ioi', '--test-pairs', '2200', '--out', join(folder, 'task')];
+  const make = ['task', model, '--task', 'ioi', '--test-pairs', '600', '--out', join(folder, 'task')];
   expect(await orthoscope([...make, '--quiet'], { cache })).toMatchObject({ code: 0 });
   const lines = readFileSync(join(folder, 'task', 'test.jsonl'), 'utf8');
   writeFileSync(data, `${lines}not json\n`);
@@ -77,7 +77,7 @@ describeWithRedis('over a Redis', () => {
     for (const process of pair) await process.says('waiting for runs');
     const { code, stdout, stderr } = await score(model, 'queued', overRedis());
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout).counters.mine).toMatchObject({ prompts: 4400, rejected: 1 });
+    expect(JSON.parse(stdout).counters.mine).toMatchObject({ prompts: 1200, rejected: 1 });
     expect(tables('queued')).toEqual(tables('local'));
     const manifest = JSON.parse(readFileSync(join(folder, 'queued', 'manifest.json'), 'utf8'));
     expect(manifest.data.mine.source).toBe('of mine.jsonl');
