@@ -17,10 +17,10 @@ import { hashFile } from '../formats/file-hash.js';
 import { openRun, type RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Listener } from '../progress.js';
-import { checkedData } from '../run/begin.js';
-import { type RunData, someSplits } from '../run/data.js';
+import type { RunData } from '../run/data.js';
 import { evenly } from '../run/evaluation.js';
-import { type LoadedMasks, loadMasks, masksFor } from '../run/masks.js';
+import { loadMasks, masksFor } from '../run/masks.js';
+import { ownData } from '../run/own-data.js';
 import { ownSettings } from '../run/own-settings.js';
 import { writeShuffled } from '../run/shuffled-model.js';
 import { checkModel, sourceOf } from '../run/source.js';
@@ -32,7 +32,6 @@ import { complete, settingsOf } from '../settings/complete.js';
 import { readCircuit } from '../sweep/circuit.js';
 import { readResults } from '../sweep/results.js';
 import { SweepFolder } from '../sweep/sweep-folder.js';
-import { SPLITS } from '../tasks/splits.js';
 
 export interface VerdictOutcome {
   run: RunFolder;
@@ -77,7 +76,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
   return withSubject(model, { ...own, ...listener }, async (subject) => {
     await checkModel(subject.model, run);
     const masks = await loadMasks(own.masks!, subject.model, own);
-    const { data, split } = await ownData(run, subject, own, masks, listener);
+    const { data, split } = await ownData(run, subject, own, masks.kinds, listener);
     const pairs = data.splits[split]!;
     const options = { ...own, components: masks.kinds, ...listener };
     const bench = await openWorkbench(subject, workload(data, 0), options);
@@ -129,29 +128,6 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
 
 /** Steps of the greedy search for the worst knockout, and members tried in each. */
 const GREEDY = { steps: 4, candidates: 6 };
-
-/**
- * The prompts that the run was tested on, and where it trained those that it learned from.
- * @throws InputError if they are not there any more as they were
- */
-async function ownData(
-  { path, manifest }: RunFolder,
-  subject: Subject,
-  own: Settings<'evaluate'>,
-  { kinds }: LoadedMasks,
-  listener: Listener,
-): Promise<{ data: RunData; split: 'test' | 'train' | 'validation' }> {
-  const split = own.split ?? 'test';
-  const cut = own.split !== null || own.task !== null;
-  const asked = { ...own, components: kinds, loss: 'kl' as const };
-  const loaded = await checkedData(subject, asked, cut ? SPLITS : [split], listener);
-  const data = someSplits(manifest.command === 'run' ? SPLITS : [split], loaded);
-  const { hash, source } = data.described[split]!;
-  const before = manifest.data[split];
-  if (before && before.hash !== hash)
-    throw new InputError(`${path}: ${source} does not give the prompts any more that it was made with`);
-  return { data, split };
-}
 
 async function otherTaskOf({ run, own, subject, circuit }: Opened, path: string): Promise<OtherTask> {
   const other = await openRun(path);

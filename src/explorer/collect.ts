@@ -7,6 +7,7 @@ import { type Metrics, readMetrics } from '../evaluate/metrics-file.js';
 import { readVerdict } from '../evidence/verdict-file.js';
 import { hashFile } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
+import { readLabels } from '../formats/labels-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readParquetRows } from '../formats/parquet-file.js';
 import { openRun, type RunFolder } from '../formats/run-folder.js';
@@ -24,6 +25,7 @@ import { unsettledText } from '../report/settling-text.js';
 import { readExamples } from '../score/read-tables.js';
 import { shellCommand } from '../settings/command-line.js';
 import type {
+  CardEdge,
   DirectionCard,
   MeasuredIntervention,
   Snapshot,
@@ -114,7 +116,7 @@ export async function collect(
       cards: cards.map(({ component, index }) => starts.get(component)! + index),
       prompts: found.prompts.map(({ id, group, tokens }) => ({ id, group, text: tokens.join('') })),
       values: [],
-      live: false,
+      live: null,
     },
     values: {
       masks: flat(masks)!,
@@ -148,12 +150,19 @@ async function leftInside(run: RunFolder, { model }: Manifest, metrics: Metrics)
     if (entry.isDirectory() && existsSync(join(run.path, entry.name, 'manifest.json')))
       inner.push(await openRun(join(run.path, entry.name)));
   inner.sort((a, b) => (a.manifest.started_at < b.manifest.started_at ? -1 : 1));
-  for (const folder of inner) {
-    const { manifest } = folder;
-    if (manifest.status !== 'complete' || manifest.model.hash !== model.hash) continue;
-    if (manifest.command === 'interpret') await readInterpreted(folder, found, metrics);
-    else if (manifest.command === 'intervene') found.interventions.push(await readIntervention(folder));
-    else if (manifest.command === 'score') await readStrongest(folder, found);
+  const usable = inner.filter(
+    ({ manifest }) => manifest.status === 'complete' && manifest.model.hash === model.hash,
+  );
+  const left = (command: string) => usable.filter(({ manifest }) => manifest.command === command);
+  // Cards first: others add to them.
+  for (const folder of left('interpret')) await readInterpreted(folder, found, metrics);
+  for (const folder of left('intervene')) found.interventions.push(await readIntervention(folder));
+  for (const folder of left('score')) await readStrongest(folder, found);
+  for (const folder of left('edges')) await readEdges(folder, found);
+  // What somebody wrote there counts, whenever it was.
+  for (const [direction, { label }] of await readLabels(run.file('labels.csv'))) {
+    const card = found.cards.get(direction);
+    if (card && label) card.label = label;
   }
   return found;
 }
@@ -182,6 +191,31 @@ async function readInterpreted(folder: RunFolder, found: Found, { measured }: Me
     } finally {
       await file.close();
     }
+  }
+}
+
+/** Edges of a direction that its card shows, each way. */
+const EDGES = 8;
+
+/** Rows come in falling order of what they are foreseen to do. */
+async function readEdges(folder: RunFolder, { cards }: Found): Promise<void> {
+  const fresh = new Map<string, NonNullable<DirectionCard['edges']>>();
+  const add = (direction: string, way: 'from' | 'to', edge: CardEdge) => {
+    const card = cards.get(direction);
+    if (!card) return;
+    const own = fresh.get(direction) ?? { from: [], to: [] };
+    fresh.set(direction, own);
+    card.edges = own;
+    if (own[way].length < EDGES) own[way].push(edge);
+  };
+  for await (const row of readParquetRows(folder.file('edges.parquet'))) {
+    const { writer, reader, side, value, predicted, predicted_low, predicted_high, measured } =
+      row as unknown as Record<'writer' | 'reader' | 'side', string> &
+        Record<'value' | 'predicted', number> &
+        Record<'predicted_low' | 'predicted_high' | 'measured', number | null>;
+    const edge = { side, value, predicted, low: predicted_low, high: predicted_high, measured };
+    add(reader, 'from', { ...edge, other: writer });
+    add(writer, 'to', { ...edge, other: reader });
   }
 }
 

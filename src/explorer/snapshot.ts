@@ -41,8 +41,27 @@ export interface StrongExample {
   values: (number | null)[];
 }
 
+/** What a direction writes into another, or has from it (`edges`). */
+export interface CardEdge {
+  /** The other direction, or `embedding`, `position`, `bias`, `others`, or `logits`. */
+  other: string;
+  /** Of a query–key direction that reads: its query or its key. */
+  side: string;
+  /** What arrives in the reader's coefficient or score, and what that is foreseen to do to the logit difference. */
+  value: number;
+  predicted: number;
+  low: number | null;
+  high: number | null;
+  /** What cutting it did; null where it was not cut. */
+  measured: number | null;
+}
+
 /** A reading, and what other commands left on the same direction. */
-export type DirectionCard = Reading & { examples?: StrongExample[] };
+export type DirectionCard = Reading & {
+  examples?: StrongExample[];
+  /** The strongest first. */
+  edges?: { from: CardEdge[]; to: CardEdge[] };
+};
 
 /** What is there at once. Values by direction are flat, component after component. */
 export interface Core {
@@ -74,8 +93,8 @@ export interface Core {
   prompts: { id: string; group: string | null; text: string }[];
   /** Which values by direction there are, in the order in which they follow. */
   values: ValueName[];
-  /** Whether an engine is behind the page. */
-  live: boolean;
+  /** The engine behind the page: how many test prompts it has at hand. Null where there is none. */
+  live: { prompts: number } | null;
 }
 
 export const VALUE_NAMES = ['masks', 'soft', 'sigma'] as const;

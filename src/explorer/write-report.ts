@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { writeText } from '../formats/atomic-file.js';
 import { packageFile } from '../package-file.js';
 import type { PageProgram } from '../report/document.js';
-import { reportPage } from '../report/html.js';
+import { type ReportedRun, reportPage } from '../report/html.js';
 import { collect, reportedRun } from './collect.js';
 import { packed } from './pack.js';
+import type { Snapshot } from './snapshot.js';
 
 /**
  * @param folder of a run that was evaluated; one without `history.jsonl` gets a page without training curves
@@ -17,13 +18,22 @@ export async function writeReport(folder: string): Promise<string> {
   const run = await reportedRun(folder);
   const snapshot = await collect(folder, run);
   const path = join(folder, 'report.html');
-  const blocks = Object.entries(packed(snapshot)).map(([name, bytes]) => [name, bytes.toString('base64')]);
-  await writeText(path, reportPage(run, { ...(await program()), blocks: Object.fromEntries(blocks) }));
+  await writeText(path, await explorerPage(run, snapshot));
   return path;
 }
 
+/** The page as one text: the program, what it shows, and the report inside. */
+export async function explorerPage(run: ReportedRun, snapshot: Snapshot): Promise<string> {
+  const blocks = Object.entries(packed(snapshot)).map(([name, bytes]) => [name, bytes.toString('base64')]);
+  return reportPage(run, {
+    ...(await program()),
+    blocks: Object.fromEntries(blocks),
+    ...(snapshot.core.live && { connect: "'self'" }),
+  });
+}
+
 /** What the build made of `page/`. */
-export async function program(): Promise<Pick<PageProgram, 'script' | 'style'>> {
+async function program(): Promise<Pick<PageProgram, 'script' | 'style'>> {
   const read = (name: string) => readFile(packageFile(`dist/explorer/${name}`), 'utf8');
   return { script: await read('page.js'), style: await read('page.css') };
 }

@@ -33,6 +33,7 @@ import {
   sourceSettings,
   storeSettings,
   subjectSettings,
+  viewSettings,
   workerSettings,
 } from './run-settings.js';
 import { flag, listOf, oneOf, place, text, whole } from './schemas.js';
@@ -238,6 +239,24 @@ export const COMMANDS = {
   report: {
     ...table(FOLDER, { run: folder('Folder of a run') }),
     model: sourceSettings.model,
+  },
+  show: table(FOLDER, {
+    run: folder('Folder of a run that was evaluated'),
+    what: {
+      schema: text.nullable(),
+      default: null,
+      positional: true,
+      otherwise: 'the run',
+      describe: 'A head, component or direction, or a prompt that was taken apart: by its name or place',
+    },
+    top: { schema: whole(1, 1000), default: 10, describe: 'Rows of each table' },
+  }),
+  view: {
+    ...table(FOLDER, { run: folder('Folder of a run that was evaluated') }),
+    model: sourceSettings.model,
+    ...viewSettings,
+    ...engineSettings,
+    ...placeSettings,
   },
   engine: {},
   'engine link': table(

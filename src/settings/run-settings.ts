@@ -295,6 +295,24 @@ export const pageSettings = table(
   },
 );
 
+export const viewSettings = table(
+  { group: 'Page', determines: false },
+  {
+    port: {
+      schema: whole(1024, 65_535).nullable(),
+      default: null,
+      otherwise: 'any that is free',
+      describe: 'Port of this machine alone (127.0.0.1) that the page is served on',
+    },
+    mostPairs: {
+      schema: whole(1, MOST_PAIRS).nullable(),
+      default: null,
+      otherwise: 'all; of a large model as many as take seconds',
+      describe: 'Test prompts on which changed circuits are scored',
+    },
+  },
+);
+
 export const resumeSettings = table(
   { group: 'Folder', determines: false },
   { resume: { schema: flag, default: false, describe: 'Go on with what is in --out' } },

@@ -3,12 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
-import { packed } from '../../src/explorer/pack.js';
 import type { DirectionCard, Snapshot } from '../../src/explorer/snapshot.js';
-import { program } from '../../src/explorer/write-report.js';
+import { explorerPage } from '../../src/explorer/write-report.js';
 import type { PromptCard } from '../../src/interpret/prompt-card.js';
 import { circuitParts } from '../../src/report/circuit.js';
-import { reportPage } from '../../src/report/html.js';
 import { masksRows } from '../../src/report/result-rows.js';
 import { describeInBrowser } from '../support/browser.js';
 import { reportedRun } from '../support/run-fixture.js';
@@ -123,14 +121,13 @@ beforeAll(async () => {
       interventions: [{ folder: ALL, change: ALL, at: ALL, directions: [`${name}.0`], effects: [] }],
       cards: [0],
       prompts: [{ id: ALL, group: ALL, text: ALL }],
-      ...{ values: [], live: false },
+      ...{ values: [], live: null },
     },
     values: { masks: Float32Array.from([...run.masks.values()].flatMap((values) => [...values])) },
     cards: [card],
     prompts: [prompt],
   };
-  const blocks = Object.entries(packed(snapshot)).map(([block, bytes]) => [block, bytes.toString('base64')]);
-  writeFileSync(path, reportPage(run, { ...(await program()), blocks: Object.fromEntries(blocks) }));
+  writeFileSync(path, await explorerPage(run, snapshot));
 });
 
 describeInBrowser('a hostile page', (visit) => {

@@ -1,20 +1,24 @@
 /** The frame: navigation, the view that the address names, and what holds for all of them. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { Edit } from '../edit.js';
 import { ComponentView } from './component-view.js';
 import type { Data } from './data.js';
 import { DirectionView } from './direction-view.js';
 import { DirectionsView } from './directions-view.js';
+import { EditBar } from './edit-bar.js';
 import { ModelView } from './model-view.js';
 import { PinsView } from './pins-view.js';
 import { PromptsView, PromptView } from './prompt-view.js';
-import { ExplorerContext, readState, type State, VIEWS, type View, writeState } from './state.js';
+import { ExplorerContext, isChanged, readState, type State, VIEWS, type View, writeState } from './state.js';
 import { SummaryView } from './summary-view.js';
 import { short } from './text.js';
 import { Tour } from './tour.js';
+import { TryView } from './try-view.js';
 
 export function App({ data }: { data: Data }) {
   const [state, setState] = useState(() => readState(location.hash));
   const [touring, setTouring] = useState(false);
+  const [past, setPast] = useState<Edit[]>([]);
   useEffect(() => {
     const read = () => setState(readState(location.hash));
     addEventListener('hashchange', read);
@@ -25,20 +29,31 @@ export function App({ data }: { data: Data }) {
     document.documentElement.classList.toggle('on-report', state.view === 'report');
     scrollTo(0, 0);
   }, [shown]);
-  const explorer = useMemo(
-    () => ({
-      data,
-      state,
-      go: (changes: Partial<State>) => {
-        const hash = writeState({ ...state, ...changes });
-        if (changes.view !== undefined) location.hash = hash;
-        else history.replaceState(null, '', hash);
-        setState({ ...state, ...changes });
-      },
+  const { edit, size } = state;
+  const members = useMemo(() => (isChanged(edit) ? data.edited(edit) : size), [data, edit, size]);
+  const explorer = useMemo(() => {
+    const go = (changes: Partial<State>) => {
+      const hash = writeState({ ...state, ...changes });
+      if (changes.view !== undefined) location.hash = hash;
+      else history.replaceState(null, '', hash);
+      setState({ ...state, ...changes });
+    };
+    return {
+      ...{ data, state, members, go },
       link: (changes: Partial<State>) => writeState({ ...state, ...changes }),
-    }),
-    [data, state],
-  );
+      edit: (next: Edit) => {
+        setPast([...past, edit]);
+        go({ edit: next });
+      },
+      undo:
+        past.length === 0
+          ? null
+          : () => {
+              go({ edit: past.at(-1)! });
+              setPast(past.slice(0, -1));
+            },
+    };
+  }, [data, state, members, past]);
   return (
     <ExplorerContext.Provider value={explorer}>
       <button type="button" class="skip" onClick={() => document.getElementById('content')!.focus()}>
@@ -63,6 +78,7 @@ export function App({ data }: { data: Data }) {
             Tour
           </button>
         </nav>
+        <EditBar />
       </header>
       <main id="content" tabIndex={-1}>
         <Content state={state} />
@@ -93,6 +109,8 @@ function Content({ state: { view, of } }: { state: State }) {
       return <DirectionsView />;
     case 'prompts':
       return <PromptsView />;
+    case 'try':
+      return <TryView />;
     case 'pins':
       return <PinsView />;
     case 'component':

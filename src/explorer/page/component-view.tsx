@@ -5,10 +5,11 @@ import { Figure, number } from './figure.js';
 import { Missing } from './missing.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
+import { Switches } from './switches.js';
 import { VirtualList } from './virtual-list.js';
 
 export function ComponentView({ name }: { name: string }) {
-  const { data, state, go, link } = useExplorer();
+  const { data, state, members, go, link } = useExplorer();
   const place = data.byName.get(name);
   if (!place) return <p class="notice">This run has no component of that name.</p>;
   const { soft, sigma } = data.values;
@@ -20,7 +21,7 @@ export function ComponentView({ name }: { name: string }) {
       index,
       mask: soft?.[flat] ?? data.mask(flat),
       sigma: sigma?.[flat] ?? Number.NaN,
-      kept: data.isKept(flat, state.size),
+      kept: data.isKept(flat, members),
     };
   });
   if (bySoft) all.sort((a, b) => b.mask - a.mask);
@@ -37,6 +38,7 @@ export function ComponentView({ name }: { name: string }) {
         {name}: {count(rows.filter(({ kept }) => kept).length)} of {count(place.directions)} kept
       </h1>
       <SizeNote />
+      <Switches name={name} />
       <nav aria-label={`Layer ${place.layer}`} class="siblings">
         {siblings.map((sibling) => (
           <a
@@ -70,7 +72,7 @@ export function ComponentView({ name }: { name: string }) {
           <Figure
             title="Singular values"
             how="Each mark is a direction: a blue circle is kept, an orange cross left out. The higher, the more of the component's matrix it is; a circuit need not keep the largest."
-            on={[name, bySoft, state.size]}
+            on={[name, bySoft, members]}
             numbers={{
               columns: ['direction', 'σ', 'mask', 'kept'],
               rows: rows.map((row) => [`${name}.${row.index}`, row.sigma, row.mask, row.kept ? 'yes' : 'no']),
@@ -95,7 +97,7 @@ export function ComponentView({ name }: { name: string }) {
         <Figure
           title="Masks"
           how={`${soft ? 'Masks before they were rounded' : 'Masks as learned'}, from 0 (left out) to 1 (kept); marks as in the other picture. Masks between the ends were undecided.`}
-          on={[name, bySoft, state.size]}
+          on={[name, bySoft, members]}
           numbers={{
             columns: ['direction', 'mask', 'final mask'],
             rows: rows.map((row) => [`${name}.${row.index}`, row.mask, data.mask(row.flat)]),

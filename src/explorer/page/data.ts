@@ -1,15 +1,19 @@
 /** The run as the page has it: what is there at once, and what is unpacked when it is asked for. */
 import type { PromptCard } from '../../interpret/prompt-card.js';
+import { type Edit, editedMasks } from '../edit.js';
 import type { BlockName, Core, DirectionCard, SnapshotComponent, ValueName } from '../snapshot.js';
-import { visible } from './text.js';
+import { parsed } from './text.js';
 
 export interface Place extends SnapshotComponent {
   /** Of its first direction among all. */
   start: number;
 }
 
-/** Which directions count as kept: those above the threshold, or so many with the largest soft masks. */
+/** Which directions count as kept: the circuit's, or so many with the largest soft masks. */
 export type Size = number | null;
+
+/** Likewise, or those that masks of a changed circuit keep. */
+export type Members = Size | Float32Array;
 
 export class Data {
   readonly places: readonly Place[];
@@ -18,6 +22,7 @@ export class Data {
   readonly #cardAt: ReadonlyMap<number, number>;
   readonly #lines = new Map<BlockName, Promise<string[]>>();
   #ranks: Int32Array | null = null;
+  #found: Float32Array | null = null;
 
   private constructor(
     readonly core: Core,
@@ -72,18 +77,25 @@ export class Data {
     return this.values.masks![flat]!;
   }
 
-  isKept(flat: number, size: Size): boolean {
-    return size === null ? this.mask(flat) > this.core.threshold : this.#rank(flat) < size;
+  isKept(flat: number, members: Members): boolean {
+    if (typeof members === 'number') return this.#rank(flat) < members;
+    return (members ?? this.values.masks!)[flat]! > this.core.threshold;
   }
 
-  keptOf({ start, directions }: Place, size: Size): number {
+  keptOf({ start, directions }: Place, members: Members): number {
     let kept = 0;
-    for (let flat = start; flat < start + directions; flat++) kept += Number(this.isKept(flat, size));
+    for (let flat = start; flat < start + directions; flat++) kept += Number(this.isKept(flat, members));
     return kept;
   }
 
-  kept(size: Size): number {
-    return size ?? this.places.reduce((sum, place) => sum + this.keptOf(place, null), 0);
+  kept(members: Members): number {
+    return this.places.reduce((sum, place) => sum + this.keptOf(place, members), 0);
+  }
+
+  /** Masks of a changed circuit; names that this run does not have are passed over. */
+  edited(edit: Edit): Float32Array {
+    this.#found ??= this.values.masks!.map((mask) => Number(mask > this.core.threshold));
+    return editedMasks(this.places, this.#found, edit).masks;
   }
 
   hasCard(flat: number): boolean {
@@ -125,11 +137,6 @@ export class Data {
     }
     return this.#ranks[flat]!;
   }
-}
-
-/** Every text of it as what is shown: none that comes from a model or from data is ever at hand as it was. */
-function parsed<T>(json: string): T {
-  return JSON.parse(json, (_, value) => (typeof value === 'string' ? visible(value) : value)) as T;
 }
 
 async function unpack(name: BlockName): Promise<ArrayBuffer> {

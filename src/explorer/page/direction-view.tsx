@@ -1,22 +1,29 @@
 /** A direction's card: what it writes, reads and looks for, what it does on prompts, and how much rests on it. */
+import { useEffect } from 'preact/hooks';
 import { decimal, percent } from '../../report/figures.js';
 import type { DirectionCard } from '../snapshot.js';
+import { EdgesFigure } from './edges-figure.js';
 import { Figure, number } from './figure.js';
 import { GroupMeans } from './group-means.js';
 import { Interventions } from './interventions.js';
 import { KeyRole } from './key-role.js';
 import { Marking } from './marking.js';
 import { Missing } from './missing.js';
+import { OwnText } from './own-text.js';
 import { useExplorer } from './state.js';
 import { StrongExamples } from './strong-examples.js';
+import { Switches } from './switches.js';
 import { short, signed } from './text.js';
 import { TokenEnds } from './token-ends.js';
 import { useLoaded } from './use-loaded.js';
 
 export function DirectionView({ name }: { name: string }) {
-  const { data, state, link } = useExplorer();
+  const { data, state, members, link } = useExplorer();
   const flat = data.flatOf(name);
   const card = useLoaded(async () => (flat === null ? null : data.card(flat)), [name]);
+  useEffect(() => {
+    if (card) requestAnimationFrame(() => performance.mark('orthoscope card'));
+  }, [card]);
   if (flat === null) return <p class="notice">This run has no direction of that name.</p>;
   const place = data.placeOf(flat);
   const { sigma, soft } = data.values;
@@ -29,7 +36,7 @@ export function DirectionView({ name }: { name: string }) {
         {name} {state.names[name] && <em>{short(state.names[name])}</em>}
       </h1>
       <p class="facts">
-        <span>{data.isKept(flat, state.size) ? '● in the circuit' : '○ left out'}</span>
+        <span>{data.isKept(flat, members) ? '● in the circuit' : '○ left out'}</span>
         <span>σ {sigma ? number(sigma[flat]!) : '–'}</span>
         <span>mask {(soft?.[flat] ?? data.mask(flat)).toFixed(3)}</span>
         {card?.variance_share != null && (
@@ -51,7 +58,9 @@ export function DirectionView({ name }: { name: string }) {
           );
         })}
       </p>
+      {card?.label && <p>{short(card.label, 300)}</p>}
       <Marking name={name} />
+      <Switches name={name} />
       {card === undefined ? (
         <p class="dim">Reading …</p>
       ) : card === null ? (
@@ -62,6 +71,7 @@ export function DirectionView({ name }: { name: string }) {
       ) : (
         <Card card={card} />
       )}
+      <OwnText direction={name} />
       <Interventions name={name} />
     </>
   );
@@ -69,7 +79,7 @@ export function DirectionView({ name }: { name: string }) {
 
 function Card({ card }: { card: DirectionCard }) {
   const { data } = useExplorer();
-  const { raises, lowers, reads, reads_against, keys, keys_against, neurons, groups, examples } = card;
+  const { raises, lowers, reads, reads_against, keys, keys_against, neurons, groups, examples, edges } = card;
   const interpret = `orthoscope interpret ${data.core.folder} --out ${data.core.folder}/reading`;
   return (
     <>
@@ -124,6 +134,14 @@ function Card({ card }: { card: DirectionCard }) {
         )}
       </div>
       {card.role && <KeyRole card={card} />}
+      {edges ? (
+        <EdgesFigure direction={card.direction} edges={edges} />
+      ) : (
+        <Missing
+          what="What it has from other directions and writes into them was not computed"
+          command={`orthoscope edges ${data.core.folder} --out ${data.core.folder}/edges`}
+        />
+      )}
       {examples ? (
         <StrongExamples examples={examples} />
       ) : (

@@ -17,7 +17,7 @@ const ORDERS = {
 };
 
 export function DirectionsView() {
-  const { data, state, go } = useExplorer();
+  const { data, state, members, go } = useExplorer();
   const { sigma, soft } = data.values;
   const cards = useLoaded(
     async () => (state.sort === 'importance' ? data.cards() : null),
@@ -40,7 +40,7 @@ export function DirectionsView() {
       }
     }
     const keys: Record<string, (flat: number) => number> = {
-      '': (flat) => Number(data.isKept(flat, state.size)),
+      '': (flat) => Number(data.isKept(flat, members)),
       sigma: (flat) => sigma?.[flat] ?? 0,
       importance: (flat) => rests.get(flat) ?? Number.NEGATIVE_INFINITY,
     };
@@ -48,7 +48,7 @@ export function DirectionsView() {
     if (!key) return found;
     const values = new Map(found.map((flat) => [flat, key(flat)]));
     return found.sort((a, b) => values.get(b)! - values.get(a)! || a - b);
-  }, [data, filter, state.sort, state.size, state.names, rests]);
+  }, [data, filter, state.sort, members, state.names, rests]);
   return (
     <>
       <h1>{count(data.size)} directions</h1>
@@ -91,7 +91,7 @@ export function DirectionsView() {
             return (
               <>
                 <span class="name">
-                  {data.isKept(flat, state.size) ? '●' : '○'} {name}{' '}
+                  {data.isKept(flat, members) ? '●' : '○'} {name}{' '}
                   {state.names[name] && <em>{short(state.names[name], 30)}</em>}
                 </span>
                 <span>σ {sigma ? number(sigma[flat]!) : '–'}</span>

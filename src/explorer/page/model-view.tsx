@@ -2,7 +2,7 @@
 import { useRef } from 'preact/hooks';
 import type { Kind } from '../../models/components.js';
 import { count, percent } from '../../report/figures.js';
-import type { Place } from './data.js';
+import type { Members, Place } from './data.js';
 import { Figure } from './figure.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
@@ -18,7 +18,7 @@ const TITLES: Record<Kind, string> = {
 };
 
 export function ModelView() {
-  const { data, state } = useExplorer();
+  const { data, members } = useExplorer();
   const kinds = [...new Set(data.places.map(({ kind }) => kind))];
   return (
     <>
@@ -37,7 +37,7 @@ export function ModelView() {
             key={kind}
             kind={kind}
             places={data.places.filter((place) => place.kind === kind)}
-            size={state.size}
+            members={members}
           />
         ))}
       </div>
@@ -45,13 +45,13 @@ export function ModelView() {
   );
 }
 
-function Panel({ kind, places, size }: { kind: Kind; places: Place[]; size: number | null }) {
+function Panel({ kind, places, members }: { kind: Kind; places: Place[]; members: Members }) {
   const { data, go } = useExplorer();
   const grid = useRef<HTMLTableElement>(null);
   const layers = 1 + Math.max(...places.map(({ layer }) => layer));
   const heads = 1 + Math.max(...places.map(({ head }) => head ?? 0));
   const at = new Map(places.map((place) => [`${place.layer} ${place.head ?? 0}`, place]));
-  const kept = new Map(places.map((place) => [place, data.keptOf(place, size)]));
+  const kept = new Map(places.map((place) => [place, data.keptOf(place, members)]));
   const total = [...kept.values()].reduce((sum, own) => sum + own, 0);
   const move = (event: KeyboardEvent) => {
     const steps: Record<string, [number, number]> = {

@@ -55,7 +55,7 @@ export function PromptView({ id }: { id: string }) {
   );
 }
 
-function PromptFigures({ card }: { card: PromptCard }) {
+export function PromptFigures({ card }: { card: PromptCard }) {
   const { tokens, corrupted, answers, distractors, kl, full, circuit } = card;
   return (
     <>

@@ -3,11 +3,11 @@ import { count } from '../../report/figures.js';
 import { useExplorer } from './state.js';
 
 export function SizeNote() {
-  const { state, go } = useExplorer();
-  if (state.size === null) return null;
+  const { members, go } = useExplorer();
+  if (typeof members !== 'number') return null;
   return (
     <p class="notice">
-      Shown are the {count(state.size)} directions with the largest soft masks, not the run’s own circuit.{' '}
+      Shown are the {count(members)} directions with the largest soft masks, not the run’s own circuit.{' '}
       <button type="button" onClick={() => go({ size: null })}>
         Show the circuit
       </button>

@@ -1,13 +1,15 @@
 /** What a reader chose, in the page's address: so that it can be shared, and that Back works. */
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
-import type { Data, Size } from './data.js';
+import { AS_FOUND, BASES, type Edit, MOST_MASK } from '../edit.js';
+import type { Data, Members, Size } from './data.js';
 
 export const VIEWS = {
   summary: 'Summary',
   model: 'Model',
   directions: 'Directions',
   prompts: 'Prompts',
+  try: 'Try',
   pins: 'Pins',
   report: 'Report',
 } as const;
@@ -36,6 +38,9 @@ export interface State extends Marks {
   filter: string;
   /** Which head's attention is shown. */
   head: string;
+  /** The circuit as a reader changed it, and others that were put aside, by name. */
+  edit: Edit;
+  drafts: Record<string, Edit>;
 }
 
 const NONE: State = {
@@ -45,6 +50,8 @@ const NONE: State = {
   sort: '',
   filter: '',
   head: '',
+  edit: AS_FOUND,
+  drafts: {},
   pins: [],
   names: {},
   notes: {},
@@ -72,6 +79,8 @@ export function readState(hash: string): State {
     sort: given.get('sort') ?? '',
     filter: given.get('filter') ?? '',
     head: given.get('head') ?? '',
+    edit: checkedEdit(json('edit', null)) ?? AS_FOUND,
+    drafts: record(json('drafts', {}), checkedEdit),
     ...checkedMarks({
       pins: given.get('pins')?.split(',') ?? [],
       names: json('names', {}),
@@ -81,12 +90,14 @@ export function readState(hash: string): State {
   };
 }
 
-export function writeState({ view, of, size, sort, filter, head, pins, ...marks }: State): string {
+export function writeState(state: State): string {
+  const { view, of, size, sort, filter, head, edit, pins, ...records } = state;
   const query = new URLSearchParams();
   if (size !== null) query.set('size', String(size));
   for (const [key, value] of Object.entries({ sort, filter, head })) if (value) query.set(key, value);
   if (pins.length > 0) query.set('pins', pins.join(','));
-  for (const [key, value] of Object.entries(marks))
+  if (isChanged(edit)) query.set('edit', JSON.stringify(edit));
+  for (const [key, value] of Object.entries(records))
     if (Object.keys(value).length > 0) query.set(key, JSON.stringify(value));
   const text = query.toString();
   return `#/${view}${of ? `/${encodeURIComponent(of)}` : ''}${text ? `?${text}` : ''}`;
@@ -105,13 +116,6 @@ export function checkedMarks(given: unknown): Marks {
   const { pins, names, notes, groups } = Object(given) as Partial<Record<keyof Marks, unknown>>;
   const strings = (value: unknown): string[] =>
     Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
-  const record = <T>(value: unknown, read: (item: unknown) => T | null): Record<string, T> =>
-    Object.fromEntries(
-      Object.entries(Object(value) as Record<string, unknown>).flatMap(([key, item]) => {
-        const own = read(item);
-        return own === null ? [] : [[key, own]];
-      }),
-    );
   const text = (item: unknown) => (typeof item === 'string' ? item : null);
   return {
     pins: [...new Set(strings(pins))],
@@ -121,6 +125,33 @@ export function checkedMarks(given: unknown): Marks {
   };
 }
 
+function record<T>(value: unknown, read: (item: unknown) => T | null): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(Object(value) as Record<string, unknown>).flatMap(([key, item]) => {
+      const own = read(item);
+      return own === null ? [] : [[key, own]];
+    }),
+  );
+}
+
+/** Null where it is none. */
+function checkedEdit(given: unknown): Edit | null {
+  const { base, changes } = Object(given) as Partial<Record<keyof Edit, unknown>>;
+  const known = BASES.find((each) => each === base);
+  if (!known || !Array.isArray(changes)) return null;
+  const fits = ([name, mask, ...rest]: unknown[]) =>
+    typeof name === 'string' &&
+    typeof mask === 'number' &&
+    mask >= 0 &&
+    mask <= MOST_MASK &&
+    rest.length === 0;
+  return { base: known, changes: changes.filter((each) => Array.isArray(each) && fits(each)) };
+}
+
+export function isChanged({ base, changes }: Edit): boolean {
+  return base !== 'circuit' || changes.length > 0;
+}
+
 function isView(view: string): view is View {
   return Object.hasOwn(VIEWS, view) || ['component', 'direction', 'prompt'].includes(view);
 }
@@ -128,10 +159,16 @@ function isView(view: string): view is View {
 export interface Explorer {
   data: Data;
   state: State;
+  /** Which directions views show as kept. */
+  members: Members;
   /** Changes part of the state; a new view is a new entry of the history. */
   go(changes: Partial<State>): void;
   /** The address of a state that differs from this one. */
   link(changes: Partial<State>): string;
+  /** Changes the circuit, in a way that can be undone. */
+  edit(edit: Edit): void;
+  /** Takes the last change back; null where there is none. */
+  undo: (() => void) | null;
 }
 
 export const ExplorerContext = createContext<Explorer | null>(null);

@@ -2,12 +2,10 @@
 import type { StrongExample } from '../snapshot.js';
 import { Figure } from './figure.js';
 import { short, signed, visible } from './text.js';
+import { largestOf, Tinted } from './tinted.js';
 
 export function StrongExamples({ examples }: { examples: StrongExample[] }) {
-  const largest = Math.max(
-    ...examples.flatMap(({ values }) => values.map((value) => Math.abs(value ?? 0))),
-    1e-9,
-  );
+  const largest = largestOf(examples.flatMap(({ values }) => values));
   return (
     <Figure
       title="Strongest in data"
@@ -29,15 +27,7 @@ export function StrongExamples({ examples }: { examples: StrongExample[] }) {
             <span class="dim">
               {short(data_set, 20)}, {end}
             </span>{' '}
-            {tokens.map((token, t) => (
-              <bdi
-                key={t}
-                class={(values[t] ?? 0) >= 0 ? 'tinted up' : 'tinted down'}
-                style={{ '--tint': `${Math.round((55 * Math.abs(values[t] ?? 0)) / largest)}%` }}
-              >
-                {visible(token)}
-              </bdi>
-            ))}
+            <Tinted tokens={tokens} values={values} largest={largest} />
           </li>
         ))}
       </ul>

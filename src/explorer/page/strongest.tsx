@@ -2,7 +2,7 @@
 import { Figure } from './figure.js';
 import { Missing } from './missing.js';
 import { useExplorer } from './state.js';
-import { signed, Token } from './text.js';
+import { short, signed, Token } from './text.js';
 import { useLoaded } from './use-loaded.js';
 
 const SHOWN = 8;
@@ -43,7 +43,7 @@ export function Strongest() {
               <th scope="col">KL grows by</th>
               <th scope="col">adds to logit diff</th>
               <th scope="col" class="left">
-                raises, or looks for
+                what it does
               </th>
             </tr>
           </thead>
@@ -59,11 +59,11 @@ export function Strongest() {
                 </td>
                 <td>{signed(card.adds?.mean)}</td>
                 <td class="left">
-                  {(card.raises ?? card.role?.highest ?? card.reads ?? [])
-                    .slice(0, 5)
-                    .map(({ token, id }) => (
-                      <Token key={id}>{token}</Token>
-                    ))}
+                  {card.label
+                    ? short(card.label, 120)
+                    : (card.raises ?? card.role?.highest ?? card.reads ?? [])
+                        .slice(0, 5)
+                        .map(({ token, id }) => <Token key={id}>{token}</Token>)}
                 </td>
               </tr>
             ))}

@@ -9,6 +9,11 @@ export function visible(text: string): string {
   );
 }
 
+/** Every text of it as what is shown: none that comes from a model or from data is ever at hand as it was. */
+export function parsed<T>(json: string): T {
+  return JSON.parse(json, (_, value) => (typeof value === 'string' ? visible(value) : value)) as T;
+}
+
 /** A token with its space, in quotes. */
 export function Token({ children }: { children: string }) {
   return <bdi class="token">“{short(children, 60)}”</bdi>;

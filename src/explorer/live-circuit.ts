@@ -1,0 +1,268 @@
+/** What the page may ask of the engine: a circuit, changed, scored, attacked, run on prompts, and saved as masks. */
+import { existsSync } from 'node:fs';
+import { relative } from 'node:path';
+import { z } from 'zod';
+import type { Engine } from '../engine/engine.js';
+import { InputError } from '../errors.js';
+import { attackMetrics, MEASURED } from '../evaluate/attack-metrics.js';
+import { binarised } from '../evaluate/circuit-size.js';
+import { recordOf, SCORES } from '../evaluate/metrics.js';
+import { scorePrompts } from '../evaluate/prompt-scores.js';
+import { makeFolder } from '../formats/make-folder.js';
+import type { RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { modelCost } from '../forward/model-cost.js';
+import { directionName, readCoefficients } from '../interpret/coefficients.js';
+import { chosenDirections, circuitMasks, type Opened } from '../interpret/open.js';
+import { promptCard } from '../interpret/prompt-card.js';
+import type { TakenApart } from '../interpret/taken-apart.js';
+import { contrasted, typedPair } from '../interpret/typed-prompt.js';
+import { readMasks, writeMasks } from '../masks/masks-file.js';
+import type { Architecture } from '../models/architecture.js';
+import { kindsOf } from '../models/components.js';
+import { checkPairs } from '../pairs/pair-requirements.js';
+import { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { Listener, LongCall } from '../progress.js';
+import { evenly } from '../run/evaluation.js';
+import { type MaskRunner, type RunnablePairs, runnerInThisThread } from '../run/mask-runner.js';
+import { ownData } from '../run/own-data.js';
+import { planFor, workload } from '../run/workbench.js';
+import { shellCommand } from '../settings/command-line.js';
+import type { Settings } from '../settings/commands.js';
+import { mean } from '../statistics/summary.js';
+import { BASES, type Edit, editedMasks, MOST_MASK, type Place } from './edit.js';
+import type { AskName, Asks, LiveScores, TypedPrompt } from './live.js';
+
+const name = z.string().max(100);
+const prompt = z.string().min(1).max(20_000);
+const optional = prompt.nullable();
+const edit = z.strictObject({
+  base: z.enum(BASES),
+  changes: z.array(z.tuple([name, z.number().min(0).max(MOST_MASK)])).max(10_000),
+});
+
+/** What may be asked: everything that comes over the wire passes here. */
+const ASKS = {
+  scores: z.strictObject({ edit }),
+  prompt: z.union([
+    z.strictObject({ edit, at: z.int().min(0) }),
+    z.strictObject({
+      edit,
+      typed: z.strictObject({ prompt, corrupted: optional, answer: optional, distractor: optional }),
+    }),
+  ]),
+  attack: z.strictObject({ edit, steps: z.int().min(1).max(100) }),
+  activations: z.strictObject({ direction: name, text: prompt }),
+  save: z.strictObject({
+    edit,
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][\w-]{0,59}$/, 'is a word of letters, digits, - and _, at most 60 of them'),
+  }),
+} satisfies { [Name in AskName]: z.ZodType<Asks[Name]['ask']> };
+
+/** Folder inside the run's for masks that were saved. */
+const SAVED = 'edits';
+
+/** Multiplications for which a model is quick: test prompts are left out beyond that, down to the fewest. */
+const QUICK = 2e10;
+const FEWEST = 32;
+
+export interface LiveOptions {
+  run: RunFolder;
+  /** The run's settings, of an evaluation of its masks. */
+  own: Settings<'evaluate'>;
+  threshold: number;
+  /** Test prompts to score, at equal distances; null: all, or of a large model fewer. */
+  mostPairs: number | null;
+}
+
+export class LiveCircuit {
+  readonly #places: Place[];
+  readonly #found: Float32Array;
+  #attacked: Promise<{ seen: RunnablePairs; measured: RunnablePairs }> | null = null;
+
+  private constructor(
+    private readonly opened: Opened & { apart: TakenApart },
+    private readonly options: LiveOptions,
+    /** Test prompts, made ready. */
+    private readonly tested: PreparedPairs,
+    /** Of how many. */
+    private readonly all: readonly TokenPair[],
+    private readonly trained: readonly TokenPair[],
+    private readonly runner: MaskRunner,
+  ) {
+    const { layout } = opened.apart.running;
+    const masks = opened.masks!;
+    this.#found = circuitMasks(layout, masks, options.threshold);
+    this.#places = layout.components
+      .filter(({ name }) => masks.has(name))
+      .map((component) => ({
+        name: component.name,
+        start: layout.of(component).start,
+        directions: component.rank,
+      }));
+  }
+
+  /** @throws InputError if the run's prompts are not there any more as they were */
+  static async open(
+    opened: Opened & { apart: TakenApart },
+    options: LiveOptions,
+    listener: Listener,
+  ): Promise<LiveCircuit> {
+    const { subject, engine, apart } = opened;
+    const { run, own } = options;
+    const { architecture } = subject.model;
+    const { data, split } = await ownData(run, subject, own, kindsOf(architecture), listener);
+    const all = data.splits[split]!;
+    const most = options.mostPairs ?? quickPairs(architecture, all);
+    const pairs = most < all.length ? evenly(all, most) : all;
+    const { passes } = await planFor(subject, workload(data, own.attackPairs), engine as Engine, {
+      ...own,
+      components: null,
+      workers: 1,
+    });
+    const { replacement, seed } = own;
+    const how = { replacement, seed, keepPast: passes.keepPast, forwardTokens: passes.forward };
+    const tested = await PreparedPairs.prepare(apart.running, pairs, { ...how, ...listener });
+    const runner = runnerInThisThread(apart.running, passes);
+    return new LiveCircuit(opened, options, tested, all, data.splits.train ?? all, runner);
+  }
+
+  /** How many test prompts are scored, and can be asked for by their place. */
+  get prompts(): number {
+    return this.tested.length;
+  }
+
+  /** @throws InputError if it is nothing that may be asked, or cannot be done */
+  async answer(asked: string, given: unknown, call: LongCall): Promise<unknown> {
+    if (!Object.hasOwn(ASKS, asked)) throw new InputError(`${asked}: nothing of that name can be asked`);
+    const read = ASKS[asked as AskName].safeParse(given);
+    if (!read.success) {
+      const { path, message } = read.error.issues[0]!;
+      throw new InputError(`${[asked, ...path].join('.')}: ${message}`);
+    }
+    return this[asked as AskName](read.data as never, call);
+  }
+
+  async scores({ edit }: Asks['scores']['ask'], call: LongCall): Promise<LiveScores> {
+    const masks = this.#masks(edit);
+    const scores = await scorePrompts(this.tested, masks, call);
+    return {
+      ...recordOf(SCORES, (score) => mean(scores[score])),
+      kept: this.#places.reduce((sum, place) => sum + this.#kept(masks, place), 0),
+      prompts: this.tested.length,
+      of: this.all.length,
+    } as LiveScores;
+  }
+
+  async prompt(ask: Asks['prompt']['ask'], _call: LongCall): Promise<Asks['prompt']['answer']> {
+    const { subject, apart } = this.opened;
+    const masks = this.#masks(ask.edit);
+    const options = { spell: (id: number) => subject.tokenizer?.token(id) ?? String(id) };
+    if ('typed' in ask) return this.#typed(ask.typed, masks, options);
+    if (ask.at >= this.tested.length)
+      throw new InputError(`prompt ${ask.at}: there are the test prompts 0 to ${this.tested.length - 1}`);
+    return promptCard(apart, this.tested, ask.at, masks, options);
+  }
+
+  /** As `trace` does: the corrupted prompt stands in for what is left out. */
+  async #typed(
+    typed: TypedPrompt,
+    masks: Float32Array,
+    options: { spell(id: number): string },
+  ): Promise<Asks['prompt']['answer']> {
+    const { subject, apart } = this.opened;
+    const { positions, replacement: own, seed } = this.options.own;
+    const pair = await contrasted(apart.running, typedPair(subject, typed).pair);
+    const replacement = pair.corrupted ? 'interchange' : 'zero';
+    checkPairs([pair], { kinds: apart.running.layout.kinds, positions, replacement, loss: 'kl' });
+    const prepared = await PreparedPairs.prepare(apart.running, [pair], { replacement, seed });
+    const runs = pair.corrupted !== null || own === 'zero';
+    return promptCard(apart, prepared, 0, runs ? masks : null, options);
+  }
+
+  async attack({ edit, steps }: Asks['attack']['ask'], call: LongCall): Promise<Asks['attack']['answer']> {
+    const { own, threshold } = this.options;
+    const masks = this.#masks(edit);
+    const { layout, sigma } = this.opened.apart.running;
+    const names = new Set(this.#places.map(({ name }) => name));
+    const circuit = {
+      ...{ layout, sigma, masks, binarised: binarised(masks, threshold) },
+      masked: layout.components.filter(({ name }) => names.has(name)),
+    };
+    const { seen, measured } = await this.#attackedPairs();
+    const gradient = (indices: readonly number[], masks: Float32Array) =>
+      seen.objective(indices, masks, 'kl');
+    const { length, kl } = seen;
+    const settings = { ...own, attack: steps, attackBudgets: false };
+    const figures = await attackMetrics({ length, kl, gradient }, measured, circuit, settings, call);
+    return { ...figures, pairs: length };
+  }
+
+  /** As `evaluate` attacks: on training pairs, measured on some of the test pairs. */
+  #attackedPairs(): Promise<{ seen: RunnablePairs; measured: RunnablePairs }> {
+    const { attackPairs, replacement, seed } = this.options.own;
+    const prepare = (pairs: readonly TokenPair[]) => this.runner.prepare(pairs, { replacement, seed });
+    const open = async () => {
+      const most = Math.min(MEASURED * attackPairs, this.tested.length);
+      const measured = this.all.length <= most ? this.all : evenly(this.all, most);
+      return { seen: await prepare(this.trained.slice(0, attackPairs)), measured: await prepare(measured) };
+    };
+    this.#attacked ??= open();
+    return this.#attacked;
+  }
+
+  async activations({ direction, text }: Asks['activations']['ask']): Promise<Asks['activations']['answer']> {
+    const { subject, apart } = this.opened;
+    const [chosen] = chosenDirections({ list: direction, kinds: null, threshold: 0 }, subject, null);
+    if (directionName(chosen!) !== direction)
+      throw new InputError(`${direction}: name one direction, such as ${directionName(chosen!)}`);
+    const typed = { prompt: text, corrupted: null, answer: null, distractor: null };
+    const { pair, tokenizer } = typedPair(subject, typed);
+    const tokens = Array.from(pair.clean, (id) => tokenizer.token(id));
+    const everywhere = [[...pair.clean.keys()]];
+    const [values] = await readCoefficients(apart.running, [pair.clean], [chosen!], everywhere);
+    return { tokens, values: [...values!] };
+  }
+
+  async save({ edit, name }: Asks['save']['ask']): Promise<Asks['save']['answer']> {
+    const { run } = this.options;
+    const masks = this.#masks(edit);
+    if (masks.some((mask) => mask > 1))
+      throw new InputError(
+        'a mask is above 1, which masks.safetensors cannot hold; lower it to 1, or leave it out',
+      );
+    const { metadata } = await readMasks(run.file('masks.safetensors'));
+    const path = run.file(`${SAVED}/${name}.safetensors`);
+    if (existsSync(path)) throw new InputError(`${path}: is there already; give another name`);
+    await makeFolder(run.file(SAVED));
+    const values = new Map(
+      this.#places.map(({ name, start, directions }) => [name, masks.slice(start, start + directions)]),
+    );
+    await writeMasks(path, { values, metadata });
+    const [folder, file] = [run.path, path].map((each) => relative(process.cwd(), each) || '.');
+    return { path, command: shellCommand(['orthoscope', 'evaluate', folder!, '--masks', file!]) };
+  }
+
+  #kept(masks: Float32Array, { start, directions }: Place): number {
+    let kept = 0;
+    for (const mask of masks.subarray(start, start + directions))
+      kept += Number(mask > this.options.threshold);
+    return kept;
+  }
+
+  #masks(edit: Edit): Float32Array {
+    const { masks, unknown } = editedMasks(this.#places, this.#found, edit);
+    if (unknown.length > 0)
+      throw new InputError(`${unknown[0]}: is no head, component or direction that this run has masks for`);
+    return masks;
+  }
+}
+
+/** How many of these pairs a model runs within a second or a few. */
+function quickPairs(architecture: Architecture, pairs: readonly TokenPair[]): number {
+  const { layer, unembedding } = modelCost(architecture);
+  const tokens = pairs.reduce((sum, { clean }) => sum + clean.length, 0) / pairs.length;
+  return Math.max(FEWEST, Math.floor(QUICK / (tokens * architecture.nLayers * layer + unembedding)));
+}
