@@ -4,6 +4,7 @@ import { abandonRuns } from '../src/formats/run-folder.js';
 import { printable } from '../src/plain-text.js';
 import type { Listener } from '../src/progress.js';
 import type { Command, Given } from '../src/settings/commands.js';
+import { painted } from './paint.js';
 import { Terminal } from './terminal.js';
 
 export interface Output {
@@ -52,7 +53,9 @@ export async function inContext(output: Output, work: (context: Context) => Prom
     result: (value, text) => {
       terminal.endStage();
       // In JSON such characters stand within strings only, where their spelling means the same.
-      process.stdout.write(printable(output.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`));
+      process.stdout.write(
+        output.json ? printable(`${JSON.stringify(value, null, 2)}\n`) : painted(printable(`${text}\n`)),
+      );
     },
     code: 0,
   };

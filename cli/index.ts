@@ -50,6 +50,16 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Write a run's report.html anew",
     load: async () => (await import('./commands/report.js')).report,
   },
+  show: {
+    usage: 'show <run> [what]',
+    describe: 'A run, component, direction or prompt as a card in the terminal, from its files',
+    load: async () => (await import('./commands/show.js')).show,
+  },
+  view: {
+    usage: 'view <run>',
+    describe: 'The page with the engine behind it: change the circuit, try prompts, attack, save',
+    load: async () => (await import('./commands/view.js')).view,
+  },
   interpret: {
     usage: 'interpret <run>',
     describe: 'What directions write, read and look for, and how much rests on each',

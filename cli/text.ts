@@ -1,6 +1,7 @@
 /** Words and columns that several commands print alike. */
 import { decimal } from '../src/report/figures.js';
 import type { TextColumn } from '../src/report/text-table.js';
+import { widthOf } from './paint.js';
 
 /** A token as it is spelled, its space visible. */
 export function quoted(token: string): string {
@@ -24,8 +25,9 @@ export function figures(heading: string, texts: readonly string[], spreads?: rea
 /** Two blocks of lines next to each other. */
 export function sideBySide(left: string, right: string): string {
   const [first, second] = [left.split('\n'), right.split('\n')];
-  const width = Math.max(...first.map(({ length }) => length));
-  return Array.from({ length: Math.max(first.length, second.length) }, (_, at) =>
-    `${(first[at] ?? '').padEnd(width)}    ${second[at] ?? ''}`.trimEnd(),
-  ).join('\n');
+  const width = Math.max(...first.map(widthOf));
+  return Array.from({ length: Math.max(first.length, second.length) }, (_, at) => {
+    const line = first[at] ?? '';
+    return `${line}${' '.repeat(width - widthOf(line))}    ${second[at] ?? ''}`.trimEnd();
+  }).join('\n');
 }

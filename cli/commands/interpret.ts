@@ -15,10 +15,11 @@ export const interpret: Handler<'interpret'> = async (settings, context) => {
 export function readingsText({ directions, prompts, top }: InterpretSummary): string {
   const on = prompts > 0 ? ` on ${count(prompts)} prompts` : '';
   const shown = top.length < directions ? `, the ${count(top.length)} most important` : '';
-  return [`${count(directions)} directions${on}${shown}`, ...top.map(card)].join('\n\n');
+  return [`${count(directions)} directions${on}${shown}`, ...top.map(cardText)].join('\n\n');
 }
 
-function card(reading: Reading): string {
+/** What a direction writes, reads and does. */
+export function cardText(reading: Reading): string {
   const { direction, sigma, in_circuit, variance_share, adds, groups, importance, neurons } = reading;
   const facts = [`${direction}${in_circuit ? ' ●' : ''}`, `σ ${decimal(sigma, 2)}`];
   if (variance_share !== null) facts.push(`${percent(variance_share)} of ${reading.component}'s variance`);
