@@ -65,10 +65,11 @@ export async function show(given: Given<'show'>): Promise<Shown> {
   const prompt =
     prompts.find(({ id }) => id === what) ?? (/^\d+$/.test(what) ? prompts[Number(what)] : undefined);
   if (prompt) return { of: 'prompt', ...prompt };
-  const ids = prompts.slice(0, 6).map(({ id }) => id);
+  const ids = prompts.map(({ id }) => id);
+  const some = ids.length > 6 ? [...ids.slice(0, 6), '…'] : ids;
   throw new InputError(
     `${what}: is no head, component or direction such as ${core.components[0]!.name}.0, and no prompt that was taken apart` +
-      (ids.length > 0 ? ` (there are ${prompts.length}: ${ids.join(', ')}, …)` : ''),
+      (ids.length > 0 ? ` (there are ${some.join(', ')})` : ''),
   );
 }
 

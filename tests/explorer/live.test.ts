@@ -324,7 +324,7 @@ describeInBrowser('the live page', (visit) => {
     const bar = page.getByRole('region', { name: 'Your changes' });
     await bar.getByText(`KL ${decimal(found.kl)} → ${decimal(kl)}`).waitFor();
     expect(await page.evaluate(() => location.hash)).toContain('edit=');
-    await page.locator('h1').click();
+    await page.locator('#content h1').click();
     await page.keyboard.press('Control+z');
     await bar.getByText('the circuit as found').waitFor();
     expect(await page.evaluate(() => location.hash)).not.toContain('edit=');
