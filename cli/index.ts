@@ -57,7 +57,7 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   },
   view: {
     usage: 'view <run>',
-    describe: 'The page with the engine behind it: change the circuit, try prompts, attack, save',
+    describe: 'The page with an engine behind it: change the circuit, try prompts, save masks',
     load: async () => (await import('./commands/view.js')).view,
   },
   interpret: {

@@ -326,7 +326,7 @@ describeInBrowser('the live page', (visit) => {
     expect(await page.evaluate(() => location.hash)).toContain('edit=');
     await page.locator('#content h1').click();
     await page.keyboard.press('Control+z');
-    await bar.getByText('the circuit as found').waitFor();
+    await bar.waitFor({ state: 'detached' });
     expect(await page.evaluate(() => location.hash)).not.toContain('edit=');
     await page.goto(`${url}#/direction/L2H2.ov.0`);
     await page.getByRole('slider', { name: 'Scale' }).focus();
