@@ -18,8 +18,8 @@ import { roomFor } from './layer-room.js';
 import type { DecompositionStore } from './store.js';
 
 /** Bytes of the process by itself, and of a thread before its first matrix (measured; docs/kernels.md). */
-const PROCESS_BYTES = 120e6;
-const THREAD_BYTES = 60e6;
+const PROCESS_BYTES = 80e6;
+const THREAD_BYTES = 30e6;
 
 export interface PlanOptions {
   /** Kinds to decompose; all by default. */

@@ -1,29 +1,11 @@
 /** Memory and operations of mask training, computed from the model's shapes before anything is loaded. */
+import type { EngineMemory } from '../engine/memory.js';
 import type { Masking } from '../forward/masking-rules.js';
 import { modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { trainingSteps } from './train.js';
-
-/** An engine's own memory. */
-export interface EngineMemory {
-  /** Bytes without any model, of the process and of each further thread. */
-  process: number;
-  thread: number;
-  /**
-   * Memory of the weights over their size: wasm's product keeps a packed copy of what it multiplied by, and loading
-   * leaves something behind on TensorFlow.
-   */
-  copies: number;
-  /** Most that it can address in one thread. */
-  most: number;
-}
-
-export function engineMemory(engine: string): EngineMemory {
-  if (engine === 'wasm') return { process: 150e6, thread: 150e6, copies: 2, most: 2 ** 32 };
-  return { process: 500e6, thread: 0, copies: 1.4, most: Number.POSITIVE_INFINITY };
-}
 
 /** What allocators lose between blocks of a pass. With it, `copies` and the rest fit bench/training.ts to a tenth. */
 const SLACK = 1.25;

@@ -1,10 +1,12 @@
 /** How much of mask training goes on at a time within a limit of memory, decided before anything is loaded. */
+
+import type { EngineMemory } from '../engine/memory.js';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import type { Masking } from '../forward/masking-rules.js';
 import { FULL_PASSES, type Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
-import { type EngineMemory, trainingMemory } from './training-cost.js';
+import { trainingMemory } from './training-cost.js';
 
 /** Most bytes of kept pasts where no memory limit was given; more could push other programs out of memory. */
 const MOST_PAST = 2e9;
@@ -58,7 +60,9 @@ export function planTraining({
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const fixed = engine.process + pairMemory(masking, tokens, lengths.length);
   const most = limit ?? Number.POSITIVE_INFINITY;
-  const least = fixed + engine.thread + weights + longest * token;
+  // One trains in the process's own thread.
+  const beside = (threads: number) => (threads > 1 ? engine.thread : 0);
+  const least = fixed + weights + longest * token;
   if (least > most)
     throw new InputError(
       `--memory ${formatByteSize(most)}: one prompt of ${longest} tokens needs ${formatByteSize(least)} with this model; raise it`,
@@ -68,7 +72,7 @@ export function planTraining({
     mayKeep && hasFixedPast(masking) && pasts <= (limit === null ? MOST_PAST : (limit - least) / 2);
   const shared = fixed + (keepPast ? pasts : 0);
   let threads = workers;
-  const room = () => Math.min((most - shared) / threads - engine.thread, engine.most) - weights;
+  const room = () => Math.min((most - shared) / threads - beside(threads), engine.most) - weights;
   while (threads > 1 && room() < longest * token) threads--;
   const size = (each: number, wanted: number) =>
     Math.max(longest, Math.min(Math.floor(room() / each), wanted));
@@ -79,7 +83,7 @@ export function planTraining({
     keepPast,
   };
   const working = Math.max(passes.train * token, passes.forward * passing);
-  return { workers: threads, passes, memory: shared + threads * (engine.thread + weights + working) };
+  return { workers: threads, passes, memory: shared + threads * (beside(threads) + weights + working) };
 }
 
 /**

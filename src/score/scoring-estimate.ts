@@ -1,4 +1,5 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
+import { engineMemory } from '../engine/memory.js';
 import { modelCost } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { ValueType } from '../settings/choices.js';
@@ -16,13 +17,15 @@ export interface Estimate {
   seconds: number | null;
   tokens_per_second: number;
   memory_bytes: {
+    /** The process and its engine, without any model. */
+    process: number;
     /** Directions' bases, in the threads. */
     bases: number;
     /** Statistics and examples, in the threads and once more while they are written. */
     statistics: number;
     /** Rows on their way from the engine to the threads. */
     rows: number;
-    /** Float32 weights of the layers that are run, and the embedding. */
+    /** Float32 weights of the layers that are run, as often as the engine holds them, and the embedding. */
     weights: number;
   };
   disk_bytes: {
@@ -50,6 +53,8 @@ export interface EstimateOptions {
   scorer: Scorer;
   bases: readonly ReadingBasis[];
   architecture: Architecture;
+  /** Name of the engine. */
+  engine: string;
   settings: ExampleSizes & { shard: Shard; values: ValueType | null };
 }
 
@@ -89,6 +94,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     scored = share === null || scored === null ? null : scored + share * positions;
   }
   const { layer, embedding } = modelCost(options.architecture);
+  const own = engineMemory(options.engine);
   const depth = 1 + Math.max(...bases.map((basis) => basis.layer));
   const statistics = directions * (stateBytes(settings) + stateBytes(NO_EXAMPLES));
   const width = settings.values === 'f16' ? 2 : 4;
@@ -98,10 +104,11 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     seconds: tokens === null ? null : tokens / speed,
     tokens_per_second: Math.round(speed),
     memory_bytes: {
+      process: own.process,
       bases: bases.reduce((sum, basis) => sum + basisBytes(basis), 0),
       statistics: 3 * statistics,
       rows: rowBytes(options),
-      weights: 4 * (depth * layer + embedding),
+      weights: 4 * (own.copies * depth * layer + embedding),
     },
     disk_bytes: {
       states: statistics * dataSets.length,

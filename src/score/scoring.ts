@@ -165,6 +165,7 @@ export function estimateScore(request: ScoreRequest, listener: Listener = {}): P
         scorer,
         bases: prepared.bases,
         architecture: plan.subject.model.architecture,
+        engine: prepared.engine.name,
         settings: request,
       }),
     );

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { engineMemory } from '../../src/engine/memory.js';
 import { InputError } from '../../src/errors.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import type { Masking } from '../../src/forward/masking-rules.js';
 import { FULL_PASSES } from '../../src/forward/passes.js';
-import { engineMemory, trainingFlops, trainingMemory } from '../../src/masks/training-cost.js';
+import { trainingFlops, trainingMemory } from '../../src/masks/training-cost.js';
 import { planProcesses, planTraining } from '../../src/masks/training-plan.js';
 import { GPT2_SMALL } from '../support/architectures.js';
 

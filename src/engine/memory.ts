@@ -1,0 +1,19 @@
+/** What an engine takes of memory by itself. */
+/** An engine's own memory. */
+export interface EngineMemory {
+  /** Bytes without any model, of the process and of each further thread. */
+  process: number;
+  thread: number;
+  /**
+   * Memory of the weights over their size: wasm's product keeps a packed copy of what it multiplied by, and loading
+   * leaves something behind on TensorFlow.
+   */
+  copies: number;
+  /** Most that it can address in one thread. */
+  most: number;
+}
+
+export function engineMemory(engine: string): EngineMemory {
+  if (engine === 'wasm') return { process: 150e6, thread: 150e6, copies: 2, most: 2 ** 32 };
+  return { process: 500e6, thread: 0, copies: 1.4, most: Number.POSITIVE_INFINITY };
+}
