@@ -19,7 +19,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { SVD_BASIS } from '../src/decompose/basis.js';
 import { cudaDevices } from '../src/engine/devices.js';
 import { type Engine, type EngineChoice, openEngine } from '../src/engine/engine.js';
 import { InputError } from '../src/errors.js';
@@ -185,7 +184,6 @@ async function openRunner(
       qkSplit,
       store: join(folder, 'store'),
       key: decomposition.key,
-      basis: SVD_BASIS,
       kinds: layout.kinds,
       positions: 'last',
     },

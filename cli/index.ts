@@ -40,6 +40,16 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: "Test a run's circuit: what may be claimed of it, and what not",
     load: async () => (await import('./commands/verdict.js')).verdict,
   },
+  stability: {
+    usage: 'stability <runs..>',
+    describe: 'What circuits of several runs have in common, and what that does',
+    load: async () => (await import('./commands/stability.js')).stability,
+  },
+  circuit: {
+    usage: 'circuit <source>',
+    describe: 'A circuit from or for another program: JSON, masks, heads',
+    load: async () => (await import('./commands/circuit.js')).circuit,
+  },
   compare: {
     usage: 'compare <run>',
     describe: 'Methods that rank directions, side by side: faithfulness against size',

@@ -1,9 +1,10 @@
-/** `decompose`: fills the store with a model's singular directions. */
+/** `decompose`: fills the store with a model's directions. */
 import { join } from 'node:path';
 import { decompose as decomposeModel } from '../decompose/decompose.js';
 import { clusterRanges, clusters } from '../kernels/thin-svd.js';
 import { decomposedKinds, listComponents } from '../models/components.js';
 import type { LongCall } from '../progress.js';
+import { openAskedBasis } from '../run/basis.js';
 import { type DecompositionEstimate, decomposeOptions, estimateDirections } from '../run/decomposition.js';
 import { withSubject } from '../run/subject.js';
 import type { Given } from '../settings/commands.js';
@@ -27,10 +28,12 @@ export function decompose(given: Given<'decompose'>, call: LongCall = {}): Promi
   const options = { ...complete('decompose', given), ...call };
   return withSubject(options.model, options, async ({ model }) => {
     const settings = decomposeOptions(model, options);
-    const decomposition = await decomposeModel(model, settings);
+    const singular = await decomposeModel(model, settings);
+    const asked = { ...options, kinds: settings.kinds, store: settings.store };
+    const { decomposition } = await openAskedBasis(model, singular, asked, null, call);
     const { nLayers } = model.architecture;
     const kinds = decomposedKinds(model, settings.kinds);
-    const components = listComponents(model.architecture, kinds, model.qkSplit);
+    const components = listComponents(model.architecture, kinds, model.qkSplit, decomposition.ranks);
     const summary: DecompositionSummary = {
       key: decomposition.key,
       folder: join(settings.store.folder, decomposition.key),
@@ -41,7 +44,8 @@ export function decompose(given: Given<'decompose'>, call: LongCall = {}): Promi
       clusters: 0,
       clustered_directions: 0,
     };
-    for (let layer = 0; layer < nLayers; layer++) {
+    // Only singular directions come in clusters.
+    for (let layer = 0; options.basis === 'svd' && layer < nLayers; layer++) {
       const ofLayer = components.filter((component) => component.layer === layer);
       const stored = await settings.store.readSigma(decomposition.key, layer, ofLayer);
       // A damaged layer is computed anew when it is asked for as a whole.

@@ -50,7 +50,7 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
   );
   return withSubject(model, { ...settings, ...listener }, async (subject) => {
     await checkModel(subject.model, run);
-    const { kinds, values, masked } = await loadMasks(masks, subject.model, settings);
+    const { kinds, values, masked, basisName } = await loadMasks(masks, subject.model, settings);
     const name = split ?? 'test';
     // A file by itself is measured whole: there the adversary sees what it is measured on.
     const sees = settings.attack > 0 && (split !== null || settings.task !== null) ? 'train' : name;
@@ -65,7 +65,14 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
     if (run) notePrompts(run, name, data, given, listener);
     // An attack takes gradients, as training does.
     const batchSize = settings.attack > 0 ? settings.attackPairs : 0;
-    const beginning = { command: 'evaluate' as const, settings, data, components: kinds, batchSize };
+    const beginning = {
+      command: 'evaluate' as const,
+      settings,
+      data,
+      components: kinds,
+      batchSize,
+      basisName,
+    };
     const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
     return concluding(session, async () => {
       // How masks of a file by itself were trained is not known.

@@ -60,7 +60,7 @@ export async function run(given: Given<'run'> = {}, listener: Listener = {}): Pr
           },
         ),
       );
-      // A random basis is drawn, not found: it has no directions that could be rotated.
+      // Only singular directions come in clusters, within which they could as well be rotated.
       if (settings.basis === 'svd')
         await writeClusters(
           session.file('clusters.safetensors'),
@@ -89,8 +89,8 @@ async function readForPage(
   { pagePrompts, basis, engine, workers, store, memory }: Settings<'run'>,
   listener: Listener,
 ): Promise<void> {
-  // Directions of a random basis say nothing that a reader could use.
-  if (pagePrompts === 0 || basis === 'random') return;
+  // What reads directions reads singular ones.
+  if (pagePrompts === 0 || basis !== 'svd') return;
   const out = run.file('reading');
   try {
     await rm(out, { recursive: true, force: true });

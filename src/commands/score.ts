@@ -50,8 +50,11 @@ async function requested(
   given: Given<'score'>,
 ): Promise<{ request: ScoreRequest; settings: Settings<'score'> }> {
   const { model, run } = await sourceOf(given.run, given.model);
-  if (run?.manifest.settings.basis === 'random')
-    throw new InputError(`${run.path}: its masks belong to a random basis; singular directions are scored`);
+  const basis = run?.manifest.settings.basis ?? 'svd';
+  if (run && basis !== 'svd')
+    throw new InputError(
+      `${run.path}: its masks are over the basis ${String(basis)}; singular directions are scored`,
+    );
   const base = run
     ? { ...settingsOf(subjectSettings, run.manifest), masks: run.file('masks.safetensors') }
     : {};

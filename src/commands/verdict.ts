@@ -9,6 +9,7 @@ import { noneKept } from '../evaluate/controls.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
 import { judge } from '../evidence/judge.js';
 import { foundAgainLine, type OtherTask, shuffledLine } from '../evidence/other-circuits.js';
+import { rivalLine } from '../evidence/rival.js';
 import type { TestedCircuit } from '../evidence/tested-circuit.js';
 import type { Line, Verdict } from '../evidence/verdict-file.js';
 import { writeReport } from '../explorer/write-report.js';
@@ -78,8 +79,10 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
     const masks = await loadMasks(own.masks!, subject.model, own);
     const { data, split } = await ownData(run, subject, own, masks.kinds, listener);
     const pairs = data.splits[split]!;
-    const options = { ...own, components: masks.kinds, ...listener };
-    const bench = await openWorkbench(subject, workload(data, 0), options);
+    const { kinds: components, basisName } = masks;
+    const options = { ...own, components, basisName, estimatedOn: data.splits.train, ...listener };
+    const { batchSize } = settings.rival ? trainingOf(run, subject) : { batchSize: 0 };
+    const bench = await openWorkbench(subject, workload(data, batchSize), options);
     listener.onNote?.(`engine ${bench.engine.name} (${bench.engine.version}): ${bench.engine.reason}`);
     try {
       const how = { replacement: own.replacement, seed: own.seed, ...listener };
@@ -100,6 +103,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
       const otherTask = settings.other === null ? null : await otherTaskOf(opened, settings.other);
       const again = settings.sweep === null ? [] : [await foundAgain(opened, settings.sweep)];
       const shuffled = settings.shuffled ? await onShuffled(opened, listener) : null;
+      const rival = settings.rival ? await rivalOf(opened, listener) : null;
       const { knockouts: halves } = settings;
       const found = await judge(
         circuit,
@@ -107,7 +111,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
         {
           metrics: metrics?.splits[split] ?? null,
           otherTask,
-          lines: [...again, ...(shuffled ? [shuffled] : [])],
+          lines: [...again, ...(shuffled ? [shuffled] : []), ...(rival ? [rival] : [])],
         },
         listener,
       );
@@ -132,6 +136,10 @@ const GREEDY = { steps: 4, candidates: 6 };
 async function otherTaskOf({ run, own, subject, circuit }: Opened, path: string): Promise<OtherTask> {
   const other = await openRun(path);
   await checkModel(subject.model, other);
+  if (own.basis === 'principal')
+    throw new InputError(
+      `--other ${path}: has principal components of its own prompts, which are other directions than those of ${run.path}`,
+    );
   if (Object.values(other.manifest.data).some(({ hash }) => hash === run.manifest.data.test?.hash))
     throw new InputError(`--other ${path}: is a run of the same task; name one of another`);
   const masks = await masksFor(other.file('masks.safetensors'), subject.model, own);
@@ -200,11 +208,9 @@ async function foundAgain({ run, settings, circuit }: Opened, path: string): Pro
 /** The same training on the model with its weights shuffled, cut at the circuit's size. */
 async function onShuffled(opened: Opened, listener: Listener): Promise<Line | null> {
   const { run, own, settings, subject, data, pairs, circuit } = opened;
-  if (run.manifest.command === 'evaluate' || !data.splits.train) return null;
-  const training = {
-    ...complete('train', { model: subject.model.path }),
-    ...settingsOf(COMMANDS.train, run.manifest),
-  };
+  // Directions of a file add up to this model's matrices, and not to shuffled ones.
+  if (run.manifest.command === 'evaluate' || !data.splits.train || own.basis === 'loaded') return null;
+  const training = trainingOf(run, subject);
   const scratch = await mkdtemp(join(tmpdir(), 'orthoscope-shuffled-'));
   try {
     await writeShuffled(subject.model.path, scratch, settings.seed);
@@ -214,6 +220,7 @@ async function onShuffled(opened: Opened, listener: Listener): Promise<Line | nu
         ...own,
         components: circuit.layout.kinds,
         store: join(scratch, 'store'),
+        estimatedOn: data.splits.train,
         ...listener,
       };
       const bench = await openWorkbench(other, work, options);
@@ -245,6 +252,44 @@ async function onShuffled(opened: Opened, listener: Listener): Promise<Line | nu
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** How the run was trained. */
+function trainingOf(run: RunFolder, subject: Subject): Settings<'train'> {
+  return {
+    ...complete('train', { model: subject.model.path }),
+    ...settingsOf(COMMANDS.train, run.manifest),
+  };
+}
+
+/** The same training with the circuit's directions held off, cut at its size. */
+async function rivalOf(opened: Opened, listener: Listener): Promise<Line | null> {
+  const { run, own, settings, subject, data, bench, circuit } = opened;
+  if (run.manifest.command === 'evaluate' || !data.splits.train) return null;
+  const heldOff = Uint8Array.from(circuit.binarised);
+  const size = heldOff.reduce((sum, mark) => sum + mark, 0);
+  const training = { ...trainingOf(run, subject), ...own };
+  const { masks, soft } = await trainOn(bench, data.splits, training, listener, { heldOff });
+  // What is held off comes last, whatever the others' masks: it is none of the rival.
+  const rival = largest(
+    masks,
+    soft.map((mask, at) => (heldOff[at] ? -1 : mask)),
+    Math.min(size, heldOff.length - size),
+  );
+  const score = (masks: Float32Array) => circuit.prompts.score(masks, listener);
+  const kept = (masks: Float32Array) => masks.reduce((sum, mask) => sum + mask, 0);
+  const found = {
+    ...{
+      kept: size,
+      rival_kept: kept(rival),
+      found: kept(masks.map((mask) => Number(mask > own.threshold))),
+    },
+    circuit: await score(circuit.binarised),
+    rival: await score(rival),
+    nothing: await score(noneKept(circuit)),
+  };
+  const { level, resamples } = own;
+  return rivalLine(found, { level, resamples, seed: settings.seed });
 }
 
 /** Masks that keep so many directions: those that were learned, and of the others those with the largest soft masks. */

@@ -1,104 +1,67 @@
 /**
- * The basis in which components are masked: their singular directions, or, for comparison, a random orthonormal basis
- * of the same span (docs/maths.md, "Random bases").
+ * The basis in which components are masked: their singular directions or, for comparison, others that add up to the same
+ * matrices (docs/maths.md, "Other bases"). What is made from singular directions is stored as they are.
  */
-import { InputError } from '../errors.js';
-import type { Kernels } from '../kernels/contract.js';
-import { loadKernels } from '../kernels/kernels.js';
-import type { Architecture } from '../models/architecture.js';
-import { Random } from '../random.js';
+import { InputError, throwIfAborted } from '../errors.js';
+import { decomposedKinds, type Kind, listComponents, type Ranks } from '../models/components.js';
+import type { Model } from '../models/weights.js';
+import type { LongCall } from '../progress.js';
 import type { BASES } from '../settings/choices.js';
 import type { Decomposition, Directions } from './directions.js';
+import { type DecompositionStore, storedDecomposition } from './store.js';
 
 export interface Basis {
   basis: (typeof BASES)[number];
-  /** Of the random basis; without meaning for `svd`. */
+  /** Of the random basis; without meaning for the others. */
   basisSeed: number;
+  /** Of the loaded basis, its safetensors file. */
+  basisFile: string | null;
 }
 
-export const SVD_BASIS: Basis = { basis: 'svd', basisSeed: 0 };
+export const SVD_BASIS: Basis = { basis: 'svd', basisSeed: 0, basisFile: null };
 
-/** `svd` or `random:3`: what a masks file says its masks belong to. */
-export function basisName({ basis, basisSeed }: Basis): string {
-  return basis === 'svd' ? basis : `${basis}:${basisSeed}`;
+/** A basis that is made from the singular one. */
+export interface OtherBasis {
+  /** What tells it from all others: `random:3`, `coordinates`, `principal:` or `loaded:` and a hash. */
+  name: string;
+  /** A layer's directions, from its singular ones. */
+  make(layer: number, singular: ReadonlyMap<string, Directions>): Promise<Directions[]>;
 }
 
 /**
- * The same decomposition in another basis; computed when a layer is asked for, and not stored.
- * @throws InputError for a random basis of a model with rotary positions, whose heads need orthonormal u_k
+ * The same decomposition in another basis, from the store or into it.
+ * @param kinds as the singular directions were decomposed
+ * @throws InputError if the store cannot be written; and what making throws
  */
-export async function inBasis(
-  decomposition: Decomposition,
-  { basis, basisSeed }: Basis,
-  { rotary }: Architecture,
+export async function openBasis(
+  store: DecompositionStore,
+  model: Model,
+  kinds: readonly Kind[],
+  singular: Decomposition,
+  { name, make }: OtherBasis,
+  { onProgress, signal }: LongCall = {},
 ): Promise<Decomposition> {
-  if (basis === 'svd') return decomposition;
-  if (rotary)
-    throw new InputError('--basis random: is not there for models with rotary positions; use --basis svd');
-  const kernels = await loadKernels();
-  const rotated = (directions: Directions) => {
-    const random = new Random(basisSeed).fork(`basis ${directions.component.name}`);
-    return inRandomBasis(directions, random, kernels);
-  };
-  return {
-    key: `${decomposition.key}-${basisName({ basis, basisSeed })}`,
-    computed: decomposition.computed,
-    async layer(layer, only) {
-      const directions = await decomposition.layer(layer, only);
-      return new Map([...directions].map(([name, entry]) => [name, rotated(entry)]));
-    },
-  };
-}
-
-/**
- * W in the basis v'_k, the rows of Q Vᵀ with Q orthogonal and uniformly distributed: σ'_k u'_k = W v'_k, so that
- * W = Σ_k σ'_k u'_k v'_kᵀ still holds. The v'_k are orthonormal, the u'_k only of length one. Only the span of W is
- * turned: its null directions stay as they are, last. Else outputs of single directions would leave that span, such as
- * the mean that centred weights never write and that the masked forward pass takes for zero.
- * @returns directions by descending σ'
- */
-export function inRandomBasis(
-  { component, u, s, vt }: Directions,
-  random: Random,
-  kernels: Kernels,
-): Directions {
-  const { rows, cols, rank } = component;
-  const span = numericalRank(s, rows, cols);
-  const rotation = randomRotation(span, random, kernels);
-  // W v'_k = U (S Qᵀ)_k, and U keeps lengths: σ'_k is the length of column k of S Qᵀ.
-  const sigma = Float64Array.from({ length: span }, (_, k) => {
-    let square = 0;
-    for (let j = 0; j < span; j++) square += (s[j]! * rotation[k * span + j]!) ** 2;
-    return Math.sqrt(square);
-  });
-  const order = Array.from(sigma.keys()).sort((a, b) => sigma[b]! - sigma[a]! || a - b);
-  const q = new Float32Array(rank * rank);
-  const mix = new Float32Array(rank * rank);
-  order.forEach((from, k) => {
-    for (let j = 0; j < span; j++) {
-      const entry = rotation[from * span + j]!;
-      q[k * rank + j] = entry;
-      mix[j * rank + k] = (s[j]! * entry) / sigma[from]!;
-    }
-  });
-  for (let k = span; k < rank; k++) q[k * rank + k] = mix[k * rank + k] = 1;
-  return {
-    component,
-    u: kernels.gemm(u, mix, { rows, inner: rank, cols: rank }),
-    s: Float32Array.from(s, (value, k) => (k < span ? sigma[order[k]!]! : value)),
-    vt: kernels.gemm(q, vt, { rows: rank, inner: rank, cols }),
-  };
-}
-
-/** How many σ are above what rounding makes of a zero in float32, by the usual bound max(rows, cols)·2⁻²³·σ_1. */
-function numericalRank(s: Float32Array, rows: number, cols: number): number {
-  const bound = Math.max(rows, cols) * 2 ** -23 * (s[0] ?? 0);
-  return s.reduce((count, value) => count + Number(value > bound), 0);
-}
-
-/** Uniformly distributed up to the signs of its columns: left singular vectors of a matrix of normal numbers. */
-function randomRotation(size: number, random: Random, kernels: Kernels): Float32Array {
-  if (size === 0) return new Float32Array(0);
-  const normal = Float32Array.from({ length: size * size }, () => random.normal());
-  return kernels.svd(normal, size, size).u;
+  const components = listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit);
+  if (components.length === 0) return singular;
+  const key = store.keyOfBasis(singular.key, name);
+  await store.open(key);
+  const { nLayers } = model.architecture;
+  const ranks: Record<string, number> = {};
+  for (let layer = 0; layer < nLayers; layer++) {
+    throwIfAborted(signal);
+    onProgress?.({ stage: 'basis', done: layer, total: nLayers });
+    const own = components.filter((component) => component.layer === layer);
+    if (!(await store.readRanks(key, layer, own)))
+      await store.write(key, layer, await make(layer, await singular.layer(layer)), name);
+    const stored = await store.readRanks(key, layer, own);
+    if (!stored)
+      throw new InputError(
+        `${store.path(key, layer)}: was damaged as soon as it was written; check the disk`,
+      );
+    for (const { name: component, rank } of own)
+      if (stored[component] !== rank) ranks[component] = stored[component]!;
+  }
+  onProgress?.({ stage: 'basis', done: nLayers, total: nLayers });
+  const others: Ranks | undefined = Object.keys(ranks).length > 0 ? ranks : undefined;
+  return { ...storedDecomposition(store, key, model, kinds, others), computed: singular.computed };
 }

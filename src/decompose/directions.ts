@@ -1,5 +1,5 @@
-/** The singular directions of one component. */
-import type { Component } from '../models/components.js';
+/** The directions of one component: singular, unless another basis is asked for. */
+import type { Component, Ranks } from '../models/components.js';
 
 /**
  * W = u · diag(s) · vt. Rows of W are inputs (bias row first), columns outputs. For rotary QK, W is the query
@@ -13,6 +13,12 @@ export interface Directions {
   s: Float32Array;
   /** Row-major [rank, cols]: row k is v_k. */
   vt: Float32Array;
+  /**
+   * Of a head whose other side is not orthonormal, what a direction is between the head's two matrices; without it
+   * that follows from v (OV) or u (rotary QK). OV: [dHead, one more with an output bias, rank], and σ_k u_k is
+   * [[b_V, 1], [W_V, 0]] times column k. Rotary QK: [rank, dHead], and [b_Q; W_Q] = Σ_k u_k row_k.
+   */
+  head?: Float32Array;
 }
 
 /** A decomposed model: directions are loaded when asked for. */
@@ -21,6 +27,8 @@ export interface Decomposition {
   key: string;
   /** Layers that had to be computed; the others were in the store. */
   computed: number;
+  /** Of components that have another number of directions than their matrix has ranks. */
+  ranks?: Ranks;
   /**
    * The components of a layer that were decomposed, by name.
    * @param only names of those that are needed; the others may be left out

@@ -8,13 +8,21 @@ import { makeFolder } from '../formats/make-folder.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { clusters } from '../kernels/thin-svd.js';
-import { type Component, decomposedKinds, type Kind, listComponents } from '../models/components.js';
+import {
+  type Component,
+  decomposedKinds,
+  type Kind,
+  listComponents,
+  type Ranks,
+} from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { StoreDtype } from '../settings/choices.js';
 import type { Decomposition, Directions } from './directions.js';
 
 /** Raise it when directions would come out differently: older entries are then left alone and computed anew. */
 const CODE_VERSION = 3;
+/** The same for bases that are made from them. */
+const BASIS_VERSION = 1;
 
 /** What a decomposition depends on. */
 export interface DecompositionIdentity {
@@ -34,10 +42,16 @@ export class DecompositionStore {
 
   /** 32 hex digits that name a decomposition in this number format. */
   key(identity: DecompositionIdentity): string {
-    return createHash('sha256')
-      .update(JSON.stringify({ ...identity, dtype: this.dtype, CODE_VERSION }))
-      .digest('hex')
-      .slice(0, 32);
+    return digest({ ...identity, dtype: this.dtype, CODE_VERSION });
+  }
+
+  /**
+   * Likewise, of the same components in another basis.
+   * @param singular name of the singular directions
+   * @param basis its own name, which tells it from all others
+   */
+  keyOfBasis(singular: string, basis: string): string {
+    return digest({ singular, basis, BASIS_VERSION });
   }
 
   /** Where a layer lies, whether or not it is there. */
@@ -72,25 +86,28 @@ export class DecompositionStore {
 
   /**
    * Writes a layer into the folder that {@link open} makes.
+   * @param basis name of the basis; null for singular directions
    * @throws InputError if the file cannot be written
    */
-  async write(key: string, layer: number, directions: readonly Directions[]): Promise<void> {
+  async write(
+    key: string,
+    layer: number,
+    directions: readonly Directions[],
+    basis: string | null = null,
+  ): Promise<void> {
     const dtype = this.dtype === 'f16' ? 'F16' : 'F32';
     const tensors = new Map<string, TensorData>();
-    for (const { component, u, s, vt } of directions) {
+    for (const { component, u, s, vt, head } of directions) {
       const { name, rows, cols, rank } = component;
       tensors.set(`${name}.u`, { dtype, shape: [rows, rank], data: u });
       tensors.set(`${name}.s`, { dtype: 'F32', shape: [rank], data: s });
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
-      // For other programs; here they are made from σ.
-      tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: clusters(s) });
+      if (head) tensors.set(`${name}.head`, { dtype, shape: headShape(component, head), data: head });
+      // For other programs; here they are made from σ. Only singular directions have clusters.
+      if (basis === null) tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: clusters(s) });
     }
-    await writeSafetensors(
-      this.path(key, layer),
-      tensors,
-      { format: 'orthoscope-directions' },
-      { checksums: true },
-    );
+    const format = { format: 'orthoscope-directions', ...(basis !== null && { basis }) };
+    await writeSafetensors(this.path(key, layer), tensors, format, { checksums: true });
   }
 
   /** Some components of a layer, or null if the file is missing or damaged; a damaged file is removed. */
@@ -100,6 +117,15 @@ export class DecompositionStore {
     components: readonly Component[],
   ): Promise<Map<string, Directions> | null> {
     return this.readEach(key, layer, components, readDirections);
+  }
+
+  /** How many directions components of a layer have; otherwise as {@link read}. */
+  async readRanks(key: string, layer: number, components: readonly Component[]): Promise<Ranks | null> {
+    const found = await this.readEach(key, layer, components, async (source, { name }) => {
+      const { shape } = source.info(`${name}.s`);
+      return shape[0]!;
+    });
+    return found && Object.fromEntries(found);
   }
 
   /** Only their singular values; otherwise as {@link read}. */
@@ -142,11 +168,13 @@ export function storedDecomposition(
   key: string,
   model: Pick<Model, 'architecture' | 'qkSplit'>,
   kinds: readonly Kind[],
+  ranks?: Ranks,
 ): Decomposition {
-  const components = listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit);
+  const components = listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit, ranks);
   return {
     key,
     computed: 0,
+    ranks,
     async layer(layer, only) {
       const wanted = components.filter(
         (component) => component.layer === layer && (only?.includes(component.name) ?? true),
@@ -161,12 +189,24 @@ export function storedDecomposition(
 /** @throws InputError if the file lacks a tensor, or one has another shape or checksum than it should */
 async function readDirections(source: TensorSource, component: Component): Promise<Directions> {
   const { name, rows, cols, rank } = component;
+  const head = `${name}.head`;
   return {
     component,
     u: await readPart(source, `${name}.u`, [rows, rank]),
     s: await readSigma(source, component),
     vt: await readPart(source, `${name}.vt`, [rank, cols]),
+    ...(source.has(head) && { head: await source.readFloat32(head, { checked: true }) }),
   };
+}
+
+/** See {@link Directions.head}. */
+function headShape({ kind, rank }: Component, head: Float32Array): number[] {
+  return kind === 'ov' ? [head.length / rank, rank] : [rank, head.length / rank];
+}
+
+/** 32 hex digits. */
+function digest(identity: object): string {
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 32);
 }
 
 function readSigma(source: TensorSource, { name, rank }: Component): Promise<Float32Array> {

@@ -40,6 +40,7 @@ const ASKED: Partial<Record<LineId, string>> = {
   other_task: 'name a run of another task with --other',
   shuffled_weights: 'it was turned off, or the run was not trained here',
   found_again: 'name a sweep with --sweep',
+  rival: 'it was turned off, or the run was not trained here',
 };
 
 /** @returns the sheet but for what was measured on what */

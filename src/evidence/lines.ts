@@ -13,7 +13,7 @@ import type { Line, LineId } from './verdict-file.js';
 /** Where a line's numbers are, unless it says otherwise. */
 const HERE = 'verdict.json';
 
-export const TITLES: Record<LineId, string> = {
+const TITLES: Record<LineId, string> = {
   equivalence: 'scores like the model',
   independence: 'the rest knows nothing',
   minimality: 'no member too many',
@@ -27,24 +27,32 @@ export const TITLES: Record<LineId, string> = {
   other_task: 'is of this task',
   shuffled_weights: 'is of the trained weights',
   found_again: 'is found again',
+  rival: 'is the only one',
 };
 
-/** A line that was not measured. */
-export function missing(id: LineId, why: string): Line {
+/** A line, from what it says; what it does not say it has not. */
+export function lineOf(id: LineId, said: Pick<Line, 'outcome' | 'claim' | 'limit'> & Partial<Line>): Line {
   return {
     id,
     title: TITLES[id],
-    outcome: 'missing',
     null_hypothesis: null,
     statistic: null,
     n: null,
     p: null,
     correction: null,
-    claim: `Not measured: ${why}.`,
-    limit: 'Nothing may be claimed.',
     file: HERE,
     numbers: {},
+    ...said,
   };
+}
+
+/** A line that was not measured. */
+export function missing(id: LineId, why: string): Line {
+  return lineOf(id, {
+    outcome: 'missing',
+    claim: `Not measured: ${why}.`,
+    limit: 'Nothing may be claimed.',
+  });
 }
 
 const NO_SCORE = 'no prompt has both an answer and a distractor';
@@ -66,24 +74,20 @@ export function equivalenceLine(scored: Scored, alpha: number): Line {
   const { share, compared, ties, p } = equivalence(circuit, model, TOLERANCE);
   const rejected = p <= alpha;
   const side = (share ?? 0.5) > 0.5 ? 'above' : 'below';
-  return {
-    id: 'equivalence',
-    title: TITLES.equivalence,
+  return lineOf('equivalence', {
     outcome: rejected ? 'against' : 'for',
     null_hypothesis: `The circuit's logit difference is above the model's with a probability within ${TOLERANCE} of one half.`,
     statistic: { name: '|share of prompts above − ½|', value: Math.abs((share ?? 0.5) - 0.5) },
     n: { value: compared, of: 'prompts' },
     p,
-    correction: null,
     claim: rejected
       ? `The circuit does not score like the model: it is ${side} it on ${percentOf(side === 'above' ? share! : 1 - share!)} of the prompts.`
       : 'The prompts do not tell the circuit’s scores from the model’s.',
     limit: rejected
       ? 'How far apart the scores are is another question: see KL and faithfulness.'
       : 'Not to reject is no proof: fewer prompts reject less.',
-    file: HERE,
     numbers: { share_above: share, ties, tolerance: TOLERANCE },
-  };
+  });
 }
 
 export function independenceLine(
@@ -94,25 +98,21 @@ export function independenceLine(
   if (model.length === 0) return missing('independence', NO_SCORE);
   const { hsic, bandwidth, p } = independence(rest, model, { permutations, seed });
   const rejected = p <= alpha;
-  return {
-    id: 'independence',
-    title: TITLES.independence,
+  return lineOf('independence', {
     outcome: rejected ? 'against' : 'for',
     null_hypothesis:
       'The logit difference of what the circuit leaves out is independent of the model’s logit difference.',
     statistic: { name: 'HSIC', value: hsic },
     n: { value: model.length, of: 'prompts' },
     p,
-    correction: null,
     claim: rejected
       ? 'What the circuit leaves out still follows the model’s score: it does part of the task.'
       : 'Nothing of the model’s score was found in what the circuit leaves out.',
     limit: rejected
       ? 'Dependence may be weak: it says that there is some, not how much.'
       : 'Not to reject is no proof, and what the rest does together with the circuit is not tested.',
-    file: HERE,
     numbers: { bandwidth, permutations },
-  };
+  });
 }
 
 export function minimalityLine(
@@ -123,9 +123,7 @@ export function minimalityLine(
   const { members: tested, superfluous, changes, random, places } = found;
   const least = Math.min(...tested.map(({ adjusted }) => adjusted));
   const some = superfluous.length > 0;
-  return {
-    id: 'minimality',
-    title: TITLES.minimality,
+  return lineOf('minimality', {
     outcome: some ? 'against' : 'for',
     null_hypothesis:
       'Leaving a member out changes the circuit’s KL by more than taking away again a direction that was added at random does, for nine in ten such directions (of each member).',
@@ -141,7 +139,6 @@ export function minimalityLine(
       : members > tested.length
         ? 'Members that were not sampled may be superfluous; and not to reject is no proof.'
         : 'Not to reject is no proof.',
-    file: HERE,
     numbers: {
       members: tested.map(({ beaten, p, adjusted }, i) => ({
         direction: name(places[i]!),
@@ -154,7 +151,7 @@ export function minimalityLine(
       quantile: 0.9,
       alpha,
     },
-  };
+  });
 }
 
 const CHANCE_TEXT: Record<Chance, { sets: string; from: string }> = {
@@ -191,9 +188,7 @@ export function chanceLine(
   const share = beaten / of;
   const sorted = Float64Array.from(random).sort();
   const typical = quantile(sorted, 0.5);
-  return {
-    id,
-    title: TITLES[id],
+  return lineOf(id, {
     outcome: shown ? 'for' : share < 0.9 ? 'against' : 'open',
     null_hypothesis: knocksOut
       ? `Of ${sets} (from ${from}), at most nine in ten cost the model no more than the circuit does when they are knocked out.`
@@ -212,9 +207,8 @@ export function chanceLine(
     limit: knocksOut
       ? 'It is needed as a whole: each of its directions need not be.'
       : 'Other sets that were not drawn at random may do as well: this is a sufficient circuit, not the only one.',
-    file: HERE,
     numbers: { loss, random, quantile: 0.9 },
-  };
+  });
 }
 
 export function knockoutsLine({ kl, knockouts }: Knockouts, alpha: number): Line {
@@ -226,25 +220,21 @@ export function knockoutsLine({ kl, knockouts }: Knockouts, alpha: number): Line
   const worst = knockouts.reduce((a, b) => (b.kl > a.kl ? b : a));
   const typical = quantile(Float64Array.from(counted, (one) => one.kl).sort(), 0.5);
   const figures = `KL ${nats(kl)} undamaged, ${nats(typical)} damaged (median), at worst ${nats(worst.kl)} (${worst.name})`;
-  return {
-    id: 'knockouts',
-    title: TITLES.knockouts,
+  return lineOf('knockouts', {
     outcome: rejected ? 'against' : 'for',
     null_hypothesis:
       'With directions left out of both, circuit and model are as likely nearer to each other as they are further apart.',
     statistic: { name: 'knockouts with a larger KL', value: larger },
     n: { value: counted.length, of: 'knockouts' },
     p,
-    correction: null,
     claim: rejected
       ? `Not complete: damaged alike, circuit and model come apart: ${figures}.`
       : `Damaged alike, circuit and model stay as near as they are: ${figures}.`,
     limit: rejected
       ? 'The circuit stands for the undamaged model only: when it is damaged, the rest of the model does something.'
       : 'The greedy search is short: a worse knockout may exist. Its steps are not among those counted.',
-    file: HERE,
     numbers: { kl, knockouts },
-  };
+  });
 }
 
 export function adversaryLine(test: SplitMetrics | null): Line {
@@ -252,22 +242,16 @@ export function adversaryLine(test: SplitMetrics | null): Line {
   if (!attack)
     return missing('adversary', 'the run was evaluated without an attack; evaluate it with --attack');
   const holds = verdictOf(attack) === 'holds';
-  return {
-    id: 'adversary',
-    title: TITLES.adversary,
+  return lineOf('adversary', {
     outcome: holds ? 'for' : 'against',
-    null_hypothesis: null,
     statistic: { name: 'KL under the adversary (nats)', value: attack.kl },
     n: { value: attack.n, of: 'prompts' },
-    p: null,
-    correction: null,
     claim: holds
       ? `What is left out does not break the circuit when it comes back: an adversary drives its KL from ${nats(attack.plain_kl)} to ${nats(attack.kl)}.`
       : `What is left out breaks the circuit when some of it comes back: an adversary drives its KL from ${nats(attack.plain_kl)} to ${nats(attack.kl)}.`,
     limit: 'The adversary’s figure is a lower bound: a longer attack finds no less.',
     file: 'metrics.json',
-    numbers: {},
-  };
+  });
 }
 
 function present({ circuit, model, rest }: Scored): Record<keyof Scored, Float64Array> {

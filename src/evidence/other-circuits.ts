@@ -4,7 +4,7 @@ import { type BootstrapSettings, bootstrap, type Interval } from '../statistics/
 import { sharedAtLeast } from '../statistics/hypergeometric.js';
 import { holm } from '../statistics/multiple-testing.js';
 import { mean } from '../statistics/summary.js';
-import { missing, nats, percentOf, TITLES } from './lines.js';
+import { lineOf, missing, nats, percentOf } from './lines.js';
 import type { Line } from './verdict-file.js';
 
 export interface OtherTask {
@@ -44,9 +44,7 @@ export function otherTaskLine(
   const [own, other] = [mean(found.own)!, mean(found.other)!];
   const { shared, kept, other_kept, directions } = found;
   const shown = corrected <= alpha;
-  return {
-    id: 'other_task',
-    title: TITLES.other_task,
+  return lineOf('other_task', {
     outcome: shown ? 'for' : 'against',
     null_hypothesis:
       'On a prompt of this task, the circuit of the other task is as likely nearer to the model as it is further away.',
@@ -60,7 +58,7 @@ export function otherTaskLine(
     limit: `One other task was tried; ${shared} directions are in both circuits, by chance ${((kept * other_kept) / directions).toFixed(1)} would be.`,
     file: found.file,
     numbers: { kl: own, other_kl: other, shared, kept, other_kept, directions },
-  };
+  });
 }
 
 export interface ShuffledWeights {
@@ -90,20 +88,14 @@ export function shuffledLine(found: ShuffledWeights, settings: BootstrapSettings
   const interval: Interval = bootstrap(all.length, (at) => own(at) - other(at), settings).percentile;
   const [here, there] = [own(all), other(all)];
   const above = interval[0] > 0;
-  return {
-    id: 'shuffled_weights',
-    title: TITLES.shuffled_weights,
+  return lineOf('shuffled_weights', {
     outcome: above ? 'for' : interval[1] < 0 ? 'against' : 'open',
-    null_hypothesis: null,
     statistic: { name: 'share won back, above shuffled weights', value: here - there },
     n: { value: all.length, of: 'prompts' },
-    p: null,
-    correction: null,
     claim: above
       ? `The circuit wins back ${percentOf(here)} of the KL that replacing everything costs; the same training on the model with its weights shuffled, cut at the same size, ${percentOf(there)}.`
       : `The same training on shuffled weights wins back ${percentOf(there)} of the KL at the same size, the circuit ${percentOf(here)}: the figure may be the method’s.`,
     limit: 'One shuffle was tried; a shuffled model has another KL to win back.',
-    file: 'verdict.json',
     numbers: {
       recovered: here,
       shuffled_recovered: there,
@@ -112,7 +104,7 @@ export function shuffledLine(found: ShuffledWeights, settings: BootstrapSettings
       kl_of_nothing: mean(found.nothing),
       shuffled_kl_of_nothing: mean(found.shuffled_nothing),
     },
-  };
+  });
 }
 
 /** A run that looked for the same circuit. */
@@ -133,9 +125,7 @@ export function foundAgainLine(
   const shares = runs.map(({ shared }) => shared / kept);
   const every = adjusted.every((p) => p <= alpha);
   const share = mean(shares)!;
-  return {
-    id: 'found_again',
-    title: TITLES.found_again,
+  return lineOf('found_again', {
     outcome: every ? 'for' : 'against',
     null_hypothesis: 'A run’s directions are a random set of their size (of each run).',
     statistic: { name: 'share of the circuit found again, mean', value: share },
@@ -151,5 +141,5 @@ export function foundAgainLine(
     numbers: {
       runs: runs.map((run, i) => ({ ...run, share: shares[i], p: ps[i], adjusted: adjusted[i] })),
     },
-  };
+  });
 }

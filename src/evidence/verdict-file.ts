@@ -23,6 +23,7 @@ export const LINES = [
   'other_task',
   'shuffled_weights',
   'found_again',
+  'rival',
 ] as const;
 export type LineId = (typeof LINES)[number];
 

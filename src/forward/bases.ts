@@ -33,15 +33,18 @@ export interface QueryKeyBasis {
    * are there already.
    */
   keys: FrozenLinear | null;
-  /** [heads, rank, dHead]: U^T [b_Q; W_Q] of each head; null without rotary positions, and by plane. */
+  /**
+   * [heads, rank, dHead]: U^T [b_Q; W_Q] of each head, or the directions' own (`head`); null without rotary positions,
+   * and by plane.
+   */
   back: tf.Tensor3D | null;
 }
 
 /** All heads of a layer, side by side; read from the attention's result z of each head, not from the stream. */
 export interface OutputValueBasis {
-  /** [heads, dHead, rank]: [W_O]·V, so that z·read + readBias = σ_k [1,context]·u_k. */
+  /** [heads, dHead, rank]: [W_O]·V, so that z·read + readBias = σ_k [1,context]·u_k; or the directions' own (`head`). */
   read: tf.Tensor3D;
-  /** [heads, 1, rank]: the row b_O/H times V; null without an output bias. */
+  /** [heads, 1, rank]: the row b_O/H times V, likewise; null without an output bias. */
   readBias: tf.Tensor3D | null;
   /** [heads·rank, dModel]: V^T. */
   write: FrozenLinear;
@@ -142,7 +145,8 @@ function queryKeyBasis(
   }
   const back = tf.tidy(() =>
     tf.stack(
-      heads.map(({ u, component }) => {
+      heads.map(({ u, component, head: own }) => {
+        if (own) return toTensor(own, [rank, dHead]);
         const query = toTensor(augmentedHead(weights.q, component.head!, dHead), [rows, dHead]);
         return tf.matMul(toTensor(u, [rows, rank]), query, true, false);
       }),
@@ -162,6 +166,15 @@ function outputValueBasis(
   const write = new Float32Array(nHeads * rank * d);
   heads.forEach(({ vt }, head) => write.set(vt, head * rank * d));
   const basis = tidy(() => {
+    const own = heads.flatMap(({ head }) => head ?? []);
+    if (own.length === nHeads) {
+      const rows = dHead + Number(weights.o.bias !== null);
+      const all = tf.stack(own.map((head) => toTensor(head, [rows, rank]))) as tf.Tensor3D;
+      return {
+        read: tf.slice(all, 0, [nHeads, dHead, rank]),
+        readBias: weights.o.bias ? tf.slice(all, [0, dHead, 0], [nHeads, 1, rank]) : null,
+      };
+    }
     const v = toTensor(write, [nHeads, rank, d]);
     const output = toTensor(weights.o.weight, [nHeads, dHead, d]);
     const read = tf.matMul(output, v, false, true) as tf.Tensor3D;

@@ -1,6 +1,6 @@
 /** Where each component's masks lie in the flat mask vector that is trained. */
 import type { Architecture } from '../models/architecture.js';
-import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import { type Component, type Kind, kindsOf, listComponents, type Ranks } from '../models/components.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../models/qk-split.js';
 
 export interface Block {
@@ -22,9 +22,10 @@ export class MaskLayout {
     architecture: Architecture,
     kinds: readonly Kind[] = kindsOf(architecture),
     split: QkSplit = DEFAULT_SPLIT,
+    ranks?: Ranks,
   ) {
     this.kinds = kindsOf(architecture).filter((kind) => kinds.includes(kind));
-    this.components = listComponents(architecture, this.kinds, split);
+    this.components = listComponents(architecture, this.kinds, split, ranks);
     let start = 0;
     for (const { name, layer, kind, rank } of this.components) {
       this.#byName.set(name, { start, length: rank });

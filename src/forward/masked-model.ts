@@ -83,7 +83,7 @@ export class MaskedModel {
     }: { kinds?: readonly Kind[]; positions?: Positions } & LongCall = {},
   ): Promise<MaskedModel> {
     const { qkSplit, architecture } = model;
-    const layout = new MaskLayout(architecture, kinds, qkSplit);
+    const layout = new MaskLayout(architecture, kinds, qkSplit, decomposition?.ranks);
     const { rotary } = architecture;
     if (rotary && qkSplit.by === 'offset' && layout.kinds.includes('qk'))
       throw new InputError(

@@ -61,8 +61,11 @@ export function withDirections<T>(
   work: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const { run } = options;
-  if (run?.manifest.settings.basis === 'random')
-    throw new InputError(`${run.path}: its masks belong to a random basis; singular directions are read`);
+  const basis = run?.manifest.settings.basis ?? 'svd';
+  if (run && basis !== 'svd')
+    throw new InputError(
+      `${run.path}: its masks are over the basis ${String(basis)}; singular directions are read`,
+    );
   return withSubject(options.model, { ...options, ...listener }, async (subject) => {
     const { model } = subject;
     await checkModel(model, run);

@@ -288,7 +288,9 @@ export class LanguageModel {
       const settings = this.#whole(options);
       const { train, validation } = pairs;
       const all = [...train, ...(validation ?? [])];
-      const bench = await openBench(this.#opened.subject, all, settings, settings.batchSize, call);
+      const { batchSize } = settings;
+      const basisOf = { estimatedOn: train };
+      const bench = await openBench(this.#opened.subject, all, settings, batchSize, call, basisOf);
       try {
         const hooks = { ...call, onHistory: onStep };
         const { masks, soft, steps } = await trainOn(bench, { train, validation }, settings, hooks);
@@ -396,9 +398,10 @@ export class LanguageModel {
     work: (masked: MaskedPrompts) => Promise<T>,
   ): Promise<T> {
     return this.#opened.inTurn(async () => {
-      const { kinds } = laidOut(masks.values, this.#opened.subject.model);
-      const settings = { ...this.#whole(options), components: kinds };
-      const masked = await MaskedPrompts.open(this.#opened.subject, pairs, settings, call);
+      const whole = this.#whole(options);
+      const { kinds, basisName } = laidOut(masks, this.#opened.subject.model, whole);
+      const settings = { ...whole, components: kinds };
+      const masked = await MaskedPrompts.open(this.#opened.subject, pairs, settings, call, basisName);
       try {
         return await work(masked);
       } finally {

@@ -14,7 +14,7 @@ import { checkedKinds } from '../run/decomposition.js';
 import type { RunnablePairs } from '../run/mask-runner.js';
 import { checkMasks } from '../run/masks.js';
 import type { Subject } from '../run/subject.js';
-import { openWorkbench, type Workbench } from '../run/workbench.js';
+import { openWorkbench, type Workbench, type WorkbenchOptions } from '../run/workbench.js';
 import type { LossKind } from '../settings/choices.js';
 import type { Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
@@ -104,11 +104,12 @@ export async function openBench(
   settings: RunSettings,
   batchSize: number,
   call: LongCall,
+  basisOf: Pick<WorkbenchOptions, 'estimatedOn' | 'basisName'> = {},
 ): Promise<Workbench> {
   if (pairs.length === 0) throw new InputError('there are no prompt pairs');
   checkPairs(pairs, { ...settings, kinds: checkedKinds(subject.model, settings.components) });
   const lengths = pairs.map(({ clean }) => clean.length);
-  return openWorkbench(subject, { lengths, batchSize }, { ...settings, ...call });
+  return openWorkbench(subject, { lengths, batchSize }, { ...settings, ...basisOf, ...call });
 }
 
 /**
@@ -140,8 +141,10 @@ export class MaskedPrompts {
     pairs: readonly TokenPair[],
     settings: RunSettings,
     call: LongCall,
+    basisName: string | null = null,
   ): Promise<MaskedPrompts> {
-    const bench = await openBench(subject, pairs, settings, pairs.length, call);
+    const basisOf = { basisName, estimatedOn: pairs };
+    const bench = await openBench(subject, pairs, settings, pairs.length, call, basisOf);
     try {
       const prepared = await bench.runner.prepare(pairs, { ...settings, ...call });
       return new MaskedPrompts(bench, prepared, pairs, settings);
@@ -306,6 +309,8 @@ export class MaskedPrompts {
       const view = views.get(name);
       if (!view)
         throw new InputError(`${name}: is not masked here; leave it out, or add its kind to "components"`);
+      if (given.length !== view.length)
+        throw new InputError(`${name}: has ${given.length} masks, the basis ${view.length} directions`);
       view.set(given);
     }
     return flat;

@@ -43,7 +43,7 @@ export type PromptOptions = Partial<
 
 /** Where masks act and what takes the place of what they leave out; docs/settings.md, "Masks". */
 export type MaskingOptions = Partial<
-  Pick<RunSettings, 'positions' | 'replacement' | 'basis' | 'basisSeed' | 'seed'>
+  Pick<RunSettings, 'positions' | 'replacement' | 'basis' | 'basisSeed' | 'basisFile' | 'seed'>
 >;
 
 /** How masks are trained; docs/settings.md, "Masks" and "Training". */

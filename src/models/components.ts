@@ -90,6 +90,9 @@ export function decomposedKinds(
   return kindsOf(architecture).filter((kind) => kinds.includes(kind) && !(byPlane && kind === 'qk'));
 }
 
+/** Directions of components that have another number of them than their matrix has ranks, by name: those of other bases. */
+export type Ranks = Readonly<Record<string, number>>;
+
 /**
  * Every component of a model, layer by layer, kind by kind, head by head: 37,020 directions for GPT-2 small.
  * This order is the order of the flat mask vector.
@@ -98,6 +101,7 @@ export function listComponents(
   architecture: Architecture,
   kinds: readonly Kind[] = kindsOf(architecture),
   split: QkSplit = DEFAULT_SPLIT,
+  ranks: Ranks = {},
 ): Component[] {
   const components: Component[] = [];
   for (let layer = 0; layer < architecture.nLayers; layer++) {
@@ -111,7 +115,13 @@ export function listComponents(
           components.push({ name: componentName(kind, layer, head), kind, layer, head, ...shape });
     }
   }
-  return components;
+  return components.map((component) => withRank(component, ranks[component.name]));
+}
+
+/** A component with so many directions, where that is given. At full width an MLP's matrix counts all of them. */
+export function withRank(component: Component, rank: number | undefined): Component {
+  if (rank === undefined || rank === component.rank) return component;
+  return { ...component, rank, fullWidth: isHead(component) ? component.fullWidth : rank };
 }
 
 function componentShape(

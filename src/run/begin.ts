@@ -21,6 +21,8 @@ export interface Beginning<Of extends Masked> {
   components: readonly Kind[] | null;
   /** Pairs in a training step; 0 where nothing is trained. */
   batchSize: number;
+  /** The basis of masks that are there already. */
+  basisName?: string | null;
   /** Folder of the run. */
   out: string;
   /** Go on with the run in it. */
@@ -34,14 +36,19 @@ export interface Beginning<Of extends Masked> {
  */
 export async function begin<Of extends Masked>(
   subject: Subject,
-  { command, settings, data, components, batchSize, out, resume }: Beginning<Of>,
+  { command, settings, data, components, batchSize, basisName, out, resume }: Beginning<Of>,
   listener: Listener,
 ): Promise<{ session: RunFolder; bench: Workbench }> {
   const manifest = await newManifest({ command, settings, subject, data });
   await findRun(out, manifest, { resume });
 
   const started = performance.now();
-  const options: Omit<WorkbenchOptions, keyof LongCall> = { ...settings, components };
+  const options: Omit<WorkbenchOptions, keyof LongCall> = {
+    ...settings,
+    components,
+    basisName,
+    estimatedOn: data.splits.train,
+  };
   const bench = await openWorkbench(subject, workload(data, batchSize), { ...options, ...listener });
   const { name, version, reason } = bench.engine;
   listener.onNote?.(`engine ${name} (${version}): ${reason}`);

@@ -9,6 +9,7 @@ import type { Listener } from '../progress.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
 import type { Settings } from '../settings/commands.js';
 import { SPLITS } from '../tasks/splits.js';
+import { ranksBefore } from './basis.js';
 import { checkedData } from './begin.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
 import { withSubject } from './subject.js';
@@ -52,7 +53,12 @@ export function estimateTraining(
     });
 
     const { architecture, qkSplit } = subject.model;
-    const layout = new MaskLayout(architecture, checkedKinds(subject.model, settings.components), qkSplit);
+    const layout = new MaskLayout(
+      architecture,
+      checkedKinds(subject.model, settings.components),
+      qkSplit,
+      ranksBefore(subject.model, settings),
+    );
     const masking = { architecture, layout, positions: settings.positions };
     const sizeOf = (split: keyof typeof data.splits): SplitSize => {
       const pairs = data.splits[split] ?? [];

@@ -8,7 +8,7 @@ import type { CircuitScores } from '../evaluate/prompt-scores.js';
 import { hashFile } from '../formats/file-hash.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
-import { type Component, type Kind, kindsOf, listComponents } from '../models/components.js';
+import { type Component, type Kind, kindsOf, listComponents, type Ranks } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
@@ -102,7 +102,7 @@ export async function evaluateOn(
       level,
       resamples,
     },
-    coverage: coverageOf(model, masked),
+    coverage: coverageOf(model, masked, bench.decomposition.ranks),
     settling,
     splits: { [measured]: { source: origin, hash, ...figures } },
   };
@@ -113,11 +113,15 @@ export function evenly<Item>(items: readonly Item[], most: number): Item[] {
   return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }
 
-function coverageOf({ architecture, qkSplit }: Model, masked: readonly Component[]): Metrics['coverage'] {
+function coverageOf(
+  { architecture, qkSplit }: Model,
+  masked: readonly Component[],
+  ranks: Ranks | undefined,
+): Metrics['coverage'] {
   const names = new Set(masked.map(({ name }) => name));
   return Object.fromEntries(
     kindsOf(architecture).map((kind): [Kind, Coverage] => {
-      const components = listComponents(architecture, [kind], qkSplit);
+      const components = listComponents(architecture, [kind], qkSplit, ranks);
       const whole = components.filter(({ name }) => !names.has(name));
       return [
         kind,

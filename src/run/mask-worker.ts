@@ -1,5 +1,4 @@
 /** A worker that runs masks: its own engine with its own copy of the model; prompt pairs come with each job. */
-import { type Basis, inBasis } from '../decompose/basis.js';
 import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
 import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
@@ -11,7 +10,7 @@ import type { Passes } from '../forward/passes.js';
 import { squaredDifferences } from '../masks/coefficient-differences.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { totalKl } from '../masks/total-kl.js';
-import type { Kind } from '../models/components.js';
+import type { Kind, Ranks } from '../models/components.js';
 import { openModel } from '../models/open-model.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { WeightForm } from '../models/weights.js';
@@ -28,9 +27,9 @@ export interface WorkerModel {
   form: WeightForm;
   qkSplit: QkSplit;
   store: string;
-  /** Of the decomposition. */
+  /** Of the decomposition, and how many directions it has where matrices have another rank. */
   key: string;
-  basis: Basis;
+  ranks?: Ranks;
   /** Kinds that are decomposed and masked. */
   kinds: readonly Kind[];
   positions: Positions;
@@ -76,16 +75,12 @@ function modelOf(job: ModelJob): Promise<MaskedModel> {
 }
 
 async function load(model: WorkerModel): Promise<MaskedModel> {
-  const { folder, form, qkSplit, key, basis, kinds, positions } = model;
+  const { folder, form, qkSplit, key, ranks, kinds, positions } = model;
   const engine = await openEngine({ engine: model.engine });
   const opened = await openModel(folder, form, qkSplit);
   try {
     const store = new DecompositionStore(model.store);
-    const directions = await inBasis(
-      storedDecomposition(store, key, opened, kinds),
-      basis,
-      opened.architecture,
-    );
+    const directions = storedDecomposition(store, key, opened, kinds, ranks);
     return await MaskedModel.load(engine, opened, directions, { kinds, positions });
   } finally {
     await opened.close();

@@ -1,6 +1,7 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 
 import type { Basis } from '../decompose/basis.js';
+import { InputError } from '../errors.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
@@ -28,16 +29,27 @@ export interface TrainingSettings extends TrainSettings, Basis {
 /** Prompt pairs to learn from; validated on the training pairs where there are no others. */
 export type TrainingPairs = Partial<Record<'train' | 'validation', readonly TokenPair[]>>;
 
+/** What training begins with. */
+export interface TrainingStart {
+  resumed?: TrainState;
+  /** Marks directions whose masks stay 0, by 1. */
+  heldOff?: Uint8Array;
+}
+
 /** Trains masks on a workbench, in memory. */
 export async function trainOn(
   { runner }: Workbench,
   { train, validation: others }: TrainingPairs,
   settings: TrainingSettings,
   hooks: TrainHooks,
-  resumed?: TrainState,
+  { resumed, heldOff }: TrainingStart = {},
 ): Promise<TrainResult> {
   const { layout } = runner;
-  const { replacement, seed } = settings;
+  const { replacement, seed, basis } = settings;
+  if (settings.rank !== null && (basis === 'coordinates' || basis === 'loaded'))
+    throw new InputError(
+      `--rank ${settings.rank}: the first directions of the basis ${basis} are no more than the others; use another basis, or leave it out`,
+    );
   const { onProgress, signal } = hooks;
   const call = { replacement, seed, onProgress, signal };
   const prepared = await runner.prepare(train!, call);
@@ -45,11 +57,16 @@ export async function trainOn(
   const maskObjective: MaskObjective = {
     directions: layout.size,
     pairs: prepared.length,
-    frozen: settings.rank === null ? undefined : layout.beyondRank(settings.rank),
+    frozen: settings.rank === null ? heldOff : marked(layout.beyondRank(settings.rank), heldOff),
     evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss),
     validate: (masks) => validation.kl(masks, { signal }),
   };
   return trainMasks(maskObjective, settings, seed, hooks, resumed);
+}
+
+/** What either marks. */
+function marked(one: Uint8Array, other: Uint8Array | undefined): Uint8Array {
+  return other ? one.map((mark, at) => mark | other[at]!) : one;
 }
 
 /** Trains masks into a run's folder; goes on from its last checkpoint if there is one. */
@@ -71,7 +88,9 @@ export function trainInto(
       onHistory: (line) => run.appendHistory({ ...line }),
       onCheckpoint: (state) => writeCheckpoint(checkpoint, state),
     };
-    const result = await trainOn(bench, splits, settings, hooks, resumed ?? undefined);
+    const result = await trainOn(bench, splits, settings, hooks, {
+      resumed: resumed ?? undefined,
+    });
     const metadata = await masksMetadata(bench, settings);
     const write = (name: string, masks: Float32Array) =>
       writeMasks(run.file(name), { values: layout.split(masks), metadata });

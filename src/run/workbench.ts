@@ -1,9 +1,11 @@
 /** A subject made ready to be masked: decomposed, and loaded on an engine. */
-import { type Basis, inBasis } from '../decompose/basis.js';
+import type { Basis } from '../decompose/basis.js';
 import type { Decomposition } from '../decompose/directions.js';
+import { DecompositionStore } from '../decompose/store.js';
 import { cudaDevices } from '../engine/devices.js';
 import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js';
 import { engineMemory } from '../engine/memory.js';
+import type { TokenPair } from '../formats/token-pairs.js';
 import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
@@ -11,6 +13,7 @@ import { planProcesses, planTraining, type TrainingPlan } from '../masks/trainin
 import { openProcesses } from '../pool/processes.js';
 import { openThreads } from '../pool/threads.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
+import { openAskedBasis, ranksBefore } from './basis.js';
 import type { RunData } from './data.js';
 import { checkedKinds, type DecompositionOptions, decomposeSubject, storeFolder } from './decomposition.js';
 import { type MaskRunner, runnerInThisThread } from './mask-runner.js';
@@ -20,6 +23,10 @@ import type { Subject } from './subject.js';
 export interface WorkbenchOptions extends DecompositionOptions, Basis {
   engine: EngineChoice;
   positions: Positions;
+  /** Training pairs, on which principal components are estimated. */
+  estimatedOn?: readonly TokenPair[];
+  /** The basis of masks that are there already. */
+  basisName?: string | null;
 }
 
 /** What will be run: with the memory limit it decides how much at a time. */
@@ -38,7 +45,10 @@ export function workload({ splits }: RunData, batchSize: number): Workload {
 export interface Workbench {
   subject: Subject;
   engine: Engine;
+  /** In the basis that is masked. */
   decomposition: Decomposition;
+  /** Its name, as a masks file holds it. */
+  basis: string;
   /** Close it when done. */
   runner: MaskRunner;
 }
@@ -52,9 +62,22 @@ export async function openWorkbench(
   const engine = await openEngine({ engine: options.engine });
   const plan = await planFor(subject, work, engine, options);
   const workers = decompositionThreads(engine, options);
-  const decomposition = await decomposeSubject(subject, { ...options, workers });
+  const singular = await decomposeSubject(subject, { ...options, workers });
+  const { model } = subject;
+  const { positions, estimatedOn: pairs, onProgress, signal } = options;
+  const { decomposition, name } = await openAskedBasis(
+    model,
+    singular,
+    {
+      ...options,
+      kinds: checkedKinds(model, options.components),
+      store: new DecompositionStore(storeFolder(options.store), options.storeDtype),
+    },
+    { engine, positions, pairs },
+    { onProgress, signal },
+  );
   const runner = await openRunner(subject, engine, decomposition, plan, options);
-  return { subject, engine, decomposition, runner };
+  return { subject, engine, decomposition, basis: name, runner };
 }
 
 export interface WorkPlan extends TrainingPlan {
@@ -71,10 +94,11 @@ export async function planFor(
   { model }: Subject,
   { lengths, batchSize }: Workload,
   { name }: Engine,
-  { components, positions, workers, memory }: WorkbenchOptions,
+  { components, positions, workers, memory, basis }: WorkbenchOptions,
 ): Promise<WorkPlan> {
   const { architecture, qkSplit } = model;
-  const layout = new MaskLayout(architecture, checkedKinds(model, components), qkSplit);
+  const ranks = ranksBefore(model, { basis });
+  const layout = new MaskLayout(architecture, checkedKinds(model, components), qkSplit, ranks);
   const request = {
     masking: { architecture, layout, positions },
     engine: engineMemory(name),
@@ -101,16 +125,16 @@ async function openRunner(
   engine: Engine,
   decomposition: Decomposition,
   { workers, devices, passes }: WorkPlan,
-  { components, positions, store, onProgress, signal, ...options }: WorkbenchOptions,
+  { components, positions, store, onProgress, signal }: WorkbenchOptions,
 ): Promise<MaskRunner> {
   const { architecture, form, qkSplit, path } = model;
   const kinds = checkedKinds(model, components);
   if (workers === 1) {
-    const directions = await inBasis(decomposition, options, architecture);
     const masking = { kinds, positions, onProgress, signal };
-    return runnerInThisThread(await MaskedModel.load(engine, model, directions, masking), passes);
+    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition, masking), passes);
   }
-  const layout = new MaskLayout(architecture, kinds, qkSplit);
+  const { key, ranks } = decomposition;
+  const layout = new MaskLayout(architecture, kinds, qkSplit, ranks);
   return openParallelRunner({
     model: {
       engine: engine.name,
@@ -118,8 +142,7 @@ async function openRunner(
       form,
       qkSplit,
       store: storeFolder(store),
-      key: decomposition.key,
-      basis: { basis: options.basis, basisSeed: options.basisSeed },
+      ...{ key, ranks },
       kinds: layout.kinds,
       positions,
     },

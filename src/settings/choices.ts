@@ -15,8 +15,11 @@ export const KINDS = [...HEAD_KINDS, ...MLP_KINDS] as const;
 /** What a component is: the scores (`qk`) or the output (`ov`) of a head, or a matrix of an MLP. */
 export type Kind = (typeof KINDS)[number];
 
-/** The directions that are masked: singular ones, or a random orthonormal basis of the same span. */
-export const BASES = ['svd', 'random'] as const;
+/**
+ * The directions that are masked: singular ones, a random orthonormal basis of the same span, principal components of
+ * what components read or write, neurons and head dimensions, or those of a file (docs/maths.md, "Other bases").
+ */
+export const BASES = ['svd', 'random', 'principal', 'coordinates', 'loaded'] as const;
 
 /** Positions on which OV and MLP masks act: the last one of each prompt, or every one. */
 export const POSITIONS = ['last', 'all'] as const;
@@ -89,6 +92,10 @@ export const RANKING_METHODS = [
   'random',
 ] as const;
 export type RankingMethod = (typeof RANKING_METHODS)[number];
+
+/** What a circuit is written as: JSON of our own, masks, or a graph of EAP-IG. */
+export const CIRCUIT_FORMATS = ['circuit', 'masks', 'mib'] as const;
+export type CircuitFormat = (typeof CIRCUIT_FORMATS)[number];
 
 /** What stands for a token where directions are read by tokens: its embedding, or that and what layer 0's MLP adds. */
 export const EMBEDDINGS = ['plain', 'mlp0'] as const;

@@ -3,6 +3,8 @@ import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
 
 import { attackSettings } from './attack-settings.js';
+
+import { circuitSettings } from './circuit-settings.js';
 import { compareSettings } from './compare-settings.js';
 
 import {
@@ -38,6 +40,7 @@ import {
 } from './run-settings.js';
 import { flag, listOf, oneOf, place, text, whole } from './schemas.js';
 import { scoredDataSettings, scorePaceSettings, scoreSettings, showSettings } from './score-settings.js';
+import { stabilitySettings } from './stability-settings.js';
 import { type Table, table, type Values } from './table.js';
 import { presetSetting, trainSettings } from './train-settings.js';
 import { verdictSettings } from './verdict-settings.js';
@@ -111,6 +114,9 @@ export const COMMANDS = {
     qkSplit: subjectSettings.qkSplit,
     rotaryOffsets: subjectSettings.rotaryOffsets,
     ...componentSettings,
+    basis: maskingSettings.basis,
+    basisSeed: maskingSettings.basisSeed,
+    basisFile: maskingSettings.basisFile,
     ...workerSettings,
     ...storeSettings,
     ...placeSettings,
@@ -225,6 +231,23 @@ export const COMMANDS = {
     ...outSettings,
   },
   verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
+  stability: {
+    ...stabilitySettings,
+    model: { ...sourceSettings.model, otherwise: "where the first run's was" },
+    seed: promptSettings.seed,
+    ...engineSettings,
+    ...workerSettings,
+    ...placeSettings,
+    ...outSettings,
+  },
+  circuit: {
+    ...circuitSettings,
+    model: { ...sourceSettings.model, otherwise: "the run's" },
+    form: subjectSettings.form,
+    qkSplit: subjectSettings.qkSplit,
+    rotaryOffsets: subjectSettings.rotaryOffsets,
+    threshold: evaluateSettings.threshold,
+  },
   compare: {
     ...sourceSettings,
     ...subjectSettings,

@@ -164,6 +164,12 @@ export const maskingSettings = table(
     },
     basis: { schema: oneOf(BASES), default: 'svd', describe: 'Directions that are masked' },
     basisSeed: { schema: seed, default: 0, describe: 'Seed of a random basis' },
+    basisFile: {
+      schema: path,
+      default: null,
+      path: true,
+      describe: 'Of a loaded basis: safetensors file with its directions',
+    },
   },
 );
 

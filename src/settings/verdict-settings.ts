@@ -24,6 +24,11 @@ export const verdictSettings = table(
       default: true,
       describe: 'Train masks on the model with its weights shuffled, too: as long as the run itself trained',
     },
+    rival: {
+      schema: flag,
+      default: true,
+      describe: "Train masks without the circuit's directions, too: is there another one of its size",
+    },
     draws: { schema: whole(1, 100_000), default: 100, describe: 'Random sets of each sort' },
     setPairs: {
       schema: whole(2),

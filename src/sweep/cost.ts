@@ -4,6 +4,7 @@ import { MaskLayout } from '../forward/layout.js';
 import { hasFixedPast } from '../forward/past.js';
 import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
+import { ranksBefore } from '../run/basis.js';
 import type { Split } from '../tasks/splits.js';
 import { TASKS } from '../tasks/tasks.js';
 import type { RunRow } from './results.js';
@@ -17,11 +18,10 @@ const START = 3;
 /** Operations of a run. */
 function workOf({ job, architecture }: Pick<PlannedRun, 'job' | 'architecture'>): number {
   const { settings } = job;
-  const { components, positions, qkSplit, rotaryOffsets } = settings;
-  const layout = new MaskLayout(architecture, components ?? undefined, {
-    by: qkSplit,
-    offsets: rotaryOffsets,
-  });
+  const { components, positions, qkSplit: by, rotaryOffsets: offsets } = settings;
+  const qkSplit = { by, offsets };
+  const ranks = ranksBefore({ architecture, qkSplit }, settings);
+  const layout = new MaskLayout(architecture, components ?? undefined, qkSplit, ranks);
   const masking = { architecture, layout, positions };
   const splits = sizes(job);
   const passes = evaluationPasses(settings, { train: splits.train.pairs, test: splits.test.pairs });

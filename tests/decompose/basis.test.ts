@@ -1,19 +1,27 @@
-/** Random bases: the same matrices, written over other directions. */
+/** Other bases: the same matrices, written over other directions. */
 import { join } from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
-import { inBasis, inRandomBasis } from '../../src/decompose/basis.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
+import { augmentedHead, factorsOf } from '../../src/decompose/factors.js';
+import { checkNames, loadedLayer } from '../../src/decompose/loaded-basis.js';
+import { inPrincipalBasis, inRandomBasis } from '../../src/decompose/turned-basis.js';
+import { openSafetensors } from '../../src/formats/safetensors.js';
+import { writeSafetensors } from '../../src/formats/safetensors-write.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
-import type { Component } from '../../src/models/components.js';
+import { type Component, listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
+import { BASES } from '../../src/settings/choices.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
+import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 process.env.ORTHOSCOPE_CACHE = join(folder, 'cache');
+const kernels = await loadKernels();
 let model: Model;
 let singular: Decomposition;
 
@@ -23,8 +31,10 @@ beforeAll(async () => {
   ({ decomposition: singular } = await decomposed(model));
 });
 
-const random = (basisSeed: number) =>
-  inBasis(singular, { basis: 'random', basisSeed }, model.architecture).then(({ layer }) => layer(1));
+const random = async (basisSeed: number) => {
+  const { decomposition } = await decomposed(model, { ...SVD_BASIS, basis: 'random', basisSeed });
+  return decomposition.layer(1);
+};
 
 /** Entry [r, c] of Σ_k σ_k u_k v_kᵀ. */
 function entry({ component: { rank, cols }, u, s, vt }: Directions, r: number, c: number): number {
@@ -66,7 +76,6 @@ it('spreads the singular values: none is larger than the largest, their squares 
 });
 
 it('leaves null directions as they are, and a matrix of nothing whole', async () => {
-  const kernels = await loadKernels();
   const component: Component = {
     name: 'L0.mlp_in',
     kind: 'mlp_in',
@@ -84,7 +93,7 @@ it('leaves null directions as they are, and a matrix of nothing whole', async ()
       4,
       3,
     );
-    const singular = { component, u, s, vt, cluster: Int32Array.of(0, 1, 2) };
+    const singular = { component, u, s, vt };
     const turned = inRandomBasis(singular, new Random(1), kernels);
     const from = scale ? 2 : 0;
     expect(turned.vt.subarray(3 * from)).toEqual(vt.subarray(3 * from));
@@ -104,11 +113,117 @@ it('follows its seed, component by component', async () => {
   }
 });
 
-it('keeps the singular directions where they are asked for, and refuses rotary heads', async () => {
-  const svd = { basis: 'svd', basisSeed: 5 } as const;
-  expect(await inBasis(singular, svd, model.architecture)).toBe(singular);
-  const rotary = { ...model.architecture, rotary: [{ dims: 4, frequencies: [1, 0.1], scale: 1 }] };
-  await expect(inBasis(singular, { basis: 'random', basisSeed: 0 }, rotary)).rejects.toThrow(
-    '--basis random: is not there for models with rotary positions',
+describe('every basis of every family', () => {
+  const OTHERS = BASES.filter((basis) => basis !== 'svd');
+
+  it('adds up to the matrix, through the head as well', async () => {
+    for (const family of ['gpt2', ...ROTARY_FAMILIES] as const) {
+      const path = join(folder, family);
+      if (family === 'gpt2') await writeRandomGpt2(path, { layers: 1 });
+      else
+        await writeRandomFamily(path, {
+          ...{ family, layers: 1, kvHeads: 2, group: 2, planes: 2, dModel: 9, dMlp: 13 },
+          ...{ vocabulary: 11, biased: true, seed: 4 },
+        });
+      const one = await openForTest(path);
+      const { architecture } = one;
+      const weights = await one.layer(0);
+      for (const basis of OTHERS) {
+        const { decomposition } = await decomposed(one, { ...SVD_BASIS, basis, basisSeed: 2 });
+        for (const [name, own] of await decomposition.layer(0)) {
+          const { component, u, s, vt, head } = own;
+          const { kind, rows, cols, rank } = component;
+          const { a, b, inner } = factorsOf(component, weights, architecture, one.qkSplit);
+          const scaled = u.map((value, at) => value * s[at % rank]!);
+          const sum = kernels.gemm(scaled, vt, { rows, inner: rank, cols });
+          const where = `${family} ${basis} ${name}`;
+          if (kind === 'qk' && architecture.rotary) {
+            const query = augmentedHead(weights.q, component.head!, architecture.dHead);
+            const back =
+              head ??
+              kernels.gemm(u, query, { rows: rank, inner: rows, cols: architecture.dHead, transposeA: true });
+            const again = kernels.gemm(u, back, { rows, inner: rank, cols: architecture.dHead });
+            expect(apart(again, query), where).toBeLessThan(1e-5);
+            continue;
+          }
+          expect(apart(sum, b ? kernels.gemm(a, b, { rows, inner, cols }) : a), where).toBeLessThan(1e-5);
+          if (head)
+            expect(apart(kernels.gemm(a, head, { rows, inner, cols: rank }), scaled), where).toBeLessThan(
+              1e-4,
+            );
+        }
+      }
+    }
+  });
+});
+
+/** Largest difference, as a share of the largest entry. */
+function apart(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  return Math.max(...a.map((value, i) => Math.abs(value - b[i]!))) / Math.max(...b.map(Math.abs));
+}
+
+it('takes neurons and head dimensions in their own order', async () => {
+  const { decomposition } = await decomposed(model, { ...SVD_BASIS, basis: 'coordinates' });
+  const { dMlp, dHead } = model.architecture;
+  const layer = await decomposition.layer(1);
+  const [into, out] = [layer.get('L1.mlp_in')!, layer.get('L1.mlp_out')!];
+  expect([into.component.rank, out.component.rank]).toEqual([dMlp, dMlp + 1]);
+  for (let k = 0; k < dMlp; k++) {
+    expect(into.vt[k * dMlp + k]).toBeCloseTo(1, 6);
+    expect(out.u[(k + 1) * (dMlp + 1) + k + 1]).toBeCloseTo(1, 6);
+  }
+  expect(layer.get('L1H0.qk')!.component.rank).toBe(dHead);
+  expect(layer.get('L1H0.ov')!.component.rank).toBe(dHead + 1);
+});
+
+it('puts what varies most first, and what does not vary last', async () => {
+  const { decomposition } = await decomposed(model);
+  const own = (await decomposition.layer(1)).get('L1.mlp_in')!;
+  const { rank, cols } = own.component;
+  // What is written varies along v_2, thrice as much along v_0, and nowhere else.
+  const covariance = new Float64Array(rank * rank);
+  covariance[2 * rank + 2] = 1;
+  covariance[0] = 9;
+  const { vt } = inPrincipalBasis(own, covariance, kernels);
+  for (const [k, from] of [0, 2].entries()) {
+    const along = dot(vt.subarray(k * cols, (k + 1) * cols), own.vt.subarray(from * cols, (from + 1) * cols));
+    expect(Math.abs(along)).toBeCloseTo(1, 5);
+  }
+});
+
+it('says what of a file of directions cannot be used', async () => {
+  const { decomposition } = await decomposed(model);
+  const layer = await decomposition.layer(1);
+  const { rows, cols } = layer.get('L1H0.ov')!.component;
+  const file = join(folder, 'own.safetensors');
+  const load = async (tensors: Record<string, number[]>) => {
+    const entries = Object.entries(tensors).map(([name, shape]) => {
+      const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i));
+      return [name, { dtype: 'F32' as const, shape, data }] as const;
+    });
+    await writeSafetensors(file, new Map(entries));
+    const source = await openSafetensors(file);
+    try {
+      checkNames(source, listComponents(model.architecture));
+      return await loadedLayer(source, model, 1, layer, kernels);
+    } finally {
+      await source.close();
+    }
+  };
+  await expect(load({ 'L9.mlp_in.u': [2, 2] })).rejects.toThrow('"L9.mlp_in.u" is no component\'s');
+  await expect(load({ 'L1H0.ov.u': [rows, 2] })).rejects.toThrow('has "L1H0.ov.u" and no "L1H0.ov.vt"');
+  await expect(load({ 'L1H0.ov.u': [rows, 2], 'L1H0.ov.vt': [3, cols] })).rejects.toThrow(
+    `"L1H0.ov.vt" has shape [3,${cols}]; it must be [2,${cols}]`,
   );
+  await expect(load({ 'L1H0.ov.u': [rows, 2], 'L1H0.ov.vt': [2, cols] })).rejects.toThrow(
+    /of "L1H0.ov.u" lies outside of what the head's values reach/,
+  );
+  const n = layer.get('L1.mlp_in')!.component.rank;
+  const fits = await load({
+    'L1.mlp_in.u': [layer.get('L1.mlp_in')!.component.rows, 1],
+    'L1.mlp_in.vt': [1, layer.get('L1.mlp_in')!.component.cols],
+  });
+  // The direction, and what it leaves.
+  expect(fits.find(({ component }) => component.name === 'L1.mlp_in')!.component.rank).toBe(1 + n);
 });

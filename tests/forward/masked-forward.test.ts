@@ -70,6 +70,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   ),
   basis: fc.constantFrom(...BASES),
   basisSeed: fc.integer({ min: 0, max: 9 }),
+  basisFile: fc.constant(null),
   masked: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   positions: fc.constantFrom('last', 'all'),
   replacement: fc.constantFrom(...REPLACEMENTS),
@@ -121,8 +122,7 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
       biased: options.tied,
     });
   const model = await openForTest(path, options.form, family === 'gpt2' ? DEFAULT_SPLIT : options.split);
-  // Random bases are refused with rotary positions.
-  const parts = await decomposed(model, family === 'gpt2' ? options : SVD_BASIS);
+  const parts = await decomposed(model, options);
   const kinds = kindsOf(model.architecture).filter((_, index) => options.masked[index]);
   const masked = await MaskedModel.load(engine, model, parts.decomposition, { ...options, kinds });
   const random = new Random(options.seed).fork('pairs');
@@ -291,7 +291,9 @@ describeOnEngines('masked forward', (engine) => {
         { positions: 'all', activation: 'gelu' },
         { replacement: 'zero', form: 'folded' },
         { basis: 'random' },
+        { basis: 'coordinates' },
         ...(loss === 'kl' ? ROTARY_FAMILIES.map((family) => ({ family })) : []),
+        ...(loss === 'kl' ? [{ family: 'qwen3', basis: 'loaded' } as const] : []),
         { family: 'gpt_neox', split: { by: 'plane', offsets: 64 } },
         { masked: WITHOUT_QK },
         { masked: WITHOUT_QK, keepPast: false },

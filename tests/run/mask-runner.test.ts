@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SVD_BASIS } from '../../src/decompose/basis.js';
 import { decompose } from '../../src/decompose/decompose.js';
 import type { Decomposition } from '../../src/decompose/directions.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
@@ -64,7 +63,6 @@ function inThreads(
       qkSplit,
       store: store.folder,
       key,
-      basis: SVD_BASIS,
       kinds: layout.kinds,
       positions,
     },
@@ -244,7 +242,6 @@ it('refuses a decomposition that is gone', async () => {
       qkSplit: model.qkSplit,
       store: join(folder, 'nothing'),
       key: 'none',
-      basis: SVD_BASIS,
       kinds: layout.kinds,
       positions: 'last',
     },

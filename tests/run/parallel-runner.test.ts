@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SVD_BASIS } from '../../src/decompose/basis.js';
 import { decompose } from '../../src/decompose/decompose.js';
 import type { Decomposition } from '../../src/decompose/directions.js';
 import { DecompositionStore } from '../../src/decompose/store.js';
@@ -72,7 +71,6 @@ function overProcesses(
       qkSplit,
       store: store.folder,
       key: decomposition.key,
-      basis: SVD_BASIS,
       kinds,
       positions,
     },

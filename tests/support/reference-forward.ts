@@ -260,9 +260,12 @@ function scoresOf(
         // By plane: both coordinates of a plane times its mask.
         back = whole.map((value, c) => value * (mask?.[planes.findIndex((pair) => pair.includes(c))] ?? 1));
       else {
-        const { u, component } = entry;
+        const { u, component, head: own } = entry;
         project(augmented, u, component.rank).forEach((y, k) => {
-          for (let r = 0; r < component.rows; r++)
+          // Directions that are not orthonormal bring the row of the query matrix that they stand for.
+          if (own)
+            for (let c = 0; c < dHead; c++) back[c]! += (mask ? mask[k]! : 1) * y * own[k * dHead + c]!;
+          for (let r = 0; !own && r < component.rows; r++)
             for (let c = 0; c < dHead; c++)
               back[c]! += (mask ? mask[k]! : 1) * y * u[r * component.rank + k]! * query[r]![c]!;
         });

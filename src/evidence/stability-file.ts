@@ -1,0 +1,98 @@
+/** `stability.json`: what several circuits have in common, and what that does. Its schema. */
+import { z } from 'zod';
+import { sha256 } from '../formats/file-hash.js';
+
+const number = z.number();
+const text = z.string();
+const figure = number.nullable();
+
+/** What a set of directions does on some prompts. */
+const measuredSet = z.object({
+  /** Directions that it keeps. */
+  size: number,
+  kl: number,
+  exact_match: number,
+  /** m, mean over prompts; null without distractors. */
+  logit_diff: figure,
+  /** (m(C) − m(∅)) / (m(M) − m(∅)); null likewise, or where its denominator is not told from 0. */
+  f: figure,
+  confidence: z.object({ kl: z.tuple([number, number]).nullable() }),
+});
+export type MeasuredSet = z.infer<typeof measuredSet>;
+
+const onPrompts = z.object({
+  source: text,
+  hash: sha256,
+  prompts: number,
+  /** m of the model; what nothing kept does. */
+  full: figure,
+  nothing: measuredSet,
+  /** Of each run, in their order: its circuit, and what of it is not in the core. */
+  circuits: z.array(measuredSet),
+  own_parts: z.array(measuredSet).nullable(),
+  /** Null where runs have different bases, and no direction in common. */
+  core: measuredSet.nullable(),
+  core_and_contingent: measuredSet.nullable(),
+  union: measuredSet.nullable(),
+  /** Random sets of the core's size: their KL, how many lose as much as the core, and the p-value of that count. */
+  random: z.object({ kl: z.array(number), beaten: number, of: number, p: number }).nullable(),
+});
+export type OnPrompts = z.infer<typeof onPrompts>;
+
+const shared = {
+  /** Σ cos² of principal angles, what random spaces would share, and the dimensions of the smaller space. */
+  shared: number,
+  chance: number,
+};
+
+const stability = z.object({
+  schema_version: z.literal(1),
+  measured: z.object({
+    model: z.object({ id: text, hash: sha256 }),
+    weight_form: text,
+    positions: text,
+    replacement: text,
+    seed: number,
+    level: number,
+    resamples: number,
+  }),
+  runs: z.array(
+    z.object({
+      path: text,
+      source: text,
+      hash: sha256,
+      masks: sha256,
+      basis: text,
+      threshold: number,
+      kept: number,
+      directions: number,
+    }),
+  ),
+  /** Directions by how many runs keep them; null where runs have different bases. */
+  sets: z
+    .object({
+      /** So many runs or fewer: noise. */
+      noise_up_to: number,
+      core: z.array(text),
+      contingent: z.array(z.object({ direction: text, runs: number })),
+      noise: z.array(z.object({ direction: text, runs: number })),
+    })
+    .nullable(),
+  /** On the test prompts of each run; of runs with the same ones, once. */
+  on: z.array(onPrompts),
+  /** Of each pair of runs, by their places in `runs`: the spaces that they keep. */
+  spaces: z.array(
+    z.object({
+      first: number,
+      second: number,
+      ...shared,
+      smaller: number,
+      components: z.array(
+        z.object({ component: text, a: number, b: number, angles: z.array(number), ...shared }),
+      ),
+    }),
+  ),
+  seconds: number,
+});
+/** The content of `stability.json`. */
+export type Stability = z.infer<typeof stability>;
