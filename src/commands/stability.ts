@@ -10,6 +10,7 @@ import { type StableSets, stableSets } from '../evidence/stable-sets.js';
 import { type KeptVectors, sharedSpaces } from '../evidence/subspaces.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { hashFile } from '../formats/file-hash.js';
+import { makeFolder } from '../formats/make-folder.js';
 import { modelName } from '../formats/manifest.js';
 import { openRun, type RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
@@ -135,6 +136,7 @@ export async function stability(
       seconds: (performance.now() - started) / 1000,
     };
     const file = join(out, 'stability.json');
+    await makeFolder(out);
     await writeJson(file, result);
     return { stability: result, file };
   });

@@ -42,6 +42,14 @@ export function ranksBefore(
   return basis === 'coordinates' ? coordinateRanks(architecture, qkSplit) : undefined;
 }
 
+/** @throws InputError if the first directions of each component are asked for, and come in no order of importance */
+export function checkRank({ basis, rank }: Pick<Basis, 'basis'> & { rank: number | null }): void {
+  if (rank === null || (basis !== 'coordinates' && basis !== 'loaded')) return;
+  throw new InputError(
+    `--rank ${rank}: the first directions of the basis ${basis} are no more than the others; use another basis, or leave it out`,
+  );
+}
+
 /** The hash is of the prompts and of where they are read. */
 function principalName({
   pairs,

@@ -5,6 +5,7 @@ import type { Listener, LongCall } from '../progress.js';
 import type { Kind, LossKind, Replacement } from '../settings/choices.js';
 import type { Settings } from '../settings/commands.js';
 import type { Split } from '../tasks/splits.js';
+import { checkRank } from './basis.js';
 import { type DataRequest, loadData, type RunData } from './data.js';
 import { checkedKinds } from './decomposition.js';
 import { newManifest } from './session.js';
@@ -39,6 +40,8 @@ export async function begin<Of extends Masked>(
   { command, settings, data, components, batchSize, basisName, out, resume }: Beginning<Of>,
   listener: Listener,
 ): Promise<{ session: RunFolder; bench: Workbench }> {
+  const { rank } = settings as Partial<Settings<'train'>>;
+  checkRank({ basis: settings.basis, rank: rank ?? null });
   const manifest = await newManifest({ command, settings, subject, data });
   await findRun(out, manifest, { resume });
 

@@ -1,7 +1,6 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 
 import type { Basis } from '../decompose/basis.js';
-import { InputError } from '../errors.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
@@ -15,6 +14,7 @@ import {
 } from '../masks/train.js';
 import type { LongCall } from '../progress.js';
 import type { TrainSettings } from '../settings/train-settings.js';
+import { checkRank } from './basis.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { RunData } from './data.js';
 import { masksMetadata } from './masks.js';
@@ -45,11 +45,8 @@ export async function trainOn(
   { resumed, heldOff }: TrainingStart = {},
 ): Promise<TrainResult> {
   const { layout } = runner;
-  const { replacement, seed, basis } = settings;
-  if (settings.rank !== null && (basis === 'coordinates' || basis === 'loaded'))
-    throw new InputError(
-      `--rank ${settings.rank}: the first directions of the basis ${basis} are no more than the others; use another basis, or leave it out`,
-    );
+  const { replacement, seed } = settings;
+  checkRank(settings);
   const { onProgress, signal } = hooks;
   const call = { replacement, seed, onProgress, signal };
   const prepared = await runner.prepare(train!, call);

@@ -24,6 +24,8 @@ const SHORT = {
   engine: 'wasm',
 } as const;
 const QUICK = { draws: 8, setPairs: 8, members: 3, knockouts: 2, permutations: 50, engine: 'wasm' } as const;
+/** Trains nothing further. */
+const ALONE = { shuffled: false, rival: false } as const;
 const ioi = join(folder, 'ioi');
 const pronoun = join(folder, 'pronoun');
 
@@ -55,6 +57,9 @@ describe('verdict', () => {
     expect(written.circuit.kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'adversary').statistic!.value).toBe(attack!.kl);
     expect(line(written.lines, 'shuffled_weights').outcome).not.toBe('missing');
+    const { kept, rival_kept, kl } = line(written.lines, 'rival').numbers;
+    expect([kept, rival_kept]).toEqual([binarised.active, binarised.active]);
+    expect(kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'other_task').numbers.kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'found_again').outcome).toBe('missing');
     const page = readFileSync(outcome.report!, 'utf8');
@@ -67,8 +72,9 @@ describe('verdict', () => {
 
   it('gives the same sheet again', async () => {
     const before = await readVerdict(join(ioi, 'verdict.json'));
-    const { verdict: again } = await verdict({ run: ioi, other: pronoun, shuffled: false, ...QUICK });
-    const others = ({ lines }: Verdict) => lines.filter(({ id }) => id !== 'shuffled_weights');
+    const { verdict: again } = await verdict({ run: ioi, other: pronoun, ...ALONE, ...QUICK });
+    const others = ({ lines }: Verdict) =>
+      lines.filter(({ id }) => id !== 'shuffled_weights' && id !== 'rival');
     expect(others(again)).toEqual(others(before));
   }, 240_000);
 
@@ -94,7 +100,7 @@ describe('verdict', () => {
       if (stage === 'knockouts') controller.abort();
     };
     rmSync(join(ioi, 'verdict.json'));
-    const call = verdict({ run: ioi, shuffled: false, ...QUICK }, { signal: controller.signal, onProgress });
+    const call = verdict({ run: ioi, ...ALONE, ...QUICK }, { signal: controller.signal, onProgress });
     await expect(call).rejects.toThrow('interrupted');
     expect(existsSync(join(ioi, 'verdict.json'))).toBe(false);
   }, 120_000);
