@@ -23,7 +23,7 @@ export function inRandomBasis(
 }
 
 /** Of what a component's directions are the principal components: what a head's queries read, what all others write. */
-export function principalSide({ kind }: Pick<Component, 'kind'>): Side {
+function principalSide({ kind }: Pick<Component, 'kind'>): Side {
   return kind === 'qk' ? 'read' : 'written';
 }
 

@@ -95,7 +95,6 @@ export type RankingMethod = (typeof RANKING_METHODS)[number];
 
 /** What a circuit is written as: JSON of our own, masks, or a graph of EAP-IG. */
 export const CIRCUIT_FORMATS = ['circuit', 'masks', 'mib'] as const;
-export type CircuitFormat = (typeof CIRCUIT_FORMATS)[number];
 
 /** What stands for a token where directions are read by tokens: its embedding, or that and what layer 0's MLP adds. */
 export const EMBEDDINGS = ['plain', 'mlp0'] as const;
