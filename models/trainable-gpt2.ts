@@ -97,7 +97,8 @@ export function forward(
   const attention = (x: Matrix, block: string) => {
     const [q, k, v] = tf.split(linear(x, `${block}.attn.c_attn`), 3, 1);
     const split = (part: Tensor) => splitHeads(part as Matrix, sequences, heads);
-    const { z } = attend(split(q!), split(k!), split(v!), attentionBias, 1 / Math.sqrt(dModel / heads));
+    const scoring = { bias: attentionBias, scale: 1 / Math.sqrt(dModel / heads) };
+    const { z } = attend(split(q!), split(k!), split(v!), scoring);
     return linear(mergeHeads(z), `${block}.attn.c_proj`);
   };
   const mlp = (x: Matrix, block: string) =>

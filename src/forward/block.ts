@@ -11,6 +11,7 @@ import {
   mergeHeads,
   repeatHeads,
   repeatHeadsPull,
+  type Scoring,
   splitHeads,
 } from '../engine/ops/attention.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
@@ -53,7 +54,7 @@ export interface BlockResult {
 export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult {
   return tidy(() => {
     const { architecture, weights, hooks, past } = input;
-    const { nHeads, nKvHeads, norm, normEpsilon, parallelResidual, scoreCap } = architecture;
+    const { nHeads, nKvHeads, norm, normEpsilon, parallelResidual } = architecture;
     const span = spanOf(given, input);
     const { batch, positions, queries } = span;
     const shape: [number, number, number] = [batch, queries, given.shape[2]];
@@ -65,11 +66,9 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
     const values = onward(hooks.v, splitHeads(weights.value.apply(x), batch, nKvHeads));
     const k = repeatHeads(afterPast(past?.keys, keys), nHeads);
     const v = repeatHeads(afterPast(past?.values, values), nHeads);
-    const seen = tf.slice(input.attentionBias, [0, 0, positions - queries, 0]);
-    const scale = architecture.attentionScale[input.layer]!;
-    const { z, trace: attention } = attend(q, k, v, seen, scale, scoreCap, {
-      scores: (scores) => onward(hooks.scores, scores),
-      weights: (pattern) => onward(hooks.pattern, pattern),
+    const { z, trace: attention } = attend(q, k, v, scoringOf(span, input), {
+      scores: hooks.scores && ((scores) => onward(hooks.scores, scores)),
+      weights: hooks.pattern && ((pattern) => onward(hooks.pattern, pattern)),
     });
 
     const written = onward(hooks.attentionWritten, outputOfHeads(onward(hooks.z, z), span, input));
@@ -140,10 +139,10 @@ export function pullBlock(
     );
     const dHeads = rows(backward(hooks.attentionWritten, dWritten));
     const dz = backward(hooks.z, outputOfHeadsPull(dHeads, trace.span, input));
-    const scale = architecture.attentionScale[input.layer]!;
-    const { dq, dk, dv } = attendPull(dz, trace.attention, scale, wantStream ? positions : 0, {
-      scores: (dScores) => backward(hooks.scores, dScores),
-      weights: (dPattern) => backward(hooks.pattern, dPattern),
+    const scoring = scoringOf(trace.span, input);
+    const { dq, dk, dv } = attendPull(dz, trace.attention, scoring, wantStream ? positions : 0, {
+      scores: hooks.scores && ((dScores) => backward(hooks.scores, dScores)),
+      weights: hooks.pattern && ((dPattern) => backward(hooks.pattern, dPattern)),
     });
     const dQueryInput = queriesPull(dq, trace.queryKey, input, wantStream);
     if (!wantStream) return { stream: null };
@@ -170,6 +169,17 @@ export function pullBlock(
 
 function afterPast(past: tf.Tensor4D | undefined, own: tf.Tensor4D): tf.Tensor4D {
   return past ? tf.concat([past, own], 2) : own;
+}
+
+function scoringOf(
+  { positions, queries }: Span,
+  { architecture, attentionBias, layer }: BlockInput,
+): Scoring {
+  return {
+    bias: tf.slice(attentionBias, [0, 0, positions - queries, 0]),
+    scale: architecture.attentionScale[layer]!,
+    cap: architecture.scoreCap,
+  };
 }
 
 function spanOf(stream: tf.Tensor3D, { positions: reach, lastOnly }: BlockInput): Span {

@@ -2,51 +2,76 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { tidy } from './tidy.js';
 
-export interface AttentionTrace {
+/** How values are summed. */
+interface Pattern {
   /** [heads, batch, queries, keys]: rows sum to one. */
   weights: tf.Tensor4D;
   /** What values are summed with: the weights, unless something stands in for them. */
   used: tf.Tensor4D;
-  q: tf.Tensor4D;
-  k: tf.Tensor4D;
-  v: tf.Tensor4D;
   /** Where scores are capped, tanh(score/cap); null elsewhere. */
   bent: tf.Tensor4D | null;
 }
 
+export interface AttentionTrace {
+  q: tf.Tensor4D;
+  k: tf.Tensor4D;
+  v: tf.Tensor4D;
+  /** Null where scores are made tile by tile: there the pullback makes them again. */
+  pattern: Pattern | null;
+}
+
 /** What may stand in for the scores or weights on the way forward, or for their gradients on the way back. */
 interface StandIns {
-  scores?(x: tf.Tensor4D): tf.Tensor4D;
-  weights?(x: tf.Tensor4D): tf.Tensor4D;
+  scores?: ((x: tf.Tensor4D) => tf.Tensor4D) | undefined;
+  weights?: ((x: tf.Tensor4D) => tf.Tensor4D) | undefined;
 }
+
+/** What becomes of products of queries and keys. */
+export interface Scoring {
+  /** [1, batch or 1, queries, keys]: 0 where a key may be seen, a large negative number elsewhere. */
+  bias: tf.Tensor4D;
+  /** Factor on q·k. */
+  scale: number;
+  /** Scaled scores s become cap·tanh(s/cap); absent: they stay. */
+  cap?: number | undefined;
+}
+
+/**
+ * Scores of all heads and prompts that are in memory at a time, 64 MB: more are made by tiles of queries and kept by
+ * nobody. Otherwise a prompt of 4,096 tokens would take 600 MB a layer with nine heads. What stands in for scores
+ * wants to see all of them.
+ */
+const MOST_SCORES = 2 ** 24;
 
 /**
  * @param q [heads, batch, queries, w]
  * @param k [heads, batch, keys, w]
  * @param v [heads, batch, keys, dHead]
- * @param bias [1, batch or 1, queries, keys]: 0 where a key may be seen, a large negative number elsewhere
- * @param scale factor on q·k
- * @param cap scaled scores s become cap·tanh(s/cap); absent: they stay
  * @returns z [heads, batch, queries, dHead] and what the pullback needs (it holds q, k and v: dispose with the trace)
  */
 export function attend(
   q: tf.Tensor4D,
   k: tf.Tensor4D,
   v: tf.Tensor4D,
-  bias: tf.Tensor4D,
-  scale: number,
-  cap?: number,
+  scoring: Scoring,
   standIn: StandIns = {},
+  most = MOST_SCORES,
 ): { z: tf.Tensor4D; trace: AttentionTrace } {
-  const { weights, used, bent } = tidy(() => {
-    const products = tf.matMul(q, k, false, true);
-    const tanh = cap === undefined ? null : (tf.tanh(tf.mul(products, scale / cap)) as tf.Tensor4D);
-    const own = (tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale)) as tf.Tensor4D;
-    const scores = standIn.scores?.(own) ?? own;
-    const weights = tf.softmax(tf.add(scores, bias)) as tf.Tensor4D;
-    return { weights, used: standIn.weights?.(weights) ?? weights, bent: tanh };
+  const tiles = tilesOf(q, k, standIn, most);
+  if (!tiles) {
+    const pattern = patternOf(q, k, scoring, standIn);
+    return { z: tf.matMul(pattern.used, v), trace: { q, k, v, pattern } };
+  }
+  const z = tf.tidy(() => {
+    const parts = tiles.map((tile) =>
+      tf.tidy(() => {
+        const part = within(tile, q, k, v, scoring);
+        return tf.matMul(patternOf(part.q, part.k, part.scoring, {}).used, part.v);
+      }),
+    );
+    return tf.concat<tf.Tensor4D>(parts as tf.Tensor4D[], 2);
   });
-  return { z: tf.matMul(used, v), trace: { weights, used, q, k, v, bent } };
+  return { z, trace: { q, k, v, pattern: null } };
 }
 
 /**
@@ -56,10 +81,71 @@ export function attend(
  */
 export function attendPull(
   dz: tf.Tensor4D,
-  { weights, used, q, k, v, bent }: AttentionTrace,
-  scale: number,
+  { q, k, v, pattern }: AttentionTrace,
+  scoring: Scoring,
   moving: number,
   standIn: StandIns = {},
+  most = MOST_SCORES,
+): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
+  if (pattern) return pull(dz, q, k, v, pattern, scoring, moving, standIn);
+  return tidy(() => {
+    const keys = k.shape[2];
+    const parts = tilesOf(q, k, standIn, most)!.map((tile) =>
+      tidy(() => {
+        const part = within(tile, q, k, v, scoring);
+        const own = patternOf(part.q, part.k, part.scoring, {});
+        const dPart = tf.slice(dz, [0, 0, tile.from, 0], [-1, -1, tile.count, -1]);
+        // Keys behind the tile's last query get nothing from it.
+        const seen = Math.max(0, moving - (keys - tile.keys));
+        const pulled = pull(dPart, part.q, part.k, part.v, own, part.scoring, seen, {});
+        const whole = (d: tf.Tensor4D | null) => (d && moving > 0 ? padded(d, moving) : null);
+        return { dq: pulled.dq, dk: whole(pulled.dk), dv: whole(pulled.dv) };
+      }),
+    );
+    const total = (name: 'dk' | 'dv', like: tf.Tensor4D) => {
+      const given = parts.flatMap((part) => part[name] ?? []);
+      if (moving === 0) return null;
+      const [heads, batch, , width] = like.shape;
+      return given.length > 0
+        ? (tf.addN(given) as tf.Tensor4D)
+        : tf.zeros<tf.Rank.R4>([heads, batch, moving, width]);
+    };
+    return {
+      dq: tf.concat(
+        parts.map(({ dq }) => dq),
+        2,
+      ),
+      dk: total('dk', k),
+      dv: total('dv', v),
+    };
+  });
+}
+
+function patternOf(
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  { bias, scale, cap }: Scoring,
+  standIn: StandIns,
+): Pattern {
+  return tidy(() => {
+    const products = tf.matMul(q, k, false, true);
+    const tanh = cap === undefined ? null : (tf.tanh(tf.mul(products, scale / cap)) as tf.Tensor4D);
+    const own = (tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale)) as tf.Tensor4D;
+    const scores = standIn.scores?.(own) ?? own;
+    const weights = tf.softmax(tf.add(scores, bias)) as tf.Tensor4D;
+    return { weights, used: standIn.weights?.(weights) ?? weights, bent: tanh };
+  });
+}
+
+function pull(
+  dz: tf.Tensor4D,
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  { weights, used, bent }: Pattern,
+  { scale }: Scoring,
+  moving: number,
+  standIn: StandIns,
 ): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
   const dScores = tf.tidy(() => {
     const dUsed = tf.matMul<tf.Tensor4D>(dz, v, false, true);
@@ -76,6 +162,52 @@ export function attendPull(
   const dv = moving > 0 ? through(used, dz) : null;
   dScores.dispose();
   return { dq, dk, dv };
+}
+
+/** Queries that follow each other, and how many keys the last of them may see. */
+interface Tile {
+  from: number;
+  count: number;
+  keys: number;
+}
+
+/** Null where all scores may be in memory, or have to be. */
+function tilesOf(
+  { shape: [heads, batch, queries] }: tf.Tensor4D,
+  { shape: [, , keys] }: tf.Tensor4D,
+  standIn: StandIns,
+  most: number,
+): Tile[] | null {
+  if (standIn.scores ?? standIn.weights) return null;
+  if (heads * batch * queries * keys <= most) return null;
+  const rows = Math.max(1, Math.floor(most / (heads * batch * keys)));
+  return Array.from({ length: Math.ceil(queries / rows) }, (_, tile) => {
+    const from = tile * rows;
+    const count = Math.min(rows, queries - from);
+    return { from, count, keys: keys - queries + from + count };
+  });
+}
+
+function within(
+  { from, count, keys }: Tile,
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  { bias, scale, cap }: Scoring,
+): { q: tf.Tensor4D; k: tf.Tensor4D; v: tf.Tensor4D; scoring: Scoring } {
+  const first = (x: tf.Tensor4D) => tf.slice(x, [0, 0, 0, 0], [-1, -1, keys, -1]);
+  return {
+    q: tf.slice(q, [0, 0, from, 0], [-1, -1, count, -1]),
+    k: first(k),
+    v: first(v),
+    scoring: { bias: tf.slice(bias, [0, 0, from, 0], [-1, -1, count, keys]), scale, cap },
+  };
+}
+
+/** Zeros behind the positions, up to so many. */
+function padded(x: tf.Tensor4D, positions: number): tf.Tensor4D {
+  const none: [number, number] = [0, 0];
+  return tf.pad(x, [none, none, [0, positions - x.shape[2]], none]);
 }
 
 function lastKeys(scores: tf.Tensor4D, count: number): tf.Tensor4D {

@@ -65,8 +65,10 @@ describeOnEngines('attention', () => {
         }),
         fc.constantFrom(undefined, 1.5),
         fc.nat(4),
+        // In one piece, by a query at a time, and by two or three.
+        fc.constantFrom(undefined, 1, 24),
         fc.nat(1000),
-        (sizes, cap, still, seed) => {
+        (sizes, cap, still, most, seed) => {
           const shape = { ...sizes, queries: Math.min(sizes.queries, sizes.keys) };
           const { heads, batch, keys, queries, width, dHead } = shape;
           const moving = Math.max(0, keys - still);
@@ -104,9 +106,11 @@ describeOnEngines('attention', () => {
           const tBias = tf.tensor4d(bias, [1, batch, queries, keys]);
           const tdz = tf.tensor4d(dz, [heads, batch, queries, dHead]);
           const found = resultsOf(() => {
-            const { z, trace } = attend(q!, k!, v!, tBias, scale, cap);
-            const pulled = attendPull(tdz, trace, scale, moving);
-            tf.dispose([trace.weights, ...(trace.bent ? [trace.bent] : [])]);
+            const scoring = { bias: tBias, scale, cap };
+            const { z, trace } = attend(q!, k!, v!, scoring, {}, most);
+            const pulled = attendPull(tdz, trace, scoring, moving, {}, most);
+            const kept = [trace.pattern?.weights, trace.pattern?.bent].filter((x) => !!x) as tf.Tensor[];
+            tf.dispose(kept);
             return { z, ...pulled };
           });
           expectClose(found.z, z(inputs));
@@ -122,7 +126,7 @@ describeOnEngines('attention', () => {
           tf.dispose([q!, k!, v!, tBias, tdz]);
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 40 },
     );
   });
 
