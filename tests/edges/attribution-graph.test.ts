@@ -1,6 +1,7 @@
 /** Attribution graphs: against the viewers' schema, their parts against what nodes have, inner links against differences. */
 import { expect, it } from 'vitest';
-import { type AttributionNode, attributionGraph } from '../../src/edges/attribution-graph.js';
+import { attributionGraph } from '../../src/edges/attribution-graph.js';
+import type { AttributionNode } from '../../src/edges/attribution-nodes.js';
 import { webOf } from '../../src/edges/edges.js';
 import { liveRun } from '../../src/edges/live-run.js';
 import { intervene } from '../../src/forward/interventions.js';
