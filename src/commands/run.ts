@@ -73,8 +73,10 @@ export async function run(given: Given<'run'> = {}, listener: Listener = {}): Pr
     }).finally(() => bench.runner.close());
   });
   // The model that was trained on is closed by now: two of them need not fit the memory.
-  await readForPage(done.run, settings, listener);
-  return { ...done, report: await writeReport(done.run.path) };
+  const interrupted = await readForPage(done.run, settings, listener);
+  const report = await writeReport(done.run.path);
+  if (interrupted) throw interrupted;
+  return { ...done, report };
 }
 
 /** Test prompts over which directions are read. */
@@ -83,14 +85,15 @@ const READ_PAIRS = 64;
 /**
  * Reads the circuit's directions and takes some prompts apart, for the page. What fails here leaves the page without
  * them, and not the run without its page.
+ * @returns what interrupted it, to be thrown once there is a page
  */
 async function readForPage(
   run: RunFolder,
   { pagePrompts, basis, engine, workers, store, memory }: Settings<'run'>,
   listener: Listener,
-): Promise<void> {
+): Promise<InterruptedError | null> {
   // What reads directions reads singular ones.
-  if (pagePrompts === 0 || basis !== 'svd') return;
+  if (pagePrompts === 0 || basis !== 'svd') return null;
   const out = run.file('reading');
   try {
     await rm(out, { recursive: true, force: true });
@@ -103,9 +106,11 @@ async function readForPage(
         listener,
       ),
     );
+    return null;
   } catch (error) {
     if (!(error instanceof InputError || error instanceof InterruptedError)) throw error;
     listener.onNote?.(`the page shows no directions and no prompts: ${error.message}`);
+    return error instanceof InterruptedError ? error : null;
   }
 }
 

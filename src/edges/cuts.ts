@@ -2,11 +2,12 @@
  * Cuts single edges in place: a reader's input lacks what one writer wrote, its normalisation taken anew; all other
  * readers see the stream as it is, and everything behind the reader is computed live (path patching of one edge).
  */
+
 import * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
 import { batchesByLength } from '../forward/passes.js';
 import { type BlockHooks, coefficientsOf, type Hooks, type PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import { normFactor } from '../interpret/logit-reader.js';
 import type { Asked } from '../interpret/logit-sum.js';
 import type { LongCall } from '../progress.js';
@@ -35,16 +36,16 @@ export async function measureCuts(
     AT_ONCE,
   )) {
     const members = batch.map((index) => asked[index]!);
-    const run = await liveRun(web.apart, members);
+    const run = await liveRun(web.apart, members, { signal });
     const contrast = toTensor(contrasts(members, run.architecture.nVocab), [
       members.length,
       run.architecture.nVocab,
     ]) as tf.Tensor2D;
-    const differences = (hooks: Hooks) => logitDifferences(web, members, hooks, contrast);
+    const differences = (hooks: Hooks) => logitDifferences(web, members, hooks, contrast, signal);
     // By way of the same place, so that a cut of nothing changes nothing to the last bit.
     const before = new Map<string, Float32Array>();
     for (const [at, cut] of cuts.entries()) {
-      throwIfAborted(signal);
+      await heed(signal);
       const place = placeOf(cut.reader);
       const added = addedBy(
         web,
@@ -72,9 +73,10 @@ async function logitDifferences(
   asked: readonly Asked[],
   hooks: Hooks,
   contrast: tf.Tensor2D,
+  signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   const prompts = asked.map(({ clean }) => clean);
-  const state = apart.running.forward(prompts, { hooks, positions: 'all' });
+  const state = await apart.running.run(prompts, { hooks, positions: 'all' }, signal);
   const sums = tf.tidy(() => tf.sum(tf.mul(apart.running.logits(state), contrast), 1));
   const data = (await sums.data()) as Float32Array;
   tf.dispose([state, sums]);

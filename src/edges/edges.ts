@@ -3,9 +3,11 @@
  * Every reader's figure is the sum of its edges, to rounding: from the circuit's directions, from the embeddings of
  * tokens and positions, from its own bias, and from all other directions together.
  */
-import { InputError, throwIfAborted } from '../errors.js';
+
+import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
 import { batchesByLength } from '../forward/passes.js';
+import { heed } from '../heed.js';
 import type { Direction } from '../interpret/coefficients.js';
 import { type Contrast, type LogitReader, logitReader } from '../interpret/logit-reader.js';
 import type { Asked } from '../interpret/logit-sum.js';
@@ -283,14 +285,14 @@ export async function meanEdges(
     asked.map(({ clean }) => clean.length),
     AT_ONCE,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const run = await liveRun(
       web.apart,
       batch.map((index) => asked[index]!),
     );
     for (const [at, index] of batch.entries())
       for (const place of [...web.places, logitPlace(web, run, at)]) {
-        throwIfAborted(signal);
+        await heed(signal);
         for (const { reader, values, predicted } of reachedAt(web, place, run, at, tokens[index]!)) {
           const key = `${reader.name} ${reader.side}`;
           let own = sums.get(key);

@@ -12,6 +12,7 @@ import { PlaceValues } from '../interpret/place-values.js';
 import { type TakenApart, writes } from '../interpret/taken-apart.js';
 import type { Architecture } from '../models/architecture.js';
 import { type Kind, kindsOf } from '../models/components.js';
+import type { LongCall } from '../progress.js';
 
 /** Where the stream is read: by a layer's attention, by its MLP, or by the logits. */
 export interface ReadingPlace {
@@ -102,7 +103,11 @@ export class LiveRun {
  * @param apart with the directions of all kinds loaded
  * @param asked one batch, each with answers and distractors
  */
-export async function liveRun({ model, running }: TakenApart, asked: readonly Asked[]): Promise<LiveRun> {
+export async function liveRun(
+  { model, running }: TakenApart,
+  asked: readonly Asked[],
+  { signal }: LongCall = {},
+): Promise<LiveRun> {
   const { architecture } = model;
   const places = placesOf(architecture);
   const pulled = slopePlaces(architecture);
@@ -125,6 +130,7 @@ export async function liveRun({ model, running }: TakenApart, asked: readonly As
   await running.pullBack(prompts, head, {
     hooks: mergedHooks(reader.hooks, slopes.hooks),
     positions: 'all',
+    signal,
   });
   const download = async (kept: tf.Tensor) => ({
     data: (await kept.data()) as Float32Array,

@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import type { EngineChoice } from '../settings/choices.js';
 import { nvidiaDevices } from './devices.js';
 import { LINK_COMMAND, startNative } from './native/addon.js';
-import { computeAnew, type Replays } from './replay.js';
+import type { Replays } from './replay.js';
 import { startWasm } from './wasm.js';
 import { startWebGpu } from './webgpu/start.js';
 
@@ -20,8 +20,8 @@ export interface Engine {
   readonly version: string;
   /** Whether matMul with a transposed operand runs at full speed; on wasm it is ten times slower. */
   readonly fastTransposedMatMul: boolean;
-  /** For computations that are done many times; dispose of them with what they compute on. */
-  openReplays(): Replays;
+  /** For computations that are done many times; dispose of them with what they compute on. Absent where none is recorded. */
+  openReplays?(): Replays;
 }
 
 /**
@@ -53,7 +53,6 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
         : await whyNoGpu(version),
     version: `TensorFlow ${version}`,
     fastTransposedMatMul: true,
-    openReplays: () => computeAnew,
   };
 }
 
@@ -70,7 +69,6 @@ async function openWasm(reason: string): Promise<Engine> {
     reason,
     version: `TensorFlow.js ${tf.version_core}`,
     fastTransposedMatMul: false,
-    openReplays: () => computeAnew,
   };
 }
 

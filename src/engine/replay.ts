@@ -17,6 +17,3 @@ export interface Replays {
   /** Frees what was recorded. */
   dispose(): void;
 }
-
-/** Of engines that record nothing. */
-export const computeAnew: Replays = { run: (_key, _inputs, compute) => compute(), dispose: () => {} };

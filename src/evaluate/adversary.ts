@@ -2,8 +2,7 @@
  * How far a circuit's KL can be driven by putting back shares of what it leaves out (docs/maths.md, "Adversarial
  * shares"): projected sign ascent over the shares. Knows nothing of models: it asks for KLs and gradients by masks.
  */
-import { setImmediate } from 'node:timers/promises';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import { putBack, stepShares, uniformShares } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
@@ -14,15 +13,6 @@ export interface Attacked {
   pull(masks: Float32Array): Promise<{ kl: number; gradient: Float32Array }>;
   /** Mean KL alone. */
   kl(masks: Float32Array): Promise<number>;
-}
-
-/**
- * Lets Ctrl-C be heard, which nothing else in an attack does.
- * @throws InterruptedError if the signal has fired
- */
-export async function heed(signal: AbortSignal | undefined): Promise<void> {
-  await setImmediate();
-  throwIfAborted(signal);
 }
 
 /** What the adversary may do. */

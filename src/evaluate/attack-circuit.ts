@@ -2,6 +2,7 @@
  * Whether a circuit holds when what it left out comes back: the adversary looks for shares on some pairs, and what they
  * do is measured on others, so that what is found is a defect of the circuit and not of single prompts.
  */
+import { heed } from '../heed.js';
 import { putBack } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
 import { mean } from '../statistics/summary.js';
@@ -12,7 +13,6 @@ import {
   attack,
   attackWithin,
   type Budget,
-  heed,
   NO_LIMIT,
   worstOf,
 } from './adversary.js';

@@ -1,7 +1,8 @@
 /** Which of the directions that a circuit leaves out break it when they come back. */
+import { heed } from '../heed.js';
 import { putBack } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
-import { type Attacked, heed } from './adversary.js';
+import type { Attacked } from './adversary.js';
 
 /** A direction that is left out, but not inert. */
 export interface Missed {

@@ -1,9 +1,10 @@
 /** How well the model itself does on prompt pairs, before anything is masked. */
+
 import type { Engine } from '../engine/engine.js';
-import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import { Transformer } from '../forward/transformer.js';
+import { heed, heeding } from '../heed.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 
@@ -45,8 +46,9 @@ export async function modelAnswers(
       asked.map(({ clean }) => clean.length),
       FULL_PASSES.forward,
     )) {
-      throwIfAborted(signal);
-      const states = plain.forward(batch.map((index) => asked[index]!.clean));
+      await heed(signal);
+      const prompts = batch.map((index) => asked[index]!.clean);
+      const states = await heeding(plain.steps(prompts), signal);
       const logits = plain.logits(states);
       const values = (await logits.data()) as Float32Array;
       states.dispose();

@@ -1,7 +1,8 @@
 /** What one mask vector does on each prompt, next to what the full model does. All figures at the last token. */
-import { throwIfAborted } from '../errors.js';
+
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
+import { heed } from '../heed.js';
 import { lastLogits } from '../masks/last-logits.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
@@ -43,8 +44,8 @@ export async function scorePrompts(
     pairs.map(({ clean }) => clean.length),
     prepared.forwardTokens,
   )) {
-    throwIfAborted(signal);
-    const { full, masked } = await lastLogits(prepared, batch, masks, against);
+    await heed(signal);
+    const { full, masked } = await lastLogits(prepared, batch, masks, against, { signal });
     batch.forEach((index, row) => {
       const pair = pairs[index]!;
       const own = distribution(masked.subarray(row * nVocab, (row + 1) * nVocab));

@@ -1,9 +1,10 @@
 /** What shares of the left-out directions do that nobody chose: random ones, and parts of an adversary's. */
+import { heed } from '../heed.js';
 import { bernoulliShares, putBack, uniformShares } from '../masks/shares.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
-import { type Attack, type Attacked, heed, worstOf } from './adversary.js';
+import { type Attack, type Attacked, worstOf } from './adversary.js';
 import type { RandomShares } from './attack-figures.js';
 
 const DRAWS = { uniform: uniformShares, bernoulli: bernoulliShares };

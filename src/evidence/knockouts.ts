@@ -2,7 +2,7 @@
  * Is the circuit the same under knockouts? If it is complete, leaving some of its directions out of both it and the model
  * leaves the two as near to each other as they were (Wang et al., arXiv 2211.00593; Miller et al., arXiv 2407.08734).
  */
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
 import { mean } from '../statistics/summary.js';
@@ -56,7 +56,7 @@ export async function knockouts(
   const total = 1 + halves + chosen.length + steps * candidates;
   let done = 0;
   const measure = async (name: string, sort: Knockout['sort'], out: readonly number[]): Promise<Knockout> => {
-    throwIfAborted(signal);
+    await heed(signal);
     const gone = new Set(out);
     const rest = kept.filter((at) => !gone.has(at));
     const scores = await circuit.some.score(keepingOnly(circuit, rest), { signal }, without(circuit, out));

@@ -1,7 +1,8 @@
 /** Methods that score directions, each by what it may ask of the model on the same prompts. */
-import { throwIfAborted } from '../errors.js';
+
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import type { MaskLayout } from '../forward/layout.js';
+import { heed } from '../heed.js';
 import type { Objective } from '../masks/objective.js';
 import type { LongCall } from '../progress.js';
 import { Random } from '../random.js';
@@ -52,7 +53,7 @@ export async function integrated(
 ): Promise<Float32Array> {
   const sums = new Float32Array(directions);
   for (let point = 0; point < points; point++) {
-    throwIfAborted(signal);
+    await heed(signal);
     const at = await slopes(on, new Float32Array(directions).fill((point + 0.5) / points), score);
     for (let i = 0; i < directions; i++) sums[i]! += at[i]! / points;
   }
@@ -85,7 +86,7 @@ export async function patching(
   const whole = await measure(masks);
   const losses = new Float64Array(groups.length);
   for (const [at, group] of groups.entries()) {
-    throwIfAborted(signal);
+    await heed(signal);
     onProgress?.({ stage: 'patching', done: at, total: groups.length });
     for (const place of group) masks[place] = 0;
     losses[at] = whole - (await measure(masks));
@@ -114,7 +115,7 @@ export async function greedy(
   while (left.length > 0) {
     const costs = new Map<number, number>();
     for (const at of left) {
-      throwIfAborted(signal);
+      await heed(signal);
       masks[at] = 0;
       costs.set(at, await on.kl(masks, { signal }));
       masks[at] = 1;

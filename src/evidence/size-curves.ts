@@ -1,6 +1,7 @@
 /** Cuts a ranking at sizes, and measures faithfulness against size (Mueller et al., arXiv 2504.13151). */
-import { throwIfAborted } from '../errors.js';
+
 import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { type BootstrapSettings, bootstrapIntervals, resampled } from '../statistics/bootstrap.js';
 import { areas, itemsAt, SIZES } from '../statistics/faithfulness.js';
@@ -62,7 +63,7 @@ export class SizeCurves {
       const draws: PromptScores[] = [];
       let kept = 0;
       for (const order of orders) {
-        throwIfAborted(signal);
+        await heed(signal);
         const chosen = cutAt(order, most);
         kept += chosen.length / orders.length;
         draws.push(await this.scoresOf(chosen, signal));

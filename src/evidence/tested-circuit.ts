@@ -1,7 +1,8 @@
 /** A circuit on prompts that it is tested on: what every line of the sheet asks of it, and nothing of engines. */
-import { throwIfAborted } from '../errors.js';
+
 import { type Circuit, directionsOf, keeping, keptOf } from '../evaluate/controls.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import type { Random } from '../random.js';
 import { mean } from '../statistics/summary.js';
@@ -83,7 +84,7 @@ export async function klsOf(
 ): Promise<number[]> {
   const kls: number[] = [];
   for (const [done, mask] of masks.entries()) {
-    throwIfAborted(signal);
+    await heed(signal);
     onProgress?.({ stage, done, total: masks.length });
     kls.push(mean((await some.score(mask, { signal })).kl)!);
   }

@@ -2,9 +2,10 @@
  * A hash of weights by what they are, not by how they are filed; remembered, because hashing half a
  * gigabyte at every start would cost more than anything else the start does.
  */
+
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { writeJson } from './atomic-file.js';
 import { cacheFolder } from './cache-folder.js';
@@ -43,7 +44,7 @@ export async function contentHash(
   for (const { name, dtype, shape, read } of tensors) {
     hash.update(`${JSON.stringify([name, dtype, shape])}\n`);
     for await (const bytes of read()) {
-      throwIfAborted(signal);
+      await heed(signal);
       hash.update(bytes);
       done += bytes.length;
       onProgress?.({ stage: 'hash weights', done, total });

@@ -100,10 +100,10 @@ export class RunFolder {
       });
   }
 
-  /** Drops what a killed run recorded beyond the checkpoint it resumes from: keeps lines with step < `nextStep`. */
-  async truncateHistory(nextStep: number): Promise<void> {
-    const kept = (await this.readHistory()).filter(({ step }) => step < nextStep);
-    await writeText(this.file(HISTORY), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  /** Drops what a killed run recorded beyond the checkpoint that it resumes from. */
+  async keepHistory(kept: (line: HistoryLine) => boolean): Promise<void> {
+    const lines = (await this.readHistory()).filter(kept);
+    await writeText(this.file(HISTORY), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   }
 }
 

@@ -5,6 +5,7 @@ import { planeSizesOf } from '../decompose/factors.js';
 import type { Engine } from '../engine/engine.js';
 import type { ReplayKey, Replays } from '../engine/replay.js';
 import { InputError } from '../errors.js';
+import { heeding, inOneGo, type Steps } from '../heed.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import { planesOf } from '../models/qk-split.js';
@@ -60,7 +61,7 @@ export class MaskedModel {
     readonly sigma: Float32Array,
     /** Of each layer, where QK is masked by rotary plane. */
     readonly planes: readonly [number, number][][] | null,
-    private readonly replays: Replays,
+    private readonly replays: Replays | undefined,
   ) {}
 
   get architecture(): Architecture {
@@ -106,7 +107,7 @@ export class MaskedModel {
       },
     });
     const planes = byPlane ? rotary.map(({ dims }) => planesOf(architecture.dHead, dims)) : null;
-    return new MaskedModel(transformer, layout, positions, sigma, planes, engine.openReplays());
+    return new MaskedModel(transformer, layout, positions, sigma, planes, engine.openReplays?.());
   }
 
   /**
@@ -115,11 +116,30 @@ export class MaskedModel {
    * next masked run writes over it
    */
   forward(prompts: readonly Int32Array[], options: MaskedPassOptions = {}): tf.Tensor2D {
+    return inOneGo(this.steps(prompts, options));
+  }
+
+  /**
+   * The same, with an ear for a signal between blocks.
+   * @throws InterruptedError if it fires; nothing of the pass is left on the engine but what hooks kept
+   */
+  run(
+    prompts: readonly Int32Array[],
+    options: MaskedPassOptions,
+    signal?: AbortSignal,
+  ): Promise<tf.Tensor2D> {
+    return heeding(this.steps(prompts, options), signal);
+  }
+
+  private *steps(prompts: readonly Int32Array[], options: MaskedPassOptions): Steps<tf.Tensor2D> {
     const start = this.start(prompts, options, false);
     // The engine may play back what it recorded: the same operations run for other prompts and masks.
     const often = options.masks !== undefined && !options.hooks;
     const key = often ? { pass: 'forward', ends: options.ends ?? 'last' } : null;
-    const [state] = this.repeated(key, start, [], () => [this.transformer.run(start)]);
+    const { transformer } = this;
+    const [state] = yield* this.repeated(key, start, [], function* () {
+      return [yield* transformer.run(start)];
+    });
     return state as tf.Tensor2D;
   }
 
@@ -143,23 +163,26 @@ export class MaskedModel {
    * @param head its inputs are not disposed here
    * @param options hooks take their gradients as well
    * @returns the gradient, [layout.size], and what the head's values are
+   * @throws InterruptedError if the signal fires
    */
   async gradient(
     prompts: readonly Int32Array[],
     masks: Float32Array,
     baseline: Baseline,
     head: LossHead,
-    options: Omit<MaskedPassOptions, 'masks' | 'baseline'> = {},
+    { signal, ...options }: Omit<MaskedPassOptions, 'masks' | 'baseline'> & Pick<LongCall, 'signal'> = {},
   ): Promise<{ gradient: Float32Array; values: Float32Array }> {
     const start = this.start(prompts, { ...options, masks, baseline }, true);
     const key = options.hooks ? null : { pass: 'gradient', ends: options.ends ?? 'last', ...head.key };
-    const results = this.repeated(key, start, head.inputs, () => {
-      const values = this.transformer.pulled(start, head);
-      const parts = start.gradients.flatMap((byKind) => this.layout.kinds.map((kind) => byKind[kind]!));
+    const { transformer, layout } = this;
+    const steps = this.repeated(key, start, head.inputs, function* () {
+      const values = yield* transformer.pulled(start, head);
+      const parts = start.gradients.flatMap((byKind) => layout.kinds.map((kind) => byKind[kind]!));
       const all = tf.concat(parts);
       tf.dispose(parts);
       return [all, values];
     });
+    const results = await heeding(steps, signal);
     // At once: on a GPU each download is a round trip.
     const [gradient, values] = (await Promise.all(results.map((result) => result.data()))) as Float32Array[];
     tf.dispose(results);
@@ -174,11 +197,12 @@ export class MaskedModel {
   async pullBack(
     prompts: readonly Int32Array[],
     head: LossHead,
-    options: Omit<MaskedPassOptions, 'masks' | 'baseline'>,
+    { signal, ...options }: Omit<MaskedPassOptions, 'masks' | 'baseline'> & Pick<LongCall, 'signal'>,
   ): Promise<Float32Array> {
     const start = this.start(prompts, options, true);
-    const values = this.transformer.pulled(start, head);
-    disposeStart(start);
+    const values = await heeding(this.transformer.pulled(start, head), signal).finally(() =>
+      disposeStart(start),
+    );
     const data = (await values.data()) as Float32Array;
     values.dispose();
     return data;
@@ -190,7 +214,7 @@ export class MaskedModel {
   }
 
   dispose(): void {
-    this.replays.dispose();
+    this.replays?.dispose();
     this.transformer.dispose();
   }
 
@@ -226,21 +250,25 @@ export class MaskedModel {
    * Computes what follows from a start and disposes of it.
    * @param key of what is computed, where that comes again with other values of the tensors of `start` and `further`
    */
-  private repeated(
+  private *repeated(
     key: ReplayKey | null,
     start: MaskedStart,
     further: tf.Tensor[],
-    compute: () => tf.Tensor[],
-  ): tf.Tensor[] {
-    const { stream, masks, shared, baseline, past } = start;
+    compute: () => Steps<tf.Tensor[]>,
+  ): Steps<tf.Tensor[]> {
+    const { stream, masks, shared, baseline, past, gradients } = start;
     const { getTensorsInContainer } = tf.tensor_util;
     const own = getTensorsInContainer([stream, masks, shared] as unknown as tf.TensorContainer);
     const given = getTensorsInContainer(baseline as tf.TensorContainer);
-    // A past is uploaded layer by layer, so that it is never there as a whole.
-    const results = key && !past ? this.replays.run(key, [...own, ...given, ...further], compute) : compute();
-    disposeStart(start);
-    tf.dispose(own);
-    return results;
+    try {
+      // A past is uploaded layer by layer, so that it is never there as a whole.
+      if (this.replays && key && !past)
+        return this.replays.run(key, [...own, ...given, ...further], () => inOneGo(compute()));
+      return yield* compute();
+    } finally {
+      // Of gradients some are left where a pass was broken off.
+      tf.dispose([own, gradients] as unknown as tf.TensorContainer);
+    }
   }
 
   private layerMasks(masks: Float32Array, layer: number): PerKind<tf.Tensor1D> {

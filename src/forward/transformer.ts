@@ -7,7 +7,7 @@ import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js
 import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
+import { heed, inOneGo, type Steps } from '../heed.js';
 import type { Architecture, Rotary } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import { centres } from '../models/weight-forms.js';
@@ -116,7 +116,7 @@ export class Transformer {
       : original;
     const layers: (PlainLayer & LayerBases)[] = [];
     for (let layer = 0; layer < depth; layer++) {
-      throwIfAborted(signal);
+      await heed(signal);
       onProgress?.({ stage: 'load', done: layer, total: depth });
       const weights = await model.layer(layer);
       const plain = uploadPlainLayer(engine, weights);
@@ -142,9 +142,14 @@ export class Transformer {
    * dModel], prompts padded on the left.
    */
   forward(prompts: readonly Int32Array[], options: PassOptions = {}): tf.Tensor2D {
+    return inOneGo(this.steps(prompts, options));
+  }
+
+  /** The same, a block at a step. */
+  *steps(prompts: readonly Int32Array[], options: PassOptions = {}): Steps<tf.Tensor2D> {
     const start = this.start(prompts, options);
     try {
-      return this.run(start);
+      return yield* this.run(start);
     } finally {
       disposeStart(start);
     }
@@ -206,52 +211,66 @@ export class Transformer {
     return { inputs, stream: this.embed(prompts, columns.count), shared, past, hooks };
   }
 
-  /** Runs what was started to the final states. */
-  run(start: Start): tf.Tensor2D {
+  /** Runs what was started to the final states, a block at a step. */
+  *run(start: Start): Steps<tf.Tensor2D> {
     let stream = start.stream;
-    for (const [, result] of this.blocks(start)) {
-      tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
-      stream = result.stream;
+    try {
+      for (const [, result] of this.blocks(start)) {
+        tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
+        stream = result.stream;
+        yield;
+      }
+      const { y, rate } = this.finish(stream, start);
+      const state = onward(start.hooks.final, y);
+      if (state !== y) y.dispose();
+      tf.dispose([rate]);
+      return state;
+    } finally {
+      stream.dispose();
     }
-    const { y, rate } = this.finish(stream, start);
-    const state = onward(start.hooks.final, y);
-    if (state !== y) y.dispose();
-    tf.dispose([stream, rate]);
-    return state;
   }
 
-  /** Runs what was started, and pulls back the gradient of a loss to all hooks that take one; returns the head's values. */
-  pulled(start: Start, head: LossHead): tf.Tensor1D {
+  /**
+   * Runs what was started, and pulls back the gradient of a loss to all hooks that take one, a block at a step; returns
+   * the head's values.
+   */
+  *pulled(start: Start, head: LossHead): Steps<tf.Tensor1D> {
     const { inputs, hooks } = start;
     const traces: BlockTrace[] = [];
     let stream = start.stream;
-    for (const [layer, { own, trace, stream: result }] of this.blocks(start)) {
-      tf.dispose(own as unknown as tf.TensorContainer);
-      if (inputs[layer]!.trace) traces[layer] = trace;
-      else tf.dispose(trace as unknown as tf.TensorContainer);
-      stream = result;
+    let dStream: tf.Tensor3D | null = null;
+    try {
+      for (const [layer, { own, trace, stream: result }] of this.blocks(start)) {
+        tf.dispose(own as unknown as tf.TensorContainer);
+        if (inputs[layer]!.trace) traces[layer] = trace;
+        else tf.dispose(trace as unknown as tf.TensorContainer);
+        stream = result;
+        yield;
+      }
+      const final = this.finish(stream, start);
+      const ends = tidy(() => {
+        const state = onward(hooks.final, final.y);
+        const logits = this.logits(state);
+        const { dLogits, values } = head.pull(onward(hooks.logits, logits));
+        const dState = this.unembed!.pull(this.uncap(backward(hooks.logits, dLogits), logits));
+        const dFinal = backward(hooks.final, dState);
+        const pulled = normalisePull(dFinal, final, inputs[0]!.architecture.norm);
+        return { dStream: tf.reshape<tf.Rank.R3>(pulled, stream.shape), values: tf.stack(values) };
+      });
+      dStream = ends.dStream;
+      tf.dispose([stream, final] as tf.TensorContainer);
+      const lowest = lowestPulled(hooks);
+      for (let layer = inputs.length - 1; layer >= lowest; layer--) {
+        yield;
+        const input = inputs[layer]!;
+        const before = pullBlock(dStream, traces[layer]!, input, layer > lowest || pullsInput(input.hooks));
+        tf.dispose([dStream, traces[layer]] as unknown as tf.TensorContainer);
+        if (before) dStream = before;
+      }
+      return ends.values as tf.Tensor1D;
+    } finally {
+      tf.dispose([stream, dStream, traces] as unknown as tf.TensorContainer);
     }
-    const final = this.finish(stream, start);
-    const ends = tidy(() => {
-      const state = onward(hooks.final, final.y);
-      const logits = this.logits(state);
-      const { dLogits, values } = head.pull(onward(hooks.logits, logits));
-      const dState = this.unembed!.pull(this.uncap(backward(hooks.logits, dLogits), logits));
-      const dFinal = backward(hooks.final, dState);
-      const pulled = normalisePull(dFinal, final, inputs[0]!.architecture.norm);
-      return { dStream: tf.reshape<tf.Rank.R3>(pulled, stream.shape), values: tf.stack(values) };
-    });
-    let { dStream } = ends;
-    tf.dispose([stream, final] as tf.TensorContainer);
-    const lowest = lowestPulled(hooks);
-    for (let layer = inputs.length - 1; layer >= lowest; layer--) {
-      const input = inputs[layer]!;
-      const before = pullBlock(dStream, traces[layer]!, input, layer > lowest || pullsInput(input.hooks));
-      tf.dispose([dStream, traces[layer]] as unknown as tf.TensorContainer);
-      if (before) dStream = before;
-    }
-    dStream.dispose();
-    return ends.values as tf.Tensor1D;
   }
 
   /** Runs all positions but the last as the plain model does; returns each layer's keys and values. */
@@ -260,14 +279,16 @@ export class Transformer {
     const longest = longestOf(earlier);
     // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
     const start = this.start(earlier, { columns: { count: longest, first: -longest } });
-    for (const [layer, { own, trace, stream }] of this.blocks(start)) {
-      tf.dispose(trace as unknown as tf.TensorContainer);
-      // Whoever takes the last layer's does not come back. What its block computed beyond is one position.
-      if (layer === this.layers.length - 1) {
-        stream.dispose();
-        disposeStart(start);
+    let last = start.stream;
+    try {
+      for (const [, { own, trace, stream }] of this.blocks(start)) {
+        tf.dispose(trace as unknown as tf.TensorContainer);
+        last = stream;
+        yield own;
       }
-      yield own;
+    } finally {
+      disposeStart(start);
+      last.dispose();
     }
   }
 
@@ -292,12 +313,17 @@ export class Transformer {
   /** Runs block after block. The last result's stream is the caller's, and everything else of all results. */
   private *blocks({ inputs, stream, past }: Start): Generator<[number, BlockResult]> {
     const layers = past?.[Symbol.iterator]();
-    for (const input of inputs) {
-      const past: KeysValues | null = layers?.next().value ?? null;
-      const result = forwardBlock(stream, { ...input, past });
-      tf.dispose([stream, past] as unknown as tf.TensorContainer);
-      stream = result.stream;
-      yield [input.layer, result];
+    try {
+      for (const input of inputs) {
+        const past: KeysValues | null = layers?.next().value ?? null;
+        const result = forwardBlock(stream, { ...input, past });
+        tf.dispose([stream, past] as unknown as tf.TensorContainer);
+        stream = result.stream;
+        yield [input.layer, result];
+      }
+    } finally {
+      // Whoever made the past frees what it was made with.
+      layers?.return?.();
     }
   }
 

@@ -1,8 +1,9 @@
 /** Coefficients σ_k y_k of chosen directions at chosen tokens of prompts: what a direction adds of its v_k. */
-import { throwIfAborted } from '../errors.js';
+
 import type { MaskedModel } from '../forward/masked-model.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import { coefficientsOf, type PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import type { Component } from '../models/components.js';
 import type { LongCall } from '../progress.js';
 import type { ScoredComponent } from '../score/chosen-directions.js';
@@ -56,9 +57,9 @@ export async function readCoefficients(
     prompts.map(({ length }) => length),
     atOnce,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const members = batch.map((index) => prompts[index]!);
-    const options = { positions: reach, ends: reach } as const;
+    const options = { positions: reach, ends: reach, signal } as const;
     const values = await placeValues(running, members, [...places.values()], options);
     columns.forEach(({ place, column, unit }, at) => {
       const { data, shape } = values.of(place);

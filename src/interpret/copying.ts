@@ -1,8 +1,9 @@
 /** Whether heads, and single OV directions, write the token that they read (docs/reading.md, "Names of heads"). */
+
 import * as tf from '@tensorflow/tfjs-core';
 import { augmentedHead } from '../decompose/factors.js';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import { kvHeadOf } from '../models/architecture.js';
 import type { LayerWeights } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -41,7 +42,7 @@ export async function copyingOf(
   const heads: Copying[] = [];
   const correlations = new Map<Direction, number>();
   for (let layer = 0; layer < nLayers; layer++) {
-    throwIfAborted(signal);
+    await heed(signal);
     const weights = await model.layer(layer);
     for (let head = 0; head < nHeads; head++) {
       const written = writtenBy(head, weights, read, architecture);

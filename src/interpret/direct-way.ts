@@ -2,9 +2,10 @@
  * The direct way of what directions write to the logits: past all later layers, the final normalisation frozen at its
  * factor in the unchanged run. What the paper's interventions look at.
  */
-import { throwIfAborted } from '../errors.js';
+
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import type { PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { normFactor, outputFactor } from './logit-reader.js';
 import { lastRow, lastStream, writtenPlace } from './logit-sum.js';
@@ -55,9 +56,9 @@ export async function directWays(
     prompts.map(({ length }) => length),
     FULL_PASSES.forward,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const members = batch.map((index) => prompts[index]!);
-    const values = await placeValues(running, members, [...rows.values(), last]);
+    const values = await placeValues(running, members, [...rows.values(), last], { signal });
     batch.forEach((index, at) => {
       factors[index] = normFactor(lastRow(values, at, last), architecture);
       for (const [key, place] of rows)

@@ -1,12 +1,13 @@
 /** Files beside the readings that the run's page is made of: spectra, prompts taken apart, circuits of other sizes. */
+
 import { existsSync } from 'node:fs';
-import { throwIfAborted } from '../errors.js';
 import { writeText } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { MaskLayout } from '../forward/layout.js';
 import type { MaskedModel } from '../forward/masked-model.js';
+import { heed } from '../heed.js';
 import { readMasks } from '../masks/masks-file.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
@@ -55,8 +56,10 @@ export async function writePromptCards(
   const chosen = overGroups(prepared.pairs, most);
   const lines: string[] = [];
   for (const index of chosen) {
-    throwIfAborted(signal);
-    lines.push(`${JSON.stringify(await promptCard(apart, prepared, index, masks, options))}\n`);
+    await heed(signal);
+    lines.push(
+      `${JSON.stringify(await promptCard(apart, prepared, index, masks, { ...options, signal }))}\n`,
+    );
     onProgress?.({ stage: 'prompts', done: lines.length, total: chosen.length });
   }
   await writeText(path, lines.join(''));

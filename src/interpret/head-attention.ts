@@ -1,7 +1,8 @@
 /** How far heads, and single QK directions, look where names such as "induction head" say (docs/reading.md, "Names of heads"). */
-import { throwIfAborted } from '../errors.js';
+
 import { batchesByLength } from '../forward/passes.js';
 import type { PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import type { Direction } from './coefficients.js';
 import { type GenericSequences, keyOf, lookingTokens, PATTERNS, type Pattern } from './generic-sequences.js';
@@ -76,11 +77,12 @@ export async function headAttention(
     sequences.map(({ length }) => length),
     ONCE,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const members = batch.map((index) => sequences[index]!);
     const values = await placeValues(running, members, [...places.values()], {
       positions: 'all',
       ends: 'all',
+      signal,
     });
     for (const { layer, head, shares, byOffset } of heads) {
       const { data } = values.of({ layer, place: 'pattern' });

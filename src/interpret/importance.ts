@@ -4,9 +4,9 @@
  * for all directions; measured for some.
  */
 
-import { throwIfAborted } from '../errors.js';
 import { scorePrompts } from '../evaluate/prompt-scores.js';
 import { FULL_PASSES } from '../forward/passes.js';
+import { heed } from '../heed.js';
 import { objective } from '../masks/objective.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
@@ -47,7 +47,7 @@ export async function importances(
   const indices = prepared.pairs.map((_, index) => index);
   const nothing = new Float32Array(circuit.length);
   const gradientAt = (masks: Float32Array, loss: 'kl' | 'logit_diff') =>
-    objective(prepared, indices, masks, loss, FULL_PASSES.train).then(({ gradient }) => gradient);
+    objective(prepared, indices, masks, loss, FULL_PASSES.train, { signal }).then(({ gradient }) => gradient);
   const [klThere, klFrom] = [await gradientAt(circuit, 'kl'), await gradientAt(nothing, 'kl')];
   const [differenceThere, differenceFrom] = contrasted
     ? [await gradientAt(circuit, 'logit_diff'), await gradientAt(nothing, 'logit_diff')]
@@ -73,24 +73,23 @@ export async function importances(
     .sort((a, b) => Math.abs(found[b]!.dropped_estimate!.kl) - Math.abs(found[a]!.dropped_estimate!.kl))
     .slice(0, exact);
   if (strongest.length === 0) return found;
-  const [whole, none] = [await figures(prepared, circuit), await figures(prepared, nothing)];
+  const figures = async (masks: Float32Array): Promise<MeasuredChange> => {
+    const { kl, logit_diff, accuracy } = await scorePrompts(prepared, masks, { signal });
+    return { kl: mean(kl)!, logit_difference: mean(logit_diff), accuracy: mean(accuracy) };
+  };
+  const [whole, none] = [await figures(circuit), await figures(nothing)];
   for (const [done, at] of strongest.entries()) {
-    throwIfAborted(signal);
+    await heed(signal);
     onProgress?.({ stage: 'importance', done, total: strongest.length });
     const without = circuit.slice();
     without[at] = 0;
     const alone = nothing.slice();
     alone[at] = 1;
-    found[at]!.dropped = difference(await figures(prepared, without), whole);
-    found[at]!.added = difference(await figures(prepared, alone), none);
+    found[at]!.dropped = difference(await figures(without), whole);
+    found[at]!.added = difference(await figures(alone), none);
   }
   onProgress?.({ stage: 'importance', done: strongest.length, total: strongest.length });
   return found;
-}
-
-async function figures(prepared: PreparedPairs, masks: Float32Array): Promise<MeasuredChange> {
-  const { kl, logit_diff, accuracy } = await scorePrompts(prepared, masks);
-  return { kl: mean(kl)!, logit_difference: mean(logit_diff), accuracy: mean(accuracy) };
 }
 
 function difference(after: MeasuredChange, before: MeasuredChange): MeasuredChange {

@@ -3,11 +3,12 @@
  * token, the token's embedding, its position, and the unembedding's bias (docs/reading.md, "Logit differences").
  * Normalisations are frozen at the factors that they have in this pass, so that every term is linear in what is written.
  */
-import { throwIfAborted } from '../errors.js';
+
 import { MaskLayout } from '../forward/layout.js';
 import type { MaskedPassOptions } from '../forward/masked-model.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import { coefficientsOf, type PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import type { Architecture } from '../models/architecture.js';
 import { type Kind, kindsOf } from '../models/components.js';
 import type { LongCall } from '../progress.js';
@@ -70,9 +71,9 @@ export async function logitSums(
     asked.map(({ clean }) => clean.length),
     tokens,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const prompts = batch.map((index) => asked[index]!.clean);
-    const values = await placeValues(running, prompts, places, passOf?.(batch));
+    const values = await placeValues(running, prompts, places, { ...passOf?.(batch), signal });
     const readers = batch.map((index, at) =>
       logitReader(ends, architecture, asked[index]!, values.logitsOf(at)),
     );

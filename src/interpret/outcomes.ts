@@ -1,9 +1,10 @@
 /** What changed passes make of prompts, next to what the model itself does: logit differences, KL, next tokens. */
+
 import * as tf from '@tensorflow/tfjs-core';
-import { throwIfAborted } from '../errors.js';
 import type { MaskedModel, MaskedPassOptions } from '../forward/masked-model.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import type { KeysValues, Past } from '../forward/past.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { type Contrast, logitDifference } from './logit-reader.js';
 import type { Asked } from './logit-sum.js';
@@ -59,18 +60,18 @@ export async function outcomes(
     const past = running.runsLastAlone({}) ? [...(running.past(prompts) ?? [])] : [];
     const again = (options: MaskedPassOptions): MaskedPassOptions =>
       past.length > 0 && running.runsLastAlone(options) ? { ...options, past: copied(past) } : options;
-    const states = running.forward(prompts, again({}));
+    const states = await running.run(prompts, again({}), signal);
     const before = await logitsOf(running, states);
     const known = batch.map((_, row) => logProbabilities(rowOf(before, row, nVocab)));
     const note = (outcome: Outcome, logits: Float32Array) =>
       batch.forEach((index, row) => noteOne(outcome, index, asked, known[row]!, rowOf(logits, row, nVocab)));
     note(found.before, before);
     for (const [at, condition] of conditions.entries()) {
-      throwIfAborted(signal);
+      await heed(signal);
       const changed =
         'final' in condition
           ? tf.tidy(() => condition.final(batch, states))
-          : running.forward(prompts, again(condition.pass(batch, prompts)));
+          : await running.run(prompts, again(condition.pass(batch, prompts)), signal);
       note(found.after[at]!, await logitsOf(running, changed));
       changed.dispose();
       done += batch.length;

@@ -3,6 +3,7 @@ import type { MaskedModel, MaskedPassOptions } from '../forward/masked-model.js'
 import { longestOf } from '../forward/padded-prompts.js';
 import { mergedHooks, type PlaceInModel, PlaceReader } from '../forward/places.js';
 import { lastOf } from '../forward/positions.js';
+import type { LongCall } from '../progress.js';
 
 export interface Values {
   /** Row-major. */
@@ -51,19 +52,23 @@ export async function placeValues(
   model: MaskedModel,
   prompts: readonly Int32Array[],
   places: readonly PlaceInModel[],
-  { hooks, ...options }: MaskedPassOptions = {},
+  { hooks, signal, ...options }: MaskedPassOptions & Pick<LongCall, 'signal'> = {},
 ): Promise<PlaceValues> {
   const reader = new PlaceReader(places);
-  const states = model.forward(prompts, { ...options, hooks: mergedHooks(hooks ?? {}, reader.hooks) });
-  const last = lastOf(states, prompts.length, 1);
-  const logits = model.logits(last);
-  const values: [PlaceInModel, Values][] = [];
-  for (const place of places) {
-    const tensor = reader.value(place.layer, place.place);
-    values.push([place, { data: (await tensor.data()) as Float32Array, shape: tensor.shape }]);
+  try {
+    const all = { ...options, hooks: mergedHooks(hooks ?? {}, reader.hooks) };
+    const states = await model.run(prompts, all, signal);
+    const last = lastOf(states, prompts.length, 1);
+    const logits = model.logits(last);
+    const values: [PlaceInModel, Values][] = [];
+    for (const place of places) {
+      const tensor = reader.value(place.layer, place.place);
+      values.push([place, { data: (await tensor.data()) as Float32Array, shape: tensor.shape }]);
+    }
+    const read = new PlaceValues(prompts, (await logits.data()) as Float32Array, values);
+    for (const tensor of new Set([states, last, logits])) tensor.dispose();
+    return read;
+  } finally {
+    reader.dispose();
   }
-  const read = new PlaceValues(prompts, (await logits.data()) as Float32Array, values);
-  for (const tensor of new Set([states, last, logits])) tensor.dispose();
-  reader.dispose();
-  return read;
 }

@@ -4,6 +4,7 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import { lastLogits } from '../masks/last-logits.js';
 import { isHead, listComponents } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
 import { directionName } from './coefficients.js';
 import { logitDifference } from './logit-reader.js';
 import { byComponent, type LogitSums, logitSums } from './logit-sum.js';
@@ -52,7 +53,7 @@ export interface PromptCard {
   attention: HeadPattern[];
 }
 
-export interface CardOptions {
+export interface CardOptions extends Pick<LongCall, 'signal'> {
   spell(id: number): string;
   /** Next tokens, and directions of each sum. */
   tokens?: number;
@@ -68,16 +69,16 @@ export async function promptCard(
   prepared: PreparedPairs,
   index: number,
   masks: Float32Array | null,
-  { spell, tokens = 10, directions = 60 }: CardOptions,
+  { spell, tokens = 10, directions = 60, signal }: CardOptions,
 ): Promise<PromptCard> {
   const pair = prepared.pairs[index]!;
   const ones = new Float32Array(apart.running.layout.size).fill(1);
-  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones);
+  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones, undefined, { signal });
   const [p, q] = [logProbabilities(full), masks && logProbabilities(masked)];
   const contrasted = pair.answers.length > 0 && pair.distractors.length > 0;
   const parts = async (own: Float32Array | null, logits: Float32Array) =>
     contrasted
-      ? partsOf(await sumsOf(apart, prepared, index, own), logitDifference(logits, pair), directions)
+      ? partsOf(await sumsOf(apart, prepared, index, own, signal), logitDifference(logits, pair), directions)
       : null;
   const texts = (ids: Int32Array) => Array.from(ids, spell);
   return {
@@ -91,7 +92,7 @@ export async function promptCard(
     kl: q && divergence(p, q),
     full: await parts(null, full),
     circuit: masks && (await parts(masks, masked)),
-    attention: await attention(apart, pair, masks),
+    attention: await attention(apart, pair, masks, signal),
   };
 }
 
@@ -100,12 +101,13 @@ async function sumsOf(
   prepared: PreparedPairs,
   index: number,
   masks: Float32Array | null,
+  signal: AbortSignal | undefined,
 ): Promise<LogitSums> {
   const pair = prepared.pairs[index]!;
-  if (!masks) return logitSums(apart, [pair]);
+  if (!masks) return logitSums(apart, [pair], { signal });
   const baseline = prepared.baseline([index]);
   try {
-    return await logitSums(apart, [pair], { passOf: () => ({ masks, baseline }) });
+    return await logitSums(apart, [pair], { passOf: () => ({ masks, baseline }), signal });
   } finally {
     tf.dispose(baseline as unknown as tf.TensorContainer);
   }
@@ -136,6 +138,7 @@ async function attention(
   { model, decomposition, running }: TakenApart,
   { clean }: TokenPair,
   masks: Float32Array | null,
+  signal: AbortSignal | undefined,
 ): Promise<HeadPattern[]> {
   const { architecture, qkSplit } = model;
   const found: HeadPattern[] = [];
@@ -145,6 +148,7 @@ async function attention(
     const values = await placeValues(running, [clean], ScoreSum.places(layer, architecture), {
       positions: 'all',
       ends: 'all',
+      signal,
     });
     const weights = await model.layer(layer);
     const directions = await decomposition.layer(

@@ -1,8 +1,9 @@
 /** What QK directions look for: scores by class of key, by key token and by offset (docs/reading.md, "Roles of QK directions"). */
-import { throwIfAborted } from '../errors.js';
+
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { mannWhitney } from '../statistics/mann-whitney.js';
 import { benjaminiHochberg } from '../statistics/multiple-testing.js';
@@ -105,11 +106,12 @@ export async function qkRoles(
     pairs.map(({ clean }) => clean.length),
     atOnce,
   )) {
-    throwIfAborted(signal);
+    await heed(signal);
     const prompts = batch.map((index) => pairs[index]!.clean);
     const values = await placeValues(running, prompts, [...places.values()], {
       positions: 'all',
       ends: 'all',
+      signal,
     });
     for (const { members, sum, keys } of heads)
       batch.forEach((index, p) => {

@@ -7,12 +7,13 @@
  * - A QK direction reads queries so, and as keys those with a large factor: score = scale · y_k · factor, at offset 0.
  * - An MLP's last matrix reads hidden neurons, by u_k.
  */
+
 import * as tf from '@tensorflow/tfjs-core';
 import type { Decomposition, Directions } from '../decompose/directions.js';
 import { augmentedHead } from '../decompose/factors.js';
 import type { Engine } from '../engine/engine.js';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
 import type { Component, Kind } from '../models/components.js';
 import { transpose } from '../models/matrix.js';
@@ -79,7 +80,7 @@ export async function* receptors(
       const weights = await model.layer(layer);
       const decomposed = await decomposition.layer(layer, names);
       for (let from = 0; from < ofLayer.length; from += SLICE) {
-        throwIfAborted(signal);
+        await heed(signal);
         const slice = ofLayer.slice(from, from + SLICE);
         yield await ofSlice(slice, decomposed, weights, architecture, { written, read }, top, signal);
       }

@@ -1,6 +1,7 @@
 /** What circuits of other sizes would do: directions kept in the order of their soft masks, a few sizes measured. */
-import { throwIfAborted } from '../errors.js';
+
 import { scorePrompts } from '../evaluate/prompt-scores.js';
+import { heed } from '../heed.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { mean } from '../statistics/summary.js';
@@ -36,10 +37,10 @@ export async function sizeCurve(
     .sort((a, b) => a - b);
   const points: SizePoint[] = [];
   for (const [done, kept] of [...new Set(sizes)].entries()) {
-    throwIfAborted(signal);
+    await heed(signal);
     const masks = new Float32Array(order.length);
     for (const direction of order.slice(0, kept)) masks[direction] = 1;
-    const { kl, exact_match, accuracy, logit_diff } = await scorePrompts(prepared, masks);
+    const { kl, exact_match, accuracy, logit_diff } = await scorePrompts(prepared, masks, { signal });
     points.push({
       kept,
       mask: kept === 0 ? 1 : ranking[order[kept - 1]!]!,

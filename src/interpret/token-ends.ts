@@ -1,10 +1,10 @@
 /** The tokens on which a direction's values are largest and smallest, over a whole vocabulary. */
-import { setImmediate } from 'node:timers/promises';
+
 import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine/engine.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 
 export interface TokenValue {
   id: number;
@@ -79,9 +79,7 @@ export class Vocabulary {
       const highest = new Largest(count, Math.min(top, this.listed), 1);
       const lowest = new Largest(count, Math.min(top, this.listed), -1);
       for (const tile of this.#tiles) {
-        // Nothing else lets Ctrl-C be heard before all rows are done.
-        await setImmediate();
-        throwIfAborted(signal);
+        await heed(signal);
         const product = tile.matrix.apply(part as tf.Tensor2D);
         const blocks = tf.reshape(product, [-1, tile.block]);
         await takeExtremes(blocks, tile.tokens / tile.block, tile.first, highest, lowest);

@@ -1,8 +1,9 @@
 /** How far what masks keep lies from what takes its place: the difference of activation of each direction. */
-import { throwIfAborted } from '../errors.js';
+
 import { batchesByLength } from '../forward/passes.js';
 import { coefficientsOf, PlaceReader } from '../forward/places.js';
 import { foldOverPlanes } from '../forward/planes.js';
+import { heed } from '../heed.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
@@ -23,10 +24,10 @@ export async function squaredDifferences(
   const sums = new Float32Array(layout.size);
   const lengths = pairs.map(({ clean }) => clean.length);
   for (const batch of batchesByLength(lengths, forwardTokens)) {
-    throwIfAborted(signal);
+    await heed(signal);
     const baseline = prepared.baseline(batch);
     const reader = new PlaceReader(places);
-    model.forward(prepared.prompts(batch), { hooks: reader.hooks }).dispose();
+    (await model.run(prepared.prompts(batch), { hooks: reader.hooks }, signal)).dispose();
     for (const { layer, kind, place } of places) {
       const { start, length } = layout.block(layer, kind)!;
       const own = (await reader.value(layer, place).data()) as Float32Array;

@@ -1,6 +1,7 @@
 /** Logits at the last token, full and masked, brought to the host. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
 
 export interface LastLogits {
   /** Of what masks are compared with: the unmasked model, or other masks. Row-major [indices, nVocab]. */
@@ -18,18 +19,22 @@ export async function lastLogits(
   indices: readonly number[],
   masks: Float32Array,
   against?: Float32Array,
+  { signal }: LongCall = {},
 ): Promise<LastLogits> {
   const { model } = prepared;
   const baseline = prepared.baseline(indices);
   const under = async (masks: Float32Array) => {
     const past = prepared.past(indices);
-    const state = model.forward(prepared.prompts(indices), { masks, baseline, past });
+    const state = await model.run(prepared.prompts(indices), { masks, baseline, past }, signal);
     return read(model.logits(state), state);
   };
-  const full = await (against ? under(against) : read(prepared.teacher(indices)));
-  const masked = await under(masks);
-  tf.dispose(baseline as unknown as tf.TensorContainer);
-  return { full, masked };
+  try {
+    const full = await (against ? under(against) : read(prepared.teacher(indices)));
+    const masked = await under(masks);
+    return { full, masked };
+  } finally {
+    tf.dispose(baseline as unknown as tf.TensorContainer);
+  }
 }
 
 /** The values of a tensor, which is then disposed of with some others. */

@@ -6,6 +6,7 @@ import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { LossHead } from '../forward/transformer.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { LongCall } from '../progress.js';
 
 export interface Objective {
   /** Mean KL(full ‖ masked) at the last token, in nats. */
@@ -20,6 +21,7 @@ export interface Objective {
  * @param masks values that the forward pass uses, [directions]
  * @param indices which pairs
  * @param maxTokens positions (padding included) in one micro-batch
+ * @throws InterruptedError if the signal fires
  */
 export async function objective(
   prepared: PreparedPairs,
@@ -27,6 +29,7 @@ export async function objective(
   masks: Float32Array,
   kind: LossKind,
   maxTokens: number,
+  { signal }: LongCall = {},
 ): Promise<Objective> {
   const { model } = prepared;
   const gradient = new Float32Array(masks.length);
@@ -38,12 +41,16 @@ export async function objective(
     const head = lossHead(prepared, members, kind, indices.length);
     const baseline = prepared.baseline(members);
     const prompts = prepared.prompts(members);
-    const part = await model.gradient(prompts, masks, baseline, head, { past: prepared.past(members) });
-    for (let i = 0; i < part.gradient.length; i++) gradient[i]! += part.gradient[i]!;
-    const [klPart, lossPart] = part.values;
-    kl += klPart! / indices.length;
-    loss += (lossPart ?? klPart!) / indices.length;
-    tf.dispose([head.inputs, baseline] as unknown as tf.TensorContainer);
+    try {
+      const options = { past: prepared.past(members), signal };
+      const part = await model.gradient(prompts, masks, baseline, head, options);
+      for (let i = 0; i < part.gradient.length; i++) gradient[i]! += part.gradient[i]!;
+      const [klPart, lossPart] = part.values;
+      kl += klPart! / indices.length;
+      loss += (lossPart ?? klPart!) / indices.length;
+    } finally {
+      tf.dispose([head.inputs, baseline] as unknown as tf.TensorContainer);
+    }
   }
   return { kl, loss, gradient };
 }

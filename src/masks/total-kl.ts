@@ -1,8 +1,9 @@
 /** How far the masked model is from the full one on all pairs, without their logits leaving the engine. */
+
 import * as tf from '@tensorflow/tfjs-core';
 import { klSum } from '../engine/ops/loss.js';
-import { throwIfAborted } from '../errors.js';
 import { batchesByLength } from '../forward/passes.js';
+import { heed } from '../heed.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
@@ -19,13 +20,18 @@ export async function totalKl(
   const lengths = pairs.map(({ clean }) => clean.length);
   let total = 0;
   for (const batch of batchesByLength(lengths, forwardTokens)) {
-    throwIfAborted(signal);
+    await heed(signal);
     const baseline = prepared.baseline(batch);
     const prompts = prepared.prompts(batch);
-    const state = model.forward(prompts, { masks, baseline, past: prepared.past(batch) });
-    const sum = tf.tidy(() => klSum(model.logits(state), prepared.teacher(batch)));
-    total += (await sum.data())[0]!;
-    tf.dispose([baseline, state, sum] as unknown as tf.TensorContainer);
+    try {
+      const past = prepared.past(batch);
+      const state = await model.run(prompts, { masks, baseline, past }, signal);
+      const sum = tf.tidy(() => klSum(model.logits(state), prepared.teacher(batch)));
+      total += (await sum.data())[0]!;
+      tf.dispose([state, sum]);
+    } finally {
+      tf.dispose(baseline as unknown as tf.TensorContainer);
+    }
   }
   return total;
 }

@@ -131,50 +131,69 @@ async function runPhase(
   settings: TrainSettings,
   schedule: Schedule,
   state: TrainState,
-  { onProgress, onHistory, onCheckpoint, signal }: TrainHooks,
+  hooks: TrainHooks,
 ): Promise<void> {
+  const { onCheckpoint, signal } = hooks;
   const phaseSteps = schedule.length(state.phase);
   while (state.phaseStep < phaseSteps) {
-    if (signal?.aborted) {
-      await onCheckpoint?.(state);
-      throw new InterruptedError(`interrupted after step ${state.step}; the run can be resumed`);
+    const last = state.phaseStep + 1 === phaseSteps;
+    const validates = last || (state.phaseStep + 1) % settings.validateEvery === 0;
+    // A step that is broken off has changed nothing yet; one whose validation is, is done again with it.
+    const before = validates ? structuredClone(state) : state;
+    try {
+      throwIfAborted(signal);
+      const epoch = await runStep(objective, settings, schedule, state, hooks);
+      if (!validates) continue;
+      // A phase that has ended stays so, whatever comes between here and the next one.
+      if (await validate(objective, settings, schedule, state, epoch, hooks.onHistory))
+        state.phaseStep = phaseSteps;
+    } catch (error) {
+      if (!(error instanceof InterruptedError)) throw error;
+      await onCheckpoint?.(before);
+      throw new InterruptedError(`interrupted after step ${before.step}; the run can be resumed`);
     }
-    const started = performance.now();
-    const { indices, epoch, newBatch } = schedule.batch(state);
-    if (newBatch && settings.freshOptimiser) state.optimiser = freshAdamW(objective.directions);
-    const masks = schedule.masks(state);
-    const price = schedule.price(state);
-    const { kl, loss, gradient, against } = await evaluate(objective, settings, schedule, state, indices);
-    const l1 = sum(masks);
-    chainToLogits(gradient, state.logits, price, schedule.gamma(state));
-    const gradNorm = clipNorm(gradient, settings.clip);
-    adamWStep(state.logits, gradient, state.optimiser, { ...settings, lr: schedule.rate(state) });
-    const line = {
-      step: state.step,
-      epoch,
-      phase: state.phase,
-      kl,
-      l1,
-      loss: loss + price * l1,
-      l1_weight: price,
-      ...(against === undefined ? {} : { adversarial_kl: against }),
-    };
-    await onHistory?.({ ...line, grad_norm: gradNorm, seconds: (performance.now() - started) / 1000 });
-    state.step++;
-    state.phaseStep++;
-    onProgress?.({
-      stage: state.phase === 'soft' ? 'train' : 'round',
-      done: state.phaseStep,
-      total: phaseSteps,
-      note: `kl ${kl.toPrecision(3)}  Σm ${l1.toFixed(0)}`,
-    });
-    const last = state.phaseStep === phaseSteps;
-    if (last || state.phaseStep % settings.validateEvery === 0) {
-      const stop = await validate(objective, settings, schedule, state, epoch, onHistory);
-      await onCheckpoint?.(state);
-      if (stop) return;
-    }
+    await onCheckpoint?.(state);
   }
+}
+
+/** @returns the step's epoch */
+async function runStep(
+  objective: MaskObjective,
+  settings: TrainSettings,
+  schedule: Schedule,
+  state: TrainState,
+  { onProgress, onHistory }: TrainHooks,
+): Promise<number> {
+  const started = performance.now();
+  const { indices, epoch, newBatch } = schedule.batch(state);
+  if (newBatch && settings.freshOptimiser) state.optimiser = freshAdamW(objective.directions);
+  const masks = schedule.masks(state);
+  const price = schedule.price(state);
+  const { kl, loss, gradient, against } = await evaluate(objective, settings, schedule, state, indices);
+  const l1 = sum(masks);
+  chainToLogits(gradient, state.logits, price, schedule.gamma(state));
+  const gradNorm = clipNorm(gradient, settings.clip);
+  adamWStep(state.logits, gradient, state.optimiser, { ...settings, lr: schedule.rate(state) });
+  const line = {
+    step: state.step,
+    epoch,
+    phase: state.phase,
+    kl,
+    l1,
+    loss: loss + price * l1,
+    l1_weight: price,
+    ...(against === undefined ? {} : { adversarial_kl: against }),
+  };
+  await onHistory?.({ ...line, grad_norm: gradNorm, seconds: (performance.now() - started) / 1000 });
+  state.step++;
+  state.phaseStep++;
+  onProgress?.({
+    stage: state.phase === 'soft' ? 'train' : 'round',
+    done: state.phaseStep,
+    total: schedule.length(state.phase),
+    note: `kl ${kl.toPrecision(3)}  Σm ${l1.toFixed(0)}`,
+  });
+  return epoch;
 }
 
 /**

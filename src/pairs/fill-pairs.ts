@@ -1,8 +1,10 @@
 /** Fills the room of prompt pairs: the unmasked model's last states, its coefficients and its pasts. */
+import * as tf from '@tensorflow/tfjs-core';
 import type { MaskedModel } from '../forward/masked-model.js';
 import { batchesByLength } from '../forward/passes.js';
-import type { Past } from '../forward/past.js';
+import type { KeysValues, Past } from '../forward/past.js';
 import { coefficientsOf, PlaceReader } from '../forward/places.js';
+import { heed } from '../heed.js';
 import { maskedPositions, slotsOf, slotView } from './coefficient-slots.js';
 import { type KeptPasts, keepLayer } from './kept-pasts.js';
 import type { EmptyPairs, FilledPairs } from './pair-data.js';
@@ -12,12 +14,14 @@ export async function fillPairs(
   model: MaskedModel,
   room: EmptyPairs,
   forwardTokens: number,
+  signal?: AbortSignal,
 ): Promise<FilledPairs> {
   const { pairs, states, rows, own, replacement, pasts } = room;
   const d = model.architecture.dModel;
   const readsClean = replacement !== 'interchange' && own.length > 0;
   const clean = pairs.map((pair) => pair.clean);
-  await runUnmasked(model, clean, readsClean ? room : null, pasts, forwardTokens, (index, state) =>
+  const how = { forwardTokens, signal };
+  await runUnmasked(model, clean, readsClean ? room : null, pasts, how, (index, state) =>
     states.set(state, rows[index]! * d),
   );
   if (replacement === 'interchange' && own.length > 0)
@@ -26,7 +30,7 @@ export async function fillPairs(
       pairs.map((pair) => pair.corrupted!),
       room,
       null,
-      forwardTokens,
+      how,
       () => {},
     );
   return { ...room, filled: true };
@@ -41,7 +45,7 @@ async function runUnmasked(
   prompts: Int32Array[],
   target: EmptyPairs | null,
   pasts: KeptPasts | null,
-  forwardTokens: number,
+  { forwardTokens, signal }: { forwardTokens: number; signal: AbortSignal | undefined },
   useState: (index: number, state: Float32Array) => void,
 ): Promise<void> {
   const d = model.architecture.dModel;
@@ -49,28 +53,31 @@ async function runUnmasked(
   const lengths = prompts.map((ids) => ids.length);
   for (const batch of batchesByLength(lengths, forwardTokens)) {
     const chosen = batch.map((index) => prompts[index]!);
-    const past = pasts && (await writePast(pasts, model, chosen, batch));
+    const past = pasts && (await writePast(pasts, model, chosen, batch, signal));
     const reader = new PlaceReader(
       target ? slots.map(({ layer, kind }) => ({ layer, place: coefficientsOf(kind) })) : [],
     );
-    const final = model.forward(chosen, { hooks: reader.hooks, past });
-    const state = (await final.data()) as Float32Array;
-    batch.forEach((index, row) => {
-      useState(index, state.subarray(row * d, (row + 1) * d));
-    });
-    if (target)
-      for (const [at, { layer, kind, width }] of slots.entries()) {
-        const values = (await reader.value(layer, coefficientsOf(kind)).data()) as Float32Array;
-        const perPrompt = values.length / batch.length;
-        batch.forEach((index, row) => {
-          const kept = maskedPositions(model, layer, lengths[index]!) * width;
-          const end = (row + 1) * perPrompt;
-          const view = slotView(model, target.coefficients, slots, target.own[index]!, at);
-          view.set(values.subarray(end - kept, end));
-        });
-      }
-    final.dispose();
-    reader.dispose();
+    try {
+      const final = await model.run(chosen, { hooks: reader.hooks, past }, signal);
+      const state = (await final.data()) as Float32Array;
+      final.dispose();
+      batch.forEach((index, row) => {
+        useState(index, state.subarray(row * d, (row + 1) * d));
+      });
+      if (target)
+        for (const [at, { layer, kind, width }] of slots.entries()) {
+          const values = (await reader.value(layer, coefficientsOf(kind)).data()) as Float32Array;
+          const perPrompt = values.length / batch.length;
+          batch.forEach((index, row) => {
+            const kept = maskedPositions(model, layer, lengths[index]!) * width;
+            const end = (row + 1) * perPrompt;
+            const view = slotView(model, target.coefficients, slots, target.own[index]!, at);
+            view.set(values.subarray(end - kept, end));
+          });
+        }
+    } finally {
+      reader.dispose();
+    }
   }
 }
 
@@ -80,13 +87,24 @@ async function writePast(
   model: MaskedModel,
   prompts: readonly Int32Array[],
   batch: readonly number[],
+  signal: AbortSignal | undefined,
 ): Promise<Past | null> {
   const past = model.past(prompts);
   if (!past) return null;
-  const layers = [...past];
-  for (const [layer, { keys, values }] of layers.entries()) {
-    const padded = [(await keys.data()) as Float32Array, (await values.data()) as Float32Array] as const;
-    keepLayer(pasts, model.architecture, layer, batch, padded);
+  const layers: KeysValues[] = [];
+  try {
+    for (const layer of past) {
+      layers.push(layer);
+      const padded = [
+        (await layer.keys.data()) as Float32Array,
+        (await layer.values.data()) as Float32Array,
+      ] as const;
+      keepLayer(pasts, model.architecture, layers.length - 1, batch, padded);
+      await heed(signal);
+    }
+  } catch (error) {
+    tf.dispose(layers as unknown as tf.TensorContainer);
+    throw error;
   }
   return layers;
 }

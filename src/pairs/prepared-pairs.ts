@@ -2,14 +2,15 @@
  * What the unmasked model does on every prompt pair, computed once and kept: the teacher's last state, and
  * the coefficients that replace masked-out ones under the chosen rule (docs/maths.md, "Replacement rules").
  */
+
 import type * as tf from '@tensorflow/tfjs-core';
 import { toTensor } from '../engine/tensor.js';
-import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Baseline, MaskedModel, PerKind } from '../forward/masked-model.js';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength, FULL_PASSES } from '../forward/passes.js';
 import type { Past } from '../forward/past.js';
+import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { BatchMemo } from './batch-memo.js';
 import { type CoefficientBlock, maskedPositions, type Slot, slotsOf, slotView } from './coefficient-slots.js';
@@ -61,9 +62,9 @@ export class PreparedPairs {
     const lengths = pairs.map(({ clean }) => clean.length);
     let done = 0;
     for (const batch of batchesByLength(lengths, forwardTokens)) {
-      throwIfAborted(signal);
+      await heed(signal);
       onProgress?.({ stage: 'prepare', done, total: pairs.length });
-      parts.push(await fillPairs(model, emptyPart(room, batch), forwardTokens));
+      parts.push(await fillPairs(model, emptyPart(room, batch), forwardTokens, signal));
       done += batch.length;
     }
     onProgress?.({ stage: 'prepare', done, total: pairs.length });

@@ -15,6 +15,7 @@ import type { AttackSettings } from '../settings/attack-settings.js';
 import type { EvaluateSettings } from '../settings/run-settings.js';
 import type { Split } from '../tasks/splits.js';
 import type { RunData } from './data.js';
+import type { RunnablePairs } from './mask-runner.js';
 import type { Workbench } from './workbench.js';
 
 export interface EvaluationSettings extends EvaluateSettings, AttackSettings {
@@ -67,14 +68,14 @@ export async function evaluateOn(
   const attack = async (circuit: Circuit, call: LongCall) => {
     const { source, hash } = described[seen]!;
     const shown = splits[seen]!.slice(0, settings.attackPairs);
-    const { length, kl, objective } = await runner.prepare(shown, { ...settings, ...call });
-    const gradient = (indices: readonly number[], masks: Float32Array) => objective(indices, masks, 'kl');
+    const seenPairs = await runner.prepare(shown, { ...settings, ...call });
     // With more pairs, measuring the attack would take longer than the attack.
     const most = MEASURED * settings.attackPairs;
     const measuring =
       pairs.length <= most ? prepared : await runner.prepare(evenly(pairs, most), { ...settings, ...call });
-    const figures = await attackMetrics({ length, kl, gradient }, measuring, circuit, settings, call);
-    return { ...figures, seen: { split: seen, source, hash, pairs: length } };
+    const [attacked, judged] = [heardPairs(seenPairs, call), heardPairs(measuring, call)];
+    const figures = await attackMetrics(attacked, judged, circuit, settings, call);
+    return { ...figures, seen: { split: seen, source, hash, pairs: attacked.length } };
   };
   const { layout, sigma } = runner;
   const figures = await evaluateMasks(
@@ -105,6 +106,17 @@ export async function evaluateOn(
     coverage: coverageOf(model, masked, bench.decomposition.ranks),
     settling,
     splits: { [measured]: { source: origin, hash, ...figures } },
+  };
+}
+
+/** Pairs, whatever is asked of which stops when the signal fires. */
+function heardPairs({ length, kl, score, objective }: RunnablePairs, { signal }: LongCall) {
+  return {
+    length,
+    kl: (masks: Float32Array) => kl(masks, { signal }),
+    score: (masks: Float32Array) => score(masks, { signal }),
+    gradient: (indices: readonly number[], masks: Float32Array) =>
+      objective(indices, masks, 'kl', { signal }),
   };
 }
 

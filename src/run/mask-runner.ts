@@ -30,7 +30,12 @@ export interface MaskRunner {
 export interface RunnablePairs {
   readonly length: number;
   /** See {@link objective}. */
-  objective(indices: readonly number[], masks: Float32Array, loss: LossKind): Promise<Objective>;
+  objective(
+    indices: readonly number[],
+    masks: Float32Array,
+    loss: LossKind,
+    call?: LongCall,
+  ): Promise<Objective>;
   /** Mean KL(full ‖ masked) over all of them, nats. */
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
   /** See {@link scorePrompts}. */
@@ -49,7 +54,7 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
       const prepared = await PreparedPairs.prepare(model, pairs, how);
       return {
         length: prepared.length,
-        objective: (indices, masks, loss) => objective(prepared, indices, masks, loss, train),
+        objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
         kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
         score: (masks, call, against) => scorePrompts(prepared, masks, call, against),
         differences: (call) => squaredDifferences(prepared, call),

@@ -101,14 +101,14 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
   };
   return {
     length: data.pairs.length,
-    async objective(indices, masks, loss) {
+    async objective(indices, masks, loss, { signal } = {}) {
       const lengths = indices.map((index) => data.pairs[index]!.clean.length);
       const shares = sharesByLength(lengths, pool.workers);
       const parts = await Promise.all(
         shares.map((share) => {
           const members = share.map((at) => indices[at]!);
           const job: ObjectiveJob = { ...base, data: some(members), masks, loss };
-          return pool.run<Objective>('gradient', job);
+          return pool.run<Objective>('gradient', job, signal);
         }),
       );
       return joined(

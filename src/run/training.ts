@@ -1,7 +1,7 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 
 import type { Basis } from '../decompose/basis.js';
-import type { RunFolder } from '../formats/run-folder.js';
+import type { HistoryLine, RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import { writeMasks } from '../masks/masks-file.js';
@@ -55,7 +55,7 @@ export async function trainOn(
     directions: layout.size,
     pairs: prepared.length,
     frozen: settings.rank === null ? heldOff : marked(layout.beyondRank(settings.rank), heldOff),
-    evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss),
+    evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss, { signal }),
     validate: (masks) => validation.kl(masks, { signal }),
   };
   return trainMasks(maskObjective, settings, seed, hooks, resumed);
@@ -78,7 +78,7 @@ export function trainInto(
     const { layout } = bench.runner;
     const checkpoint = run.file('checkpoints/last.safetensors');
     const resumed = await readCheckpoint(checkpoint, layout.size);
-    await run.truncateHistory(resumed?.step ?? 0);
+    await run.keepHistory((line) => resumed !== null && isBefore(line, resumed));
     const hooks: TrainHooks = {
       onProgress,
       signal,
@@ -95,4 +95,12 @@ export function trainInto(
     await write('masks.safetensors', result.masks);
     return result;
   });
+}
+
+/** Whether a line of the history was written before a state was saved. A validation has the number of the next step. */
+function isBefore(
+  { step, validation, phase }: HistoryLine,
+  { step: next, phase: then }: TrainState,
+): boolean {
+  return step < next || (step === next && validation === true && (phase === then || then === 'rounding'));
 }

@@ -4,7 +4,7 @@
  */
 import type { Decomposition, Directions } from '../decompose/directions.js';
 import { augmentedHead } from '../decompose/factors.js';
-import { throwIfAborted } from '../errors.js';
+import { heed } from '../heed.js';
 import { loadKernels, type WasmKernels } from '../kernels/kernels.js';
 import { clusterRanges, clusters } from '../kernels/thin-svd.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
@@ -45,7 +45,7 @@ export async function readBases(
   const directions: ScoredDirection[] = [];
   const layers = [...new Set(scored.map(({ component }) => component.layer))];
   for (const [done, layer] of layers.entries()) {
-    throwIfAborted(signal);
+    await heed(signal);
     onProgress?.({ stage: 'load', done, total: layers.length });
     const weights = await model.layer(layer);
     const ofLayer = scored.filter(({ component }) => component.layer === layer);

@@ -152,7 +152,7 @@ class DataSetScoring {
         if (block.number === skip - 1) this.#refuseOtherData(block);
         continue;
       }
-      await this.#score(block);
+      await this.#score(block, signal);
       await this.#refuseTooMany();
       const { before, total } = this.before;
       const done = Math.min(before + bytes, total - 1);
@@ -165,12 +165,13 @@ class DataSetScoring {
     return this.#save(true);
   }
 
-  async #score(block: RecordBlock): Promise<void> {
+  async #score(block: RecordBlock, signal?: AbortSignal): Promise<void> {
     const { folder, bases, scorer, settings } = this.scoring;
-    if (settings.values === null) for await (const _ of scoreBlock(scorer, block, false));
+    if (settings.values === null) for await (const _ of scoreBlock(scorer, block, false, signal));
     else if (block.own) {
       const path = valuesPath(folder, this.dataSet, block);
-      await writeValues(path, this.dataSet.name, bases, settings.values, scoreBlock(scorer, block, true));
+      const values = scoreBlock(scorer, block, true, signal);
+      await writeValues(path, this.dataSet.name, bases, settings.values, values);
     }
     this.rejects.add(block.rejected);
     this.#blocks = block.number + 1;
@@ -224,8 +225,13 @@ class DataSetScoring {
   }
 }
 
-async function* scoreBlock(scorer: Scorer, block: RecordBlock, keep: boolean): AsyncGenerator<LayerValues> {
-  for (const side of SIDES) yield* scorer.score(side, block[side], keep);
+async function* scoreBlock(
+  scorer: Scorer,
+  block: RecordBlock,
+  keep: boolean,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<LayerValues> {
+  for (const side of SIDES) yield* scorer.score(side, block[side], keep, { signal });
 }
 
 /** A file of its own for each block: one that was written before a kill is written again, the same. */

@@ -4,6 +4,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { longestOf } from '../forward/padded-prompts.js';
 import { batchesByLength } from '../forward/passes.js';
 import type { Transformer } from '../forward/transformer.js';
+import { heed } from '../heed.js';
+import type { LongCall } from '../progress.js';
 import type { ScoredPositions } from '../settings/choices.js';
 import type { ReadValues } from './direction-reader.js';
 import {
@@ -71,8 +73,14 @@ export class Scorer {
   /**
    * Scores passages; with `keep` it returns the values, layer by layer, once every thread has them. Otherwise what is
    * left at the end is still being worked on: see {@link drain}.
+   * @throws InterruptedError if the signal fires; the threads have then taken in some of the layers
    */
-  async *score(side: Side, passages: readonly Passage[], keep: boolean): AsyncGenerator<LayerValues> {
+  async *score(
+    side: Side,
+    passages: readonly Passage[],
+    keep: boolean,
+    { signal }: LongCall = {},
+  ): AsyncGenerator<LayerValues> {
     const lengths = passages.map(({ ids }) => ids.length);
     for (const batch of batchesByLength(lengths, FORWARD_TOKENS)) {
       const inBatch = batch.map((at) => passages[at]!);
@@ -85,6 +93,7 @@ export class Scorer {
       );
       try {
         for (;;) {
+          await heed(signal);
           const started = performance.now();
           const next = run.next();
           const memory = next.done ? null : this.#free.pop()!;

@@ -2,6 +2,7 @@
 import { engineMemory } from '../engine/memory.js';
 import { modelCost } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
+import type { LongCall } from '../progress.js';
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
 import { bytesOf, type DataSet, type RecordBlock, readBlocks } from './data-sets.js';
@@ -47,7 +48,7 @@ export interface DataSetEstimate {
   rejected: number;
 }
 
-export interface EstimateOptions {
+export interface EstimateOptions extends Pick<LongCall, 'signal'> {
   dataSets: readonly DataSet[];
   passages: PassageSettings;
   scorer: Scorer;
@@ -78,7 +79,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     for (let pass = 0; pass < 2; pass++) {
       const started = performance.now();
       for (const side of ['clean', 'corrupted'] as const)
-        for await (const _ of scorer.score(side, first.block[side], false));
+        for await (const _ of scorer.score(side, first.block[side], false, options));
       await scorer.drain();
       speed = sampled / ((performance.now() - started) / 1000);
     }

@@ -167,6 +167,7 @@ export function estimateScore(request: ScoreRequest, listener: Listener = {}): P
         architecture: plan.subject.model.architecture,
         engine: prepared.engine.name,
         settings: request,
+        signal: listener.signal,
       }),
     );
   });

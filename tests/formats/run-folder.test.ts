@@ -190,11 +190,11 @@ describe('history', () => {
     for (let step = 0; step < 5; step++) await run.appendHistory({ step, kl: step });
     appendFileSync(history, '{"step":5,"k');
     expect(await run.readHistory()).toHaveLength(5);
-    await run.truncateHistory(3);
+    await run.keepHistory(({ step }) => step < 3);
     expect((await run.readHistory()).map(({ step }) => step)).toEqual([0, 1, 2]);
     await run.appendHistory({ step: 3, kl: 9 });
     expect((await run.readHistory()).at(-1)).toEqual({ step: 3, kl: 9 });
-    await run.truncateHistory(0);
+    await run.keepHistory(() => false);
     expect(readFileSync(history, 'utf8')).toBe('');
   });
 
