@@ -30,17 +30,17 @@ const PARTS: Record<string, string> = {
  * @throws InputError if the whole is known and its text part is not described
  */
 export function textPart(config: ModelConfig, where: string): { config: ModelConfig; note: string | null } {
-  const whole = String(config.model_type);
-  if (!Object.hasOwn(WHOLES, whole)) return { config, note: null };
+  const whole = config.model_type;
+  if (typeof whole !== 'string' || !Object.hasOwn(WHOLES, whole)) return { config, note: null };
   // Older configs of Qwen2-VL describe the text part beside the image encoder's.
   const described =
     config.text_config ?? (isRecord(config.vision_config) && config.hidden_size ? config : undefined);
   if (!isRecord(described))
     throw new InputError(`${where}: has no "text_config", which "${whole}" keeps its text part in`);
-  const own = described === config ? WHOLES[whole]! : String(described.model_type ?? WHOLES[whole]);
+  const own = described === config ? WHOLES[whole] : (described.model_type ?? WHOLES[whole]);
   const tied = config.tie_word_embeddings ?? described.tie_word_embeddings;
   return {
-    config: { ...described, model_type: PARTS[own] ?? own, tie_word_embeddings: tied },
+    config: { ...described, model_type: typeof own === 'string' && Object.hasOwn(PARTS, own) ? PARTS[own]! : own, tie_word_embeddings: tied },
     note: `the text part of "${whole}" is read; what it does without images is all that is represented`,
   };
 }

@@ -75,6 +75,12 @@ describe('openModel', () => {
       /"model_type" is "mamba": it has no attention; these can be read: gpt2/,
     ],
     ['no architecture', { model_type: undefined }, /"model_type" is missing/],
+    ['an architecture that is no text', { model_type: { toString: 1 } }, /"model_type" is an object/],
+    [
+      'a text part whose architecture is no text',
+      { model_type: 'gemma3', text_config: { model_type: { toString: 1 } } },
+      /"model_type" is an object/,
+    ],
     [
       'an unknown activation',
       { activation_function: 'snake' },
