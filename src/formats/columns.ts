@@ -65,6 +65,15 @@ export function columnsRead(source: string): string[] {
 
 const SLOT = /\{([^{}]+)\}/g;
 
+/** A column's value; of records within records by the way to it: `counterfactual.prompt`, `choices.0`. */
+export function fieldOf(fields: Readonly<Record<string, unknown>>, column: string): unknown {
+  if (Object.hasOwn(fields, column)) return fields[column];
+  return column.split('.').reduce<unknown>((within, step) => {
+    const has = typeof within === 'object' && within !== null && Object.hasOwn(within, step);
+    return has ? (within as Record<string, unknown>)[step] : undefined;
+  }, fields);
+}
+
 interface Reading {
   /** Whether all cells are strings, so that numbers and lists in them must be parsed (CSV). */
   untyped: boolean;
@@ -137,7 +146,7 @@ function chosen(
   where: string,
 ): unknown {
   const value = (column: string) => {
-    const found = fields[column];
+    const found = fieldOf(fields, column);
     return untyped && found !== undefined ? typedCell(found as string, kind, where) : found;
   };
   const columns = columnsRead(source);

@@ -1,7 +1,7 @@
 /** Users' own data: pairs of a clean and a corrupted prompt, with the answers that are looked for. */
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
-import { COLUMNS, type ColumnKind, columnChoice, columnsRead, knownColumns } from './columns.js';
+import { COLUMNS, type ColumnKind, columnChoice, columnsRead, fieldOf, knownColumns } from './columns.js';
 import { describeJson, isRecord } from './json-file.js';
 import { readRows } from './table-file.js';
 
@@ -39,7 +39,7 @@ export async function readPromptPairs(path: string, columns: string | null = nul
   const missing = new Set([...(choice?.values() ?? [])].flatMap(columnsRead));
   for await (const { line, fields, untyped } of readRows(path)) {
     const where = `${path}:${line}`;
-    for (const column of missing) if (Object.hasOwn(fields, column)) missing.delete(column);
+    for (const column of missing) if (fieldOf(fields, column) !== undefined) missing.delete(column);
     const known = knownColumns(fields, { untyped, choice, others: 'refuse' }, where);
     const pair = parsePair(known, String(line), where);
     const earlier = lineOf.get(pair.id);

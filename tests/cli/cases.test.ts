@@ -1,7 +1,10 @@
 /** Situations from the field that only a whole command shows (docs/operations.md has the table of kinds). */
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { builtFile } from '../../src/built-file.js';
 import { readPromptPairs } from '../../src/formats/prompt-pairs.js';
 import { readRecords } from '../../src/formats/record-stream.js';
 import { orthoscope } from '../support/command.js';
@@ -47,5 +50,39 @@ describe('Git LFS pointers', () => {
     const path = join(folder, `data.${format}`);
     writeFileSync(path, pointer);
     await expect(readPromptPairs(path)).rejects.toThrow(/is a Git LFS pointer, not the file/);
+  });
+});
+
+describe("a container's CPU quota", () => {
+  // Pretended, in a mount namespace of its own: that takes root.
+  const within = (quota: string, ...args: string[]) => {
+    const script =
+      'set -e; mount --make-rprivate /; mount -t tmpfs tmpfs /sys/fs/cgroup; eval "$QUOTA"; exec "$@"';
+    return spawnSync('unshare', ['-m', 'bash', '-c', script, 'bash', ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, ORTHOSCOPE_CACHE: cache, QUOTA: quota },
+    });
+  };
+  const possible = within('true', 'true').status === 0 && availableParallelism() > 1;
+  const estimate = [
+    process.execPath,
+    builtFile('cli/main.js'),
+    'decompose',
+    'embedded',
+    '--dry-run',
+    '--json',
+  ];
+
+  it.skipIf(!possible).each([
+    ['version 2', 'echo "100000 100000" > /sys/fs/cgroup/cpu.max'],
+    [
+      'version 1',
+      'mkdir -p /sys/fs/cgroup/cpu; echo 100000 > /sys/fs/cgroup/cpu/cpu.cfs_quota_us; echo 100000 > /sys/fs/cgroup/cpu/cpu.cfs_period_us',
+    ],
+  ])('of one core, %s, leaves decompose one thread', (_, quota) => {
+    const { status, stdout, stderr } = within(quota, ...estimate);
+    expect(status, stderr).toBe(0);
+    expect(JSON.parse(stdout).workers).toBe(1);
+    expect(JSON.parse(within('true', ...estimate).stdout).workers).toBeGreaterThan(1);
   });
 });

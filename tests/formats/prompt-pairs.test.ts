@@ -269,6 +269,13 @@ describe('tables as they lie about', () => {
       [pair('2', 'a', [' b', ' c'])],
     ],
     [
+      'records within records and items of lists, as MIB has them',
+      'm.jsonl',
+      '{"prompt":"a","choices":["b","c"],"answerKey":0,"abc_counterfactual":{"prompt":"d","choices":["e"]}}\n',
+      'clean=prompt,corrupted=abc_counterfactual.prompt,answer= {choices.0},distractor= {choices.1}',
+      [pair('1', 'a', [' b'], { corrupted: 'd', distractors: [' c'] })],
+    ],
+    [
       'a chosen column over a known one',
       'l.csv',
       'clean,answer,city\na,b,c\n',
