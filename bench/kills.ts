@@ -1,7 +1,8 @@
 /**
- * Commands that are killed at random moments and begun again: `node dist/bench/kills.js [--kills N] [--seed N] [--only
- * COMMAND]`, after `npm run build`. N kills of each of run, train, decompose, score and sweep, ten unless told otherwise.
- * Fails unless the files are those of a command that nobody disturbed, with no temporary file and no lock left.
+ * Commands that are killed at random moments and begun again: `node dist/bench/kills.js [--kills N] [--steps N]
+ * [--seed N] [--only COMMAND]`, after `npm run build`. N kills of each of run, train, decompose, score and sweep, twenty
+ * unless told otherwise. Fails unless the files are those of a command that nobody disturbed, with no temporary file and
+ * no lock left. The suite runs a short form.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +18,8 @@ const option = (name: string, fallback: string) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? fallback : process.argv[at + 1]!;
 };
-const kills = Number(option('kills', '10'));
+const kills = Number(option('kills', '20'));
+const steps = option('steps', '40');
 const only = option('only', '');
 const random = new Random(Number(option('seed', '1')));
 const folder = mkdtempSync(join(tmpdir(), 'orthoscope-kills-'));
@@ -40,8 +42,8 @@ const training = [
   '--test-pairs',
   '32',
   '--steps',
-  '40',
-].concat(['--rounding-steps', '30', '--workers', '1', '--resume'], engine);
+  steps,
+].concat(['--rounding-steps', steps, '--workers', '1', '--resume'], engine);
 const commands: Record<string, Command> = {
   run: {
     args: (out) => ['run', '--out', out, '--attack', '1', ...training],
@@ -62,7 +64,7 @@ const commands: Record<string, Command> = {
   },
   sweep: {
     args: (out) => ['sweep', plan, '--out', out, '--local'],
-    compared: /(masks\.safetensors|prompts\.jsonl)$/,
+    compared: /(masks\.safetensors|prompts\.jsonl|metrics\.json|history\.jsonl)$/,
   },
 };
 
