@@ -73,21 +73,25 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   interpret: {
     usage: 'interpret <run>',
     describe: 'What directions write, read and look for, and how much rests on each',
+    estimates: true,
     load: async () => (await import('./commands/interpret.js')).interpret,
   },
   trace: {
     usage: 'trace <run>',
     describe: 'One prompt: what its answer is made of, why a head looks where it looks',
+    estimates: true,
     load: async () => (await import('./commands/trace.js')).trace,
   },
   heads: {
     usage: 'heads <run>',
     describe: 'Which heads are induction, previous-token, duplicate-token or copying heads',
+    estimates: true,
     load: async () => (await import('./commands/heads.js')).heads,
   },
   intervene: {
     usage: 'intervene <run>',
     describe: 'Change directions in place, and measure what that does, next to controls',
+    estimates: true,
     load: async () => (await import('./commands/intervene.js')).intervene,
   },
   edges: {

@@ -1,5 +1,6 @@
 /** `orthoscope heads`: names of heads and directions, with figures. */
 import {
+  estimateHeads,
   type HeadsOutcome,
   type NamedDirection,
   type NamedHead,
@@ -9,9 +10,15 @@ import { PATTERNS } from '../../src/interpret/generic-sequences.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
 import { textTable } from '../../src/report/text-table.js';
 import type { Handler } from '../context.js';
+import { readingEstimateText } from '../estimate-text.js';
 import { figures, names } from '../text.js';
 
 export const heads: Handler<'heads'> = async (settings, context) => {
+  if (context.dryRun) {
+    const estimate = await estimateHeads(settings, context);
+    context.result(estimate, readingEstimateText(estimate));
+    return;
+  }
   const found = await nameHeads(settings, context);
   context.result(found, headsText(found));
 };

@@ -1,12 +1,22 @@
 /** `orthoscope interpret`: what directions write and read, what they do on prompts, how much rests on each. */
-import { type InterpretSummary, interpret as readDirections } from '../../src/commands/interpret.js';
+import {
+  estimateInterpret,
+  type InterpretSummary,
+  interpret as readDirections,
+} from '../../src/commands/interpret.js';
 import type { Mean } from '../../src/interpret/mean-of.js';
 import type { Reading, Spelt, SpeltRole } from '../../src/interpret/readings.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
 import type { Handler } from '../context.js';
+import { readingEstimateText } from '../estimate-text.js';
 import { quoted, signed } from '../text.js';
 
 export const interpret: Handler<'interpret'> = async (settings, context) => {
+  if (context.dryRun) {
+    const estimate = await estimateInterpret(settings, context);
+    context.result(estimate, readingEstimateText(estimate));
+    return;
+  }
   const { run, summary, table } = await readDirections(settings, context);
   context.result({ run: run.path, table, ...summary }, `${readingsText(summary)}\n\ntable  ${table}`);
 };
@@ -27,6 +37,8 @@ export function cardText(reading: Reading): string {
   const lines = [facts.join('   ')];
   const line = (name: string, text: string) => lines.push(`  ${name.padEnd(9)} ${text}`);
   if (reading.label) line('label', reading.label);
+  for (const { text, value } of (reading.contexts ?? []).slice(0, CONTEXTS))
+    line('context', `${decimal(value, 2)} ${quoted(text)}`);
   const { dropped, added } = importance ?? {};
   if (dropped) line('dropped', `KL ${signed(dropped.kl)}${logits(dropped.logit_difference)}`);
   if (added) line('alone', `KL ${signed(added.kl)}${logits(added.logit_difference)}`);
@@ -52,6 +64,8 @@ export function cardText(reading: Reading): string {
   return lines.join('\n');
 }
 
+/** Contexts that are shown, at most. */
+const CONTEXTS = 3;
 /** Classes that are shown, at most. */
 const CLASSES = 3;
 

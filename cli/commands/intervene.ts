@@ -1,12 +1,22 @@
 /** `orthoscope intervene`: changes directions and shows what that does, next to controls. */
-import { intervene as changeDirections, type InterveneSummary } from '../../src/commands/intervene.js';
+import {
+  intervene as changeDirections,
+  estimateIntervene,
+  type InterveneSummary,
+} from '../../src/commands/intervene.js';
 import type { Effect, Effects, Estimate } from '../../src/interpret/effects.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
 import { textTable } from '../../src/report/text-table.js';
 import type { Handler } from '../context.js';
+import { readingEstimateText } from '../estimate-text.js';
 import { figures, names, quoted } from '../text.js';
 
 export const intervene: Handler<'intervene'> = async (settings, context) => {
+  if (context.dryRun) {
+    const estimate = await estimateIntervene(settings, context);
+    context.result(estimate, readingEstimateText(estimate));
+    return;
+  }
   const { run, summary } = await changeDirections(settings, context);
   context.result({ run: run.path, ...summary }, `${summaryText(summary)}\n\nresults  ${run.path}`);
 };

@@ -1,12 +1,23 @@
 /** `orthoscope trace`: one prompt on one screen. */
-import { type MarkedPart, type Trace, trace as tracePrompt } from '../../src/commands/trace.js';
+import {
+  estimateTrace,
+  type MarkedPart,
+  type Trace,
+  trace as tracePrompt,
+} from '../../src/commands/trace.js';
 import { decimal, percent } from '../../src/report/figures.js';
 import { textTable } from '../../src/report/text-table.js';
 import { complete } from '../../src/settings/complete.js';
 import type { Handler } from '../context.js';
+import { readingEstimateText } from '../estimate-text.js';
 import { figures, names, quoted, sideBySide, signed } from '../text.js';
 
 export const trace: Handler<'trace'> = async (settings, context) => {
+  if (context.dryRun) {
+    const estimate = await estimateTrace(settings, context);
+    context.result(estimate, readingEstimateText(estimate));
+    return;
+  }
   const found = await tracePrompt(settings, context);
   context.result(found, traceText(found, settings.top ?? complete('trace', { run: '.', prompt: '.' }).top));
 };
@@ -38,6 +49,7 @@ export function traceText(found: Trace, top: number): string {
       partsTable('direction', parts.directions, top),
     ),
     '',
+    ...labelLines(parts.directions.slice(0, top)),
     `${head.head} at ${head.query} ${quoted(tokens[head.query]!)} looks at`,
     '',
     sideBySide(
@@ -45,8 +57,15 @@ export function traceText(found: Trace, top: number): string {
       partsTable(`score at ${head.key} ${quoted(tokens[head.key]!)}`, head.score, top),
     ),
   ];
+  lines.push(...labelLines(head.score.slice(0, top)));
   if (parts.directions.some(({ in_circuit }) => in_circuit)) lines.push('', '● in the circuit');
   return lines.join('\n');
+}
+
+/** What is known of the directions of a table; no lines where nothing is. */
+function labelLines(parts: readonly MarkedPart[]): string[] {
+  const lines = parts.flatMap(({ name, label }) => (label === null ? [] : [`  ${name}  ${label}`]));
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 function nextTable({ next_tokens }: Trace): string {

@@ -14,22 +14,22 @@ import { checkSize, type Edge, meanEdges, webOf } from '../edges/edges.js';
 import { liveRun } from '../edges/live-run.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { type Label, type Labels, readLabels } from '../formats/labels-file.js';
-import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
+import type { RunFolder } from '../formats/run-folder.js';
 import { type Direction, directionName } from '../interpret/coefficients.js';
 import { meanOf } from '../interpret/mean-of.js';
-import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
+import { chosenDirections, inherited, withMasks, withTakenApart } from '../interpret/open.js';
 import { readTokenChoice, tokensOf } from '../interpret/token-choice.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
 import { kindsOf } from '../models/components.js';
 import type { Listener } from '../progress.js';
-import { loadData } from '../run/data.js';
-import { masksFor } from '../run/masks.js';
+import { loadData, splitsOf } from '../run/data.js';
 import { outFolder } from '../run/out-folder.js';
-import { concluding, newManifest, timed } from '../run/session.js';
-import { checkModel, sourceOf } from '../run/source.js';
-import { type Subject, withSubject } from '../run/subject.js';
+import { concluding, newSession, timed } from '../run/session.js';
+import { sourceOf } from '../run/source.js';
+import type { Subject } from '../run/subject.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
+import type { Split } from '../tasks/splits.js';
 
 export interface EdgesSummary {
   data: string;
@@ -72,14 +72,9 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
     listener,
     async ({ subject, engine, apart, masks }) => {
       const chosen = chosenDirections(choice, subject, masks);
-      const data = await promptsOf(subject, settings, listener);
-      const manifest = await newManifest({ command: 'edges', settings, subject, data });
-      await findRun(out, manifest);
-      const session = await createRun(out, {
-        ...manifest,
-        engine: engine.name,
-        versions: { ...manifest.versions, [engine.name]: engine.version },
-      });
+      const data = await promptsOf(subject, settings, splitsOf(run, given), listener);
+      const session = await newSession(out, { command: 'edges', settings, subject, data, engine });
+      const { manifest } = session;
       return concluding(session, () =>
         timed(session, 'edges', async () => {
           const asked = [];
@@ -179,13 +174,18 @@ export async function edges(given: Given<'edges'>, listener: Listener = {}): Pro
 
 const edgeName = ({ writer, reader }: Edge) => `${writer} ${reader.name} ${reader.side}`;
 
-async function promptsOf(subject: Subject, settings: Settings<'edges'>, { onNote }: Listener) {
+async function promptsOf(
+  subject: Subject,
+  settings: Settings<'edges'>,
+  cut: readonly Split[],
+  { onNote }: Listener,
+) {
   const { prompt } = settings;
   if (prompt !== null) {
     const { pair } = typedPair(subject, { ...settings, prompt });
     return { name: 'one prompt', described: {}, notes: [], pairs: [pair] };
   }
-  const data = await loadData(subject, { ...settings, positions: 'last' }, ['test']);
+  const data = await loadData(subject, { ...settings, positions: 'last' }, ['test'], cut);
   for (const line of data.notes) onNote?.(line);
   return { ...data, pairs: data.splits.test! };
 }
@@ -229,12 +229,10 @@ export async function estimateEdges(given: Given<'edges'>, listener: Listener = 
   const { model, run } = await sourceOf(given.run, given.model);
   const settings = complete('edges', given, inherited('edges', run, given));
   const { directions: list, kinds, threshold } = settings;
-  return withSubject(model, { ...settings, ...listener }, async (subject) => {
-    await checkModel(subject.model, run);
-    const masks = settings.masks === null ? null : await masksFor(settings.masks, subject.model);
+  return withMasks({ ...settings, model, run }, listener, async (subject, masks) => {
     const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
     const { edges, bytes } = checkSize(chosen, subject.model.architecture, settings.memory);
-    const { pairs } = await promptsOf(subject, settings, listener);
+    const { pairs } = await promptsOf(subject, settings, splitsOf(run, given), listener);
     return {
       ...{ directions: chosen.length, edges, prompts: pairs.length },
       ...{ cuts: Math.min(settings.cuts, edges), memory_bytes: bytes },

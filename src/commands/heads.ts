@@ -1,14 +1,16 @@
 /** `heads`: the field's names for a model's heads, and for single directions, with the figures behind them. */
 
+import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
 import { directionName } from '../interpret/coefficients.js';
 import { copyingOf } from '../interpret/copying.js';
-import { genericSequences, type Pattern } from '../interpret/generic-sequences.js';
+import { PATTERNS, type Pattern } from '../interpret/generic-sequences.js';
 import { type HeadAttention, headAttention, type PatternShares } from '../interpret/head-attention.js';
+import { namesOf, sequencesFor } from '../interpret/head-names.js';
 import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
+import { estimateReading, type ReadingEstimate } from '../interpret/reading-estimate.js';
 import { embeddingsThroughMlp } from '../interpret/token-stream.js';
 import { isHead } from '../models/components.js';
 import type { Listener } from '../progress.js';
-import { Random } from '../random.js';
 import { sourceOf } from '../run/source.js';
 import type { Given } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
@@ -65,7 +67,6 @@ export async function heads(given: Given<'heads'>, listener: Listener = {}): Pro
     () => ['qk', 'ov'],
     listener,
     async ({ subject, engine, apart, masks }) => {
-      const { architecture } = subject.model;
       const chosen =
         list === null
           ? []
@@ -75,17 +76,7 @@ export async function heads(given: Given<'heads'>, listener: Listener = {}): Pro
       const [qk, ov] = (['qk', 'ov'] as const).map((kind) =>
         chosen.filter(({ component }) => component.kind === kind),
       );
-      const { tokenizer } = subject;
-      const generic = genericSequences(
-        {
-          nVocab: Math.min(architecture.nVocab, tokenizer?.size ?? architecture.nVocab),
-          lead: tokenizer?.addsBos ? tokenizer.encode('') : [],
-          nPositions: architecture.nPositions,
-          count: settings.sequences,
-          length: settings.length,
-        },
-        new Random(settings.seed).fork('generic sequences'),
-      );
+      const generic = sequencesFor(subject, settings);
       const looked = await headAttention(apart, generic, qk!, listener);
       const embedding =
         settings.embedding === 'mlp0'
@@ -96,12 +87,9 @@ export async function heads(given: Given<'heads'>, listener: Listener = {}): Pro
         COPIED,
       );
       const copied = await copyingOf(apart, tokens, embedding, ov!, listener);
-      const named = (figures: Record<HeadName, number>) =>
-        (Object.keys(figures) as HeadName[])
-          .filter((name) => figures[name] >= namedFrom)
-          .sort((a, b) => figures[b] - figures[a]);
+      const named = (figures: Record<HeadName, number>) => namesOf(figures, namedFrom);
       const whole = generic.lead + 2 * generic.length;
-      return {
+      const found: HeadsOutcome = {
         sequences: settings.sequences,
         length: settings.length,
         even: 2 / (whole + generic.lead + generic.length + 1),
@@ -127,6 +115,66 @@ export async function heads(given: Given<'heads'>, listener: Listener = {}): Pro
           };
         }),
       };
+      if (settings.table !== null) await writeHeads(settings.table, found);
+      return found;
     },
   );
+}
+
+const SHARE = 'share of attention; of a direction, of its head with it alone';
+
+const COLUMNS: readonly ParquetColumn[] = [
+  { name: 'name', type: 'STRING' },
+  { name: 'is_head', type: 'BOOLEAN' },
+  { name: 'names', type: 'JSON' },
+  ...PATTERNS.map((name): ParquetColumn => ({ name, type: 'DOUBLE', nullable: true, unit: SHARE })),
+  ...PATTERNS.map(
+    (pattern): ParquetColumn => ({
+      ...{ name: `without_${pattern}`, type: 'DOUBLE', nullable: true },
+      unit: 'the same of the head without the direction',
+    }),
+  ),
+  { name: 'copying', type: 'DOUBLE', nullable: true, unit: 'share of tokens; of a direction, -1 to 1' },
+  { name: 'anti_copying', type: 'DOUBLE', nullable: true },
+  { name: 'offsets', type: 'JSON', nullable: true },
+];
+
+/** A row for each head, and for each direction that was asked for. */
+function writeHeads(path: string, { heads, directions, sequences, length }: HeadsOutcome): Promise<void> {
+  const shares = (own: PatternShares | null, prefix = '') =>
+    Object.fromEntries(PATTERNS.map((pattern) => [`${prefix}${pattern}`, own?.[pattern] ?? null]));
+  const rows: Record<string, unknown>[] = [
+    ...heads.map(({ head, attention, ...row }) => ({
+      ...{ ...row, ...shares(attention), ...shares(null, 'without_') },
+      ...{ name: head, is_head: true },
+    })),
+    ...directions.map(({ direction, alone, without, ...row }) => ({
+      ...{ ...row, ...shares(alone), ...shares(without, 'without_') },
+      ...{ name: direction, is_head: false, anti_copying: null, offsets: null },
+    })),
+  ];
+  const columns = COLUMNS.map(({ name }) => rows.map((row) => row[name]));
+  const metadata = { schema_version: '1', sequences: String(sequences), length: String(length) };
+  return writeParquet(path, COLUMNS, metadata, [columns as ParquetGroup]);
+}
+
+/** What {@link heads} would take. */
+export async function estimateHeads(
+  given: Given<'heads'>,
+  listener: Listener = {},
+): Promise<ReadingEstimate> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('heads', given, inherited('heads', run, {}));
+  const { directions: list, threshold } = settings;
+  return estimateReading({ ...settings, model, run }, listener, (subject, masks) => {
+    const chosen = list === null ? [] : chosenDirections({ list, kinds: null, threshold }, subject, masks);
+    return {
+      directions: chosen.filter(({ component }) => isHead(component)).length,
+      kinds: ['qk', 'ov'],
+      lengths: sequencesFor(subject, settings).sequences.map(({ length }) => length),
+      pulled: false,
+      // Copying is tried against all tokens.
+      receptors: true,
+    };
+  });
 }

@@ -1,10 +1,11 @@
 /** `interpret`: what each direction writes and reads, what it does on prompts, and how much rests on it. */
 import { basename } from 'node:path';
 import { writeJson } from '../formats/atomic-file.js';
-import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
+import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { type Direction, directionName } from '../interpret/coefficients.js';
+import { strongContexts } from '../interpret/contexts.js';
 import { DirectionLabels } from '../interpret/direction-labels.js';
 import {
   PROMPT_CARDS,
@@ -14,15 +15,17 @@ import {
   writePromptCards,
   writeSpectra,
 } from '../interpret/for-page.js';
+import { patternNames } from '../interpret/head-names.js';
 import {
   chosenDirections,
   circuitMasks,
   inherited,
-  type Opened,
+  type Masks,
   onEngine,
   withDirections,
 } from '../interpret/open.js';
 import { type PromptReading, promptReadings } from '../interpret/prompt-readings.js';
+import { estimateReading, type ReadingEstimate } from '../interpret/reading-estimate.js';
 import { type Reading, reading, writeReadings } from '../interpret/readings.js';
 import { receptors } from '../interpret/receptors.js';
 import { sizeCurve } from '../interpret/size-curve.js';
@@ -32,12 +35,14 @@ import { type Kind, kindsOf } from '../models/components.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { Listener } from '../progress.js';
 import { checkedData } from '../run/begin.js';
+import { type RunData, splitsOf } from '../run/data.js';
 import { outFolder } from '../run/out-folder.js';
-import { concluding, newManifest, timed } from '../run/session.js';
+import { concluding, newSession, timed } from '../run/session.js';
 import { sourceOf } from '../run/source.js';
 import type { Subject } from '../run/subject.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
+import type { Split } from '../tasks/splits.js';
 
 export interface InterpretSummary {
   directions: number;
@@ -82,22 +87,29 @@ export async function interpret(
       const { subject, engine, decomposition, ends, masks, circuit } = opened;
       const { tokenizer } = subject;
       const chosen = chosenDirections(choice, subject, masks);
-      const request = { ...settings, components: opened.kinds, loss: 'kl' as const };
-      const data = prompted ? await checkedData(subject, request, ['test'], listener) : null;
-      const pairs = (data?.splits.test ?? []).slice(0, settings.mostPairs ?? undefined);
-      const manifest = await newManifest({ command: 'interpret', settings, subject, ...(data && { data }) });
-      await findRun(out, manifest);
-      const session = await createRun(out, {
-        ...manifest,
-        engine: engine.name,
-        versions: { ...manifest.versions, [engine.name]: engine.version },
-      });
+      const data = prompted
+        ? await promptsOf(subject, settings, opened.kinds, splitsOf(run, given), listener)
+        : null;
+      const pairs = data?.pairs ?? [];
+      const common = { command: 'interpret' as const, settings, subject, engine };
+      const session = await newSession(out, data ? { ...common, data } : common);
       return concluding(session, () =>
         timed(session, 'interpret', async () => {
+          const names = new Set(chosen.map(directionName));
+          const contexts =
+            settings.scores === null ? null : await strongContexts(settings.scores, subject.model, names);
+          const components = [...new Set(chosen.map(({ component }) => component))];
           const onPrompts = prompted
-            ? await onEngine(opened, listener, (apart) =>
-                onPairs(apart, pairs, chosen, { session, run, tokenizer, masks, settings }, listener),
-              )
+            ? await onEngine(opened, listener, async (apart) => ({
+                readings: await onPairs(
+                  apart,
+                  pairs,
+                  chosen,
+                  { session, run, tokenizer, masks, settings },
+                  listener,
+                ),
+                headNames: await patternNames(apart, subject, components, settings.seed, listener),
+              }))
             : null;
           const embedding =
             settings.embedding === 'mlp0'
@@ -117,7 +129,9 @@ export async function interpret(
                     receptors: each,
                     mask: masks ? (masks.get(component.name)?.[index] ?? 1) : null,
                     inCircuit: masks && circuit.has(name),
-                    onPrompts: onPrompts?.get(name) ?? null,
+                    onPrompts: onPrompts?.readings.get(name) ?? null,
+                    headNames: onPrompts?.headNames.get(component.name) ?? null,
+                    contexts: contexts && (contexts.get(name) ?? []),
                   },
                   tokenizer,
                 );
@@ -129,8 +143,8 @@ export async function interpret(
           };
           const table = session.file('readings.parquet');
           await writeReadings(table, rows(), {
-            model: manifest.model.id,
-            weight_form: manifest.weight_form,
+            model: session.manifest.model.id,
+            weight_form: session.manifest.weight_form,
             embedding: settings.embedding,
           });
           await labels.write();
@@ -141,6 +155,39 @@ export async function interpret(
       );
     },
   );
+}
+
+/** What {@link interpret} would take. */
+export async function estimateInterpret(
+  given: Given<'interpret'>,
+  listener: Listener = {},
+): Promise<ReadingEstimate> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('interpret', given, inherited('interpret', run, given));
+  const { directions: list, kinds, threshold } = settings;
+  const prompted = settings.task !== null || settings.data !== null;
+  return estimateReading({ ...settings, model, run }, listener, async (subject, masks) => {
+    const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
+    const needed = neededKinds(subject, chosen, prompted, masks);
+    const data = prompted
+      ? await promptsOf(subject, settings, needed, splitsOf(run, given), listener)
+      : { pairs: [] };
+    const lengths = data.pairs.map(({ clean }) => clean.length);
+    const plan = { directions: chosen.length, kinds: needed, lengths };
+    return { ...plan, pulled: masks !== null, receptors: true };
+  });
+}
+
+async function promptsOf(
+  subject: Subject,
+  settings: Settings<'interpret'>,
+  kinds: readonly Kind[],
+  cut: readonly Split[],
+  listener: Listener,
+): Promise<RunData & { pairs: TokenPair[] }> {
+  const request = { ...settings, components: kinds, loss: 'kl' as const };
+  const data = await checkedData(subject, request, ['test'], listener, cut);
+  return { ...data, pairs: data.splits.test!.slice(0, settings.mostPairs ?? undefined) };
 }
 
 /** What prompts say of directions; and beside the readings what the run's page is made of. */
@@ -158,7 +205,7 @@ async function onPairs(
     session: RunFolder;
     run: RunFolder | null;
     tokenizer: Tokenizer | null;
-    masks: Opened['masks'];
+    masks: Masks;
     settings: Settings<'interpret'>;
   },
   listener: Listener,
@@ -194,7 +241,7 @@ function neededKinds(
   { model: { architecture } }: Subject,
   chosen: readonly Direction[],
   prompted: boolean,
-  masks: Opened['masks'],
+  masks: Masks,
 ): Kind[] {
   const own = new Set(chosen.map(({ component }) => component.kind));
   return kindsOf(architecture).filter(

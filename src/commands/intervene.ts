@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
-import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
+import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { checkChange } from '../interpret/change.js';
 import { directionName } from '../interpret/coefficients.js';
@@ -11,17 +11,19 @@ import { type Effects, nextTokenChanges, summarise } from '../interpret/effects.
 import { type ExperimentResult, runExperiment } from '../interpret/experiment.js';
 import { chosenDirections, inherited, withTakenApart } from '../interpret/open.js';
 import { writeOutcomes } from '../interpret/outcomes-table.js';
+import { estimateReading, type ReadingEstimate } from '../interpret/reading-estimate.js';
 import { chooser, readTokenChoice } from '../interpret/token-choice.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
 import { unrelatedPrompts } from '../interpret/unrelated.js';
 import type { Listener } from '../progress.js';
-import { loadData, type RunData } from '../run/data.js';
+import { loadData, type RunData, splitsOf } from '../run/data.js';
 import { outFolder } from '../run/out-folder.js';
-import { concluding, newManifest, timed } from '../run/session.js';
+import { concluding, newSession, timed } from '../run/session.js';
 import { sourceOf } from '../run/source.js';
 import type { Subject } from '../run/subject.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
+import type { Split } from '../tasks/splits.js';
 
 /** Tokens that are listed before and after. */
 const LISTED = 6;
@@ -72,9 +74,7 @@ export async function intervene(
     listener,
     async ({ subject, engine, apart, masks, circuit }) => {
       const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
-      const data = await promptsOf(subject, settings, listener);
-      const manifest = await newManifest({ command: 'intervene', settings, subject, data });
-      await findRun(out, manifest);
+      const data = await promptsOf(subject, settings, splitsOf(run, given), listener);
       const typed = settings.prompt !== null;
       const pairs = typed ? [await contrasted(apart.running, data.tested[0]!)] : data.tested;
       const choice = readTokenChoice(settings.at, subject.tokenizer);
@@ -86,11 +86,7 @@ export async function intervene(
         count: settings.unrelatedPairs,
         seed: settings.seed,
       });
-      const session = await createRun(out, {
-        ...manifest,
-        engine: engine.name,
-        versions: { ...manifest.versions, [engine.name]: engine.version },
-      });
+      const session = await newSession(out, { command: 'intervene', settings, subject, data, engine });
       return concluding(session, async () => {
         const { change: kind, value, scales, draws, seed } = settings;
         const result = await timed(session, 'intervene', () =>
@@ -133,6 +129,28 @@ export async function intervene(
   );
 }
 
+/** What {@link intervene} would take. */
+export async function estimateIntervene(
+  given: Given<'intervene'>,
+  listener: Listener = {},
+): Promise<ReadingEstimate> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('intervene', given, inherited('intervene', run, given));
+  const { directions: list, kinds, threshold } = settings;
+  return estimateReading({ ...settings, model, run }, listener, async (subject, masks) => {
+    const chosen = chosenDirections({ list, kinds, threshold }, subject, masks);
+    checkChange(settings.change, chosen);
+    const { tested } = await promptsOf(subject, settings, splitsOf(run, given), listener);
+    return {
+      directions: chosen.length,
+      kinds: [...new Set(chosen.map(({ component }) => component.kind))],
+      lengths: tested.map(({ clean }) => clean.length),
+      pulled: false,
+      receptors: false,
+    };
+  });
+}
+
 interface Prompts extends Pick<RunData, 'name' | 'described' | 'notes'> {
   tested: TokenPair[];
   /** Pairs that means are taken over. */
@@ -142,12 +160,13 @@ interface Prompts extends Pick<RunData, 'name' | 'described' | 'notes'> {
 async function promptsOf(
   subject: Subject,
   settings: Settings<'intervene'>,
+  cut: readonly Split[],
   { onNote }: Listener,
 ): Promise<Prompts> {
   const { prompt, task, data, change } = settings;
   const estimates = change === 'opposite' || change === 'mean';
   const request = { ...settings, positions: settings.at === 'last' ? ('last' as const) : ('all' as const) };
-  const load = (splits: readonly ('train' | 'test')[]) => loadData(subject, request, splits);
+  const load = (splits: readonly ('train' | 'test')[]) => loadData(subject, request, splits, cut);
   const checked = (tested: TokenPair[]) => {
     const without = tested.find(({ corrupted }) => corrupted === null);
     if (change === 'corrupted' && without)

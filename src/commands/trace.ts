@@ -1,10 +1,14 @@
 /** `trace`: one prompt, taken apart by component, direction and attention, and what changes do to it. */
+import { type Label, readLabels } from '../formats/labels-file.js';
+import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
 import { intervene } from '../forward/interventions.js';
+import { MaskLayout } from '../forward/layout.js';
 import { circuitLogits } from '../interpret/circuit-logits.js';
 import { logitDifference } from '../interpret/logit-reader.js';
 import { inherited, withTakenApart } from '../interpret/open.js';
 import { logitsAfter, logProbabilities } from '../interpret/outcomes.js';
 import { type HeadTrace, headTrace, logitParts, type Part } from '../interpret/prompt-trace.js';
+import { estimateReading, type ReadingEstimate } from '../interpret/reading-estimate.js';
 import { typedInterventions } from '../interpret/typed-changes.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
 import { kindsOf } from '../models/components.js';
@@ -24,9 +28,11 @@ export interface NextToken {
   changed: number | null;
 }
 
-/** A part, and whether the circuit has it; null without a circuit. */
 export interface MarkedPart extends Part {
+  /** Whether the circuit has it; null without a circuit. */
   in_circuit: boolean | null;
+  /** What the run's `labels.csv` calls it. */
+  label: string | null;
 }
 
 export interface Trace {
@@ -81,12 +87,17 @@ export async function trace(given: Given<'trace'>, listener: Listener = {}): Pro
           : null;
       const parts = await logitParts(apart, pair);
       const head = await headTrace(apart, pair, parts, settings);
-      const marked = (part: Part): MarkedPart => ({ ...part, in_circuit: masks && circuit.has(part.name) });
+      const labels = run ? await readLabels(run.file('labels.csv')) : new Map<string, Label>();
+      const marked = (part: Part): MarkedPart => ({
+        ...part,
+        in_circuit: masks && circuit.has(part.name),
+        label: labels.get(part.name)?.label ?? null,
+      });
       const withAny = new Set([...circuit].map((name) => name.slice(0, name.lastIndexOf('.'))));
       const spell = (id: number) => typed.tokenizer.token(id);
       const difference = (logits: Float32Array | null) => logits && logitDifference(logits, pair);
       const { embedding, position, bias, finalScale } = parts.sum;
-      return {
+      const found: Trace = {
         tokens: Array.from(pair.clean, spell),
         contrast: {
           answers: Array.from(pair.answers, spell),
@@ -107,13 +118,61 @@ export async function trace(given: Given<'trace'>, listener: Listener = {}): Pro
           components: parts.components.map((part) => ({
             ...part,
             in_circuit: masks && withAny.has(part.name),
+            label: null,
           })),
           directions: parts.directions.map(marked),
         },
         head: { ...head, score: head.score.map(marked) },
       };
+      if (settings.table !== null) await writeTrace(settings.table, found, settings.prompt);
+      return found;
     },
   );
+}
+
+const COLUMNS: readonly ParquetColumn[] = [
+  { name: 'of', type: 'STRING' },
+  { name: 'name', type: 'STRING' },
+  { name: 'value', type: 'DOUBLE', unit: 'logits; of attention its share' },
+  { name: 'in_circuit', type: 'BOOLEAN', nullable: true },
+  { name: 'label', type: 'STRING', nullable: true },
+];
+
+/** All rows of the tables: what the logit difference is the sum of, and what a head's score is. */
+function writeTrace(path: string, { tokens, parts, head }: Trace, prompt: string): Promise<void> {
+  const { embedding, position, bias, components, directions } = parts;
+  const plain = (name: string, value: number): MarkedPart => ({ name, value, in_circuit: null, label: null });
+  const rows = [
+    ...[plain('embedding', embedding), plain('position', position), plain('bias', bias)].map(rowOf('end')),
+    ...components.map(rowOf('component')),
+    ...directions.map(rowOf('direction')),
+    ...head.keys.map(({ weight }, at) => rowOf('attention')(plain(`${at} ${tokens[at]}`, weight))),
+    ...head.score.map(rowOf('score')),
+  ];
+  const metadata = { schema_version: '1', prompt, head: head.head, key: String(head.key) };
+  const columns = COLUMNS.map(({ name }) => rows.map((row) => row[name as keyof (typeof rows)[0]]));
+  return writeParquet(path, COLUMNS, metadata, [columns as ParquetGroup]);
+}
+
+const rowOf = (of: 'end' | 'component' | 'direction' | 'attention' | 'score') => (part: MarkedPart) => ({
+  of,
+  ...part,
+});
+
+/** What {@link trace} would take. */
+export async function estimateTrace(
+  given: Given<'trace'>,
+  listener: Listener = {},
+): Promise<ReadingEstimate> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('trace', given, inherited('trace', run, {}));
+  return estimateReading({ ...settings, model, run }, listener, (subject) => {
+    const { architecture, qkSplit } = subject.model;
+    const kinds = kindsOf(architecture);
+    const { size } = new MaskLayout(architecture, kinds, qkSplit);
+    const lengths = [typedPair(subject, settings).pair.clean.length];
+    return { directions: size, kinds, lengths, pulled: false, receptors: false };
+  });
 }
 
 /** The likeliest tokens of any of them. */

@@ -3,14 +3,33 @@
  * coefficients by group and its role among keys (docs/reading.md, "Labels").
  */
 import { percent } from '../report/figures.js';
+import type { Pattern } from './generic-sequences.js';
 import type { Reading, Spelt, SpeltRole } from './readings.js';
 
 /** Tokens that are named of a list. */
 const TOKENS = 3;
 /** A class counts if it is told apart at this rate of false discoveries. */
 const FOUND = 0.05;
+/** Characters that are shown of a context. */
+const CONTEXT = 40;
 
-export function labelByRule({
+export function labelByRule(reading: Omit<Reading, 'label'>): string {
+  const { head_names, contexts } = reading;
+  const heads = (head_names ?? []).map((name) => HEADS[name]);
+  const head = heads.length > 0 ? `${heads.join(' and ')} head: ` : '';
+  const [strongest] = contexts ?? [];
+  const context = strongest ? `; strongest after “${ending(strongest.text)}”` : '';
+  return head + ofDirection(reading) + context;
+}
+
+const HEADS: Record<Pattern, string> = {
+  previous: 'previous-token',
+  duplicate: 'duplicate-token',
+  induction: 'induction',
+  first: 'first-token',
+};
+
+function ofDirection({
   raises,
   lowers,
   reads,
@@ -26,6 +45,12 @@ export function labelByRule({
   const from = reads ? `reads ${tokens(reads)}, ` : '';
   const neuron = neurons && neurons.length > 0 ? ` (neuron ${neurons[0]!.id})` : '';
   return from + writing(raises, lowers, groups) + neuron;
+}
+
+/** The last characters of a context, whole characters. */
+function ending(text: string): string {
+  const characters = [...text];
+  return characters.length > CONTEXT ? `…${characters.slice(-CONTEXT).join('')}` : text;
 }
 
 function looking({ classes, highest }: SpeltRole): string {

@@ -36,6 +36,9 @@ export interface ApartOptions
   engine: EngineChoice;
 }
 
+/** Of a circuit, by component; null where there is none. */
+export type Masks = ReadonlyMap<string, Float32Array> | null;
+
 /** A model and its directions. */
 export interface Opened {
   subject: Subject;
@@ -44,21 +47,16 @@ export interface Opened {
   ends: EndWeights;
   /** Kinds of the directions. */
   kinds: readonly Kind[];
-  /** By component; null where there is no circuit. */
-  masks: ReadonlyMap<string, Float32Array> | null;
+  masks: Masks;
   /** Names of the circuit's directions; empty without one. */
   circuit: ReadonlySet<string>;
 }
 
-/**
- * @param kindsFor which kinds' directions are needed; asked once the model's are known
- * @throws InputError if the model, the run or the masks cannot be used
- */
-export function withDirections<T>(
+/** A model and a circuit's masks. @throws InputError if the model, the run or the masks cannot be used */
+export function withMasks<T>(
   options: ApartOptions,
-  kindsFor: (subject: Subject, masks: Opened['masks']) => readonly Kind[],
   listener: Listener,
-  work: (opened: Opened) => Promise<T>,
+  work: (subject: Subject, masks: Masks) => Promise<T>,
 ): Promise<T> {
   const { run } = options;
   const basis = run?.manifest.settings.basis ?? 'svd';
@@ -67,9 +65,23 @@ export function withDirections<T>(
       `${run.path}: its masks are over the basis ${String(basis)}; singular directions are read`,
     );
   return withSubject(options.model, { ...options, ...listener }, async (subject) => {
+    await checkModel(subject.model, run);
+    return work(subject, options.masks === null ? null : await masksFor(options.masks, subject.model));
+  });
+}
+
+/**
+ * {@link withMasks}, with directions.
+ * @param kindsFor which kinds' directions are needed; asked once the model's are known
+ */
+export function withDirections<T>(
+  options: ApartOptions,
+  kindsFor: (subject: Subject, masks: Masks) => readonly Kind[],
+  listener: Listener,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  return withMasks(options, listener, async (subject, masks) => {
     const { model } = subject;
-    await checkModel(model, run);
-    const masks = options.masks === null ? null : await masksFor(options.masks, model);
     const kinds = kindsFor(subject, masks);
     // The engine first: one that is asked for and missing must not cost a decomposition.
     const engine = await openEngine(options);
@@ -101,7 +113,7 @@ export async function onEngine<T>(
 /** {@link withDirections} and {@link onEngine} at once. */
 export function withTakenApart<T>(
   options: ApartOptions,
-  kindsFor: (subject: Subject, masks: Opened['masks']) => readonly Kind[],
+  kindsFor: (subject: Subject, masks: Masks) => readonly Kind[],
   listener: Listener,
   work: (opened: Opened & { apart: TakenApart }) => Promise<T>,
 ): Promise<T> {
@@ -125,7 +137,7 @@ function componentsOf({ model }: Subject) {
 export function chosenDirections(
   { list, kinds, threshold }: { list: string; kinds: readonly Kind[] | null; threshold: number },
   subject: Subject,
-  masks: Opened['masks'],
+  masks: Masks,
 ): Direction[] {
   const components = componentsOf(subject);
   const found = (): ScoredComponent[] => {

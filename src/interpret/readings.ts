@@ -4,6 +4,8 @@ import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { Kind } from '../models/components.js';
 import { directionName } from './coefficients.js';
+import type { StrongContext } from './contexts.js';
+import type { Pattern } from './generic-sequences.js';
 import type { Importance } from './importance.js';
 import type { Mean } from './mean-of.js';
 import type { PromptReading } from './prompt-readings.js';
@@ -40,6 +42,10 @@ export interface Reading {
   importance: Importance | null;
   /** Of QK, on prompts. */
   role: SpeltRole | null;
+  /** What its head is called on random repeated tokens; null without prompts, or where there is no head. */
+  head_names: Pattern[] | null;
+  /** Where it was strongest in scored data; null without scores. */
+  contexts: StrongContext[] | null;
   /** What it is called (`labels.csv`); null until it is named. */
   label: string | null;
 }
@@ -56,10 +62,12 @@ export interface ReadingParts {
   inCircuit: boolean | null;
   /** Null without prompts. */
   onPrompts: PromptReading | null;
+  headNames: Pattern[] | null;
+  contexts: StrongContext[] | null;
 }
 
 export function reading(
-  { receptors, mask, inCircuit, onPrompts }: ReadingParts,
+  { receptors, mask, inCircuit, onPrompts, headNames, contexts }: ReadingParts,
   tokenizer: Tokenizer | null,
 ): Reading {
   const { direction, sigma, writes, reads, keys, neurons } = receptors;
@@ -85,7 +93,7 @@ export function reading(
     adds: means?.adds ?? null,
     importance,
     role: role && { ...role, highest: spelt(role.highest), lowest: spelt(role.lowest) },
-    label: null,
+    ...{ head_names: headNames, contexts, label: null },
   };
 }
 
@@ -119,6 +127,8 @@ const COLUMNS: readonly ParquetColumn[] = [
   { name: 'adds', type: 'JSON', nullable: true, unit: 'logit difference' },
   { name: 'importance', type: 'JSON', nullable: true, unit: 'after minus before; KL in nats' },
   { name: 'label', type: 'STRING', nullable: true },
+  { name: 'head_names', type: 'JSON', nullable: true },
+  { name: 'contexts', type: 'JSON', nullable: true, unit: 'coefficient' },
   { name: 'role', type: 'JSON', nullable: true, unit: "score above the query's mean over its keys" },
 ];
 

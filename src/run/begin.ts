@@ -85,8 +85,9 @@ export async function checkedData(
   request: Request,
   splits: readonly Split[],
   { onNote }: Listener,
+  cut: readonly Split[] = [],
 ): Promise<RunData> {
-  const data = await loadData(subject, request, splits);
+  const data = await loadData(subject, request, splits, cut);
   for (const line of [...subject.model.notes, ...data.notes]) onNote?.(line);
   const kinds = checkedKinds(subject.model, request.components);
   for (const pairs of Object.values(data.splits)) checkPairs(pairs, { ...request, kinds });

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { InputError } from '../errors.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readPromptPairs } from '../formats/prompt-pairs.js';
+import type { RunFolder } from '../formats/run-folder.js';
 import { encodePairs, hashPairs, type TokenPair } from '../formats/token-pairs.js';
 import { Random } from '../random.js';
 import type { Positions } from '../settings/choices.js';
@@ -31,18 +32,29 @@ export interface RunData {
 
 /**
  * @param wanted splits that the command needs
+ * @param cut splits among which an earlier command cut a file that came alone; it is cut alike
  * @throws InputError if neither a task nor a file is named, both are, or a file is wrong
  */
 export async function loadData(
   subject: Subject,
   request: DataRequest,
   wanted: readonly Split[],
+  cut: readonly Split[] = [],
 ): Promise<RunData> {
   const { task, data } = request;
   if (task !== null && data !== null) throw new InputError('--task and --data are both given; choose one');
   if (task !== null) return taskData(subject, task, request, wanted);
   if (data === null) throw new InputError('no prompts: give --task NAME or --data FILE');
-  return fileData(subject, data, request, wanted);
+  return fileData(subject, data, request, wanted, cut);
+}
+
+/** Among which splits a run cut its prompts; none where a command on it is given others. */
+export function splitsOf(
+  run: RunFolder | null,
+  { task, data }: { task?: string | null; data?: string | null },
+): readonly Split[] {
+  if (!run || task != null || data != null) return [];
+  return SPLITS.filter((split) => Object.hasOwn(run.manifest.data, split));
 }
 
 /** The same data with some of its splits. */
@@ -83,6 +95,7 @@ async function fileData(
   path: string,
   request: DataRequest,
   wanted: readonly Split[],
+  before: readonly Split[],
 ): Promise<RunData> {
   let text = false;
   const read = async (file: string) => {
@@ -97,7 +110,10 @@ async function fileData(
   const notes: string[] = [];
   if (validation !== null) [splits.validation, sources.validation] = [await read(validation), validation];
   if (test !== null) [splits.test, sources.test] = [await read(test), test];
-  const missing = SPLITS.filter((split) => wanted.includes(split) && !splits[split]);
+  // A run that had no test pairs of its own is read on those that it chose its masks by.
+  const instead = before.length > 0 && !before.includes('test') && wanted.includes('test') && test === null;
+  const among = before.length > 0 ? before : wanted;
+  const missing = SPLITS.filter((split) => among.includes(split) && !splits[split]);
   if (missing.length === 1) splits[missing[0]!] = own;
   else {
     Object.assign(splits, cut(own, missing, seed, path));
@@ -105,7 +121,14 @@ async function fileData(
       `${path} cut by seed ${seed}: ${missing.map((split) => `${split} ${splits[split]!.length}`).join(', ')}`,
     );
   }
+  if (instead) {
+    splits.test = splits.validation ?? splits.train!;
+    notes.push(
+      `the run had no test pairs: its ${splits.validation ? 'validation' : 'training'} pairs are read`,
+    );
+  }
   if (text && subject.tokenizer) notes.push(subject.tokenizer.bosNote);
+  if (before.length > 0) for (const split of SPLITS) if (!wanted.includes(split)) delete splits[split];
   // Where a file lies is among the settings.
   return finish(path, splits, (split) => basename(sources[split] ?? path), notes);
 }

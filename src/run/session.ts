@@ -1,7 +1,8 @@
 /** A run from beginning to end: its manifest says how it stands (running, complete, …) and how long each stage took. */
+import type { Engine } from '../engine/engine.js';
 import { InterruptedError } from '../errors.js';
 import { describeHost, type Manifest, type RecordedCommand } from '../formats/manifest.js';
-import type { RunFolder } from '../formats/run-folder.js';
+import { createRun, type RunFolder } from '../formats/run-folder.js';
 import type { Architecture } from '../models/architecture.js';
 import { packageVersion } from '../package-file.js';
 import type { Settings } from '../settings/commands.js';
@@ -41,6 +42,19 @@ export async function newManifest<Of extends RecordedCommand>({
     started_at: new Date().toISOString(),
     seconds: {},
   };
+}
+
+/**
+ * Makes the folder of a command that only reads.
+ * @throws InputError if the folder holds anything
+ */
+export async function newSession<Of extends RecordedCommand>(
+  out: string,
+  { engine, ...options }: SessionOptions<Of> & { engine: Engine },
+): Promise<RunFolder> {
+  const manifest = await newManifest(options);
+  const versions = { ...manifest.versions, [engine.name]: engine.version };
+  return createRun(out, { ...manifest, engine: engine.name, versions });
 }
 
 /** How components' head numbers are to be read where key/value heads are shared. */

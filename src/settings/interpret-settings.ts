@@ -77,6 +77,12 @@ export const traceSettings = table(
       describe: 'Token that it looks at',
     },
     top: { schema: whole(1, 1000), default: 8, describe: 'Rows of each table' },
+    table: {
+      schema: optional,
+      default: null,
+      path: true,
+      describe: 'Parquet file for all rows of the tables',
+    },
     ablate: {
       schema: optional,
       default: null,
@@ -172,6 +178,12 @@ export const interpretSettings = table(
       default: 'last',
       describe: "Tokens whose attention tells QK directions' roles: last, all, indices, or a text",
     },
+    scores: {
+      schema: optional,
+      default: null,
+      path: true,
+      describe: "Folder of the model's scores, whose strongest contexts are shown",
+    },
     exact: {
       schema: whole(0),
       default: 20,
@@ -213,6 +225,12 @@ export const headsSettings = table(
       describe: 'A head has a name if its figure reaches this',
     },
     embedding: { ...interpretSettings.embedding, default: 'mlp0' },
+    table: {
+      schema: optional,
+      default: null,
+      path: true,
+      describe: 'Parquet file for all rows of the tables',
+    },
   },
 );
 

@@ -10,7 +10,7 @@ const reading = (own: Partial<Reading>): Reading => ({
   ...({ direction: 'L0H0.ov.0', component: 'L0H0.ov', kind: 'ov', layer: 0, head: 0, index: 0 } as const),
   ...{ sigma: 1, mask: null, in_circuit: null, raises: null, lowers: null, reads: null, reads_against: null },
   ...{ keys: null, keys_against: null, neurons: null, groups: null, variance_share: null, adds: null },
-  ...{ importance: null, role: null, label: null },
+  ...{ importance: null, role: null, head_names: null, contexts: null, label: null },
   ...own,
 });
 
@@ -63,5 +63,24 @@ it('says what is looked for, where a test tells it apart', () => {
 it('says what is read, of what neither writes nor looks', () => {
   expect(labelByRule(reading({ kind: 'mlp_in', reads: spelt('a'), reads_against: spelt('b') }))).toBe(
     'reads “a”, against “b”',
+  );
+});
+
+it('begins with what the head is called, and ends with where the direction was strongest', () => {
+  const own = { ...gender, head_names: ['induction', 'previous'] as const, contexts: [] };
+  const plain = labelByRule(reading(gender));
+  expect(labelByRule(reading({ ...own, head_names: [...own.head_names] }))).toBe(
+    `induction and previous-token head: ${plain}`,
+  );
+  const contexts = [
+    { text: 'Sarah is such a great friend, isn', value: 4 },
+    { text: 'a', value: 1 },
+  ];
+  expect(labelByRule(reading({ ...gender, head_names: [], contexts }))).toBe(
+    `${plain}; strongest after “Sarah is such a great friend, isn”`,
+  );
+  const long = [{ text: `${'x'.repeat(60)} end`, value: 1 }];
+  expect(labelByRule(reading({ ...gender, contexts: long }))).toBe(
+    `${plain}; strongest after “…${'x'.repeat(36)} end”`,
   );
 });
