@@ -1,8 +1,9 @@
 /** What a command that reads directions would take, before anything is decomposed or loaded. */
 import { type EngineName, openEngine } from '../engine/engine.js';
+import { engineMemory } from '../engine/memory.js';
 import { MaskLayout } from '../forward/layout.js';
 import { FULL_PASSES } from '../forward/passes.js';
-import { engineMemory, trainingMemory } from '../masks/training-cost.js';
+import { trainingMemory } from '../masks/training-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import type { Model } from '../models/weights.js';
