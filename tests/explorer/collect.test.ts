@@ -68,6 +68,8 @@ async function* rows(label = 'by rule'): AsyncGenerator<Reading[]> {
     adds: null,
     importance: null,
     role: null,
+    head_names: null,
+    contexts: null,
   };
   yield [3, 4].map((index) => ({
     ...{ ...place, ...nothing, ...unknown, label, index, direction: `L1H0.ov.${index}` },

@@ -52,7 +52,7 @@ describe.skipIf(missing)(`WebGPU${missing ? ` (skipped: ${missing})` : ''}`, () 
   it('plays what it recorded on other values, constants and all', async () => {
     const engine = await openEngine({ engine: 'webgpu' });
     const weights = toTensor(new Float32Array([1, 2, 3, 4]), [2, 2]);
-    const replays = engine.openReplays();
+    const replays = engine.openReplays!();
     const results: number[][] = [];
     const before = tf.memory().numTensors;
     for (let call = 0; call < 4; call++) {
@@ -76,7 +76,7 @@ describe.skipIf(missing)(`WebGPU${missing ? ` (skipped: ${missing})` : ''}`, () 
 
   it('goes on after a computation that cannot be recorded', async () => {
     const engine = await openEngine({ engine: 'webgpu' });
-    const replays = engine.openReplays();
+    const replays = engine.openReplays!();
     const x = () => toTensor(new Float32Array([1, 2]), [2]);
     const reading = () => {
       const y = tf.square(x());
