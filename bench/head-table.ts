@@ -1,7 +1,7 @@
 /**
  * Labels of the embedded model's heads beside what they attend to: `node dist/bench/head-table.js [--task ioi] [--pairs N]
  * [--model FOLDER --engine NAME]`, after `npm run build`. A row for each head: the class of keys that gets most of the
- * last token's attention, the QK direction that by itself gives this class most, its label by rule, and whether the label
+ * last token's attention beyond its share of the keys, the QK direction that by itself gives this class most, its label by rule, and whether the label
  * names the class; then the head's figures on random tokens that are repeated, as `heads` has them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -36,7 +36,9 @@ try {
   let agreeing = 0;
   for (const { head, attention } of named.heads) {
     const own = byHead.get(`${head}.qk`)!;
-    const [most] = own[0]!.role!.classes.toSorted((a, b) => b.attention.full - a.attention.full);
+    const [most] = own[0]!.role!.classes.toSorted(
+      (a, b) => b.attention.full - b.chance - (a.attention.full - a.chance),
+    );
     const alone = ({ role }: Reading) =>
       role!.classes.find((each) => each.class === most!.class)!.attention.alone;
     const [strongest] = own.toSorted((a, b) => alone(b) - alone(a));
@@ -44,7 +46,7 @@ try {
     agreeing += Number(agrees);
     const [[name, share]] = Object.entries(attention).toSorted(([, a], [, b]) => b - a) as [[string, number]];
     console.log(
-      `| ${head} | ${most!.class} (${percent(most!.attention.full)}) | ${strongest!.direction} (${percent(alone(strongest!))} alone) | ` +
+      `| ${head} | ${most!.class} (${percent(most!.attention.full)}, by chance ${percent(most!.chance)}) | ${strongest!.direction} (${percent(alone(strongest!))} alone) | ` +
         `${strongest!.label} | ${agrees ? 'yes' : 'no'} | ${name} ${percent(share)} |`,
     );
   }
