@@ -40,7 +40,11 @@ export function textPart(config: ModelConfig, where: string): { config: ModelCon
   const own = described === config ? WHOLES[whole] : (described.model_type ?? WHOLES[whole]);
   const tied = config.tie_word_embeddings ?? described.tie_word_embeddings;
   return {
-    config: { ...described, model_type: typeof own === 'string' && Object.hasOwn(PARTS, own) ? PARTS[own]! : own, tie_word_embeddings: tied },
+    config: {
+      ...described,
+      model_type: typeof own === 'string' && Object.hasOwn(PARTS, own) ? PARTS[own]! : own,
+      tie_word_embeddings: tied,
+    },
     note: `the text part of "${whole}" is read; what it does without images is all that is represented`,
   };
 }
