@@ -4,12 +4,7 @@ import { InputError } from '../errors.js';
 import { readManifest } from '../formats/manifest.js';
 import type { Model } from '../models/weights.js';
 import { readExamples } from '../score/read-tables.js';
-
-/** Text up to and with the token at which a coefficient was large, and the coefficient. */
-export interface StrongContext {
-  text: string;
-  value: number;
-}
+import type { StrongContext } from './readings.js';
 
 /** Contexts that are kept of each direction. */
 const KEPT = 5;

@@ -4,7 +4,6 @@ import { type ParquetColumn, writeParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { Kind } from '../models/components.js';
 import { directionName } from './coefficients.js';
-import type { StrongContext } from './contexts.js';
 import type { Pattern } from './generic-sequences.js';
 import type { Importance } from './importance.js';
 import type { Mean } from './mean-of.js';
@@ -54,6 +53,12 @@ export interface Reading {
 export interface SpeltRole extends Omit<QkRole, 'highest' | 'lowest'> {
   highest: (KeyToken & { token: string })[];
   lowest: (KeyToken & { token: string })[];
+}
+
+/** Text up to and with the token at which a coefficient was large, and the coefficient. */
+export interface StrongContext {
+  text: string;
+  value: number;
 }
 
 export interface ReadingParts {
