@@ -2,18 +2,23 @@
  * How well learned masks find mechanisms whose directions are known, after `npm run build`:
  *
  *     node dist/bench/planted.js [--mechanisms copy,induction] [--seeds 10] [--positions last,all] [--engine native]
- *                                [--vary strength=0.5,1,2,4] [--vary overlap=0,0.3] [--settings JSON] [--save FILE] [--json]
+ *                                [--vary strength=0.5,1,2,4] [--vary overlap=0,0.3] [--bases svd,coordinates]
+ *                                [--settings JSON] [--save FILE] [--json]
  *
  * `--vary` names an option of planted models (`src/planted/planted-model.ts`) and its values; all combinations are run.
  * A seed changes weights, distractors, rotation, prompts and the order in which they come. The table has means over
- * seeds, and the smallest F1; `--save` writes every run.
+ * seeds, and the smallest F1; `--save` writes every run. A second table holds other methods that rank directions against
+ * them: F1 of as many directions as the mechanism has, and AUROC.
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Basis } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
+import { attribution, integrated, randomScores } from '../src/evidence/rank-directions.js';
+import type { TokenPair } from '../src/formats/token-pairs.js';
 import type { Positions } from '../src/forward/masking-rules.js';
 import { bestCut } from '../src/masks/cut.js';
 import { type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
@@ -22,8 +27,10 @@ import { PLANTED_DEFAULTS, type PlantedOptions, plantModel } from '../src/plante
 import { type DirectionTruth, type Recovery, recovery, sharesOf } from '../src/planted/recovery.js';
 import { plantedPairs, writePlanted, writePlantedPairs } from '../src/planted/write-planted.js';
 import { loadData } from '../src/run/data.js';
+import type { MaskRunner, RunnablePairs } from '../src/run/mask-runner.js';
 import { withSubject } from '../src/run/subject.js';
 import { openWorkbench, workload } from '../src/run/workbench.js';
+import type { LossKind } from '../src/settings/choices.js';
 import { complete } from '../src/settings/complete.js';
 import { PRESETS, priceOf, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
@@ -33,6 +40,7 @@ const { values: options } = parseArgs({
     mechanisms: { type: 'string', default: Object.keys(MECHANISMS).join(',') },
     seeds: { type: 'string', default: '10' },
     positions: { type: 'string', default: 'last' },
+    bases: { type: 'string', default: 'svd' },
     vary: { type: 'string', multiple: true, default: [] },
     settings: { type: 'string', default: '{}' },
     engine: { type: 'string', default: 'native' },
@@ -47,7 +55,11 @@ const train: TrainSettings = { ...PRESETS.default, ...JSON.parse(options.setting
 const WAYS = ['learned', 'cut', 'cut, rounded'] as const;
 type Way = (typeof WAYS)[number];
 
-type Setting = Omit<PlantedOptions, 'seed'> & { positions: Positions };
+type Setting = Omit<PlantedOptions, 'seed'> & { positions: Positions; basis: Basis['basis'] };
+
+/** Methods that rank directions, with the soft masks that were learned. */
+const RANKED = ['learned', 'attribution', 'integrated', 'difference', 'sigma', 'random'] as const;
+type Ranked = (typeof RANKED)[number];
 
 interface Row extends Setting {
   seed: number;
@@ -59,6 +71,8 @@ interface Row extends Setting {
    * (`bestCut`); and that cut learned on from by the rounding phase, as `--cut validation` does. `auroc` is of the soft masks.
    */
   found: Record<Way, Recovery & { kl: number; accuracy: number }>;
+  /** Of each ranking's first directions, as many as have a share of the mechanism of at least a tenth. */
+  ranked: Record<Ranked, { f1: number; auroc: number | null }>;
   /** Where the soft masks were cut. */
   cut: number;
   /** KL of the true circuit, and of all but it. */
@@ -95,18 +109,21 @@ function settings(): Setting[] {
   );
   return options.mechanisms.split(',').flatMap((mechanism) =>
     options.positions.split(',').flatMap((positions) =>
-      combined.map((more) => ({
-        ...PLANTED_DEFAULTS,
-        mechanism: mechanism as Mechanism,
-        positions: positions as Positions,
-        ...more,
-      })),
+      options.bases.split(',').flatMap((basis) =>
+        combined.map((more) => ({
+          ...PLANTED_DEFAULTS,
+          mechanism: mechanism as Mechanism,
+          positions: positions as Positions,
+          basis: basis as Basis['basis'],
+          ...more,
+        })),
+      ),
     ),
   );
 }
 
 async function measure(setting: Setting, seed: number): Promise<Row> {
-  const { positions, ...planting } = setting;
+  const { positions, basis, ...planting } = setting;
   const started = performance.now();
   const folder = join(scratch, 'model');
   const planted = plantModel({ ...planting, seed });
@@ -118,6 +135,7 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
     validation: join(folder, 'validation.jsonl'),
     test: join(folder, 'test.jsonl'),
     positions,
+    basis,
     seed,
   });
   return withSubject(folder, defaults, async (subject) => {
@@ -125,6 +143,7 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
     const bench = await openWorkbench(subject, workload(data, train.batchSize), {
       ...defaults,
       store: join(scratch, 'store'),
+      estimatedOn: data.splits.train,
       engine: options.engine as EngineChoice,
     });
     const { runner, decomposition } = bench;
@@ -166,6 +185,18 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
       return { ...recovered, kl: mean(scores.kl)!, accuracy: mean(scores.accuracy)! };
     };
     const full = await test.score(own);
+    const size = own.reduce((sum, mark) => sum + mark, 0);
+    const rankings = await rankingsOf(runner, pairs, soft, scoreOf(data.splits.train!), seed);
+    const ranked = Object.fromEntries(
+      RANKED.map((name) => {
+        const scores = Float32Array.from(rankings[name]);
+        const circuit = new Float32Array(layout.size);
+        const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b);
+        for (const at of order.slice(0, size)) circuit[at] = 1;
+        const { f1, auroc } = recovery(truth, layout.split(circuit), layout.split(scores));
+        return [name, { f1, auroc }];
+      }),
+    ) as Row['ranked'];
     const row: Row = {
       ...setting,
       seed,
@@ -176,6 +207,7 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
         cut: await judge(at(cut)),
         'cut, rounded': await judge(rounded.masks),
       },
+      ranked,
       cut,
       truth: { kl: mean(full.kl)!, without: await test.kl(own.map((mask) => 1 - mask)) },
       seconds: (performance.now() - started) / 1000,
@@ -183,6 +215,29 @@ async function measure(setting: Setting, seed: number): Promise<Row> {
     await runner.close();
     return row;
   });
+}
+
+/** What each method says of each direction: the larger, the more it is of the mechanism. */
+async function rankingsOf(
+  { layout, sigma }: MaskRunner,
+  pairs: RunnablePairs,
+  soft: Float32Array,
+  score: LossKind,
+  seed: number,
+): Promise<Record<Ranked, ArrayLike<number>>> {
+  const { size } = layout;
+  return {
+    learned: soft,
+    attribution: (await attribution(pairs, size, score)).map(Math.abs),
+    integrated: (await integrated(pairs, size, score, 8)).map(Math.abs),
+    difference: await pairs.differences(),
+    sigma,
+    random: randomScores(size, seed, 0),
+  };
+}
+
+function scoreOf(pairs: readonly TokenPair[]): LossKind {
+  return pairs.every(({ distractors }) => distractors.length > 0) ? 'logit_diff' : 'cross_entropy';
 }
 
 if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
@@ -193,6 +248,7 @@ else {
   const titles = [
     'mechanism',
     'positions',
+    'basis',
     ...varied,
     'accuracy',
     'carrying of',
@@ -202,9 +258,15 @@ else {
   ];
   for (const way of WAYS) titles.push(`${way}: precision, recall`, 'F1 (least)', 'KL');
   console.log(`| ${titles.join(' | ')} |\n|${'---|'.repeat(titles.length)}`);
+  const named = (row: Row) => [
+    row.mechanism,
+    row.positions,
+    row.basis,
+    ...varied.map((name) => String(row[name])),
+  ];
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
-    const key = JSON.stringify([row.mechanism, row.positions, ...varied.map((name) => row[name])]);
+    const key = JSON.stringify([row.mechanism, row.positions, row.basis, ...varied.map((name) => row[name])]);
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   for (const group of groups.values()) {
@@ -227,8 +289,18 @@ else {
         ];
       }),
     ];
-    console.log(
-      `| ${[first.mechanism, first.positions, ...varied.map((name) => String(first[name])), ...figures].join(' | ')} |`,
+    console.log(`| ${[...named(first), ...figures].join(' | ')} |`);
+  }
+  const heads = ['mechanism', 'positions', 'basis', ...varied, ...RANKED.map((name) => `${name}: F1, AUROC`)];
+  console.log(`\n| ${heads.join(' | ')} |\n|${'---|'.repeat(heads.length)}`);
+  for (const group of groups.values()) {
+    const figures = RANKED.map((name) =>
+      (['f1', 'auroc'] as const)
+        .map((figure) =>
+          (mean(group.map(({ ranked }) => ranked[name][figure] ?? Number.NaN)) ?? Number.NaN).toFixed(3),
+        )
+        .join(', '),
     );
+    console.log(`| ${[...named(group[0]!), ...figures].join(' | ')} |`);
   }
 }

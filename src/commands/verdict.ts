@@ -7,6 +7,7 @@ import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import { noneKept } from '../evaluate/controls.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
+import { headGroupsLine, headGroupTests, readHeadGroups } from '../evidence/head-groups.js';
 import { judge } from '../evidence/judge.js';
 import { foundAgainLine, type OtherTask, shuffledLine } from '../evidence/other-circuits.js';
 import { rivalLine } from '../evidence/rival.js';
@@ -104,6 +105,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
       const again = settings.sweep === null ? [] : [await foundAgain(opened, settings.sweep)];
       const shuffled = settings.shuffled ? await onShuffled(opened, listener) : null;
       const rival = settings.rival ? await rivalOf(opened, listener) : null;
+      const groups = settings.groups === null ? [] : [await groupsOf(opened, settings.groups)];
       const { knockouts: halves } = settings;
       const found = await judge(
         circuit,
@@ -111,7 +113,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
         {
           metrics: metrics?.splits[split] ?? null,
           otherTask,
-          lines: [...again, ...(shuffled ? [shuffled] : []), ...(rival ? [rival] : [])],
+          lines: [...again, ...groups, ...(shuffled ? [shuffled] : []), ...(rival ? [rival] : [])],
         },
         listener,
       );
@@ -203,6 +205,12 @@ async function foundAgain({ run, settings, circuit }: Opened, path: string): Pro
   }
   const file = relative(run.path, folder.file('sweep.json'));
   return foundAgainLine(runs, { kept, directions, alpha: settings.alpha, file });
+}
+
+async function groupsOf({ settings, circuit }: Opened, path: string): Promise<Line> {
+  const groups = await readHeadGroups(path);
+  const tests = headGroupTests(circuit, groups, settings);
+  return headGroupsLine(tests, groups, settings);
 }
 
 /** The same training on the model with its weights shuffled, cut at the circuit's size. */

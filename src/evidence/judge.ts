@@ -41,6 +41,7 @@ const ASKED: Partial<Record<LineId, string>> = {
   shuffled_weights: 'it was turned off, or the run was not trained here',
   found_again: 'name a sweep with --sweep',
   rival: 'it was turned off, or the run was not trained here',
+  head_groups: 'name a file of groups with --groups',
 };
 
 /** @returns the sheet but for what was measured on what */

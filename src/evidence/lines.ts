@@ -28,6 +28,7 @@ const TITLES: Record<LineId, string> = {
   shuffled_weights: 'is of the trained weights',
   found_again: 'is found again',
   rival: 'is the only one',
+  head_groups: 'keeps known heads',
 };
 
 /** A line, from what it says; what it does not say it has not. */

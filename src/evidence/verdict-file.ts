@@ -24,6 +24,7 @@ export const LINES = [
   'shuffled_weights',
   'found_again',
   'rival',
+  'head_groups',
 ] as const;
 export type LineId = (typeof LINES)[number];
 
@@ -47,7 +48,9 @@ const line = z.object({
   /** Null where nothing is tested. */
   p: number.nullable(),
   /** What `p` was corrected for, and the corrected one; null where nothing else is tested with it. */
-  correction: z.object({ method: z.literal('holm'), tests: number, p: number }).nullable(),
+  correction: z
+    .object({ method: z.enum(['holm', 'benjamini-hochberg']), tests: number, p: number })
+    .nullable(),
   /** What may be claimed, in one sentence. */
   claim: text,
   /** What may not. */

@@ -39,8 +39,10 @@ export function sharesOf(
   const relevant = new Float64Array(rank);
   const irrelevant = new Float64Array(rank).fill(1);
   if (!part) return { relevant, irrelevant };
+  // Other bases than the singular one may come in another order.
+  const largest = Math.max(...s);
   for (let k = 0; k < rank; k++) {
-    if (s[k]! <= NULL * s[0]!) continue;
+    if (s[k]! <= NULL * largest) continue;
     const read = Float64Array.from({ length: rows }, (_, r) => u[r * rank + k]!);
     // Directions of a basis other than the singular one need not be of length 1.
     const length = read.reduce((sum, value) => sum + value ** 2, 0);

@@ -19,6 +19,12 @@ export const verdictSettings = table(
       path: true,
       describe: 'Folder of a sweep: how much of the circuit its runs find again',
     },
+    groups: {
+      schema: path,
+      default: null,
+      path: true,
+      describe: 'JSON file with named groups of heads: are they kept more than others of their layers',
+    },
     shuffled: {
       schema: flag,
       default: true,
@@ -48,7 +54,7 @@ export const verdictSettings = table(
     permutations: {
       schema: whole(1, 1e6),
       default: 1000,
-      describe: 'Permutations of the test of independence',
+      describe: 'Permutations of the tests of independence and of groups of heads',
     },
     alpha: { schema: number({ above: 0, below: 1 }), default: 0.05, describe: 'Level of every test' },
     seed: {

@@ -96,7 +96,14 @@ describe('the sheet', () => {
   it('speaks for a circuit that is all there is, and says what was not measured', async () => {
     const lines = await sheet(toy(carrying, (at) => Number(carries.has(at))));
     for (const id of LINES.slice(2, 9)) expect([id, lines[id].outcome]).toEqual([id, 'for']);
-    for (const id of ['adversary', 'other_task', 'shuffled_weights', 'found_again', 'rival'] as const)
+    for (const id of [
+      'adversary',
+      'other_task',
+      'shuffled_weights',
+      'found_again',
+      'rival',
+      'head_groups',
+    ] as const)
       expect(lines[id]).toMatchObject({ outcome: 'missing', p: null, statistic: null });
     // 60 of 60 by chance .9^60, of five tests.
     const { p, correction, statistic, n } = lines.sufficiency;
