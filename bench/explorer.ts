@@ -18,6 +18,12 @@ import type { Kind } from '../src/models/components.js';
 import { Random } from '../src/random.js';
 import type { ReportedRun } from '../src/report/html.js';
 
+/** What is there in the browser. */
+declare const location: { hash: string };
+declare const document: { querySelector(selector: string): unknown };
+declare function requestAnimationFrame(then: () => void): void;
+declare function addEventListener(name: string, then: () => void, how: { once: true }): void;
+
 /** Kinds of a layer, with the directions of each component. */
 interface Shape {
   name: string;
@@ -102,6 +108,7 @@ function enlarged(
   const masks = Float32Array.from({ length: size }, () => Number(random.uniform() < KEPT));
   const soft = masks.map((mask) => 0.1 * random.uniform() + 0.9 * mask);
   const sigma = new Float32Array(size);
+  const estimate = new Float32Array(size).fill(Number.NaN);
   const byComponent = new Map<string, Float32Array>();
   const cards: DirectionCard[] = [];
   const at: number[] = [];
@@ -115,6 +122,7 @@ function enlarged(
       const like = snapshot.cards[cards.length % snapshot.cards.length]!;
       const place = { direction: `${name}.${index}`, component: name, kind, layer, head, index };
       cards.push({ ...like, ...place });
+      estimate[flat] = random.uniform();
       at.push(flat);
     }
     start += directions;
@@ -124,7 +132,7 @@ function enlarged(
     snapshot: {
       ...snapshot,
       core: { ...snapshot.core, components, cards: at },
-      values: { masks, soft, sigma },
+      values: { masks, soft, sigma, estimate },
       cards,
     },
   };
@@ -142,20 +150,26 @@ async function measure({ name }: Shape, { core, values, cards }: Snapshot, path:
     const browser = await chromium.launch({ executablePath: options.browser, args: ['--no-sandbox'] });
     try {
       const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+      const session = await page.context().newCDPSession(page);
+      await session.send('Performance.enable', { timeDomain: 'threadTicks' });
       await page.goto(address);
       note('first view', await markAfter(page, 'orthoscope view', 0));
+      // What it took of the processor, which says more on a crowded machine.
+      const { metrics } = await session.send('Performance.getMetrics');
+      note('processor by then', 1000 * metrics.find(({ name }) => name === 'ThreadTime')!.value);
       for (const [what, which] of [
         ['first card', 0],
         ['next card', names.length - 1],
       ] as const) {
-        const hash = JSON.stringify(`#/direction/${names[which]}`);
-        const from = await page.evaluate<number>(`location.hash = ${hash}, performance.now()`);
+        const from = await page.evaluate((hash) => {
+          location.hash = hash;
+          return performance.now();
+        }, `#/direction/${names[which]}`);
         note(what, (await markAfter(page, 'orthoscope card', from)) - from);
       }
       note('all directions', await untilShown(page, '#/directions', '.list-row'));
       note('sorted by σ', await untilShown(page, '#/directions?sort=sigma', '.list-row'));
       note('the model', await untilShown(page, '#/model', '.cell'));
-      const session = await page.context().newCDPSession(page);
       await session.send('HeapProfiler.collectGarbage');
       const { usedSize } = await session.send('Runtime.getHeapUsage');
       note('heap MB', usedSize / 1e6);
@@ -175,21 +189,27 @@ async function measure({ name }: Shape, { core, values, cards }: Snapshot, path:
 /** When the page set a mark, after a time of its own clock. */
 async function markAfter(page: Page, mark: string, from: number): Promise<number> {
   const found = await page.waitForFunction(
-    `performance.getEntriesByName('${mark}').find(({ startTime }) => startTime > ${from})?.startTime`,
+    ([mark, from]) => performance.getEntriesByName(mark).find(({ startTime }) => startTime > from)?.startTime,
+    [mark, from] as [string, number],
   );
-  return (await found.jsonValue()) as number;
+  return (await found.jsonValue())!;
 }
 
 /** Milliseconds from a change of the address to the frame in which something is there. */
 function untilShown(page: Page, hash: string, selector: string): Promise<number> {
-  return page.evaluate<number>(`new Promise((resolve) => {
-    const started = performance.now();
-    addEventListener('hashchange', function look() {
-      if (document.querySelector('${selector}')) resolve(performance.now() - started);
-      else requestAnimationFrame(look);
-    }, { once: true });
-    location.hash = '${hash}';
-  })`);
+  return page.evaluate(
+    ([hash, selector]) =>
+      new Promise<number>((resolve) => {
+        const started = performance.now();
+        const look = () => {
+          if (document.querySelector(selector)) resolve(performance.now() - started);
+          else requestAnimationFrame(look);
+        };
+        addEventListener('hashchange', look, { once: true });
+        location.hash = hash;
+      }),
+    [hash, selector] as [string, string],
+  );
 }
 
 /** What the renderer of the page has in memory, of Linux. */

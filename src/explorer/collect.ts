@@ -122,9 +122,28 @@ export async function collect(
       masks: flat(masks)!,
       ...(existsSync(soft) && { soft: flat((await readMasks(soft)).values) }),
       ...(found.sigma && { sigma: flat(found.sigma) }),
+      ...(cards.length > 0 && importanceOf(cards, starts, start)),
     },
     cards,
     prompts: found.prompts,
+  };
+}
+
+function importanceOf(
+  cards: readonly DirectionCard[],
+  starts: ReadonlyMap<string, number>,
+  size: number,
+): Pick<Snapshot['values'], 'dropped' | 'estimate' | 'logit' | 'adds'> {
+  const of = (value: (card: DirectionCard) => number | null | undefined) => {
+    const values = new Float32Array(size).fill(Number.NaN);
+    for (const card of cards) values[starts.get(card.component)! + card.index] = value(card) ?? Number.NaN;
+    return values;
+  };
+  return {
+    dropped: of(({ importance }) => importance?.dropped?.kl),
+    estimate: of(({ importance }) => importance?.dropped_estimate?.kl),
+    logit: of(({ importance }) => (importance?.dropped ?? importance?.dropped_estimate)?.logit_difference),
+    adds: of(({ adds }) => adds?.mean),
   };
 }
 

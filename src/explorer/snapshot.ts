@@ -97,7 +97,12 @@ export interface Core {
   live: { prompts: number } | null;
 }
 
-export const VALUE_NAMES = ['masks', 'soft', 'sigma'] as const;
+/**
+ * Besides masks and σ what lists are sorted by, so that they need no cards, NaN where it is not known: by how much KL
+ * grows without the direction, measured (`dropped`) or from the gradient (`estimate`), by how much the logit difference
+ * then changes, and what the direction adds to it.
+ */
+export const VALUE_NAMES = ['masks', 'soft', 'sigma', 'dropped', 'estimate', 'logit', 'adds'] as const;
 export type ValueName = (typeof VALUE_NAMES)[number];
 
 export interface Snapshot {

@@ -27,7 +27,12 @@ export function ComponentView({ name }: { name: string }) {
   if (bySoft) all.sort((a, b) => b.mask - a.mask);
   const rows = all.map((row, rank) => ({ ...row, rank }));
   const siblings = data.places.filter(({ layer }) => layer === place.layer);
-  const x = { label: bySoft ? 'rank by mask →' : 'index, by falling σ →' };
+  const x: Plot.ScaleOptions = {
+    label: bySoft ? 'rank by mask' : 'index, by falling σ',
+    labelAnchor: 'center',
+    labelArrow: 'none',
+    ticks: 6,
+  };
   const shape = {
     symbol: ({ kept }: { kept: boolean }) => (kept ? 'circle' : 'times'),
     stroke: ({ kept }: { kept: boolean }) => (kept ? 'var(--accent)' : 'var(--warm)'),
@@ -82,7 +87,8 @@ export function ComponentView({ name }: { name: string }) {
                 ariaLabel: `Singular values of ${name}`,
                 width,
                 height: 240,
-                x: { ...x, ticks: 6 },
+                marginBottom: 42,
+                x,
                 y: { label: '↑ σ', grid: true, zero: true },
                 marks: [Plot.dot(rows, { x: 'rank', y: 'sigma', r: 4, ...shape })],
               })
@@ -107,7 +113,8 @@ export function ComponentView({ name }: { name: string }) {
               ariaLabel: `Masks of ${name}`,
               width,
               height: 240,
-              x: { ...x, ticks: 6 },
+              marginBottom: 42,
+              x,
               y: { label: '↑ mask', domain: [0, 1], grid: true },
               marks: [Plot.dot(rows, { x: 'rank', y: 'mask', r: 4, ...shape })],
             })

@@ -98,6 +98,15 @@ export class Data {
     return editedMasks(this.places, this.#found, edit).masks;
   }
 
+  /** By how much KL grows when the direction is dropped from the circuit; null where that is not known. */
+  rests(flat: number): { kl: number; estimated: boolean } | null {
+    const { dropped, estimate } = this.values;
+    const measured = known(dropped?.[flat]);
+    if (measured !== null) return { kl: measured, estimated: false };
+    const kl = known(estimate?.[flat]);
+    return kl === null ? null : { kl, estimated: true };
+  }
+
   hasCard(flat: number): boolean {
     return this.#cardAt.has(flat);
   }
@@ -105,11 +114,6 @@ export class Data {
   async card(flat: number): Promise<DirectionCard | null> {
     const at = this.#cardAt.get(flat);
     return at === undefined ? null : parsed<DirectionCard>((await this.#linesOf('cards'))[at]!);
-  }
-
-  /** All cards; for lists that are sorted by what they say. */
-  async cards(): Promise<DirectionCard[]> {
-    return (await this.#linesOf('cards')).map((line) => parsed<DirectionCard>(line));
   }
 
   async prompt(id: string): Promise<PromptCard | null> {
@@ -137,6 +141,10 @@ export class Data {
     }
     return this.#ranks[flat]!;
   }
+}
+
+export function known(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value;
 }
 
 async function unpack(name: BlockName): Promise<ArrayBuffer> {

@@ -4,9 +4,7 @@ import { count } from '../../report/figures.js';
 import { number } from './figure.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
-import { restsOn } from './strongest.js';
 import { short, signed } from './text.js';
-import { useLoaded } from './use-loaded.js';
 import { VirtualList } from './virtual-list.js';
 
 const ORDERS = {
@@ -19,14 +17,6 @@ const ORDERS = {
 export function DirectionsView() {
   const { data, state, members, go } = useExplorer();
   const { sigma, soft } = data.values;
-  const cards = useLoaded(
-    async () => (state.sort === 'importance' ? data.cards() : null),
-    [data, state.sort],
-  );
-  const rests = useMemo(
-    () => new Map((cards ?? []).map((card) => [data.flatOf(card.direction)!, restsOn(card)])),
-    [cards],
-  );
   const filter = state.filter.trim().toLowerCase();
   const shown = useMemo(() => {
     const found: number[] = [];
@@ -42,13 +32,13 @@ export function DirectionsView() {
     const keys: Record<string, (flat: number) => number> = {
       '': (flat) => Number(data.isKept(flat, members)),
       sigma: (flat) => sigma?.[flat] ?? 0,
-      importance: (flat) => rests.get(flat) ?? Number.NEGATIVE_INFINITY,
+      importance: (flat) => data.rests(flat)?.kl ?? Number.NEGATIVE_INFINITY,
     };
     const key = keys[state.sort];
     if (!key) return found;
     const values = new Map(found.map((flat) => [flat, key(flat)]));
     return found.sort((a, b) => values.get(b)! - values.get(a)! || a - b);
-  }, [data, filter, state.sort, members, state.names, rests]);
+  }, [data, filter, state.sort, members, state.names]);
   return (
     <>
       <h1>{count(data.size)} directions</h1>
@@ -97,7 +87,7 @@ export function DirectionsView() {
                 <span>σ {sigma ? number(sigma[flat]!) : '–'}</span>
                 <span>mask {(soft?.[flat] ?? data.mask(flat)).toFixed(2)}</span>
                 <span class="dim">
-                  {rests.has(flat) ? `KL ${signed(rests.get(flat))}` : data.hasCard(flat) ? 'card' : ''}
+                  {data.rests(flat) ? `KL ${signed(data.rests(flat)!.kl)}` : data.hasCard(flat) ? 'card' : ''}
                 </span>
               </>
             );

@@ -67,7 +67,7 @@ export function Drafts() {
               <tr key={title} class={title === 'as changed' ? 'circuit' : undefined}>
                 <th scope="row">{short(title, 60)}</th>
                 <Scores edit={own} onScores={(found) => setScores((all) => ({ ...all, [title]: found }))} />
-                <td class="left">
+                <td class="doing">
                   {Object.hasOwn(state.drafts, title) && (
                     <>
                       <button type="button" onClick={() => edit(own)}>

@@ -1,4 +1,6 @@
 /** Where to go on: the directions on which most rests. */
+import { useMemo } from 'preact/hooks';
+import { known } from './data.js';
 import { Figure } from './figure.js';
 import { Missing } from './missing.js';
 import { useExplorer } from './state.js';
@@ -9,7 +11,21 @@ const SHOWN = 8;
 
 export function Strongest() {
   const { data, link } = useExplorer();
-  const cards = useLoaded(() => data.cards(), [data]);
+  const { logit, adds } = data.values;
+  const ranked = useMemo(
+    () =>
+      data.core.cards
+        .flatMap((flat) => {
+          const rests = data.rests(flat);
+          return rests ? [{ flat, name: data.name(flat), rests }] : [];
+        })
+        .sort((a, b) => b.rests.kl - a.rests.kl),
+    [data],
+  );
+  const cards = useLoaded(
+    () => Promise.all(ranked.slice(0, SHOWN).map(({ flat }) => data.card(flat))),
+    [ranked],
+  );
   if (data.core.cards.length === 0)
     return (
       <Missing
@@ -17,21 +33,17 @@ export function Strongest() {
         command={`orthoscope interpret ${data.core.folder} --out ${data.core.folder}/reading --traced 6`}
       />
     );
-  const ranked = (cards ?? [])
-    .map((card) => ({ card, rests: restsOn(card) }))
-    .filter(({ rests }) => rests !== null)
-    .sort((a, b) => b.rests! - a.rests!);
   return (
     <Figure
       title="Directions on which most rests"
       how="Sorted by how much KL grows when the direction alone is taken out of the circuit (measured, or estimated from the gradient where marked ≈). Open one to see what it writes and reads."
       numbers={{
         columns: ['direction', 'KL grows by', 'logit difference changes by', 'adds to the logit difference'],
-        rows: ranked.map(({ card: { direction, importance, adds }, rests }) => [
-          direction,
-          rests,
-          (importance?.dropped ?? importance?.dropped_estimate)?.logit_difference ?? null,
-          adds?.mean ?? null,
+        rows: ranked.map(({ flat, name, rests }) => [
+          name,
+          rests.kl,
+          known(logit?.[flat]),
+          known(adds?.[flat]),
         ]),
       }}
     >
@@ -48,35 +60,31 @@ export function Strongest() {
             </tr>
           </thead>
           <tbody>
-            {ranked.slice(0, SHOWN).map(({ card, rests }) => (
-              <tr key={card.direction}>
-                <th scope="row">
-                  <a href={link({ view: 'direction', of: card.direction })}>{card.direction}</a>
-                </th>
-                <td>
-                  {card.importance?.dropped ? '' : '≈ '}
-                  {signed(rests)}
-                </td>
-                <td>{signed(card.adds?.mean)}</td>
-                <td class="left">
-                  {card.label
-                    ? short(card.label, 120)
-                    : (card.raises ?? card.role?.highest ?? card.reads ?? [])
-                        .slice(0, 5)
-                        .map(({ token, id }) => <Token key={id}>{token}</Token>)}
-                </td>
-              </tr>
-            ))}
+            {ranked.slice(0, SHOWN).map(({ flat, name, rests }, at) => {
+              const card = cards?.[at];
+              return (
+                <tr key={name}>
+                  <th scope="row">
+                    <a href={link({ view: 'direction', of: name })}>{name}</a>
+                  </th>
+                  <td>
+                    {rests.estimated ? '≈ ' : ''}
+                    {signed(rests.kl)}
+                  </td>
+                  <td>{signed(known(adds?.[flat]))}</td>
+                  <td class="left">
+                    {card?.label
+                      ? short(card.label, 120)
+                      : (card?.raises ?? card?.role?.highest ?? card?.reads ?? [])
+                          .slice(0, 5)
+                          .map(({ token, id }) => <Token key={id}>{token}</Token>)}
+                  </td>
+                </tr>
+              );
+            })}
           </tbody>
         </table>
       </div>
     </Figure>
   );
-}
-
-import type { DirectionCard } from '../snapshot.js';
-
-/** By how much KL grows when the direction is dropped; null where that is not known. */
-export function restsOn({ importance }: DirectionCard): number | null {
-  return (importance?.dropped ?? importance?.dropped_estimate)?.kl ?? null;
 }
