@@ -161,6 +161,20 @@ describeInBrowser('the page of a run', (visit) => {
     await page.close();
   });
 
+  it('shows two prompts side by side, from the address', async () => {
+    const { page } = await visit(`${url}#/prompts`);
+    await page.locator('#content li a').first().click();
+    await page.getByLabel('Beside it').selectOption({ index: 1 });
+    const other = new URLSearchParams((await page.evaluate(() => location.hash)).split('?')[1]).get(
+      'beside',
+    )!;
+    await page.reload();
+    const both = page.getByRole('region', { name: /^Prompt / });
+    await both.nth(1).getByText('Next token').waitFor();
+    expect(await both.nth(1).getAttribute('aria-label')).toBe(`Prompt ${other}`);
+    await page.close();
+  });
+
   it('leads through a tour that can be skipped', async () => {
     const { page } = await visit(url);
     await page.getByRole('button', { name: 'Tour' }).click();

@@ -41,8 +41,10 @@ export function PromptsView() {
 }
 
 export function PromptView({ id }: { id: string }) {
-  const { data } = useExplorer();
+  const { data, state, go } = useExplorer();
+  const { beside } = state;
   const card = useLoaded(() => data.prompt(id), [id]);
+  const other = useLoaded(async () => (beside ? data.prompt(beside) : null), [beside]);
   if (card === undefined) return <p class="dim">Reading …</p>;
   if (card === null) return <p class="notice">This page holds no prompt of that name.</p>;
   return (
@@ -50,7 +52,33 @@ export function PromptView({ id }: { id: string }) {
       <h1>
         Prompt <bdi>{short(card.id, 60)}</bdi>
       </h1>
-      <PromptFigures card={card} />
+      <p class="choices">
+        <label>
+          Beside it{' '}
+          <select value={beside} onChange={({ currentTarget }) => go({ beside: currentTarget.value })}>
+            <option value="">no other prompt</option>
+            {data.core.prompts
+              .filter((prompt) => prompt.id !== id)
+              .map((prompt) => (
+                <option key={prompt.id} value={prompt.id}>
+                  {short(prompt.text, 60)}
+                </option>
+              ))}
+          </select>
+        </label>
+      </p>
+      {other ? (
+        <div class="beside">
+          <section aria-label={`Prompt ${short(card.id, 60)}`}>
+            <PromptFigures card={card} />
+          </section>
+          <section aria-label={`Prompt ${short(other.id, 60)}`}>
+            <PromptFigures card={other} />
+          </section>
+        </div>
+      ) : (
+        <PromptFigures card={card} />
+      )}
     </>
   );
 }

@@ -38,6 +38,8 @@ export interface State extends Marks {
   filter: string;
   /** Which head's attention is shown. */
   head: string;
+  /** Of a prompt's card: another prompt, to be seen beside it. */
+  beside: string;
   /** The circuit as a reader changed it, and others that were put aside, by name. */
   edit: Edit;
   drafts: Record<string, Edit>;
@@ -50,6 +52,7 @@ const NONE: State = {
   sort: '',
   filter: '',
   head: '',
+  beside: '',
   edit: AS_FOUND,
   drafts: {},
   pins: [],
@@ -79,6 +82,7 @@ export function readState(hash: string): State {
     sort: given.get('sort') ?? '',
     filter: given.get('filter') ?? '',
     head: given.get('head') ?? '',
+    beside: given.get('beside') ?? '',
     edit: checkedEdit(json('edit', null)) ?? AS_FOUND,
     drafts: record(json('drafts', {}), checkedEdit),
     ...checkedMarks({
@@ -91,10 +95,10 @@ export function readState(hash: string): State {
 }
 
 export function writeState(state: State): string {
-  const { view, of, size, sort, filter, head, edit, pins, ...records } = state;
+  const { view, of, size, sort, filter, head, beside, edit, pins, ...records } = state;
   const query = new URLSearchParams();
   if (size !== null) query.set('size', String(size));
-  for (const [key, value] of Object.entries({ sort, filter, head })) if (value) query.set(key, value);
+  for (const [key, value] of Object.entries({ sort, filter, head, beside })) if (value) query.set(key, value);
   if (pins.length > 0) query.set('pins', pins.join(','));
   if (isChanged(edit)) query.set('edit', JSON.stringify(edit));
   for (const [key, value] of Object.entries(records))
