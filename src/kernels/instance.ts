@@ -72,17 +72,17 @@ export function instantiate(module: WebAssembly.Module): WasmCalls {
   };
 }
 
-async function readBuild(variant: KernelVariant): Promise<Uint8Array> {
+async function readBuild(variant: KernelVariant): Promise<Uint8Array<ArrayBuffer>> {
   const path = builtFile(`wasm/kernels-${variant}.wasm`);
   try {
-    return await readFile(path);
+    return new Uint8Array(await readFile(path));
   } catch {
     throw new InputError(`${path}: the kernels are not built; run "npm run build:wasm"`);
   }
 }
 
 /** Node 20 has relaxed SIMD behind a flag of its engine; later ones have it without. */
-function enableRelaxedSimd(build: Uint8Array): boolean {
+function enableRelaxedSimd(build: Uint8Array<ArrayBuffer>): boolean {
   if (WebAssembly.validate(build)) return true;
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
   return WebAssembly.validate(build);
