@@ -216,12 +216,15 @@ function heard<T>(promise: Promise<T>): Promise<T> {
 /** Rows of a group, and values of a page, that are read at once. */
 const MOST_ROWS = 2 ** 24;
 
-/** Fields of a page's header: its bytes, and under each kind of page's own header, how many values it has. */
+/**
+ * Fields of a page's header: its bytes, and under each kind of page's own header, how many values it has; of the second
+ * kind of data page also the bytes of its levels.
+ */
 interface PageHeader {
   field_3?: number;
   field_5?: { field_1?: number };
   field_7?: { field_1?: number };
-  field_8?: { field_1?: number };
+  field_8?: { field_1?: number; field_5?: number; field_6?: number };
 }
 
 /**
@@ -236,9 +239,49 @@ function checkedPages(buffer: ArrayBuffer): ArrayBuffer {
     const values = (page ?? dictionary ?? second)?.field_1 ?? -1;
     if (!(values >= 0 && values <= MOST_ROWS)) throw new Error(`a page announces ${values} values`);
     if (!(bytes >= 0)) throw new Error(`a page announces ${bytes} bytes`);
+    if (second) checkLevels(reader, values, [second.field_6, second.field_5]);
     reader.offset += bytes;
   }
   return buffer;
+}
+
+/**
+ * Refuses levels of no known length, in which the reader would go round and round, and those whose runs are longer than
+ * the page has values: it writes as many as a run announces.
+ * @param lengths bytes of the repetition levels and of the definition levels behind them
+ */
+function checkLevels(
+  { view, offset }: { view: DataView; offset: number },
+  values: number,
+  lengths: readonly [number | undefined, number | undefined],
+): void {
+  for (const length of lengths) {
+    if (length === undefined || !(length >= 0 && offset + length <= view.byteLength))
+      throw new Error(`a page announces ${length} bytes of levels`);
+    const levels = new DataView(view.buffer, view.byteOffset + offset, length);
+    // How wide a level is the schema says. Only the true width need fit; of others none does by chance for long.
+    const fits = [1, 2, 3, 4, 5, 6, 7, 8].some((width) => runsFit(levels, width, values));
+    if (length > 0 && !fits) throw new Error('the levels of a page are not those of its values');
+    offset += length;
+  }
+}
+
+/** Whether runs of levels of some bits come to a page's values, and to no more than the last byte has room for. */
+function runsFit(levels: DataView, width: number, values: number): boolean {
+  let [at, seen] = [0, 0];
+  while (seen < values) {
+    let [header, shift] = [0, 0];
+    for (let byte = 0x80; byte & 0x80; shift += 7) {
+      if (at >= levels.byteLength || shift > 28) return false;
+      byte = levels.getUint8(at++);
+      header += (byte & 0x7f) * 2 ** shift;
+    }
+    const count = header % 2 === 1 ? 8 * ((header - 1) / 2) : header / 2;
+    at += header % 2 === 1 ? (count / 8) * width : 1;
+    seen += count;
+    if (count === 0 || at > levels.byteLength || seen > values + 7) return false;
+  }
+  return true;
 }
 
 /** A page may unfold to so many times its bytes, or this much: a damaged one announces any size. */

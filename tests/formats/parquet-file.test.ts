@@ -110,6 +110,24 @@ describe('Parquet files', () => {
     expect(unheard).toEqual([]);
   });
 
+  it('are refused where a page tells no length of its levels, in which a reader would go round and round', async () => {
+    const path = join(folder, 'rounds.parquet');
+    await writeParquet(path, [{ name: 'a', type: 'DOUBLE', nullable: true }], {}, [[[1, null, 3]]]);
+    const whole = readFileSync(path);
+    let told = '';
+    for (let at = 4; at < whole.length; at++) {
+      const bytes = Buffer.from(whole);
+      // A number's type becomes that of a truth value: what follows is another field.
+      bytes[at] = bytes[at]! ^ 0x04;
+      writeFileSync(path, bytes);
+      await all(path).catch((error) => {
+        expect(error).toBeInstanceOf(InputError);
+        told += error.message;
+      });
+    }
+    expect(told).toContain('a page announces undefined bytes of levels');
+  });
+
   it('are refused where they are missing or damaged', async () => {
     const path = join(folder, 'text.parquet');
     writeFileSync(path, 'PAR1 this is not one');
