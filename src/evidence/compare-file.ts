@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { sha256 } from '../formats/file-hash.js';
 import { RANKING_METHODS } from '../settings/choices.js';
+import { intervals, measuredHow } from './measured.js';
 
 const number = z.number();
 const text = z.string();
@@ -48,14 +49,9 @@ export type Method = z.infer<typeof method>;
 const comparison = z.object({
   schema_version: z.literal(1),
   measured: z.object({
-    model: z.object({ id: text, hash: sha256 }),
-    weight_form: text,
-    positions: text,
-    replacement: text,
+    ...measuredHow,
+    ...intervals,
     basis: text,
-    seed: number,
-    level: number,
-    resamples: number,
     /** What attribution is of: the logit difference, the answer's log-probability, or the KL from nothing kept. */
     score: z.enum(['logit_diff', 'cross_entropy', 'kl']),
     /** Prompts by which directions were ranked, and on which cuts are measured. */

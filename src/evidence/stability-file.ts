@@ -1,6 +1,7 @@
 /** `stability.json`: what several circuits have in common, and what that does. Its schema. */
 import { z } from 'zod';
 import { sha256 } from '../formats/file-hash.js';
+import { intervals, measuredHow } from './measured.js';
 
 const number = z.number();
 const text = z.string();
@@ -48,13 +49,8 @@ const shared = {
 const stability = z.object({
   schema_version: z.literal(1),
   measured: z.object({
-    model: z.object({ id: text, hash: sha256 }),
-    weight_form: text,
-    positions: text,
-    replacement: text,
-    seed: number,
-    level: number,
-    resamples: number,
+    ...measuredHow,
+    ...intervals,
   }),
   runs: z.array(
     z.object({

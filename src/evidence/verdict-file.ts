@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
+import { measuredHow } from './measured.js';
 
 const number = z.number();
 const text = z.string();
@@ -66,8 +67,7 @@ const verdict = z.object({
   schema_version: z.literal(1),
   /** What was measured and how: a figure means nothing without. */
   measured: z.object({
-    model: z.object({ id: text, hash: sha256 }),
-    weight_form: text,
+    ...measuredHow,
     /** SHA-256 of the masks file. */
     masks: sha256,
     /** Where the prompts came from, and the hash of what the model saw. */
@@ -76,10 +76,7 @@ const verdict = z.object({
     /** Prompts of the lines that need few runs, and of the others. */
     prompts: number,
     prompts_of_sets: number,
-    positions: text,
-    replacement: text,
     threshold: number,
-    seed: number,
     draws: number,
     alpha: number,
     /** The choices that Miller et al. (2024) ask to be declared: granularity, what is ablated, by what, where, from which base, and how scores are averaged. */
