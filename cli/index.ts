@@ -62,7 +62,7 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   },
   show: {
     usage: 'show <run> [what]',
-    describe: 'A run, component, direction or prompt as a card in the terminal, from its files',
+    describe: 'A run, component, direction or prompt as a card in the terminal, from files',
     load: async () => (await import('./commands/show.js')).show,
   },
   view: {
