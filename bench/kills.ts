@@ -1,6 +1,6 @@
 /**
  * Commands that are killed at random moments and begun again: `node dist/bench/kills.js [--kills N] [--steps N]
- * [--seed N] [--only COMMAND]`, after `npm run build`. N kills of each of run, train, decompose, score and sweep, twenty
+ * [--repeats N] [--seed N] [--only COMMAND]`, after `npm run build`. N kills of each of run, train, decompose, score and sweep, twenty
  * unless told otherwise. Fails unless the files are those of a command that nobody disturbed, with no temporary file and
  * no lock left. The suite runs a short form.
  */
@@ -73,7 +73,7 @@ try {
   execFileSync(process.execPath, [main, 'task', 'embedded', '--task', 'ioi', '--out', task, '--quiet']);
   const pairs = readFileSync(join(task, 'train.jsonl'), 'utf8');
   // A malformed line now and then, so that what is rejected has to come out the same, too.
-  writeFileSync(data, `${pairs}not json\n`.repeat(10));
+  writeFileSync(data, `${pairs}not json\n`.repeat(Number(option('repeats', '10'))));
   writeFileSync(
     plan,
     'task: ioi\nengine: wasm\ntrain-pairs: 32\nvalidation-pairs: 8\ntest-pairs: 16\nsteps: 10\nrounding-steps: 8\nattack: 0\nmatrix:\n  seed: 0..1\n',

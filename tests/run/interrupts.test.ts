@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { builtFile } from '../../src/built-file.js';
 
-it.each(['train', 'evaluate', 'score'])('%s', (stage) => {
+it.each(['train', 'score'])('%s', (stage) => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     // On a machine that others use as well, five seconds may be more.
