@@ -4,7 +4,7 @@ import { copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { writeJson } from '../formats/atomic-file.js';
+import { isTemporaryName, writeJson } from '../formats/atomic-file.js';
 import { fileError } from '../formats/file-error.js';
 import { readJson } from '../formats/json-file.js';
 import { makeFolder } from '../formats/make-folder.js';
@@ -44,6 +44,13 @@ export class JobsFolder {
   /** @throws InputError if the folder cannot be made */
   async create(): Promise<void> {
     for (const name of ['runs', 'data', 'failed']) await makeFolder(this.file(name));
+  }
+
+  /** Removes what a killed process left half-written; only for one that is alone at work in the folder. */
+  async removeLeftovers(): Promise<void> {
+    for (const folder of [this.root, this.file('failed')])
+      for (const name of await readdir(folder))
+        if (isTemporaryName(name)) await rm(join(folder, name), { force: true });
   }
 
   /** Copies a data file to where jobs look for it; its name holds its hash, so one that is there is the same. */

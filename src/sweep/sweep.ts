@@ -56,6 +56,8 @@ export async function sweep(
   const { runs, complete } = await planSweep(plan, folder, shard, call);
   const pending = runs.filter(({ job }) => !complete.has(job.id));
   await folder.create();
+  // Shards of a plan are at work beside each other.
+  if (shard === null) await folder.removeLeftovers();
   if (plan !== folder.file('plan.yaml')) await copyFile(plan, folder.file('plan.yaml'));
   for (const { job, files } of pending) {
     await folder.clearFailure(job.id);
