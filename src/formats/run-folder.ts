@@ -144,8 +144,8 @@ export async function createRun(
   }
   // What this sitting runs on is what counts from here on; when the run began stays.
   const { engine, versions, host } = manifest;
+  await present.lock();
   if (present.manifest.status !== 'complete') {
-    await present.lock();
     await present.update({
       status: 'running',
       error: undefined,

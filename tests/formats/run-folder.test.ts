@@ -11,6 +11,7 @@ import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
+import { temporaryName } from '../../src/formats/atomic-file.js';
 import { LOCK } from '../../src/formats/folder-lock.js';
 import { describeHost, firstDifference, type Manifest } from '../../src/formats/manifest.js';
 import { abandonRuns, createRun, openRun } from '../../src/formats/run-folder.js';
@@ -124,8 +125,16 @@ describe('a folder that holds a run', () => {
   });
 
   it('comes back as it is if the run is complete', async () => {
-    await (await createRun(path, manifest())).update({ status: 'complete' });
-    expect((await createRun(path, manifest(), { resume: true })).manifest.status).toBe('complete');
+    const run = await createRun(path, manifest());
+    await run.update({ status: 'complete' });
+    await run.unlock();
+    const left = temporaryName(run.file('report.html'));
+    writeFileSync(left, 'half');
+    const again = await createRun(path, manifest(), { resume: true });
+    expect(again.manifest.status).toBe('complete');
+    await again.unlock();
+    // Killed as its page was written.
+    expect(existsSync(left)).toBe(false);
   });
 
   it.each<[string, Partial<Manifest>]>([
