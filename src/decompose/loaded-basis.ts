@@ -2,7 +2,8 @@
 import { InputError } from '../errors.js';
 import type { TensorSource } from '../formats/safetensors.js';
 import type { Kernels } from '../kernels/contract.js';
-import { type Component, withRank } from '../models/components.js';
+import { type Component, type Kind, withRank } from '../models/components.js';
+import { centreRows, centres } from '../models/weight-forms.js';
 import type { LayerWeights, Model } from '../models/weights.js';
 import type { Directions } from './directions.js';
 import { augmentedHead, type Factors, factorsOf } from './factors.js';
@@ -10,6 +11,7 @@ import { type Terms, termsAsDirections } from './terms.js';
 
 /** Of what the terms should add up to, by the Frobenius norm: what is left over is rounding. */
 const ROUNDING = 1e-5;
+const WRITES: ReadonlySet<Kind> = new Set(['ov', 'mlp_out', 'mlp_down']);
 /** How far σ_k u_k may lie outside of what the head's values reach, as a share of its length. */
 const OUTSIDE = 1e-4;
 
@@ -83,6 +85,8 @@ async function loadedTerms(context: Context, component: Component): Promise<Term
   const u = await read('u', [rows, null]);
   const n = u.length / rows;
   const right = await read('vt', [n, cols]);
+  // What is added to all of the stream alike is unseen by LayerNorm, and the centred form does not look for it.
+  if (WRITES.has(component.kind) && centres(model.architecture, model.form)) centreRows(right, n, cols);
   const s = source.has(`${name}.s`) ? await read('s', [n]) : null;
   const left = s ? u.map((value, at) => value * s[at % n]!) : u;
   for (const values of [left, right])

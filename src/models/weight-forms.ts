@@ -126,7 +126,7 @@ function meanSquareWeights(gain: Float32Array): Float32Array {
 }
 
 /** Subtracts each row's mean, in place: what is written to the stream (or to the logits) then has mean zero. */
-function centreRows(weight: Float32Array, rows: number, cols: number): void {
+export function centreRows(weight: Float32Array, rows: number, cols: number): void {
   for (let r = 0; r < rows; r++) centreRow(rowOf(weight, r, cols));
 }
 

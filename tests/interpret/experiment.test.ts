@@ -137,8 +137,8 @@ describeOnEngines('an experiment', (engine) => {
     );
     const seen: { norm: number; prompt: number }[] = [];
     // What each pass leaves of the coefficients, whose v_k have length one.
-    const forward = apart.running.forward.bind(apart.running);
-    apart.running.forward = (prompts, options = {}) => {
+    const run = apart.running.run.bind(apart.running);
+    apart.running.run = (prompts, options = {}, signal) => {
       const read = (value: tf.Tensor) => {
         const rows = (value as tf.Tensor2D).arraySync();
         const count = rows.length / prompts.length;
@@ -151,7 +151,7 @@ describeOnEngines('an experiment', (engine) => {
       };
       const blocks = [...(options.hooks?.blocks ?? [])];
       const hook = blocks[0]?.['ov.coefficients'];
-      if (!hook?.replace || options.hooks?.final) return forward(prompts, options);
+      if (!hook?.replace || options.hooks?.final) return run(prompts, options, signal);
       blocks[0] = {
         ...blocks[0],
         'ov.coefficients': {
@@ -163,7 +163,7 @@ describeOnEngines('an experiment', (engine) => {
             }),
         },
       };
-      return forward(prompts, { ...options, hooks: { ...options.hooks, blocks } });
+      return run(prompts, { ...options, hooks: { ...options.hooks, blocks } }, signal);
     };
     await runExperiment(apart, { ...experiment, draws: 3 });
     // The chosen ones once, random ones three times; those outside differ.
