@@ -17,6 +17,7 @@ const TINY = {
   'rounding-lr': 0.5,
   'control-seeds': 1,
   resamples: 20,
+  attack: 0,
 };
 
 /**
