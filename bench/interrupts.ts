@@ -168,9 +168,7 @@ async function interrupted(
   const manifest = join(out, 'manifest.json');
   const status = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).status : 'none';
   // What was done anyway by the time that Ctrl-C was heard is no interruption.
-  // By the second one it may have put its own way of answering away, and then the signal itself ends it.
-  const left = code === 130 || (twice && signal === 'SIGINT');
-  if (!left && !(code === 0 && status === 'complete'))
+  if (code !== 130 && !(code === 0 && status === 'complete'))
     wrong.push(`ended with ${code ?? signal}: ${said.slice(-300)}`);
   if (status === 'running') wrong.push('its manifest says running');
   return { took, worked: last - before, wrong };

@@ -64,7 +64,10 @@ export async function inContext(output: Output, work: (context: Context) => Prom
     return context.code;
   } finally {
     terminal.endStage();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    // What was interrupted is about to leave: until it has, another Ctrl-C still ends it with 130.
+    if (!abort.signal.aborted) {
+      process.off('SIGINT', interrupt);
+      process.off('SIGTERM', interrupt);
+    }
   }
 }

@@ -32,7 +32,7 @@ export function describeInBrowser(
     afterAll(() => browser.close());
     tests(async (url, { width = 1400, ...options } = {}) => {
       const page = await browser.newPage({ ...options, viewport: { width, height: 900 } });
-      page.setDefaultTimeout(60_000);
+      page.setDefaultTimeout(30_000);
       const visit: Visit = { page, complaints: [], requests: [] };
       page.on('console', (message) => {
         if (['error', 'warning'].includes(message.type())) visit.complaints.push(message.text());
