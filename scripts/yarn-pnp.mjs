@@ -40,7 +40,8 @@ try {
     execFileSync(process.execPath, [join(scratch, 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'), ...args], {
       cwd: here,
       stdio: ['ignore', 2, 2],
-      env: { ...process.env, ORTHOSCOPE_CACHE: join(scratch, 'cache') },
+      // Where `CI` is set, Yarn takes a lockfile that it has to write for a mistake.
+      env: { ...process.env, ORTHOSCOPE_CACHE: join(scratch, 'cache'), YARN_ENABLE_IMMUTABLE_INSTALLS: 'false' },
     });
   yarn('install');
   if (existsSync(join(here, 'node_modules'))) throw new Error('Yarn made a node_modules');
