@@ -21,7 +21,8 @@ import { attribution, integrated, randomScores } from '../src/evidence/rank-dire
 import type { TokenPair } from '../src/formats/token-pairs.js';
 import type { Positions } from '../src/forward/masking-rules.js';
 import { bestCut } from '../src/masks/cut.js';
-import { type MaskObjective, type TrainState, trainMasks } from '../src/masks/train.js';
+import { type MaskObjective, trainMasks } from '../src/masks/train.js';
+import type { TrainState } from '../src/masks/train-state.js';
 import { MECHANISMS, type Mechanism } from '../src/planted/mechanisms/mechanisms.js';
 import { PLANTED_DEFAULTS, type PlantedOptions, plantModel } from '../src/planted/planted-model.js';
 import { type DirectionTruth, type Recovery, recovery, sharesOf } from '../src/planted/recovery.js';

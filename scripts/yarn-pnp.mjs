@@ -41,7 +41,11 @@ try {
       cwd: here,
       stdio: ['ignore', 2, 2],
       // Where `CI` is set, Yarn takes a lockfile that it has to write for a mistake.
-      env: { ...process.env, ORTHOSCOPE_CACHE: join(scratch, 'cache'), YARN_ENABLE_IMMUTABLE_INSTALLS: 'false' },
+      env: {
+        ...process.env,
+        ORTHOSCOPE_CACHE: join(scratch, 'cache'),
+        YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
+      },
     });
   yarn('install');
   if (existsSync(join(here, 'node_modules'))) throw new Error('Yarn made a node_modules');

@@ -5,12 +5,14 @@
 
 import { InterruptedError, throwIfAborted } from '../errors.js';
 import type { LongCall } from '../progress.js';
-import { Random } from '../random.js';
-import { priceOf, type TrainSettings } from '../settings/train-settings.js';
+import type { TrainSettings } from '../settings/train-settings.js';
 import { bestCut, MOST_CUTS } from './cut.js';
+import { chainToLogits, logitOf } from './mask-logits.js';
 import type { Objective } from './objective.js';
-import { type AdamWState, adamWStep, clipNorm, freshAdamW } from './optimiser.js';
-import { putBack, stepShares, uniformShares } from './shares.js';
+import { adamWStep, clipNorm, freshAdamW } from './optimiser.js';
+import { Schedule } from './schedule.js';
+import { putBack, stepShares } from './shares.js';
+import { initialState, type Phase, type TrainState } from './train-state.js';
 
 /** What training needs of a model and its prompt pairs. */
 export interface MaskObjective {
@@ -25,8 +27,6 @@ export interface MaskObjective {
   /** Mean KL over all validation pairs. */
   validate(masks: Float32Array): Promise<number>;
 }
-
-type Phase = 'soft' | 'rounding';
 
 /** A line of `history.jsonl`: values before the step's update. */
 export interface HistoryLine {
@@ -51,26 +51,6 @@ export interface HistoryLine {
   cut?: number;
 }
 
-/** Everything a resumed run needs; plain arrays and numbers. */
-export interface TrainState {
-  phase: Phase;
-  /** Steps done over both phases. */
-  step: number;
-  /** Steps done in this phase. */
-  phaseStep: number;
-  logits: Float32Array;
-  optimiser: AdamWState;
-  /** Best masks of this phase so far and their validation objective: KL, of an adversary too, + λ·Σm. */
-  best: Float32Array;
-  bestObjective: number;
-  /** Validations since the best one. */
-  waited: number;
-  /** Masks that the soft phase ended with; empty before. */
-  soft: Float32Array;
-  /** What the adversary puts back; empty where there is none. */
-  shares: Float32Array;
-}
-
 export interface TrainHooks extends LongCall {
   onHistory?: (line: HistoryLine) => Promise<void> | void;
   /** Called after each validation, at the end of a phase, and before an interruption is thrown. */
@@ -83,26 +63,6 @@ export interface TrainResult {
   /** The best soft masks. */
   soft: Float32Array;
   steps: number;
-}
-
-/** State at the start of a run. A frozen mask has the logit −∞: its sigmoid is 0, and so is its gradient. */
-export function initialState(directions: number, init: number, frozen?: Uint8Array): TrainState {
-  const logits = new Float32Array(directions).fill(logit(init));
-  frozen?.forEach((mark, at) => {
-    if (mark) logits[at] = Number.NEGATIVE_INFINITY;
-  });
-  return {
-    phase: 'soft',
-    step: 0,
-    phaseStep: 0,
-    logits,
-    optimiser: freshAdamW(directions),
-    best: new Float32Array(0),
-    bestObjective: Number.POSITIVE_INFINITY,
-    waited: 0,
-    soft: new Float32Array(0),
-    shares: new Float32Array(0),
-  };
 }
 
 /**
@@ -322,136 +282,8 @@ async function cutLogits(
   // What was rounded to 0 or 1 can still change its mind, unless it is frozen.
   const inside = (mask: number) => Math.min(1 - 1e-7, Math.max(1e-7, mask));
   return soft.map((mask, at) =>
-    objective.frozen?.[at] ? Number.NEGATIVE_INFINITY : logit(inside(mask)) - logit(threshold),
+    objective.frozen?.[at] ? Number.NEGATIVE_INFINITY : logitOf(inside(mask)) - logitOf(threshold),
   );
-}
-
-function batchesPerEpoch({ batchSize }: TrainSettings, pairs: number): number {
-  return Math.ceil(pairs / batchSize);
-}
-
-function phaseSteps(settings: TrainSettings, pairs: number): Record<Phase, number> {
-  const { epochs, stepsPerBatch, steps, roundingSteps } = settings;
-  const all = epochs * batchesPerEpoch(settings, pairs) * stepsPerBatch;
-  return { soft: Math.min(all, steps ?? Number.POSITIVE_INFINITY), rounding: roundingSteps };
-}
-
-/** Most steps over both phases, on so many training pairs. */
-export function trainingSteps(settings: TrainSettings, pairs: number): number {
-  const { soft, rounding } = phaseSteps(settings, pairs);
-  return soft + rounding;
-}
-
-/** Which pairs, λ, rate and masks belong to a step: all of it follows from settings, seed and state. */
-class Schedule {
-  readonly #order = new Map<number, number[]>();
-
-  constructor(
-    private readonly objective: MaskObjective,
-    private readonly settings: TrainSettings,
-    private readonly seed: number,
-  ) {}
-
-  private get batchesPerEpoch(): number {
-    return batchesPerEpoch(this.settings, this.objective.pairs);
-  }
-
-  length(phase: Phase): number {
-    return phaseSteps(this.settings, this.objective.pairs)[phase];
-  }
-
-  finished(state: TrainState): boolean {
-    return state.phase === 'rounding' && state.phaseStep >= this.length('rounding');
-  }
-
-  batch({ phase, phaseStep }: TrainState): { indices: number[]; epoch: number; newBatch: boolean } {
-    const { batchSize, stepsPerBatch } = this.settings;
-    const perBatch = phase === 'soft' ? stepsPerBatch : 1;
-    const batch = Math.floor(phaseStep / perBatch);
-    const epoch = Math.floor(batch / this.batchesPerEpoch);
-    const from = (batch % this.batchesPerEpoch) * batchSize;
-    return {
-      indices: this.order(phase, epoch).slice(from, from + batchSize),
-      epoch,
-      newBatch: phaseStep % perBatch === 0,
-    };
-  }
-
-  masks({ phase, logits }: TrainState): Float32Array {
-    return phase === 'soft' ? logits.map(sigmoid) : logits.map((logit) => Number(logit > 0));
-  }
-
-  rate({ phase, phaseStep }: TrainState): number {
-    const { lr, lrDecay, roundingLr, roundingDecay } = this.settings;
-    const [first, decay] = phase === 'soft' ? [lr, lrDecay] : [roundingLr, roundingDecay];
-    const done = phaseStep / Math.max(1, this.length(phase) - 1);
-    return first * (1 - (1 - decay) * done);
-  }
-
-  price({ phase, phaseStep }: TrainState): number {
-    const { l1Warmup, roundingL1Warmup } = this.settings;
-    const full = this.finalPrice(phase);
-    const rise = (phase === 'soft' ? l1Warmup : roundingL1Warmup) * this.length(phase);
-    return rise > 0 ? full * Math.min(1, phaseStep / rise) : full;
-  }
-
-  /** γ of the price in this step; null where it is linear in the masks. */
-  gamma({ phase, phaseStep }: TrainState): number | null {
-    const { roundingGamma } = this.settings;
-    if (phase === 'soft' || roundingGamma === null) return null;
-    const [first, last] = roundingGamma;
-    return first * (last / first) ** (phaseStep / Math.max(1, this.length(phase) - 1));
-  }
-
-  /** The adversary's shares after a restart. */
-  shares({ phase, phaseStep, logits }: TrainState, cap: number): Float32Array {
-    return uniformShares(logits.length, new Random(this.seed).fork(`${phase} shares ${phaseStep}`), cap);
-  }
-
-  finalPrice(phase: Phase): number {
-    const { directions } = this.objective;
-    return phase === 'soft'
-      ? priceOf(this.settings.l1, directions)
-      : priceOf(this.settings.roundingL1, directions);
-  }
-
-  /** The pairs' order in an epoch; each epoch has its own shuffle, independent of how it was reached. */
-  private order(phase: Phase, epoch: number): number[] {
-    const key = (phase === 'soft' ? 0 : 1e6) + epoch;
-    let order = this.#order.get(key);
-    if (!order) {
-      const all = Array.from({ length: this.objective.pairs }, (_, index) => index);
-      order = new Random(this.seed).fork(`${phase} epoch ${epoch}`).shuffle(all);
-      this.#order.clear();
-      this.#order.set(key, order);
-    }
-    return order;
-  }
-}
-
-/**
- * Turns the gradient by the masks into that of the loss and the price of all masks by the logits, in place.
- * @param gamma of the price λ·m²/(m²+γ²); null: λ·m
- */
-function chainToLogits(
-  gradient: Float32Array,
-  logits: Float32Array,
-  price: number,
-  gamma: number | null,
-): void {
-  for (let i = 0; i < gradient.length; i++) {
-    const m = sigmoid(logits[i]!);
-    const slope = gamma === null ? 1 : (2 * m * gamma ** 2) / (m ** 2 + gamma ** 2) ** 2;
-    gradient[i] = (gradient[i]! + price * slope) * m * (1 - m);
-  }
-}
-
-function logit(mask: number): number {
-  return Math.log(mask / (1 - mask));
-}
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
 }
 
 function sum(values: Float32Array): number {

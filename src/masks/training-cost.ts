@@ -5,7 +5,7 @@ import { modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
 import type { TrainSettings } from '../settings/train-settings.js';
-import { trainingSteps } from './train.js';
+import { trainingSteps } from './schedule.js';
 
 /** What allocators lose between blocks of a pass. With it, `copies` and the rest fit bench/training.ts to a tenth. */
 const SLACK = 1.25;

@@ -7,7 +7,7 @@ import { InputError } from '../errors.js';
 import { openSafetensors } from '../formats/safetensors.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { inputErrorOf } from '../formats/schema-error.js';
-import type { TrainState } from '../masks/train.js';
+import type { TrainState } from '../masks/train-state.js';
 
 const SCHEMA_VERSION = '1';
 

@@ -3,7 +3,7 @@ import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
-import { trainingSteps } from '../masks/train.js';
+import { trainingSteps } from '../masks/schedule.js';
 import { NO_EVALUATION, runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
 import type { Listener } from '../progress.js';
 import type { AttackSettings } from '../settings/attack-settings.js';

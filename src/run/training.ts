@@ -5,13 +5,8 @@ import type { HistoryLine, RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import { writeMasks } from '../masks/masks-file.js';
-import {
-  type MaskObjective,
-  type TrainHooks,
-  type TrainResult,
-  type TrainState,
-  trainMasks,
-} from '../masks/train.js';
+import { type MaskObjective, type TrainHooks, type TrainResult, trainMasks } from '../masks/train.js';
+import type { TrainState } from '../masks/train-state.js';
 import type { LongCall } from '../progress.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { checkRank } from './basis.js';

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { initialState } from '../../src/masks/train.js';
+import { initialState } from '../../src/masks/train-state.js';
 import { readCheckpoint, writeCheckpoint } from '../../src/run/checkpoint.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
