@@ -251,27 +251,29 @@ function neededKinds(
 
 /** Keeps the most important readings of many: by what dropping them does to the KL, else by what they add, else by σ. */
 class Strongest {
-  #kept: Reading[] = [];
+  #kept: { reading: Reading; rank: number[] }[] = [];
 
   constructor(private readonly count: number) {}
 
   add(readings: readonly Reading[]): void {
-    this.#kept = [...this.#kept, ...readings].sort((a, b) => compare(b, a)).slice(0, this.count);
+    const ranked = readings.map((reading) => ({ reading, rank: rankOf(reading) }));
+    this.#kept = [...this.#kept, ...ranked]
+      .sort((a, b) => compare(b.rank, a.rank))
+      .slice(0, this.count);
   }
 
   sorted(): Reading[] {
-    return this.#kept;
+    return this.#kept.map(({ reading }) => reading);
   }
 }
 
-function compare(a: Reading, b: Reading): number {
-  const [left, right] = [rank(a), rank(b)];
+function compare(left: readonly number[], right: readonly number[]): number {
   const at = left.findIndex((value, i) => value !== right[i]);
   return at === -1 ? 0 : left[at]! - right[at]!;
 }
 
 /** The larger the more important, the first figure first. */
-function rank({ importance, adds, sigma }: Reading): number[] {
+function rankOf({ importance, adds, sigma }: Reading): number[] {
   return [
     importance?.dropped ? importance.dropped.kl : Number.NEGATIVE_INFINITY,
     importance?.dropped_estimate ? Math.abs(importance.dropped_estimate.kl) : 0,

@@ -54,22 +54,33 @@ export async function writeParquet(
   const kvMetadata = [...Object.entries(metadata), ...units].map(([key, value]) => ({ key: key!, value }));
   const described = (group: ParquetGroup | null): ColumnSource[] =>
     columns.map(({ name, type, nullable = false }, i) => ({
-      ...{ name, type, nullable, data: group?.[i] ?? [] },
+      ...{ name, type, nullable, data: (type === 'JSON' ? spelt(group?.[i]) : group?.[i]) ?? [] },
       // Documents hardly repeat, and the least and the largest of them say nothing.
       ...(type === 'JSON' && { encoding: 'PLAIN' as const, statistics: false }),
     }));
   await writeAtomically(path, async (handle) => {
     const sink = new FileSink();
     const schema = schemaFromColumnData({ columnData: described(null) });
+    const documents = schema.filter(({ converted_type }) => converted_type === 'JSON');
+    // They come as bytes: the writer would copy every one before it spells it. Only the footer says what they are.
+    for (const element of documents) element.converted_type = undefined;
     const writer = new ParquetWriter({ writer: sink, schema, kvMetadata, createdBy: 'orthoscope' });
     for await (const group of groups) {
       if (group[0]!.length === 0) continue;
       writer.write({ columnData: described(group), rowGroupSize: group[0]!.length });
       await sink.drain(handle);
     }
+    for (const element of documents) element.converted_type = 'JSON';
     writer.finish();
     await sink.drain(handle);
   });
+}
+
+const encoder = new TextEncoder();
+
+/** Documents as bytes. */
+function spelt(documents: ColumnSource['data'] | undefined): (Uint8Array | null)[] | undefined {
+  return documents && Array.from(documents, (each) => each == null ? null : encoder.encode(JSON.stringify(each)));
 }
 
 /** A writer whose bytes go to a file between row groups. */

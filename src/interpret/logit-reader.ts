@@ -60,9 +60,11 @@ function subtractMean(vector: Float64Array): void {
 
 /** The factor of a normalisation of one row (its gain is in the weights): 1/√(variance or mean square + ε). */
 export function normFactor(row: ArrayLike<number>, { norm, normEpsilon }: Architecture): number {
-  const values = Float64Array.from(row);
+  const values = new Float64Array(row);
   if (norm === 'layer') subtractMean(values);
-  return 1 / Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length + normEpsilon);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return 1 / Math.sqrt(sum / values.length + normEpsilon);
 }
 
 /** The factor of a normalisation of what a matrix wrote (`LayerWeights.norms`); 1 where there is none. */

@@ -69,43 +69,81 @@ export async function* receptors(
   } & LongCall = {},
 ): AsyncGenerator<Receptors[]> {
   const { architecture } = model;
-  const { dModel: d, nVocab, nLayers } = architecture;
+  const { dModel: d, nVocab, nLayers, rotary } = architecture;
+  const byLayer = Array.from({ length: nLayers }, (_, layer) =>
+    directions.filter(({ component }) => component.layer === layer),
+  );
+  const load = async (layer: number): Promise<Loaded | null> => {
+    const components = (byLayer[layer] ?? []).map(({ component }) => component);
+    if (components.length === 0) return null;
+    const names = [...new Set(components.map(({ name }) => name))];
+    const needsKeys = rotary && components.some(({ kind }) => kind === 'qk');
+    return {
+      decomposed: await decomposition.layer(layer, names),
+      weights: needsKeys ? await model.layer(layer) : null,
+    };
+  };
   const written = new Vocabulary(engine, logitColumns(ends, architecture), d, nVocab, listed);
   const read = new Vocabulary(engine, normalisedColumns(embedding, architecture), d, nVocab, listed);
+  let next = load(0);
   try {
-    for (let layer = 0; layer < nLayers; layer++) {
-      const ofLayer = directions.filter(({ component }) => component.layer === layer);
-      const names = [...new Set(ofLayer.map(({ component }) => component.name))];
-      if (names.length === 0) continue;
-      const weights = await model.layer(layer);
-      const decomposed = await decomposition.layer(layer, names);
+    for (const [layer, ofLayer] of byLayer.entries()) {
+      const loaded = await next;
+      // The disk works on the next layer while the engine does on this one.
+      next = load(layer + 1);
+      // Whoever stops between the two never asks for it.
+      next.catch(() => {});
+      if (loaded === null) continue;
+      const ready = await madeReady(loaded, architecture);
       for (let from = 0; from < ofLayer.length; from += SLICE) {
         await heed(signal);
         const slice = ofLayer.slice(from, from + SLICE);
-        yield await ofSlice(slice, decomposed, weights, architecture, { written, read }, top, signal);
+        yield await ofSlice(slice, ready, architecture, { written, read }, top, signal);
       }
       onProgress?.({ stage: 'receptors', done: layer + 1, total: nLayers });
     }
   } finally {
+    await next.catch(() => {});
     written.dispose();
     read.dispose();
   }
 }
 
+/** What is read of a layer. */
+interface Loaded {
+  decomposed: Map<string, Directions>;
+  /** Null where no factor of keys is asked for. */
+  weights: LayerWeights | null;
+}
+
+/** What slices of a layer are made from. */
+interface Ready {
+  decomposed: Map<string, Directions>;
+  /** By component, row k is u_k. */
+  ut: Map<string, Float32Array>;
+  /** Of rotary QK components, see {@link keyFactors}. */
+  factors: Map<string, Float32Array>;
+}
+
+async function madeReady({ decomposed, weights }: Loaded, architecture: Architecture): Promise<Ready> {
+  const ready: Ready = { decomposed, ut: new Map(), factors: new Map() };
+  for (const [name, own] of decomposed) {
+    const { kind, rows, rank } = own.component;
+    ready.ut.set(name, transpose(own.u, rows, rank));
+    if (weights && kind === 'qk') ready.factors.set(name, await keyFactors(own, weights, architecture));
+  }
+  return ready;
+}
+
 async function ofSlice(
   slice: readonly Direction[],
-  decomposed: Map<string, Directions>,
-  weights: LayerWeights,
+  { decomposed, ut, factors }: Ready,
   architecture: Architecture,
   vocabularies: { written: Vocabulary; read: Vocabulary },
   top: number,
   signal?: AbortSignal,
 ): Promise<Receptors[]> {
   const { dModel: d } = architecture;
-  /** Row k is u_k. */
-  const ut = new Map<string, Float32Array>();
-  for (const [name, { u, component }] of decomposed)
-    ut.set(name, transpose(u, component.rows, component.rank));
   const columnOf = ({ name, rows }: Component, index: number) =>
     ut.get(name)!.subarray(index * rows, (index + 1) * rows);
   const found = slice.map((direction): Receptors => {
@@ -148,10 +186,6 @@ async function ofSlice(
     },
     'reads',
   );
-  const factors = new Map<string, Float32Array>();
-  if (architecture.rotary)
-    for (const [name, own] of decomposed)
-      if (own.component.kind === 'qk') factors.set(name, await keyFactors(own, weights, architecture));
   await ends(
     vocabularies.read,
     (kind) => kind === 'qk',

@@ -131,8 +131,8 @@ async function takeExtremes(
   wanted.forEach((at, index) => {
     const row = Math.floor(at / perRow);
     const id = first + (at % perRow) * width;
-    highest.add(row, id, values, index * width, width);
-    lowest.add(row, id, values, index * width, width);
+    if (highest.takes(row, above[at]!)) highest.add(row, id, values, index * width, width);
+    if (lowest.takes(row, below[at]!)) lowest.add(row, id, values, index * width, width);
   });
 }
 
@@ -156,14 +156,23 @@ class Largest {
    */
   needed(row: number, extremes: ArrayLike<number>, start: number, end: number): number {
     const kept = this.#values[(row + 1) * this.top - 1]!;
+    let count = 0;
+    for (let at = start; at < end; at++) if (this.sign * extremes[at]! > kept) count++;
+    if (count === 0) return Number.POSITIVE_INFINITY;
+    // All of them. A block that is only equal brings nothing in, and costs little.
+    if (count <= this.top) return kept;
     const above: number[] = [];
     for (let at = start; at < end; at++) {
       const extreme = this.sign * extremes[at]!;
       if (extreme > kept) above.push(extreme);
     }
-    if (above.length === 0) return Number.POSITIVE_INFINITY;
     above.sort((a, b) => b - a);
-    return above[Math.min(this.top, above.length) - 1]!;
+    return above[this.top - 1]!;
+  }
+
+  /** Whether a value is among the largest so far. */
+  takes(row: number, value: number): boolean {
+    return this.sign * value > this.#values[(row + 1) * this.top - 1]!;
   }
 
   /** Takes values of tokens whose ids follow each other, from `start` on. */

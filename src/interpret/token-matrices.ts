@@ -1,5 +1,7 @@
 /** Both ends of the model as matrices by token. */
 import type { Architecture } from '../models/architecture.js';
+import { transpose } from '../models/matrix.js';
+import { centreRows } from '../models/weight-forms.js';
 import type { EndWeights } from '../models/weights.js';
 import { normFactor } from './logit-reader.js';
 
@@ -7,34 +9,50 @@ import { normFactor } from './logit-reader.js';
 export function logitColumns({ unembed }: EndWeights, { norm }: Architecture): Float32Array {
   const { rows, cols, weight } = unembed;
   const out = new Float32Array(weight);
-  for (let r = 0; r < rows; r++) {
-    const row = out.subarray(r * cols, (r + 1) * cols);
-    const mean = row.reduce((sum, value) => sum + value, 0) / cols;
-    for (let c = 0; c < cols; c++) row[c]! -= mean;
+  centreRows(out, rows, cols);
+  if (norm === 'layer') {
+    const means = new Float64Array(cols);
+    for (let r = 0; r < rows; r++) addPart(means, out.subarray(r * cols, (r + 1) * cols), rows);
+    for (let r = 0; r < rows; r++) addPart(out.subarray(r * cols, (r + 1) * cols), means, -1);
   }
-  if (norm === 'layer')
-    for (let c = 0; c < cols; c++) {
-      let mean = 0;
-      for (let r = 0; r < rows; r++) mean += out[r * cols + c]! / rows;
-      for (let r = 0; r < rows; r++) out[r * cols + c]! -= mean;
-    }
   return out;
 }
 
 /** norm(E_t) of every token, [dModel, nVocab]. */
 export function normalisedColumns(embedding: Float32Array, architecture: Architecture): Float32Array {
   const { dModel: d, nVocab } = architecture;
-  const out = new Float32Array(embedding.length);
+  const rows = new Float32Array(embedding.length);
   for (let token = 0; token < nVocab; token++)
-    normalised(embedding.subarray(token * d, (token + 1) * d), architecture).forEach((value, i) => {
-      out[i * nVocab + token] = value;
-    });
-  return out;
+    normalise(embedding.subarray(token * d, (token + 1) * d), architecture, rows.subarray(token * d));
+  return transpose(rows, nVocab, d);
 }
 
 /** A row as a matrix behind the normalisation reads it; gains are in the weights. */
 export function normalised(row: Float32Array, architecture: Architecture): Float32Array {
+  const out = new Float32Array(row.length);
+  normalise(row, architecture, out);
+  return out;
+}
+
+// Each row in a function of its own, as in weight-forms.ts: a whole vocabulary in one loop takes several times as long.
+
+function normalise(row: Float32Array, architecture: Architecture, out: Float32Array): void {
   const factor = normFactor(row, architecture);
-  const mean = architecture.norm === 'layer' ? row.reduce((sum, value) => sum + value, 0) / row.length : 0;
-  return row.map((value) => factor * (value - mean));
+  const mean = architecture.norm === 'layer' ? meanOf(row) : 0;
+  for (let i = 0; i < row.length; i++) out[i] = factor * (row[i]! - mean);
+}
+
+function meanOf(row: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < row.length; i++) sum += row[i]!;
+  return sum / row.length;
+}
+
+/** Adds values, divided. */
+function addPart(
+  target: Float32Array | Float64Array,
+  values: Float32Array | Float64Array,
+  divisor: number,
+): void {
+  for (let c = 0; c < target.length; c++) target[c]! += values[c]! / divisor;
 }
