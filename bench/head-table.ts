@@ -35,8 +35,8 @@ try {
   const named = await heads({ run: model, engine });
   const listed = options.most === undefined ? named.heads : strongest(named.heads, Number(options.most));
   const { summary } = await interpret({
-    ...{ run: model, task, testPairs: Number(options.pairs), engine, tokens: 1 },
-    ...{ directions: listed.map(({ head }) => `${head}.qk`).join(','), top: 100_000 },
+    ...{ run: model, task, testPairs: Number(options.pairs), engine },
+    ...{ directions: listed.map(({ head }) => `${head}.qk`).join(','), top: 10_000 },
     out: join(folder, 'reading'),
   });
   const byHead = new Map<string, Reading[]>();
@@ -68,7 +68,9 @@ try {
   const counts = PATTERNS.map(
     (name) => `${name} ${named.heads.filter(({ names }) => names.includes(name)).length}`,
   );
-  console.log(`names of ${named.heads.length} heads: ${counts.join(', ')}; a round is ${named.length} tokens`);
+  console.log(
+    `names of ${named.heads.length} heads: ${counts.join(', ')}; a round is ${named.length} tokens`,
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -257,9 +257,7 @@ class Strongest {
 
   add(readings: readonly Reading[]): void {
     const ranked = readings.map((reading) => ({ reading, rank: rankOf(reading) }));
-    this.#kept = [...this.#kept, ...ranked]
-      .sort((a, b) => compare(b.rank, a.rank))
-      .slice(0, this.count);
+    this.#kept = [...this.#kept, ...ranked].sort((a, b) => compare(b.rank, a.rank)).slice(0, this.count);
   }
 
   sorted(): Reading[] {

@@ -80,7 +80,9 @@ const encoder = new TextEncoder();
 
 /** Documents as bytes. */
 function spelt(documents: ColumnSource['data'] | undefined): (Uint8Array | null)[] | undefined {
-  return documents && Array.from(documents, (each) => each == null ? null : encoder.encode(JSON.stringify(each)));
+  return (
+    documents && Array.from(documents, (each) => (each == null ? null : encoder.encode(JSON.stringify(each))))
+  );
 }
 
 /** A writer whose bytes go to a file between row groups. */
