@@ -34,7 +34,7 @@ const OWNERS = {
   '@huggingface/hub': '^src/formats/hub[.]ts$',
   'csv-parse': '^src/formats/',
   tinyglobby: '^src/formats/data-files[.]ts$',
-  hyparquet: '^src/formats/parquet-file[.]ts$',
+  hyparquet: '^src/formats/parquet-[a-z]+[.]ts$',
   'pure-rand': '^src/random[.]ts$',
   'cli-progress': '^cli/',
   yargs: '^cli/',

@@ -140,7 +140,7 @@ export function parsersIn(folder: string): Parser[] {
   const laid = (
     name: string,
     form: Form,
-    sample: string,
+    sample: string | Uint8Array,
     path: string,
     read: () => unknown,
     weight = 1,
@@ -224,6 +224,14 @@ export function parsersIn(folder: string): Parser[] {
       'bytes',
       join(scores, 'examples.parquet'),
       () => rows(readRecords({ path: join(scores, 'examples.parquet'), format: 'parquet' })),
+      0.5,
+    ),
+    laid(
+      'Parquet by Polars',
+      'bytes',
+      of(packageFile('tests/golden/cases/01-parquet-codecs/polars-default.parquet')),
+      at('polars.parquet'),
+      () => rows(readRecords({ path: at('polars.parquet'), format: 'parquet' })),
       0.5,
     ),
     file(

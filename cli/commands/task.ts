@@ -1,6 +1,7 @@
 /** `orthoscope task`: writes a task's prompt pairs for a tokenizer, or checks a user's file. */
 import { type CheckedFile, checkTaskFile, writeTaskFiles } from '../../src/commands/task.js';
 import { percent } from '../../src/report/figures.js';
+import { hasBuildingBlocks } from '../../src/tasks/building-blocks.js';
 import { reportLines } from '../../src/tasks/report.js';
 import type { Handler } from '../context.js';
 import { quoted } from '../text.js';
@@ -10,7 +11,7 @@ const EXAMPLES = 3;
 
 export const task: Handler<'task'> = async (settings, context) => {
   const { data } = settings;
-  if (data == null) {
+  if (data == null || hasBuildingBlocks(data)) {
     const { files, report } = await writeTaskFiles(settings, context);
     context.result({ files, report }, [...reportLines(report), ...files].join('\n'));
     return;

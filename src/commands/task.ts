@@ -9,24 +9,29 @@ import { taskOptions } from '../run/data.js';
 import { withSubject } from '../run/subject.js';
 import type { Given } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
+import { readBuildingBlocks } from '../tasks/building-blocks.js';
 import { type Finding, lintPairs, summariseFindings } from '../tasks/lint.js';
 import type { TaskReport } from '../tasks/report.js';
 import { writeTask } from '../tasks/task-files.js';
 import { generateTask } from '../tasks/tasks.js';
 
-/** @throws InputError if no task or folder is named, or the task does not fit the tokenizer */
+/**
+ * Writes the pairs of a task that is named, or of building blocks in the folder `data`.
+ * @throws InputError if no task or folder is named, or the task does not fit the tokenizer
+ */
 export function writeTaskFiles(
   given: Given<'task'>,
   call: LongCall = {},
 ): Promise<{ files: string[]; report: TaskReport }> {
   const settings = complete('task', given);
-  const { task: name, out } = settings;
-  if (name === null)
+  const { task: name, out, data } = settings;
+  if (name === null && data === null)
     throw new InputError('nothing to do: give --task NAME with --out FOLDER, or --data FILE');
   if (out === null) throw new InputError('--out is missing: name a folder for the prompt pairs');
   return withSubject(settings.model, { ...settings, ...call }, async ({ tokenizer, source }) => {
     if (!tokenizer) throw new InputError(`${source.folder}: no tokenizer.json, which a task needs`);
-    const task = generateTask(name, { ...taskOptions(settings), tokenizer });
+    const which = data === null ? name! : await readBuildingBlocks(data);
+    const task = generateTask(which, { ...taskOptions(settings), tokenizer });
     return { files: await writeTask(out, task), report: task.report };
   });
 }

@@ -63,7 +63,18 @@ export function columnsRead(source: string): string[] {
   return slots.length > 0 ? slots : [source];
 }
 
-const SLOT = /\{([^{}]+)\}/g;
+/** A column in braces, and which part of its text is meant. */
+const SLOT = /\{([^{}]+?)(?::(start|last))?\}/g;
+
+/** A text without its last word, or that word with its space: some sets hold whole sentences, answer and all. */
+function partOf(text: string, part: string | undefined): string {
+  if (part === undefined) return text;
+  const whole = text.trimEnd();
+  let at = whole.length;
+  while (at > 0 && !/\s/.test(whole[at - 1]!)) at--;
+  const start = whole.slice(0, at).trimEnd();
+  return part === 'start' ? start : whole.slice(start.length);
+}
 
 /** A column's value; of records within records by the way to it: `counterfactual.prompt`, `choices.0`. */
 export function fieldOf(fields: Readonly<Record<string, unknown>>, column: string): unknown {
@@ -154,29 +165,30 @@ function chosen(
   const values = new Map(columns.map((column) => [column, value(column)]));
   if ([...values.values()].some((each) => each === undefined || each === null)) return undefined;
   const filled = (at: number) =>
-    source.replace(SLOT, (_, column: string) => {
+    source.replace(SLOT, (_, column: string, part?: string) => {
       const found = values.get(column);
-      return String(Array.isArray(found) ? found[at] : found);
+      return partOf(String(Array.isArray(found) ? found[at] : found), part);
     });
   const list = [...values.values()].find(Array.isArray);
   return list ? list.map((_, at) => filled(at)) : filled(0);
 }
 
-/** A cell as a value of its column's kind; lists are JSON, as Python prints them, or separated by `|`. */
+/** A cell as a value of its column's kind; lists are JSON, as Python or NumPy prints them, or separated by `|`. */
 function typedCell(cell: string, kind: ColumnKind, where: string): unknown {
   if (kind === 'id' || kind === 'year') return number(cell);
   if (kind !== 'ids' && kind !== 'texts' && kind !== 'classes') return cell;
-  if (kind !== 'classes' && !cell.trimStart().startsWith('[')) {
-    const items = cell.split('|');
-    return kind === 'ids' ? items.map(number) : items;
-  }
+  const written = cell.trim();
   try {
-    return parseJson(cell);
+    if (kind === 'classes' || written.startsWith('[')) return parseJson(cell);
   } catch {
-    const list = pythonList(cell.trim());
-    if (list) return list;
-    throw new InputError(`${where}: ${describeJson(cell)} should be JSON, but is none`);
+    // Perhaps Python's.
   }
+  const list = kind === 'classes' ? null : pythonList(written);
+  if (list) return list;
+  if (kind === 'classes' || written.startsWith('['))
+    throw new InputError(`${where}: ${describeJson(cell)} should be JSON, but is none`);
+  const items = cell.split('|');
+  return kind === 'ids' ? items.map(number) : items;
 }
 
 /** The whole number that a cell spells, which pandas writes with ".0" where cells are missing; other text as it is. */
@@ -184,13 +196,15 @@ function number(cell: string): number | string {
   return /^-?\d+(\.0*)?$/.test(cell.trim()) ? Number(cell) : cell;
 }
 
-const ITEM = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+))\s*(,|$)/suy;
+const ITEM = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+))(\s*,|\s+|$)/suy;
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' };
 
-/** Texts and whole numbers as Python prints a list of them; null for anything else. */
+/** Texts and whole numbers as Python prints a list, tuple or set of them, or NumPy an array; null for anything else. */
 function pythonList(cell: string): (string | number)[] | null {
-  if (!cell.endsWith(']')) return null;
-  const inner = cell.slice(1, -1);
+  if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(cell)) return null;
+  const inner = cell.slice(1, -1).trim();
+  // A single "(A)" is a text.
+  if (!cell.startsWith('[') && !/^['"]/.test(inner)) return null;
   const items: (string | number)[] = [];
   ITEM.lastIndex = 0;
   while (ITEM.lastIndex < inner.length) {
@@ -202,8 +216,14 @@ function pythonList(cell: string): (string | number)[] | null {
   return items;
 }
 
+/** What is no escape of Python's stays as it stands. */
 function unescaped(text: string): string {
-  return text.replace(/\\(?:x(..)|u(.{4})|U(.{8})|(.))/gsu, (_, x, u, U, other) =>
-    other === undefined ? String.fromCodePoint(Number.parseInt(x ?? u ?? U, 16)) : (ESCAPES[other] ?? other),
+  return text.replace(
+    /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gsu,
+    (whole, x?: string, u?: string, U?: string, other?: string) => {
+      if (other !== undefined) return ESCAPES[other] ?? (/[xuU]/.test(other) ? whole : other);
+      const code = Number.parseInt((x ?? u ?? U)!, 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    },
   );
 }

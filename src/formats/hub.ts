@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -21,6 +22,7 @@ import type { LongCall } from '../progress.js';
 import { writeText } from './atomic-file.js';
 import { fileError } from './file-error.js';
 import { describeJson, isRecord, readJson } from './json-file.js';
+import { TOKENIZER_FILES } from './tokenizer-files.js';
 
 export interface HubOptions extends LongCall {
   /** Branch, tag or commit. */
@@ -40,7 +42,7 @@ export interface Snapshot {
   revision: string;
 }
 
-const SMALL_FILES = new Set(['config.json', 'tokenizer.json', 'tokenizer_config.json']);
+const SMALL_FILES = new Set(['config.json', ...TOKENIZER_FILES]);
 const INDEX = 'model.safetensors.index.json';
 
 /**
@@ -162,13 +164,18 @@ async function nameRevision(ref: string, sha: string): Promise<void> {
 async function accessToken(): Promise<string | undefined> {
   const given = process.env.HF_TOKEN ?? process.env.HUGGING_FACE_HUB_TOKEN;
   if (given?.trim()) return given.trim();
-  const path = process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token');
-  return (await readFile(path, 'utf8').catch(() => '')).trim() || undefined;
+  try {
+    const path = process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token');
+    return (await readFile(path, 'utf8')).trim() || undefined;
+  } catch {
+    // No such file, or no home folder: never one of the folder that the program happens to run in.
+    return undefined;
+  }
 }
 
 function hubHome(): string {
   const { HF_HOME: home, XDG_CACHE_HOME: caches } = process.env;
-  return home ?? join(caches ?? join(process.env.HOME ?? '', '.cache'), 'huggingface');
+  return home ?? join(caches ?? join(homedir(), '.cache'), 'huggingface');
 }
 
 /** @throws InputError if neither the environment nor a home folder says where */

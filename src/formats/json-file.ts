@@ -22,12 +22,17 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
 /**
  * Parses the text of one JSON object.
  * @param where what the message begins with: a path, with a line number where there is one
+ * @param parse {@link parseData} for data
  * @throws InputError if it is not JSON, or something else than an object
  */
-export function parseJsonObject(text: string, where: string): Record<string, unknown> {
+export function parseJsonObject(
+  text: string,
+  where: string,
+  parse: (text: string) => unknown = parseJson,
+): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseJson(text.replace(/^\uFEFF/, ''));
+    value = parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     // The engine quotes the text around the fault, line breaks included; a message stays on one line.
     const fault = (error as SyntaxError).message.replace(/\s+/g, ' ');
@@ -51,6 +56,22 @@ export function parseJson(text: string): unknown {
   if (text.length > 2 * MOST_LEVELS && isDeeper(value, MOST_LEVELS))
     throw new SyntaxError(`nested more than ${MOST_LEVELS} levels deep`);
   return value;
+}
+
+/**
+ * `parseJson` for data, where Python's NaN and infinities, which are no JSON, stand for cells that are not given.
+ * @throws SyntaxError as {@link parseJson} does
+ */
+export function parseData(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    const changed = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (found) =>
+      found.startsWith('"') ? found : 'null',
+    );
+    if (changed === text) throw error;
+    return parseJson(changed);
+  }
 }
 
 function isDeeper(value: unknown, levels: number): boolean {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
-import { isRecord, parseJson } from './json-file.js';
+import { isRecord, parseData } from './json-file.js';
 import { refusePointer } from './lfs-pointer.js';
 
 /** What is parsed as one text; larger data are kept a line each. */
@@ -24,7 +24,7 @@ export async function readJsonRows(path: string): Promise<unknown[]> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     refusePointer(text, path);
-    value = parseJson(text);
+    value = parseData(text);
   } catch (error) {
     if (error instanceof InputError) throw error;
     const fault = error instanceof SyntaxError ? error.message.replace(/\s+/g, ' ') : 'not valid UTF-8';

@@ -1,17 +1,15 @@
-/** Parquet files in and out: the only importer of hyparquet, its compressors and hyparquet-writer. */
+/** Parquet files in and out. What a file announces is held to what it holds in parquet-pages.ts. */
 import type { FileHandle } from 'node:fs/promises';
 import {
   type AsyncBuffer,
   asyncBufferFromFile,
-  type Compressors,
   type FileMetaData,
   parquetMetadataAsync,
   parquetSchema,
 } from 'hyparquet';
 import { parquetPlan } from 'hyparquet/src/plan.js';
 import { assembleAsync, readRowGroup } from 'hyparquet/src/rowgroup.js';
-import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
-import { compressors } from 'hyparquet-compressors';
+import { getTreePath } from 'hyparquet/src/schema.js';
 import {
   type BasicType,
   ByteWriter,
@@ -22,7 +20,11 @@ import {
 import { InputError } from '../errors.js';
 import { writeAtomically } from './atomic-file.js';
 import { fileError } from './file-error.js';
+import { parseJson } from './json-file.js';
 import { refusePointerFile } from './lfs-pointer.js';
+import { BOUNDED } from './parquet-codecs.js';
+import { checkSchema, MOST_ROWS, PageCheck } from './parquet-pages.js';
+import { checkStruct } from './parquet-thrift.js';
 
 export interface ParquetColumn {
   name: string;
@@ -108,6 +110,14 @@ function textOf(bytes: Uint8Array | undefined): string | null | undefined {
   }
 }
 
+const PARSERS = {
+  stringFromBytes: textOf,
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && parseJson(utf8.decode(bytes)),
+  // Shapes on maps may lie within each other as deeply as a file says.
+  geometryFromBytes: () => null,
+  geographyFromBytes: () => null,
+};
+
 /**
  * Streams the rows of a file, a row group at a time, by column; integers of 64 bits become numbers, bytes that are no
  * text null.
@@ -137,12 +147,7 @@ export async function checkParquet(path: string): Promise<number> {
   const { row_groups: groups, num_rows: rows } = opened.metadata;
   for (const { columns } of groups)
     for (const { meta_data: column } of columns)
-      if (
-        column &&
-        column.codec !== 'UNCOMPRESSED' &&
-        column.codec !== 'SNAPPY' &&
-        !compressors[column.codec]
-      )
+      if (column && column.codec !== 'UNCOMPRESSED' && !BOUNDED[column.codec])
         throw new InputError(
           `${path}: column "${column.path_in_schema.join('.')}" is compressed by ${column.codec}, which is not read; write it with zstd`,
         );
@@ -164,8 +169,18 @@ interface Opened {
 async function openParquet(path: string): Promise<Opened> {
   return reading(path, async () => {
     const file = await asyncBufferFromFile(path);
-    return { file, metadata: await parquetMetadataAsync(file) };
+    await checkFooter(file);
+    const metadata = await parquetMetadataAsync(file, { geoparquet: false });
+    checkSchema(metadata.schema);
+    return { file, metadata };
   });
+}
+
+/** What is no footer at all, its reader says. */
+async function checkFooter(file: AsyncBuffer): Promise<void> {
+  const end = file.byteLength - 8;
+  const length = end < 0 ? 0 : new DataView(await file.slice(end)).getUint32(0, true);
+  if (length > 0 && length <= end) checkStruct(new DataView(await file.slice(end - length, end)), 0);
 }
 
 /** Rows of one row group, or some of them. */
@@ -176,26 +191,39 @@ async function* rowsOf(
   rowEnd: number,
 ): AsyncGenerator<Record<string, unknown>> {
   const columns = await reading(path, async () => {
-    const parsers = { stringFromBytes: textOf };
+    const tree = parquetSchema(metadata);
+    const pages = new PageCheck(file.byteLength);
     // Columns are read side by side; one that fails unseen, because another did before it, would end the process. So
     // nothing is read before all are known, and every one is listened to.
     let begin = (): void => {};
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
     });
+    let read = 0;
     const later = {
       byteLength: file.byteLength,
-      slice: (from: number, to?: number) =>
-        heard(begun.then(async () => checkedPages(await file.slice(from, to)))),
+      // Each column is a slice of its own, in the order of the plan.
+      slice: (from: number, to?: number) => {
+        const { columnMetadata } = plan.groups[0]!.chunks[read++]!;
+        const schemaPath = getTreePath(tree, columnMetadata.path_in_schema);
+        const column = { ...columnMetadata, schemaPath, element: schemaPath.at(-1)!.element };
+        return heard(begun.then(async () => pages.check(await file.slice(from, to), column)));
+      },
     };
-    const options = { file: later, metadata, rowStart, rowEnd, parsers, compressors: BOUNDED };
+    const options = {
+      file: later,
+      metadata,
+      rowStart,
+      rowEnd,
+      parsers: PARSERS,
+      compressors: pages.compressors,
+    };
     const plan = parquetPlan(options);
-    // Each column is a slice of its own.
     const group = plan.groups[0] && readRowGroup(options, plan, plan.groups[0]);
     begin();
     if (!group) return [];
     for (const { data } of group.asyncColumns) heard(data);
-    const { asyncColumns, groupStart } = assembleAsync(group, parquetSchema(metadata), parsers);
+    const { asyncColumns, groupStart } = assembleAsync(group, tree, PARSERS);
     for (const { data } of asyncColumns) heard(data);
     return Promise.all(
       asyncColumns.map(async ({ pathInSchema, data }) => {
@@ -225,92 +253,6 @@ function heard<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
-
-/** Rows of a group, and values of a page, that are read at once. */
-const MOST_ROWS = 2 ** 24;
-
-/**
- * Fields of a page's header: its bytes, and under each kind of page's own header, how many values it has; of the second
- * kind of data page also the bytes of its levels.
- */
-interface PageHeader {
-  field_3?: number;
-  field_5?: { field_1?: number };
-  field_7?: { field_1?: number };
-  field_8?: { field_1?: number; field_5?: number; field_6?: number };
-}
-
-/**
- * A column's pages, unless one announces more values than are read at once: the reader makes room for as many as it is
- * told. https://github.com/apache/parquet-format, PageHeader
- */
-function checkedPages(buffer: ArrayBuffer): ArrayBuffer {
-  const reader = { view: new DataView(buffer), offset: 0 };
-  while (reader.offset < buffer.byteLength - 1) {
-    const header = deserializeTCompactProtocol(reader) as PageHeader;
-    const { field_3: bytes = -1, field_5: page, field_7: dictionary, field_8: second } = header;
-    const values = (page ?? dictionary ?? second)?.field_1 ?? -1;
-    if (!(values >= 0 && values <= MOST_ROWS)) throw new Error(`a page announces ${values} values`);
-    if (!(bytes >= 0)) throw new Error(`a page announces ${bytes} bytes`);
-    if (second) checkLevels(reader, values, [second.field_6, second.field_5]);
-    reader.offset += bytes;
-  }
-  return buffer;
-}
-
-/**
- * Refuses levels of no known length, in which the reader would go round and round, and those whose runs are longer than
- * the page has values: it writes as many as a run announces.
- * @param lengths bytes of the repetition levels and of the definition levels behind them
- */
-function checkLevels(
-  { view, offset }: { view: DataView; offset: number },
-  values: number,
-  lengths: readonly [number | undefined, number | undefined],
-): void {
-  for (const length of lengths) {
-    if (length === undefined || !(length >= 0 && offset + length <= view.byteLength))
-      throw new Error(`a page announces ${length} bytes of levels`);
-    const levels = new DataView(view.buffer, view.byteOffset + offset, length);
-    // How wide a level is the schema says. Only the true width need fit; of others none does by chance for long.
-    const fits = [1, 2, 3, 4, 5, 6, 7, 8].some((width) => runsFit(levels, width, values));
-    if (length > 0 && !fits) throw new Error('the levels of a page are not those of its values');
-    offset += length;
-  }
-}
-
-/** Whether runs of levels of some bits come to a page's values, and to no more than the last byte has room for. */
-function runsFit(levels: DataView, width: number, values: number): boolean {
-  let [at, seen] = [0, 0];
-  while (seen < values) {
-    let [header, shift] = [0, 0];
-    for (let byte = 0x80; byte & 0x80; shift += 7) {
-      if (at >= levels.byteLength || shift > 28) return false;
-      byte = levels.getUint8(at++);
-      header += (byte & 0x7f) * 2 ** shift;
-    }
-    const count = header % 2 === 1 ? 8 * ((header - 1) / 2) : header / 2;
-    at += header % 2 === 1 ? (count / 8) * width : 1;
-    seen += count;
-    if (count === 0 || at > levels.byteLength || seen > values + 7) return false;
-  }
-  return true;
-}
-
-/** A page may unfold to so many times its bytes, or this much: a damaged one announces any size. */
-const MOST_UNFOLDED = 1000;
-const SMALL_PAGE = 64 << 20;
-
-const BOUNDED: Compressors = Object.fromEntries(
-  Object.entries(compressors).map(([codec, unfold]) => [
-    codec,
-    (input: Uint8Array, size: number) => {
-      if (size > Math.max(SMALL_PAGE, MOST_UNFOLDED * input.length))
-        throw new Error(`a page of ${input.length} bytes announces ${size}`);
-      return unfold(input, size);
-    },
-  ]),
-);
 
 /** Arrays and objects included: bigint becomes number, typed arrays become lists. */
 function plain(value: unknown): unknown {

@@ -2,6 +2,7 @@
 import { InputError } from '../errors.js';
 import { writeText } from './atomic-file.js';
 import { COLUMNS, type ColumnKind, columnChoice, columnsRead, fieldOf, knownColumns } from './columns.js';
+import { filesOf } from './data-files.js';
 import { describeJson, isRecord } from './json-file.js';
 import { readRows } from './table-file.js';
 
@@ -23,7 +24,7 @@ export interface PromptPair {
 
 /**
  * Reads a table of prompt pairs: JSONL, JSON, CSV or Parquet (docs/formats.md, "Prompt pairs"). A pair without an `id`
- * is called by its line number.
+ * is called by its line number; a folder or a pattern stands for all of its files, whose lines are counted on.
  * @param columns which of the file's hold what, where they have other names: `answer= {country},distractor= {other}`
  * @throws InputError naming file, line and column
  * @example
@@ -35,18 +36,25 @@ export interface PromptPair {
 export async function readPromptPairs(path: string, columns: string | null = null): Promise<PromptPair[]> {
   const choice = columnChoice(columns);
   const pairs: PromptPair[] = [];
-  const lineOf = new Map<string, number>();
+  const placeOf = new Map<string, string>();
   const missing = new Set([...(choice?.values() ?? [])].flatMap(columnsRead));
-  for await (const { line, fields, untyped } of readRows(path)) {
-    const where = `${path}:${line}`;
-    for (const column of missing) if (fieldOf(fields, column) !== undefined) missing.delete(column);
-    const known = knownColumns(fields, { untyped, choice, others: 'refuse' }, where);
-    const pair = parsePair(known, String(line), where);
-    const earlier = lineOf.get(pair.id);
-    if (earlier !== undefined)
-      throw new InputError(`${where}: id "${pair.id}" is already that of line ${earlier}`);
-    lineOf.set(pair.id, line);
-    pairs.push(pair);
+  const files = await filesOf(path);
+  let before = 0;
+  for (const file of files) {
+    let last = 0;
+    for await (const { line, fields, untyped } of readRows(file)) {
+      const where = `${file}:${line}`;
+      for (const column of missing) if (fieldOf(fields, column) !== undefined) missing.delete(column);
+      const known = knownColumns(fields, { untyped, choice, others: 'refuse' }, where);
+      const pair = parsePair(known, String(before + line), where);
+      const earlier = placeOf.get(pair.id);
+      if (earlier !== undefined)
+        throw new InputError(`${where}: id "${pair.id}" is already that of ${earlier}`);
+      placeOf.set(pair.id, files.length === 1 ? `line ${line}` : where);
+      pairs.push(pair);
+      last = line;
+    }
+    before += last;
   }
   if (pairs.length === 0) throw new InputError(`${path}: holds no prompt pairs`);
   for (const column of missing)
@@ -227,9 +235,12 @@ function checked(value: unknown, kind: ColumnKind, where: string): unknown {
       return tokenId(value, where);
     case 'ids':
       return list(value, where).map((item) => tokenId(item, where));
-    case 'year':
-      if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 99) return value;
+    case 'year': {
+      // Digits that go behind a prompt are kept as text, so that "07" stays one.
+      const year = typeof value === 'string' && /^\d\d?$/.test(value) ? Number(value) : value;
+      if (Number.isInteger(year) && (year as number) >= 0 && (year as number) < 99) return year;
       throw new InputError(`${where}: expected a number from 0 to 98, found ${describeJson(value)}`);
+    }
     case 'label':
       if (typeof value === 'number') return String(value);
       return nonEmptyText(value, where);

@@ -26,6 +26,8 @@ export function hasFormat(path: string): boolean {
 export function formatOf(path: string, otherwise = ''): RecordFormat {
   if (path === '-') return 'jsonl';
   const format = EXTENSIONS[extname(path).toLowerCase()];
+  if (/\.(gz|zst|bz2|xz|zip|7z|tar|tgz)$/i.test(path))
+    throw new InputError(`${path}: is compressed; unpack it first`);
   if (!format)
     throw new InputError(
       `${path}: which format? The name must end in one of ${Object.keys(EXTENSIONS).join(', ')}${otherwise}`,

@@ -9,8 +9,9 @@ import { type CsvError, parse } from 'csv-parse';
 import { parse as parseAtOnce } from 'csv-parse/sync';
 import { InputError } from '../errors.js';
 import { fileError } from './file-error.js';
-import { describeJson, isRecord, parseJsonObject } from './json-file.js';
+import { describeJson, isRecord, parseData, parseJsonObject } from './json-file.js';
 import { readJsonRows } from './json-rows.js';
+import { refusePointer } from './lfs-pointer.js';
 import { checkParquet, readParquetRows } from './parquet-file.js';
 import type { RecordFormat } from './record-format.js';
 
@@ -78,7 +79,7 @@ export async function* readRecords(
       return;
     }
     const stream = path === '-' ? input : createReadStream(path);
-    yield* format === 'csv' ? readCsv(stream, path, onBytes) : readLines(stream, format, onBytes);
+    yield* format === 'csv' ? readCsv(stream, path, onBytes) : readLines(stream, path, format, onBytes);
   } catch (error) {
     throw fileError(error, path);
   }
@@ -86,12 +87,13 @@ export async function* readRecords(
 
 async function* readLines(
   stream: Readable,
+  path: string,
   format: 'jsonl' | 'text',
   onBytes: OnBytes,
 ): AsyncGenerator<StreamRecord> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let [line, offset] = [0, 0];
-  for await (const bytes of splitLines(stream, onBytes)) {
+  for await (const bytes of splitLines(stream, path, onBytes)) {
     line++;
     const place = { line, offset, bytes: bytes.length + 1, untyped: false };
     offset += bytes.length + 1;
@@ -110,6 +112,7 @@ async function* readLines(
       yield { ...place, fields: null, fault: NO_TEXT };
       continue;
     }
+    if (line === 1) refusePointer(text, path);
     if (text.endsWith('\r')) text = text.slice(0, -1);
     if (text.trim() === '') continue;
     if (format === 'text') {
@@ -117,18 +120,34 @@ async function* readLines(
       continue;
     }
     try {
-      yield { ...place, fields: parseJsonObject(text, '') };
+      yield { ...place, fields: parseJsonObject(text, '', parseData) };
     } catch (error) {
-      yield { ...place, fields: null, fault: (error as Error).message.replace(/^: /, '') };
+      const fault = (error as Error).message.replace(/^: /, '');
+      const list = line === 1 && text.trimStart().startsWith('[');
+      yield {
+        ...place,
+        fields: null,
+        fault: list ? `${fault}; a list in one value goes by the name of .json` : fault,
+      };
     }
   }
 }
 
+/** What spreadsheets and PowerShell write unless told otherwise. */
+function refuseUtf16(beginning: Uint8Array, path: string): void {
+  const [first, second] = beginning;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+    throw new InputError(`${path}: is UTF-16; save it as UTF-8`);
+}
+
 /** Lines without their line feeds. */
-async function* splitLines(stream: Readable, onBytes: OnBytes): AsyncGenerator<Uint8Array> {
+async function* splitLines(stream: Readable, path: string, onBytes: OnBytes): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array[] = [];
+  let first = true;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     onBytes(chunk.length);
+    if (first) refuseUtf16(chunk, path);
+    first = false;
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
       const tail = chunk.subarray(from, end);
@@ -179,8 +198,10 @@ async function* readCsv(stream: Readable, path: string, onBytes: OnBytes): Async
     end = chunk === null;
     if (chunk) head = Buffer.concat([head, chunk]);
   }
+  refuseUtf16(head, path);
   if (head.subarray(0, BOM.length).equals(BOM)) head = head.subarray(BOM.length);
   const [header = ''] = head.toString('latin1').split(/[\r\n]/, 1);
+  refusePointer(header, path);
   yield* parseCsv(whole(head, next), delimiterOf(header), path);
 }
 

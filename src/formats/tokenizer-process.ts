@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Tokenizer } from 'tokenizers';
+import type { AddedToken as TokenToAdd } from './added-tokens.js';
 
 /** What the process is asked. `tokenizer` is a number that the asking side chose when it opened one. */
 export type Request =
@@ -21,6 +22,8 @@ export interface Named {
   highest: number;
   /** Tokens that are not of the vocabulary, or that stand out in it. */
   added: readonly string[];
+  /** Tokens that other files add. */
+  toAdd: readonly TokenToAdd[];
   /** Spelling of the token that stands for what the vocabulary lacks. */
   unknown: string | null;
 }
@@ -104,9 +107,13 @@ async function show(
   return ids.map((id, i) => ({ spelling: tokenizer.idToToken(id), text: texts[i]! }));
 }
 
-async function open(number: number, path: string, { highest, added, unknown }: Named): Promise<Opened> {
+async function open(
+  number: number,
+  path: string,
+  { highest, added, toAdd, unknown }: Named,
+): Promise<Opened> {
   // Its own words guess at a fault of npm's; all of its builds are in the one package.
-  const { Tokenizer } = await import('tokenizers').catch(() => {
+  const { AddedToken, Tokenizer } = await import('tokenizers').catch(() => {
     throw new Error(
       `the tokenizers library does not load: it has no build for this machine (${process.platform}-${process.arch}), or its package is damaged; without it no text has token ids`,
     );
@@ -118,7 +125,20 @@ async function open(number: number, path: string, { highest, added, unknown }: N
   // Python's callers switch both off: they would cut or fill up a prompt.
   tokenizer.disableTruncation();
   tokenizer.disablePadding();
+  if (toAdd.length > 0)
+    tokenizer.addAddedTokens(
+      toAdd.map(
+        ({ content, special, lstrip, rstrip, normalized, single_word }) =>
+          new AddedToken(content, special, {
+            leftStrip: lstrip,
+            rightStrip: rstrip,
+            normalized,
+            singleWord: single_word,
+          }),
+      ),
+    );
   tokenizers.set(number, tokenizer);
-  const size = 1 + added.reduce((most, token) => Math.max(most, tokenizer.tokenToId(token) ?? -1), highest);
+  const known = [...added, ...toAdd.map(({ content }) => content)];
+  const size = 1 + known.reduce((most, token) => Math.max(most, tokenizer.tokenToId(token) ?? -1), highest);
   return { size, unknownId: unknown === null ? null : tokenizer.tokenToId(unknown) };
 }

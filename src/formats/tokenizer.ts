@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
+import { type AddedToken, type BesideTokenizer, tokensToAdd } from './added-tokens.js';
 import { isRecord, readJson } from './json-file.js';
 import { OpenedTokenizer } from './tokenizer-library.js';
 import type { Named } from './tokenizer-process.js';
@@ -47,7 +48,8 @@ export interface TokenizerOptions {
 }
 
 /**
- * Opens `tokenizer.json`, and beside it `tokenizer_config.json` and `config.json` where there are any. With
+ * Opens `tokenizer.json`, and beside it `tokenizer_config.json` and `config.json` where there are any, and adds the
+ * tokens that the folder's other files name ({@link tokensToAdd}). With
  * `bos: 'auto'` prompts begin as transformers 5 begins them: as the post-processor of `tokenizer.json` says, whatever
  * `add_bos_token` says, but for the classes in `BOS_OF_CLASS`.
  * @throws InputError if the first is missing or the library refuses it, any is damaged, or a beginning token is asked
@@ -59,14 +61,16 @@ export async function openTokenizer(
 ): Promise<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
   const definition = await readJson(path);
-  const config = await readIfThere(join(folder, 'tokenizer_config.json'));
+  const beside = await besideTokenizer(folder);
+  const { config } = beside;
   const { model_type } = await readIfThere(join(folder, 'config.json'));
   if (!isRecord(definition.model)) throw new InputError(`${path}: has no "model"; is it a tokenizer?`);
   if (definition.model.dropout)
     throw new InputError(
       `${path}: "dropout" is ${definition.model.dropout}: the same text would get other tokens each time`,
     );
-  const library = new OpenedTokenizer(path, namedTokens(definition.model, definition.added_tokens));
+  const toAdd = tokensToAdd(definition.added_tokens, beside);
+  const library = new OpenedTokenizer(path, namedTokens(definition.model, definition.added_tokens, toAdd));
 
   const processor = leadingTokens(definition.post_processor, path);
   const className = classOf(config, model_type);
@@ -215,13 +219,29 @@ async function readIfThere(path: string): Promise<Record<string, unknown>> {
   return existsSync(path) ? readJson(path) : {};
 }
 
-function namedTokens({ unk_token, unk_id, vocab }: Record<string, unknown>, addedTokens: unknown): Named {
+async function besideTokenizer(folder: string): Promise<BesideTokenizer> {
+  const config = await readIfThere(join(folder, 'tokenizer_config.json'));
+  // Only older folders have them for something else than their like in the config.
+  const older = async (name: string) =>
+    isRecord(config.added_tokens_decoder) ? {} : readIfThere(join(folder, name));
+  return {
+    config,
+    specialTokens: await older('special_tokens_map.json'),
+    addedTokens: await older('added_tokens.json'),
+  };
+}
+
+function namedTokens(
+  { unk_token, unk_id, vocab }: Record<string, unknown>,
+  addedTokens: unknown,
+  toAdd: readonly AddedToken[],
+): Named {
   // A dictionary, or Unigram's list of tokens and scores, which gives the place of the unknown one.
   const token = typeof unk_id === 'number' && Array.isArray(vocab) ? vocab[unk_id]?.[0] : unk_token;
   let highest = Array.isArray(vocab) ? vocab.length - 1 : -1;
   if (isRecord(vocab)) for (const key in vocab) highest = Math.max(highest, Number(vocab[key]));
   const added = Array.isArray(addedTokens) ? addedTokens.map((each) => String(each?.content)) : [];
-  return { highest, added, unknown: typeof token === 'string' ? token : null };
+  return { highest, added, toAdd, unknown: typeof token === 'string' ? token : null };
 }
 
 /**
@@ -246,7 +266,9 @@ function leadingTokens(processor: unknown, path: string): number[] {
 function bosId(library: OpenedTokenizer, config: Record<string, unknown>): number {
   const token = isRecord(config.bos_token) ? config.bos_token.content : config.bos_token;
   const id = typeof token === 'string' ? library.id(token) : null;
-  if (id === null)
+  const { added, highest } = library.named;
+  // One that the config adds beyond the vocabulary no model has learned.
+  if (id === null || (id > highest && !added.includes(token as string)))
     throw new InputError(
       `${library.path}: a beginning-of-text token is asked for, but tokenizer_config.json names none that the vocabulary has`,
     );

@@ -19,8 +19,10 @@ export const gptNeox: Adapter = {
       throw fields.wrong('num_attention_heads', `a divisor of hidden_size (${dModel})`);
     const dHead = dModel / nHeads;
     const nLayers = fields.layers('num_hidden_layers', 44);
-    const { rotary, positions } = ropeOf(config, {
-      dims: Math.floor(dHead * rotaryShare(config, where, fields.number('rotary_pct', 0.25))),
+    // Every version of transformers reads these two by older names, or within the settings.
+    const { rope_theta: _, partial_rotary_factor: __, ...named } = config;
+    const { rotary, positions } = ropeOf(named, {
+      dims: Math.floor(dHead * rotaryShare(named, where, fields.number('rotary_pct', 0.25))),
       base: fields.number('rotary_emb_base', 10000),
       positions: fields.count('max_position_embeddings', 2048),
       where,

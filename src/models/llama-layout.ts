@@ -2,6 +2,7 @@
  * The layout that Llama began and Mistral, Qwen, Gemma, Phi-3, Granite and SmolLM3 share: rotary positions, RMSNorm,
  * gated MLP, grouped heads. What a family adds or changes is in its description (llama-families.ts).
  */
+import { InputError } from '../errors.js';
 import type { TensorSource } from '../formats/safetensors.js';
 import type { Adapter, ModelConfig, Norm, RawEnds, RawLayer } from './adapter.js';
 import type { Architecture } from './architecture.js';
@@ -75,7 +76,8 @@ function architectureOf(family: LlamaFamily, config: ModelConfig, where: string)
   if (nHeads % nKvHeads !== 0) throw fields.wrong('num_key_value_heads', `a divisor of ${nHeads}`);
   const dHead = fields.count('head_dim', defaults.headDim ?? dModel / nHeads, MOST_HEAD_WIDTH);
   const share = rotaryShare(config, where, 1);
-  if (share !== 1 && !family.partlyTurning) throw fields.wrong('partial_rotary_factor', '1');
+  if (share !== 1 && !family.partlyTurning)
+    throw new InputError(`${where}: "partial_rotary_factor" is ${share}; it must be 1`);
   const nLayers = fields.layers('num_hidden_layers', defaults.layers);
   const window = family.window(fields, config);
   const { qkv, o, mlp } = family.biases(fields);

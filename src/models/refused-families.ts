@@ -14,6 +14,8 @@ export const REFUSED: Readonly<Record<string, string>> = {
   mixtral: 'it chooses among experts',
   mllama: 'some of its layers look at an image',
   mpt: 'its positions are slopes on the scores (ALiBi)',
+  olmo2: 'its blocks normalise what they write, and not what they read',
+  olmo3: 'its blocks normalise what they write, and not what they read',
   olmoe: 'it chooses among experts',
   paligemma: 'it sees what comes behind a token of its prefix, too',
   phi: 'attention and MLP read one normalisation, and logits have a bias',

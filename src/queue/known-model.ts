@@ -1,8 +1,10 @@
 /** A model as jobs name it: by content. */
+
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TOKENIZER_FILES } from '../formats/tokenizer-files.js';
 import { weightBytes } from '../forward/model-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { LongCall } from '../progress.js';
@@ -27,9 +29,6 @@ export function inspectModel(path: string, call: LongCall = {}): Promise<KnownMo
     };
   });
 }
-
-/** The files that decide how text becomes tokens. */
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'];
 
 async function tokenizerHash(folder: string): Promise<string | null> {
   const present = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)));

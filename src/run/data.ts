@@ -9,8 +9,10 @@ import { Random } from '../random.js';
 import type { Positions } from '../settings/choices.js';
 import type { promptSettings } from '../settings/run-settings.js';
 import type { Values } from '../settings/table.js';
+import { hasBuildingBlocks, readBuildingBlocks } from '../tasks/building-blocks.js';
 import { reportLines } from '../tasks/report.js';
 import { SPLITS, type Split, type SplitCounts } from '../tasks/splits.js';
+import type { Task } from '../tasks/task.js';
 import { generateTask } from '../tasks/tasks.js';
 import type { Subject } from './subject.js';
 
@@ -45,6 +47,7 @@ export async function loadData(
   if (task !== null && data !== null) throw new InputError('--task and --data are both given; choose one');
   if (task !== null) return taskData(subject, task, request, wanted);
   if (data === null) throw new InputError('no prompts: give --task NAME or --data FILE');
+  if (hasBuildingBlocks(data)) return taskData(subject, await readBuildingBlocks(data), request, wanted);
   return fileData(subject, data, request, wanted, cut);
 }
 
@@ -64,13 +67,19 @@ export function someSplits(some: readonly Split[], { splits, described, ...rest 
   return { ...rest, splits: only(splits), described: only(described) };
 }
 
-function taskData(subject: Subject, name: string, request: DataRequest, wanted: readonly Split[]): RunData {
+function taskData(
+  subject: Subject,
+  which: string | Task,
+  request: DataRequest,
+  wanted: readonly Split[],
+): RunData {
   const { tokenizer } = subject;
+  const name = typeof which === 'string' ? which : which.name;
   if (!tokenizer)
     throw new InputError(
       `${subject.source.folder}: no tokenizer.json, which the task "${name}" needs; give --data with token ids`,
     );
-  const generated = generateTask(name, { ...taskOptions(request), tokenizer });
+  const generated = generateTask(which, { ...taskOptions(request), tokenizer });
   const splits: RunData['splits'] = {};
   for (const split of wanted) splits[split] = encode(subject, generated.splits[split]);
   const notes = [...reportLines(generated.report), tokenizer.bosNote];

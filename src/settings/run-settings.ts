@@ -108,7 +108,7 @@ export const promptSettings = table(
       schema: path,
       default: null,
       path: true,
-      describe: 'File of prompt pairs (JSONL, JSON, CSV or Parquet)',
+      describe: 'Prompt pairs: a file (JSONL, JSON, CSV or Parquet), a folder or a pattern of them',
     },
     columns: {
       schema: text.nullable(),

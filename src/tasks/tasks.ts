@@ -49,15 +49,15 @@ export interface GeneratedTask {
 }
 
 /**
- * Prompt pairs of a task for a tokenizer. The same options give the same pairs on every machine, and no
+ * Prompt pairs of a task, given or by its name, for a tokenizer. The same options give the same pairs on every machine, and no
  * clean prompt comes twice, within a split or in two. Where the words that fit the tokenizer make too few
  * different prompts, all splits shrink in proportion and the report says so.
  *
  * @throws InputError for an unknown task, template or corruption, wrong counts, or a tokenizer that the task cannot be set for.
  */
-export function generateTask(name: string, options: TaskOptions): GeneratedTask {
+export function generateTask(which: string | Task, options: TaskOptions): GeneratedTask {
   const { tokenizer, seed, aligned = false } = options;
-  const task = taskNamed(name);
+  const task = typeof which === 'string' ? taskNamed(which) : which;
   const report = emptyReport(checkedCounts(task, options.counts));
   encodeWordsAhead(tokenizer, Object.values(task.words).flat());
   const templates = keep(
@@ -69,7 +69,7 @@ export function generateTask(name: string, options: TaskOptions): GeneratedTask 
   );
   if (templates.length === 0)
     throw new InputError(
-      `${name}: every template has a word that the tokenizer does not know; give your own prompt pairs`,
+      `${task.name}: every template has a word that the tokenizer does not know; give your own prompt pairs`,
     );
   const corruption = chosenCorruption(task, options.corruption);
   const draw = task.prepare({ tokenizer, aligned, templates, corruption, report });

@@ -45,7 +45,7 @@ describe('Git LFS pointers', () => {
     expect(code).toBe(2);
   });
 
-  it.each(['parquet', 'json'])('data.%s is named as one', async (format) => {
+  it.each(['parquet', 'json', 'jsonl', 'csv', 'tsv'])('data.%s is named as one', async (format) => {
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `data.${format}`);
     writeFileSync(path, pointer);

@@ -125,13 +125,14 @@ describe('JSONL', () => {
     expect(await refusal(jsonl, '')).toBe(': holds no prompt pairs');
   });
 
-  it('refuses a file that is missing, a folder, or of no known format', async () => {
+  it('refuses a file that is missing, an empty folder, or of no known format', async () => {
     await expect(readPromptPairs(join(folder, 'none.jsonl'))).rejects.toThrow(/none\.jsonl: no such file/);
     await expect(readPromptPairs(join(folder, 'none.csv'))).rejects.toThrow(/none\.csv: no such file/);
     for (const name of ['folder.jsonl', 'folder.csv']) {
       mkdirSync(join(folder, name));
-      await expect(readPromptPairs(join(folder, name))).rejects.toThrow(/is a folder, not a file/);
+      await expect(readPromptPairs(join(folder, name))).rejects.toThrow(/is a folder without a table in it/);
     }
+    writeFileSync(join(folder, 'a.txt'), 'a');
     await expect(readPromptPairs(join(folder, 'a.txt'))).rejects.toThrow(/plain text has no columns/);
   });
 });
@@ -206,7 +207,7 @@ describe('CSV', () => {
 describe('tables as they lie about', () => {
   const read = async (name: string, text: string, choice: string | null = null): Promise<PromptPair[]> => {
     const path = join(folder, name);
-    writeFileSync(path, text);
+    writeFileSync(path, text, text === '\ufeff' ? 'utf16le' : 'utf8');
     return readPromptPairs(path, choice);
   };
   const pair = (id: string, clean: string, answers: string[] | number[] = [], more: object = {}) => ({
@@ -245,6 +246,26 @@ describe('tables as they lie about', () => {
       null,
       [pair('2', 'a', [' b', " it's", " é'"])],
     ],
+    ["NumPy's arrays", 'p.csv', `clean,answers\na,"[' b' ' c']"\n`, null, [pair('2', 'a', [' b', ' c'])]],
+    ["NumPy's numbers", 'q.csv', 'clean,answer_ids\na,[ 8 12]\n', null, [pair('2', 'a', [8, 12])]],
+    ["Python's tuples", 'r.csv', `clean,answers\na,"(' b', ' c')"\n`, null, [pair('2', 'a', [' b', ' c'])]],
+    ["Python's sets", 's.csv', `clean,answers\na,"{' b'}"\n`, null, [pair('2', 'a', [' b'])]],
+    ['a text in parentheses', 't.csv', 'clean,answers\na,(A)\n', null, [pair('2', 'a', ['(A)'])]],
+    [
+      'escapes that are none',
+      'u.csv',
+      `clean,answers\na,"['\\xzz', '\\UFFFFFFFF', '\\x41']"\n`,
+      null,
+      [pair('2', 'a', ['\\xzz', '\\UFFFFFFFF', 'A'])],
+    ],
+    [
+      "Python's NaN for what is not given",
+      'c.json',
+      '[{"clean":"a NaN","distractor":NaN,"group":-Infinity}]',
+      null,
+      [pair('1', 'a NaN')],
+    ],
+    ['the same by lines', 'a.jsonl', '{"clean":"a","answer":NaN}\n', null, [pair('1', 'a')]],
     ['a list in JSON', 'a.json', '[{"clean":"a"},{"clean":"b"}]', null, [pair('1', 'a'), pair('2', 'b')]],
     [
       'a list within an object, under other names',
@@ -274,6 +295,17 @@ describe('tables as they lie about', () => {
       '{"prompt":"a","choices":["b","c"],"answerKey":0,"abc_counterfactual":{"prompt":"d","choices":["e"]}}\n',
       'clean=prompt,corrupted=abc_counterfactual.prompt,answer= {choices.0},distractor= {choices.1}',
       [pair('1', 'a', [' b'], { corrupted: 'd', distractors: [' c'] })],
+    ],
+    [
+      'sentences whose last word is the answer, as Edge-Pruning has them',
+      'n.csv',
+      'ioi_sentences,corr_ioi_sentences\n"Then, Al and Bo ran. Bo gave it to Al","Then, Cy and Di ran. Ed gave it to Cy"\n',
+      'clean={ioi_sentences:start},corrupted={corr_ioi_sentences:start},answer={ioi_sentences:last}',
+      [
+        pair('2', 'Then, Al and Bo ran. Bo gave it to', [' Al'], {
+          corrupted: 'Then, Cy and Di ran. Ed gave it to',
+        }),
+      ],
     ],
     [
       'a chosen column over a known one',
@@ -310,7 +342,26 @@ describe('tables as they lie about', () => {
     expect(found!.answers).toHaveLength(58);
     expect([found!.answers[0], found!.answers.at(-1)]).toEqual(['42', '99']);
     expect([found!.distractors[0], found!.distractors.at(-1)]).toEqual(['00', '41']);
+    const [digits] = await read(
+      'o.json',
+      '[{"prefix":"a","digits":"07"}]',
+      'clean=prefix,greater_than=digits',
+    );
+    expect(digits!.answers[0]).toBe('08');
     await expect(read('n.csv', 'clean,label\na,99\n', 'greater_than=label')).rejects.toThrow(/from 0 to 98/);
+  });
+
+  it('reads a folder or a pattern as one data set, its lines counted on', async () => {
+    mkdirSync(join(folder, 'parts/split=train'), { recursive: true });
+    for (const [at, lines] of ['{"clean":"a"}\n\n{"clean":"b"}\n', '{"clean":"c"}\n'].entries())
+      writeFileSync(join(folder, `parts/split=train/${at}.jsonl`), lines);
+    const all = [pair('1', 'a'), pair('3', 'b'), pair('4', 'c')];
+    for (const path of ['parts', 'parts/split=train', 'parts/split=*/*.jsonl', 'parts/**/{0,1}.jsonl'])
+      expect(await readPromptPairs(join(folder, path))).toEqual(all);
+    writeFileSync(join(folder, 'parts/split=train/2.csv'), 'id,clean\n3,d\n');
+    await expect(readPromptPairs(join(folder, 'parts'))).rejects.toThrow(
+      /2\.csv:2: id "3" is already that of .*0\.jsonl:3/,
+    );
   });
 
   it.each<[string, string, string, string | null, RegExp]>([
@@ -354,6 +405,15 @@ describe('tables as they lie about', () => {
       null,
       /several lists of objects \("train", "test"\)/,
     ],
+    [
+      'a list in .jsonl',
+      'b.jsonl',
+      '[\n{"clean":"a"}\n]\n',
+      null,
+      /b\.jsonl:1: .*goes by the name of \.json/,
+    ],
+    ['UTF-16', 'v.csv', '\ufeff', null, /v\.csv: is UTF-16; save it as UTF-8/],
+    ['a compressed file', 'w.csv.gz', '', null, /is compressed; unpack it first/],
     ['a pointer', 'g.json', 'version https://git-lfs.github.com/spec/v1\n', null, /git lfs pull/],
   ])('refuses %s', async (_, name, text, choice, message) => {
     await expect(read(name, text, choice)).rejects.toThrow(message);
