@@ -101,7 +101,7 @@ function header({
   return thrift({ field_1: PAGE[kind], field_2: unfolded, field_3: bytes.length, ...own });
 }
 
-export function thrift(fields: object): Buffer {
+function thrift(fields: Record<`field_${number}`, unknown>): Buffer {
   const writer = new ByteWriter();
   serializeTCompactProtocol(writer, fields);
   return Buffer.from(writer.getBytes());
