@@ -4,25 +4,17 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { shownText } from '../../cli/commands/show.js';
 import { hasColours, paint, painted, shaded, sparkline, widthOf } from '../../cli/paint.js';
 import type { Shown } from '../../src/commands/show.js';
-import { writeJson } from '../../src/formats/atomic-file.js';
-import { hashFile } from '../../src/formats/file-hash.js';
-import { createRun } from '../../src/formats/run-folder.js';
-import { writeMasks } from '../../src/masks/masks-file.js';
 import { orthoscopeHere } from '../support/command-here.js';
-import { reportedRun } from '../support/run-fixture.js';
+import { reportedRun, writeReportedRun } from '../support/run-fixture.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'run');
-const { manifest, metrics, masks } = reportedRun();
+const reported = reportedRun();
+const { metrics, masks } = reported;
 const show = (...args: string[]) => orthoscopeHere(['show', folder, ...args], { cache: folder });
 
 beforeAll(async () => {
-  const run = await createRun(folder, manifest);
-  await run.update({ status: 'complete' });
-  await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
-  const hash = await hashFile(run.file('masks.safetensors'));
-  await writeJson(run.file('metrics.json'), { ...metrics, measured: { ...metrics.measured, masks: hash } });
-  await run.unlock();
+  await writeReportedRun(folder, reported);
 });
 
 afterEach(() => vi.unstubAllEnvs());

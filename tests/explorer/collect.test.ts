@@ -5,26 +5,19 @@ import { beforeAll, expect, it } from 'vitest';
 import { type EdgeRow, writeEdges } from '../../src/edges/edge-files.js';
 import { collect, reportedRun as readRun } from '../../src/explorer/collect.js';
 import type { Snapshot } from '../../src/explorer/snapshot.js';
-import { writeJson } from '../../src/formats/atomic-file.js';
-import { hashFile } from '../../src/formats/file-hash.js';
 import type { Manifest } from '../../src/formats/manifest.js';
 import { createRun } from '../../src/formats/run-folder.js';
 import { type Reading, writeReadings } from '../../src/interpret/readings.js';
-import { writeMasks } from '../../src/masks/masks-file.js';
-import { reportedRun } from '../support/run-fixture.js';
+import { reportedRun, writeReportedRun } from '../support/run-fixture.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'run');
-const { manifest, metrics, masks } = reportedRun();
+const reported = reportedRun();
+const { manifest } = reported;
 let snapshot: Snapshot;
 
 beforeAll(async () => {
-  const run = await createRun(folder, manifest);
-  await run.update({ status: 'complete' });
-  await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
-  const hash = await hashFile(run.file('masks.safetensors'));
-  await writeJson(run.file('metrics.json'), { ...metrics, measured: { ...metrics.measured, masks: hash } });
-  await run.unlock();
+  await writeReportedRun(folder, reported);
   const inner = async (name: string, changes: Partial<Manifest>) => {
     const own = await createRun(join(folder, name), { ...manifest, ...changes });
     await own.update({ status: 'complete' });

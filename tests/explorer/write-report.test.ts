@@ -4,27 +4,19 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../src/errors.js';
 import { writeReport } from '../../src/explorer/write-report.js';
 import { writeJson } from '../../src/formats/atomic-file.js';
-import { hashFile } from '../../src/formats/file-hash.js';
-import { createRun } from '../../src/formats/run-folder.js';
 import { writeMasks } from '../../src/masks/masks-file.js';
 import { reportPage } from '../../src/report/html.js';
-import { reportedRun } from '../support/run-fixture.js';
+import { reportedRun, writeReportedRun } from '../support/run-fixture.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = join(temporaryFolder(), 'run');
-const { manifest, metrics: unhashed, history, masks } = reportedRun();
-let metrics = unhashed;
+const reported = reportedRun();
+const { manifest, history, masks } = reported;
+let { metrics } = reported;
 
 beforeEach(async () => {
   rmSync(folder, { recursive: true, force: true });
-  const run = await createRun(folder, manifest);
-  await run.update({ status: 'complete' });
-  for (const line of history) await run.appendHistory(line);
-  await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
-  const hash = await hashFile(run.file('masks.safetensors'));
-  metrics = { ...unhashed, measured: { ...unhashed.measured, masks: hash } };
-  await writeJson(run.file('metrics.json'), metrics);
-  await run.unlock();
+  metrics = await writeReportedRun(folder, reported);
 });
 
 it('writes the page of what the folder holds, over an older one', async () => {

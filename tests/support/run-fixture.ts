@@ -3,9 +3,12 @@
 import type { AttackMetrics } from '../../src/evaluate/attack-figures.js';
 import { binarised, circuitSize } from '../../src/evaluate/circuit-size.js';
 import type { ControlMetrics, MaskMetrics, Metrics, SplitMetrics } from '../../src/evaluate/metrics-file.js';
+import { writeJson } from '../../src/formats/atomic-file.js';
+import { hashFile } from '../../src/formats/file-hash.js';
 import type { Manifest } from '../../src/formats/manifest.js';
-import type { HistoryLine } from '../../src/formats/run-folder.js';
+import { createRun, type HistoryLine } from '../../src/formats/run-folder.js';
 import { MaskLayout } from '../../src/forward/layout.js';
+import { writeMasks } from '../../src/masks/masks-file.js';
 import type { Architecture } from '../../src/models/architecture.js';
 import { Random } from '../../src/random.js';
 import type { ReportedRun } from '../../src/report/html.js';
@@ -67,6 +70,22 @@ export function reportedRun({
     history: history(layout.size),
     masks: layout.split(masks),
   };
+}
+
+/** Writes such a run as a folder. @returns its metrics, which name the hash of its masks */
+export async function writeReportedRun(
+  folder: string,
+  { manifest, metrics, history, masks }: ReportedRun,
+): Promise<Metrics> {
+  const run = await createRun(folder, manifest);
+  await run.update({ status: 'complete' });
+  for (const line of history) await run.appendHistory(line);
+  await writeMasks(run.file('masks.safetensors'), { values: new Map(masks), metadata: {} });
+  const hash = await hashFile(run.file('masks.safetensors'));
+  const hashed = { ...metrics, measured: { ...metrics.measured, masks: hash } };
+  await writeJson(run.file('metrics.json'), hashed);
+  await run.unlock();
+  return hashed;
 }
 
 /** The same metrics for pairs without answers, evaluated without controls. */
