@@ -1,6 +1,9 @@
 /** `stability.json`: what several circuits have in common, and what that does. Its schema. */
 import { z } from 'zod';
+import { InputError } from '../errors.js';
 import { sha256 } from '../formats/file-hash.js';
+import { readJson } from '../formats/json-file.js';
+import { inputErrorOf } from '../formats/schema-error.js';
 import { intervals, measuredHow } from './measured.js';
 
 const number = z.number();
@@ -92,3 +95,14 @@ const stability = z.object({
 });
 /** The content of `stability.json`. */
 export type Stability = z.infer<typeof stability>;
+
+/**
+ * @returns what the file holds
+ * @throws InputError if the file is missing or holds no comparison that this program knows
+ */
+export async function readStability(path: string): Promise<Stability> {
+  const content: unknown = await readJson(path);
+  const result = stability.safeParse(content);
+  if (result.success) return result.data;
+  throw new InputError(`${inputErrorOf(result.error, path, content).message}; make it again`);
+}

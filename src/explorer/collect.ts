@@ -24,6 +24,7 @@ import { masksRows } from '../report/result-rows.js';
 import { unsettledText } from '../report/settling-text.js';
 import { readExamples } from '../score/read-tables.js';
 import { shellCommand } from '../settings/command-line.js';
+import { otherRuns } from './other-runs.js';
 import type {
   CardEdge,
   DirectionCard,
@@ -90,6 +91,8 @@ export async function collect(
     starts.set(name, start);
     start += directions;
   }
+  const others = await otherRuns(run, masks, metrics.measured.masks);
+  const { metadata } = await readMasks(run.file('masks.safetensors'));
   const cards = [...found.cards.values()].filter(({ component }) => starts.has(component));
   const soft = run.file('checkpoints/soft.safetensors');
   const [split, headline] =
@@ -103,6 +106,7 @@ export async function collect(
       split,
       threshold: metrics.measured.threshold,
       components,
+      basis: metadata.basis ?? null,
       metrics,
       said: {
         attack: attackText(headline),
@@ -112,6 +116,8 @@ export async function collect(
       },
       verdict,
       sizes: found.sizes,
+      keeping: others.keeping,
+      sweep: others.sweep,
       interventions: found.interventions,
       cards: cards.map(({ component, index }) => starts.get(component)! + index),
       prompts: found.prompts.map(({ id, group, tokens }) => ({ id, group, text: tokens.join('') })),
@@ -122,6 +128,7 @@ export async function collect(
       masks: flat(masks)!,
       ...(existsSync(soft) && { soft: flat((await readMasks(soft)).values) }),
       ...(found.sigma && { sigma: flat(found.sigma) }),
+      ...(others.counts && { keeping: flat(others.counts) }),
       ...(cards.length > 0 && importanceOf(cards, starts, start)),
     },
     cards,

@@ -27,6 +27,8 @@ export interface MeasuredIntervention {
     way: string;
     scale: number;
     change: { value: number | null; interval: [number, number] | null };
+    /** Share of prompts with a positive difference whose difference is negative afterwards. */
+    flipped: { value: number | null };
     kl: { value: number | null };
   }[];
 }
@@ -63,6 +65,54 @@ export type DirectionCard = Reading & {
   edges?: { from: CardEdge[]; to: CardEdge[] };
 };
 
+/** How many runs keep each direction (`values.keeping`), the run itself among them. */
+export interface Keeping {
+  runs: number;
+  /** Seeds of a sweep, or runs that `stability` compared. */
+  from: 'sweep' | 'stability';
+}
+
+/** A figure over the seeds of a setting. */
+export interface OverSeeds {
+  mean: number | null;
+  sd: number | null;
+  interval: [number, number] | null;
+}
+
+/** The sweep that a run is of. */
+export interface SweepOverview {
+  name: string;
+  /** Settings on the same model: what they differ in, and their figures over seeds. */
+  settings: {
+    name: string;
+    seeds: number;
+    kept: OverSeeds;
+    kl: OverSeeds;
+    faithfulness: OverSeeds;
+    /** Nothing on the same prompts is both smaller and closer. */
+    pareto: boolean;
+    /** Whether the run is of it. */
+    own: boolean;
+    /** Id of one of its runs. */
+    run: string;
+  }[];
+  /** Runs of the run's own setting, by seed. */
+  runs: { id: string; seed: number; kept: number | null; kl: number | null; own: boolean }[];
+  /** Jaccard index of what two of them keep, [runs][runs]. */
+  jaccard: number[][];
+  /** Over pairs of them, with what chance would give; null for one run. */
+  agreement: {
+    jaccard: number;
+    jaccard_interval: [number, number] | null;
+    chance: number;
+    chance_by_component: number;
+    rank_correlation: number | null;
+    always: number;
+    mostly: number;
+    ever: number;
+  } | null;
+}
+
 /** What is there at once. Values by direction are flat, component after component. */
 export interface Core {
   schema_version: 1;
@@ -74,6 +124,8 @@ export interface Core {
   split: string;
   threshold: number;
   components: SnapshotComponent[];
+  /** Which directions are masked: `svd`, or `random:` and its seed; null where the masks do not say. */
+  basis: string | null;
   metrics: Metrics;
   /** The headline split in words, as the terminal and the report have it. */
   said: {
@@ -87,6 +139,8 @@ export interface Core {
   /** `verdict.json`, where there is one. */
   verdict: Verdict | null;
   sizes: SizePoint[] | null;
+  keeping: Keeping | null;
+  sweep: SweepOverview | null;
   interventions: MeasuredIntervention[];
   /** Flat indices of the directions that have a card, in the order of the cards. */
   cards: number[];
@@ -100,9 +154,18 @@ export interface Core {
 /**
  * Besides masks and σ what lists are sorted by, so that they need no cards, NaN where it is not known: by how much KL
  * grows without the direction, measured (`dropped`) or from the gradient (`estimate`), by how much the logit difference
- * then changes, and what the direction adds to it.
+ * then changes, what the direction adds to it, and how many runs keep it.
  */
-export const VALUE_NAMES = ['masks', 'soft', 'sigma', 'dropped', 'estimate', 'logit', 'adds'] as const;
+export const VALUE_NAMES = [
+  'masks',
+  'soft',
+  'sigma',
+  'dropped',
+  'estimate',
+  'logit',
+  'adds',
+  'keeping',
+] as const;
 export type ValueName = (typeof VALUE_NAMES)[number];
 
 export interface Snapshot {

@@ -260,7 +260,7 @@ export const COMMANDS = {
     ...outSettings,
   },
   report: {
-    ...table(FOLDER, { run: folder('Folder of a run') }),
+    ...table(FOLDER, { run: folder('Folder of a run, or of a sweep') }),
     model: sourceSettings.model,
   },
   show: table(FOLDER, {

@@ -87,6 +87,7 @@ beforeAll(async () => {
       },
     ],
   };
+  const figure = { mean: 2, sd: 1, interval: [1, 3] as [number, number] };
   const snapshot: Snapshot = {
     core: {
       schema_version: 1,
@@ -118,6 +119,18 @@ beforeAll(async () => {
         seconds: 1,
       },
       sizes: null,
+      ...{ basis: ALL, keeping: { runs: 2, from: 'sweep' } },
+      sweep: {
+        name: ALL,
+        settings: [
+          {
+            ...{ name: ALL, seeds: 2, pareto: true, own: true, run: ALL },
+            ...{ kept: figure, kl: figure, faithfulness: figure },
+          },
+        ],
+        runs: [{ id: ALL, seed: 0, kept: 3, kl: 0.1, own: true }],
+        ...{ jaccard: [[1]], agreement: null },
+      },
       interventions: [{ folder: ALL, change: ALL, at: ALL, directions: [`${name}.0`], effects: [] }],
       cards: [0],
       prompts: [{ id: ALL, group: ALL, text: ALL }],
@@ -141,6 +154,8 @@ describeInBrowser('a hostile page', (visit) => {
       'directions',
       'component/L0H0.qk',
       'direction/L0H0.qk.0',
+      'sweep',
+      'compare',
       'prompts',
       `prompt/${prompt}`,
       'pins',
