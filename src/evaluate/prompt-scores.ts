@@ -3,7 +3,7 @@
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
 import { heed } from '../heed.js';
-import { lastLogits } from '../masks/last-logits.js';
+import { type Changes, lastLogits } from '../masks/last-logits.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { type ComparingScore, type OwnScore, recordOf, SCORES, type Score } from './metrics.js';
@@ -33,7 +33,7 @@ export function setScores(all: PromptScores, indices: readonly number[], some: P
 export async function scorePrompts(
   prepared: PreparedPairs,
   masks: Float32Array,
-  { signal, onProgress }: LongCall = {},
+  { signal, onProgress, changes }: LongCall & { changes?: Changes | null } = {},
   against?: Float32Array,
 ): Promise<PromptScores> {
   const { model, pairs } = prepared;
@@ -45,7 +45,7 @@ export async function scorePrompts(
     prepared.forwardTokens,
   )) {
     await heed(signal);
-    const { full, masked } = await lastLogits(prepared, batch, masks, against, { signal });
+    const { full, masked } = await lastLogits(prepared, batch, masks, against, { signal, changes });
     batch.forEach((index, row) => {
       const pair = pairs[index]!;
       const own = distribution(masked.subarray(row * nVocab, (row + 1) * nVocab));

@@ -12,11 +12,13 @@ import { makeFolder } from '../formats/make-folder.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { modelCost } from '../forward/model-cost.js';
-import { directionName, readCoefficients } from '../interpret/coefficients.js';
+import { type Direction, directionName, readCoefficients } from '../interpret/coefficients.js';
 import { chosenDirections, circuitMasks, type Opened } from '../interpret/open.js';
-import { promptCard } from '../interpret/prompt-card.js';
+import { type CardOptions, promptCard } from '../interpret/prompt-card.js';
+import { swapping } from '../interpret/swap.js';
 import type { TakenApart } from '../interpret/taken-apart.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
+import type { Changes } from '../masks/last-logits.js';
 import { readMasks, writeMasks } from '../masks/masks-file.js';
 import type { Architecture } from '../models/architecture.js';
 import { kindsOf } from '../models/components.js';
@@ -38,7 +40,9 @@ const prompt = z.string().min(1).max(20_000);
 const optional = prompt.nullable();
 const edit = z.strictObject({
   base: z.enum(BASES),
-  changes: z.array(z.tuple([name, z.number().min(0).max(MOST_MASK)])).max(10_000),
+  changes: z
+    .array(z.tuple([name, z.union([z.number().min(0).max(MOST_MASK), z.literal('swap')])]))
+    .max(10_000),
 });
 
 /** What may be asked: everything that comes over the wire passes here. */
@@ -80,6 +84,7 @@ export interface LiveOptions {
 export class LiveCircuit {
   readonly #places: Place[];
   readonly #found: Float32Array;
+  #lastSwaps: { key: string; changes: Changes | null } | null = null;
   #attacked: Promise<{ seen: RunnablePairs; measured: RunnablePairs }> | null = null;
 
   private constructor(
@@ -146,8 +151,9 @@ export class LiveCircuit {
   }
 
   async scores({ edit }: Asks['scores']['ask'], call: LongCall): Promise<LiveScores> {
-    const masks = this.#masks(edit);
-    const scores = await scorePrompts(this.tested, masks, call);
+    const { masks, swapped } = this.#edited(edit);
+    const changes = await this.#testSwaps(swapped, call);
+    const scores = await scorePrompts(this.tested, masks, { ...call, changes });
     return {
       ...recordOf(SCORES, (score) => mean(scores[score])),
       kept: this.#places.reduce((sum, place) => sum + this.#kept(masks, place), 0),
@@ -156,35 +162,34 @@ export class LiveCircuit {
     } as LiveScores;
   }
 
-  async prompt(ask: Asks['prompt']['ask'], _call: LongCall): Promise<Asks['prompt']['answer']> {
+  async prompt(ask: Asks['prompt']['ask'], { signal }: LongCall): Promise<Asks['prompt']['answer']> {
     const { subject, apart } = this.opened;
-    const masks = this.#masks(ask.edit);
-    const options = { spell: (id: number) => subject.tokenizer?.token(id) ?? String(id) };
-    if ('typed' in ask) return this.#typed(ask.typed, masks, options);
+    const options = { spell: (id: number) => subject.tokenizer?.token(id) ?? String(id), signal };
+    if ('typed' in ask) return this.#typed(ask.typed, ask.edit, options);
+    const { masks, swapped } = this.#edited(ask.edit);
     if (ask.at >= this.tested.length)
       throw new InputError(`prompt ${ask.at}: there are the test prompts 0 to ${this.tested.length - 1}`);
-    return promptCard(apart, this.tested, ask.at, masks, options);
+    const changes = await this.#testSwaps(swapped, { signal });
+    return promptCard(apart, this.tested, ask.at, masks, { ...options, changes });
   }
 
   /** As `trace` does: the corrupted prompt stands in for what is left out. */
-  async #typed(
-    typed: TypedPrompt,
-    masks: Float32Array,
-    options: { spell(id: number): string },
-  ): Promise<Asks['prompt']['answer']> {
+  async #typed(typed: TypedPrompt, edit: Edit, options: CardOptions): Promise<Asks['prompt']['answer']> {
     const { subject, apart } = this.opened;
     const { positions, replacement: own, seed } = this.options.own;
     const pair = await contrasted(apart.running, typedPair(subject, typed).pair);
     const replacement = pair.corrupted ? 'interchange' : 'zero';
     checkPairs([pair], { kinds: apart.running.layout.kinds, positions, replacement, loss: 'kl' });
     const prepared = await PreparedPairs.prepare(apart.running, [pair], { replacement, seed });
+    const { masks, swapped } = this.#edited(edit);
+    const changes = await this.#swaps(swapped, [pair], options);
     const runs = pair.corrupted !== null || own === 'zero';
-    return promptCard(apart, prepared, 0, runs ? masks : null, options);
+    return promptCard(apart, prepared, 0, runs ? masks : null, { ...options, changes });
   }
 
   async attack({ edit, steps }: Asks['attack']['ask'], call: LongCall): Promise<Asks['attack']['answer']> {
     const { own, threshold } = this.options;
-    const masks = this.#masks(edit);
+    const masks = this.#masksOf(edit, 'an attack');
     const { layout, sigma } = this.opened.apart.running;
     const names = new Set(this.#places.map(({ name }) => name));
     const circuit = {
@@ -228,7 +233,7 @@ export class LiveCircuit {
 
   async save({ edit, name }: Asks['save']['ask']): Promise<Asks['save']['answer']> {
     const { run } = this.options;
-    const masks = this.#masks(edit);
+    const masks = this.#masksOf(edit, 'a file of masks');
     if (masks.some((mask) => mask > 1))
       throw new InputError(
         'a mask is above 1, which masks.safetensors cannot hold; lower it to 1, or leave it out',
@@ -252,11 +257,45 @@ export class LiveCircuit {
     return kept;
   }
 
-  #masks(edit: Edit): Float32Array {
-    const { masks, unknown } = editedMasks(this.#places, this.#found, edit);
+  #edited(edit: Edit): { masks: Float32Array; swapped: Direction[] } {
+    const { masks, swapped, unknown } = editedMasks(this.#places, this.#found, edit);
     if (unknown.length > 0)
       throw new InputError(`${unknown[0]}: is no head, component or direction that this run has masks for`);
+    const { layout } = this.opened.apart.running;
+    const direction = (flat: number): Direction => {
+      const component = layout.components.findLast((each) => layout.of(each).start <= flat)!;
+      return { component, index: flat - layout.of(component).start };
+    };
+    return { masks, swapped: swapped.map(direction) };
+  }
+
+  /** @param what needs an edit that is masks and nothing else */
+  #masksOf(edit: Edit, what: string): Float32Array {
+    const { masks, swapped } = this.#edited(edit);
+    if (swapped.length > 0)
+      throw new InputError(
+        `${directionName(swapped[0]!)} is swapped, which ${what} cannot be; take that back`,
+      );
     return masks;
+  }
+
+  /** Of the test prompts; what was asked last is kept. */
+  async #testSwaps(swapped: readonly Direction[], call: LongCall): Promise<Changes | null> {
+    const key = swapped.map(directionName).join();
+    if (this.#lastSwaps?.key !== key)
+      this.#lastSwaps = { key, changes: await this.#swaps(swapped, this.tested.pairs, call) };
+    return this.#lastSwaps.changes;
+  }
+
+  async #swaps(
+    swapped: readonly Direction[],
+    pairs: readonly TokenPair[],
+    call: LongCall,
+  ): Promise<Changes | null> {
+    if (swapped.length === 0) return null;
+    const most = quickPairs(this.opened.subject.model.architecture, this.trained);
+    const some = most < this.trained.length ? evenly(this.trained, most) : this.trained;
+    return swapping(this.opened.apart.running, swapped, pairs, some, call);
   }
 }
 

@@ -1,11 +1,13 @@
 /** All that the page shows of one prompt: next tokens, exact sums and attention, of the full model and of the circuit. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { TokenPair } from '../formats/token-pairs.js';
-import { lastLogits } from '../masks/last-logits.js';
+import type { PlaceInModel } from '../forward/places.js';
+import { type Changes, lastLogits } from '../masks/last-logits.js';
 import { isHead, listComponents } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { directionName } from './coefficients.js';
+import { placesOfHead } from './head-sum.js';
 import { logitDifference } from './logit-reader.js';
 import { byComponent, type LogitSums, logitSums } from './logit-sum.js';
 import { logProbabilities } from './outcomes.js';
@@ -13,6 +15,7 @@ import { placeValues } from './place-values.js';
 import { ScoreSum } from './score-sum.js';
 import { softmax } from './softmax.js';
 import type { TakenApart } from './taken-apart.js';
+import { type LayerReach, layerReach } from './token-reach.js';
 
 /** What a logit difference is the exact sum of: `total` = embedding + position + bias + Σ components. */
 export interface LogitParts {
@@ -50,6 +53,8 @@ export interface PromptCard {
   kl: number | null;
   full: LogitParts | null;
   circuit: LogitParts | null;
+  /** By layer; null where there is no logit difference, absent from cards of earlier programs. */
+  reach?: LayerReach[] | null;
   attention: HeadPattern[];
 }
 
@@ -58,6 +63,8 @@ export interface CardOptions extends Pick<LongCall, 'signal'> {
   /** Next tokens, and directions of each sum. */
   tokens?: number;
   directions?: number;
+  /** What is changed in the circuit's passes besides masks. */
+  changes?: Changes | null;
 }
 
 /**
@@ -69,17 +76,22 @@ export async function promptCard(
   prepared: PreparedPairs,
   index: number,
   masks: Float32Array | null,
-  { spell, tokens = 10, directions = 60, signal }: CardOptions,
+  { spell, tokens = 10, directions = 60, changes, signal }: CardOptions,
 ): Promise<PromptCard> {
   const pair = prepared.pairs[index]!;
   const ones = new Float32Array(apart.running.layout.size).fill(1);
-  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones, undefined, { signal });
+  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones, undefined, {
+    signal,
+    changes,
+  });
   const [p, q] = [logProbabilities(full), masks && logProbabilities(masked)];
   const contrasted = pair.answers.length > 0 && pair.distractors.length > 0;
-  const parts = async (own: Float32Array | null, logits: Float32Array) =>
-    contrasted
-      ? partsOf(await sumsOf(apart, prepared, index, own, signal), logitDifference(logits, pair), directions)
-      : null;
+  const sumsUnder = async (own: Float32Array | null) =>
+    contrasted ? sumsOf(apart, prepared, index, own, { signal, changes }) : null;
+  const parts = (sums: LogitSums | null, logits: Float32Array) =>
+    sums && partsOf(sums, logitDifference(logits, pair), directions);
+  const sums = await sumsUnder(null);
+  const { attention, reach } = await heads(apart, pair, masks, sums, signal);
   const texts = (ids: Int32Array) => Array.from(ids, spell);
   return {
     id: pair.id,
@@ -90,9 +102,10 @@ export async function promptCard(
     distractors: texts(pair.distractors),
     next_tokens: likeliest(p, q, tokens).map((next) => ({ ...next, token: spell(next.id) })),
     kl: q && divergence(p, q),
-    full: await parts(null, full),
-    circuit: masks && (await parts(masks, masked)),
-    attention: await attention(apart, pair, masks, signal),
+    full: parts(sums, full),
+    circuit: masks && parts(await sumsUnder(masks), masked),
+    reach,
+    attention,
   };
 }
 
@@ -101,13 +114,16 @@ async function sumsOf(
   prepared: PreparedPairs,
   index: number,
   masks: Float32Array | null,
-  signal: AbortSignal | undefined,
+  { signal, changes }: Pick<CardOptions, 'signal' | 'changes'>,
 ): Promise<LogitSums> {
   const pair = prepared.pairs[index]!;
   if (!masks) return logitSums(apart, [pair], { signal });
   const baseline = prepared.baseline([index]);
   try {
-    return await logitSums(apart, [pair], { passOf: () => ({ masks, baseline }), signal });
+    return await logitSums(apart, [pair], {
+      passOf: () => ({ masks, baseline, ...changes?.([index]) }),
+      signal,
+    });
   } finally {
     tf.dispose(baseline as unknown as tf.TensorContainer);
   }
@@ -134,18 +150,24 @@ function partsOf({ layout, sums }: LogitSums, total: number, most: number): Logi
 
 const bySize = ([, a]: [string, number], [, b]: [string, number]) => Math.abs(b) - Math.abs(a);
 
-async function attention(
+/** @param sums of the prompt, unmasked; null where there is no logit difference */
+async function heads(
   { model, decomposition, running }: TakenApart,
   { clean }: TokenPair,
   masks: Float32Array | null,
+  sums: LogitSums | null,
   signal: AbortSignal | undefined,
-): Promise<HeadPattern[]> {
+): Promise<Pick<Required<PromptCard>, 'attention' | 'reach'>> {
   const { architecture, qkSplit } = model;
+  const { layout } = running;
   const found: HeadPattern[] = [];
+  const reach: LayerReach[] = [];
   const heads = listComponents(architecture, ['qk'], qkSplit).filter(isHead);
+  const carrying = listComponents(architecture, ['ov'], qkSplit);
   for (let layer = 0; layer < architecture.nLayers; layer++) {
     const own = heads.filter((component) => component.layer === layer);
-    const values = await placeValues(running, [clean], ScoreSum.places(layer, architecture), {
+    const places = [...ScoreSum.places(layer, architecture), ...(sums ? placesOfHead(layer) : [])];
+    const values = await placeValues(running, [clean], distinct(places), {
       positions: 'all',
       ends: 'all',
       signal,
@@ -155,9 +177,15 @@ async function attention(
       layer,
       own.map(({ name }) => name),
     );
+    if (sums) {
+      const names = carrying.filter((component) => component.layer === layer).map(({ name }) => name);
+      const written = (await decomposition.layer(layer, names)).values();
+      const circuit = masks && { layout, masks };
+      reach.push(layerReach(layer, written, weights, architecture, values, sums, circuit));
+    }
     for (const component of own) {
       const sum = new ScoreSum(component, directions.get(component.name) ?? null, weights, architecture);
-      const { start } = running.layout.of(component);
+      const { start } = layout.of(component);
       const kept = masks
         ? Array.from({ length: component.rank }, (_, k) => k).filter((k) => masks[start + k]! !== 0)
         : [];
@@ -185,7 +213,12 @@ async function attention(
       });
     }
   }
-  return found;
+  return { attention: found, reach: sums && reach };
+}
+
+/** A place that two things read is read once. */
+function distinct(places: readonly PlaceInModel[]): PlaceInModel[] {
+  return [...new Map(places.map((place) => [place.place, place])).values()];
 }
 
 function rounded(shares: Float64Array): number[] {

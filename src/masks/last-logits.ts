@@ -1,5 +1,6 @@
 /** Logits at the last token, full and masked, brought to the host. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { MaskedPassOptions } from '../forward/masked-model.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 
@@ -10,6 +11,9 @@ export interface LastLogits {
   masked: Float32Array;
 }
 
+/** What is changed in the masked passes besides masks, for the pairs of a batch. */
+export type Changes = (indices: readonly number[]) => Pick<MaskedPassOptions, 'hooks' | 'positions'>;
+
 /**
  * @param masks flat mask vector, [directions]
  * @param against masks to compare with; the unmasked model where absent
@@ -19,13 +23,14 @@ export async function lastLogits(
   indices: readonly number[],
   masks: Float32Array,
   against?: Float32Array,
-  { signal }: LongCall = {},
+  { signal, changes }: LongCall & { changes?: Changes | null } = {},
 ): Promise<LastLogits> {
   const { model } = prepared;
   const baseline = prepared.baseline(indices);
   const under = async (masks: Float32Array) => {
-    const past = prepared.past(indices);
-    const state = await model.run(prepared.prompts(indices), { masks, baseline, past }, signal);
+    const own = changes?.(indices) ?? {};
+    const past = own.hooks && !model.runsLastAlone(own) ? null : prepared.past(indices);
+    const state = await model.run(prepared.prompts(indices), { masks, baseline, past, ...own }, signal);
     return read(model.logits(state), state);
   };
   try {
