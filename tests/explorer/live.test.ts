@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/commands/evaluate.js';
 import { intervene } from '../../src/commands/intervene.js';
@@ -12,8 +11,9 @@ import { InputError } from '../../src/errors.js';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
 import type { AskName, Asks, LiveLine } from '../../src/explorer/live.js';
 import { decimal } from '../../src/report/figures.js';
-import { describeInBrowser } from '../support/browser.js';
-import { orthoscopeHere } from '../support/command-here.js';
+import { describeInBrowser, seriousFaults } from '../support/browser.js';
+import { workControls } from '../support/controls.js';
+import { shortRun } from '../support/short-run.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -21,7 +21,7 @@ const run = join(folder, 'run');
 const cache = join(folder, 'cache');
 const engine = 'wasm' as const;
 const AS_FOUND: Edit = { base: 'circuit', changes: [] };
-type Edit = { base: 'circuit' | 'full' | 'none'; changes: [string, number][] };
+type Edit = { base: 'circuit' | 'full' | 'none'; changes: [string, number | 'swap'][] };
 
 const stop = new AbortController();
 let url = '';
@@ -29,24 +29,8 @@ let ended: Promise<void>;
 const before = process.env.ORTHOSCOPE_CACHE;
 
 beforeAll(async () => {
-  const pairs = [
-    '--train-pairs',
-    '16',
-    '--validation-pairs',
-    '8',
-    '--test-pairs',
-    '12',
-    '--page-prompts',
-    '2',
-  ];
-  const steps = ['--steps', '4', '--rounding-steps', '2', '--control-seeds', '1', '--attack', '3'];
-  const { code, stderr } = await orthoscopeHere(
-    ['run', '--out', run, ...pairs, ...steps, '--engine', engine],
-    {
-      cache,
-    },
-  );
-  expect(code, stderr).toBe(0);
+  // A swap wants training prompts with every test prompt's other answer.
+  await shortRun(run, cache, { 'train-pairs': 600 });
   process.env.ORTHOSCOPE_CACHE = cache;
   url = await new Promise<string>((resolve, reject) => {
     ended = view({ run, engine }, { onReady: resolve, signal: stop.signal });
@@ -233,6 +217,30 @@ describe('what it says', () => {
     expect(scores.logit_diff! - scores.full_logit_diff!).toBeCloseTo(effect.change.value!, 5);
   });
 
+  it('is what intervene says of directions that become what they are with the other answer', async () => {
+    const names = ['L2H3.ov.0', 'L2H3.ov.1', 'L1.mlp_out.2', 'L1H2.qk.1'];
+    const given = { run, directions: names.join(), change: 'opposite', draws: 0, engine } as const;
+    const { summary } = await intervene({ ...given, out: join(folder, 'swapped') });
+    const effect = summary.tested.effects.find(({ set, way }) => set === 'chosen' && way === 'in place')!;
+    const swaps = names.map((name): [string, 'swap'] => [name, 'swap']);
+    const scores = await ask('scores', { edit: { base: 'full', changes: swaps } });
+    expect(scores.kl).toBeCloseTo(effect.kl.value!, 5);
+    expect(scores.logit_diff! - scores.full_logit_diff!).toBeCloseTo(effect.change.value!, 5);
+    expect(Math.abs(effect.change.value!)).toBeGreaterThan(0.01);
+    const edit: Edit = { base: 'circuit', changes: swaps };
+    const { circuit } = await ask('prompt', { edit, at: 0 });
+    const { total, embedding, position, bias, components } = circuit!;
+    const sum = components.reduce((all, [, value]) => all + value, embedding + position + bias);
+    expect(sum).toBeCloseTo(total, 4);
+    const unswapped = await ask('prompt', { edit: { base: 'circuit', changes: [] }, at: 0 });
+    expect(total).not.toBeCloseTo(unswapped.circuit!.total, 2);
+    expect(await refused('attack', { edit, steps: 1 })).toContain('L1H2.qk.1 is swapped, which an attack');
+    expect(await refused('save', { edit, name: 'swapped' })).toContain('which a file of masks cannot be');
+    expect(await refused('scores', { edit: { base: 'full', changes: [['L0H0', 'drop']] } })).toMatch(
+      /changes\.0\.1/,
+    );
+  });
+
   it('is what trace says of a prompt', async () => {
     const typed = {
       prompt: 'When Mary and John went to the store, John gave a drink to',
@@ -240,10 +248,17 @@ describe('what it says', () => {
       ...{ answer: ' Mary', distractor: ' John' },
     };
     const found = await trace({ run, ...typed, engine });
-    const { full, circuit, next_tokens } = await ask('prompt', { edit: AS_FOUND, typed });
+    const { full, circuit, next_tokens, reach } = await ask('prompt', { edit: AS_FOUND, typed });
     expect(full!.total).toBeCloseTo(found.logit_difference.full, 4);
     expect(circuit!.total).toBeCloseTo(found.logit_difference.circuit!, 4);
     expect(next_tokens[0]!.full).toBeCloseTo(found.next_tokens[0]!.full, 5);
+    for (const { layer, full: values, kept, bias } of reach!) {
+      const own = full!.components.filter(([name]) => new RegExp(`^L${layer}H\\d+\\.ov$`).test(name));
+      const adds = own.reduce((sum, [, value]) => sum + value, 0);
+      expect(values.reduce((sum, value) => sum + value, bias)).toBeCloseTo(adds, 2);
+      expect(kept).toHaveLength(values.length);
+    }
+    expect(reach).toHaveLength(3);
     const other = await ask('prompt', { edit: { base: 'none', changes: [] }, typed });
     expect(other.circuit!.total).not.toBeCloseTo(circuit!.total, 2);
     const alone = await ask('prompt', { edit: AS_FOUND, typed: { ...typed, corrupted: null } });
@@ -368,17 +383,21 @@ describeInBrowser('the live page', (visit) => {
     await page.keyboard.press('Enter');
     await page.getByText('orthoscope evaluate').waitFor();
     expect(existsSync(join(run, 'edits', 'from-the-page.safetensors'))).toBe(true);
-    await page.evaluate(axe.source);
-    const violations = await page.evaluate(async () => {
-      type Found = { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
-      const { violations } = await (globalThis as unknown as { axe: { run(): Promise<Found> } }).axe.run();
-      return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
-    });
-    expect(violations).toEqual([]);
+    expect(await seriousFaults(page)).toEqual([]);
     await page.close();
     expect(complaints).toEqual([]);
+  });
+
+  it('does by keyboard all that it does by mouse', async () => {
+    const { page } = await visit(url);
+    const edit = encodeURIComponent(JSON.stringify({ base: 'circuit', changes: [['L2H3', 0]] }));
+    const drafts = encodeURIComponent(JSON.stringify({ full: { base: 'full', changes: [] } }));
+    const scaled = encodeURIComponent(JSON.stringify({ base: 'circuit', changes: [['L2H3.ov.0', 0.5]] }));
+    const views = [`try?edit=${edit}&drafts=${drafts}&pins=L2H3.ov.0`, `direction/L2H3.ov.0?edit=${scaled}`];
+    const { faults, worked } = await workControls(page, url, views, '#content');
+    expect(faults).toEqual([]);
+    expect(worked).toBeGreaterThan(25);
+    await page.close();
   });
 
   it('says that it needs an engine where it is a file', async () => {

@@ -1,38 +1,25 @@
 /** The page of a run in a real browser: opened from disk, by mouse and by keyboard, with and without scripts. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import axe from 'axe-core';
 import { beforeAll, expect, it } from 'vitest';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
+import { collect, reportedRun } from '../../src/explorer/collect.js';
+import { explorerPage } from '../../src/explorer/write-report.js';
+import { readMasks } from '../../src/masks/masks-file.js';
 import { packageFile } from '../../src/package-file.js';
 import { decimal } from '../../src/report/figures.js';
-import { describeInBrowser } from '../support/browser.js';
-import { orthoscope } from '../support/command.js';
+import { describeInBrowser, type Page, seriousFaults } from '../support/browser.js';
+import { workControls } from '../support/controls.js';
+import { shortRun } from '../support/short-run.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const run = join(folder, 'run');
 const url = pathToFileURL(join(run, 'report.html')).href;
 
-beforeAll(async () => {
-  const sizes = [
-    '--train-pairs',
-    '16',
-    '--validation-pairs',
-    '8',
-    '--test-pairs',
-    '12',
-    '--control-seeds',
-    '1',
-  ];
-  const steps = ['--steps', '4', '--rounding-steps', '2', '--engine', 'wasm', '--page-prompts', '2'];
-  const { code, stderr } = await orthoscope(['run', '--out', run, ...sizes, ...steps], {
-    cache: join(folder, 'cache'),
-  });
-  expect(code, stderr).toBe(0);
-}, 300_000);
+beforeAll(() => shortRun(run, join(folder, 'cache')), 300_000);
 
 it('is small: 300 KB at most, compressed, without data', () => {
   const size = ['page.js', 'page.css']
@@ -49,6 +36,14 @@ it('names the licence of everything that is bundled', () => {
 
 describeInBrowser('the page of a run', (visit) => {
   const metrics = () => JSON.parse(readFileSync(join(run, 'metrics.json'), 'utf8')) as Metrics;
+
+  /** A direction with a card; goes to a prompt that was taken apart. */
+  const aMember = async (page: Page) => {
+    const name = await page.locator('th a[href*="direction"]').first().textContent();
+    await page.getByRole('link', { name: 'Prompts' }).click();
+    await page.locator('#content li a').first().click();
+    return name!;
+  };
 
   it('opens from disk in silence, and says what metrics.json says', async () => {
     const { page, complaints, requests } = await visit(url);
@@ -70,6 +65,8 @@ describeInBrowser('the page of a run', (visit) => {
       'model',
       'directions',
       'prompts',
+      'compare',
+      'sweep',
       'pins',
       'report',
       `direction/${first}`,
@@ -82,20 +79,7 @@ describeInBrowser('the page of a run', (visit) => {
       await page.waitForFunction(
         () => !document.getElementById('content')!.textContent!.includes('Reading …'),
       );
-      await page.evaluate(axe.source);
-      const violations = await page.evaluate(async () => {
-        const { violations } = await (
-          globalThis as unknown as {
-            axe: {
-              run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
-            };
-          }
-        ).axe.run();
-        return violations
-          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-          .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
-      });
-      expect(violations, hash).toEqual([]);
+      expect(await seriousFaults(page), hash).toEqual([]);
     }
     await page.close();
     expect(complaints).toEqual([]);
@@ -117,7 +101,34 @@ describeInBrowser('the page of a run', (visit) => {
     await page.locator('button[aria-pressed]').focus();
     await page.keyboard.press('Space');
     expect(await page.evaluate(() => location.hash)).toContain('pins=L1H1.qk.1');
+    await page.goto(`${url}#/directions?filter=L1H1.ov`);
+    await page.locator('.list').focus();
+    for (const key of ['p', 'ArrowDown', '2', 'ArrowDown', '2']) await page.keyboard.press(key);
+    const marks = new URLSearchParams((await page.evaluate(() => location.hash)).split('?')[1]);
+    expect(marks.get('pins')).toMatch(/^L1H1\.ov\.\d+$/);
+    expect(JSON.parse(marks.get('groups')!)['2']).toHaveLength(2);
     await page.close();
+  });
+
+  it('does by keyboard all that it does by mouse', async () => {
+    const { page, complaints } = await visit(url);
+    const views = [
+      'summary?size=3',
+      'model',
+      'directions',
+      'directions?sort=sigma&filter=L1H1',
+      'component/L1H1.ov',
+      `direction/${await aMember(page)}?pins=L1H1.ov.0`,
+      'prompts',
+      'try',
+      'pins?pins=L1H1.ov.0',
+    ];
+    const prompt = await page.evaluate(() => location.hash.slice(2));
+    const { faults, worked } = await workControls(page, url, [...views, prompt]);
+    expect(faults).toEqual([]);
+    expect(worked).toBeGreaterThan(30);
+    await page.close();
+    expect(complaints).toEqual([]);
   });
 
   it('keeps pins, names and notes in the address, and gives and takes them as a file', async () => {
@@ -136,6 +147,16 @@ describeInBrowser('the page of a run', (visit) => {
     ]);
     const marks = JSON.parse(readFileSync(await download.path(), 'utf8'));
     expect(marks).toMatchObject({ pins: ['L2H2.ov.0'], names: { 'L2H2.ov.0': 'mover' } });
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Save pins as masks' }).click(),
+    ]);
+    const { values, metadata } = await readMasks(await file.path());
+    const kept = [...values].flatMap(([name, own]) =>
+      [...own].flatMap((mask, at) => (mask ? [`${name}.${at}`] : [])),
+    );
+    expect(kept).toEqual(['L2H2.ov.0']);
+    expect(metadata).toMatchObject({ basis: 'svd', modelHash: metrics().measured.model.hash });
     await page.setInputFiles('input[type=file]', {
       name: 'marks.json',
       mimeType: 'application/json',
@@ -159,6 +180,80 @@ describeInBrowser('the page of a run', (visit) => {
     const cells = await page.locator('.cell').allInnerTexts();
     expect(cells.reduce((sum, text) => sum + (Number(text) || 0), 0)).toBe(sizes[3]!.kept);
     await page.close();
+  });
+
+  it('gives any figure as a picture that stands alone', async () => {
+    const { page, complaints } = await visit(`${url}#/model`);
+    const figure = page.locator('figure').filter({ hasText: 'Masks of Output–value' });
+    await figure.getByText('Numbers').click();
+    const [svg] = await Promise.all([
+      page.waitForEvent('download'),
+      figure.getByRole('button', { name: 'Save SVG' }).click(),
+    ]);
+    const drawn = readFileSync(await svg.path(), 'utf8');
+    expect(drawn).toMatch(/^<svg [^>]*xmlns=/);
+    expect(drawn).not.toContain('var(--');
+    for (const title of ['Masks of Output–value', 'Output–value: what heads carry']) {
+      const one = page
+        .locator('figure')
+        .filter({ has: page.getByRole('heading', { name: title }) })
+        .first();
+      await one.locator('details').evaluate((element) => {
+        (element as unknown as { open: boolean }).open = true;
+      });
+      const [png] = await Promise.all([
+        page.waitForEvent('download'),
+        one.getByRole('button', { name: 'Save PNG' }).click(),
+      ]);
+      const bytes = readFileSync(await png.path());
+      expect(bytes.subarray(1, 4).toString()).toBe('PNG');
+      const [width, height] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+      expect(width).toBeGreaterThan(600);
+      expect(height).toBeGreaterThan(200);
+      // One of a single colour would be a few hundred bytes.
+      expect(bytes.length).toBeGreaterThan(5000);
+    }
+    await page.close();
+    expect(complaints).toEqual([]);
+  });
+
+  it('holds another run beside it, from its page', async () => {
+    const reported = await reportedRun(run);
+    const snapshot = await collect(run, reported);
+    const { masks } = snapshot.values;
+    const pageWithout = (dropped: number) => {
+      const own = [...masks!.keys()].filter((at) => masks![at]! > 0.5);
+      const without = dropped > 0 ? own.slice(0, dropped) : own.slice(dropped);
+      snapshot.values.masks = masks!.map((mask, at) => (without.includes(at) ? 0 : mask));
+      return explorerPage(reported, snapshot);
+    };
+    const kept = masks!.filter((mask) => mask > 0.5).length;
+    writeFileSync(join(folder, 'own.html'), await pageWithout(-5));
+    const html = await pageWithout(3);
+    const { page, complaints } = await visit(`${pathToFileURL(join(folder, 'own.html')).href}#/compare`);
+    const give = (name: string, text: string) =>
+      page.setInputFiles('input[type=file]', { name, mimeType: 'text/html', buffer: Buffer.from(text) });
+    await give('other.html', html);
+    await page.getByText(`${kept - 8} of ${kept} directions are kept by both`).waitFor();
+    await page.getByRole('heading', { name: 'Kept here alone: 3' }).waitFor();
+    await page.getByRole('heading', { name: 'Kept there alone: 5' }).waitFor();
+    await page.getByRole('link', { name: 'Model' }).click();
+    await page.getByRole('link', { name: 'Compare' }).click();
+    expect(await seriousFaults(page)).toEqual([]);
+    await page.getByText('kept by both').first().waitFor();
+    snapshot.core.metrics.measured.model.hash = 'ee'.repeat(32);
+    for (const [name, text, message] of [
+      ['letter.html', '<p>Dear reader', 'is no page of a run'],
+      ['broken.html', html.replace(/(id="block-core">.{40})/, '$1AAAA'), 'holds no run that can be read'],
+      ['model.html', await explorerPage(reported, snapshot), 'is of another model'],
+    ] as const) {
+      await give(name, text);
+      await page.getByRole('alert').getByText(`${name}: ${message}`).waitFor();
+    }
+    await page.getByRole('button', { name: 'Put it away' }).click();
+    expect(await page.getByText('kept by both').count()).toBe(0);
+    await page.close();
+    expect(complaints).toEqual([]);
   });
 
   it('shows two prompts side by side, from the address', async () => {
@@ -187,14 +282,20 @@ describeInBrowser('the page of a run', (visit) => {
 
   it('fits a phone, in the dark', async () => {
     const { page, complaints } = await visit(url, { width: 390, colorScheme: 'dark' });
+    const member = await aMember(page);
+    const prompt = await page.evaluate(() => location.hash.slice(2));
     for (const view of [
       'summary',
       'model',
       'directions',
       'prompts',
+      prompt,
+      'compare',
+      'try',
       'pins',
       'report',
-      'direction/L2H2.ov.0',
+      `direction/${member}`,
+      `component/${member.replace(/\.\d+$/, '')}`,
     ]) {
       await page.goto(`${url}#/${view}`);
       await page.waitForTimeout(200);

@@ -1,6 +1,7 @@
 /** The frame: navigation, the view that the address names, and what holds for all of them. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Edit } from '../edit.js';
+import { CompareView } from './compare-view.js';
 import { ComponentView } from './component-view.js';
 import type { Data } from './data.js';
 import { DirectionView } from './direction-view.js';
@@ -9,19 +10,33 @@ import { EditBar } from './edit-bar.js';
 import { ModelView } from './model-view.js';
 import { PinsView } from './pins-view.js';
 import { PromptsView, PromptView } from './prompt-view.js';
-import { ExplorerContext, isChanged, readState, type State, VIEWS, type View, writeState } from './state.js';
+import {
+  ExplorerContext,
+  isChanged,
+  type OtherRun,
+  readState,
+  type State,
+  VIEWS,
+  type View,
+  writeState,
+} from './state.js';
 import { SummaryView } from './summary-view.js';
+import { SweepView } from './sweep-view.js';
 import { short } from './text.js';
 import { Tour } from './tour.js';
 import { TryView } from './try-view.js';
 
 export function App({ data }: { data: Data }) {
-  const [state, setState] = useState(() => readState(location.hash));
+  const [opened] = useState(location.hash);
+  const [state, setState] = useState(() => readState(opened));
   const [touring, setTouring] = useState(false);
+  const [other, setOther] = useState<OtherRun | null>(null);
   const [past, setPast] = useState<Edit[]>([]);
   useEffect(() => {
     const read = () => setState(readState(location.hash));
     addEventListener('hashchange', read);
+    // It may have changed while the first picture was drawn.
+    if (location.hash !== opened) read();
     return () => removeEventListener('hashchange', read);
   }, []);
   const shown = `${state.view}/${state.of}`;
@@ -39,7 +54,7 @@ export function App({ data }: { data: Data }) {
       setState({ ...state, ...changes });
     };
     return {
-      ...{ data, state, members, go },
+      ...{ data, other, setOther, state, members, go },
       link: (changes: Partial<State>) => writeState({ ...state, ...changes }),
       edit: (next: Edit) => {
         setPast([...past, edit]);
@@ -53,7 +68,7 @@ export function App({ data }: { data: Data }) {
               setPast(past.slice(0, -1));
             },
     };
-  }, [data, state, members, past]);
+  }, [data, other, state, members, past]);
   return (
     <ExplorerContext.Provider value={explorer}>
       <button type="button" class="skip" onClick={() => document.getElementById('content')!.focus()}>
@@ -64,7 +79,7 @@ export function App({ data }: { data: Data }) {
           <strong>{short(data.core.title)}</strong> <span class="dim">{short(data.core.source)}</span>
         </p>
         <nav aria-label="Views">
-          {Object.entries(VIEWS).map(([view, title]) => (
+          {viewsOf(data).map(([view, title]) => (
             <a
               key={view}
               href={explorer.link({ view: view as View, of: '', filter: '', sort: '' })}
@@ -88,6 +103,11 @@ export function App({ data }: { data: Data }) {
   );
 }
 
+/** Those that there is something to show in. */
+function viewsOf({ core }: Data): [string, string][] {
+  return Object.entries(VIEWS).filter(([view]) => view !== 'sweep' || core.sweep);
+}
+
 /** Under which entry of the navigation a view lies. */
 const VIEW_OF: Record<View, keyof typeof VIEWS> = {
   ...(Object.fromEntries(Object.keys(VIEWS).map((view) => [view, view])) as Record<
@@ -109,6 +129,10 @@ function Content({ state: { view, of } }: { state: State }) {
       return <DirectionsView />;
     case 'prompts':
       return <PromptsView />;
+    case 'sweep':
+      return <SweepView />;
+    case 'compare':
+      return <CompareView />;
     case 'try':
       return <TryView />;
     case 'pins':

@@ -3,6 +3,7 @@ import * as Plot from '@observablehq/plot';
 import { count } from '../../report/figures.js';
 import { Figure, number } from './figure.js';
 import { Missing } from './missing.js';
+import { OrderChoice } from './order-choice.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
 import { Switches } from './switches.js';
@@ -55,23 +56,7 @@ export function ComponentView({ name }: { name: string }) {
           </a>
         ))}
       </nav>
-      <fieldset class="choices">
-        <legend>Order</legend>
-        {[
-          ['', 'by σ'],
-          ['mask', 'by mask'],
-        ].map(([value, label]) => (
-          <label key={value}>
-            <input
-              type="radio"
-              name="order"
-              checked={state.sort === value || (value === '' && !bySoft)}
-              onChange={() => go({ sort: value })}
-            />{' '}
-            {label}
-          </label>
-        ))}
-      </fieldset>
+      <OrderChoice />
       <div class="columns">
         {sigma ? (
           <Figure

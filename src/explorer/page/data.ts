@@ -39,8 +39,13 @@ export class Data {
     this.#cardAt = new Map(core.cards.map((flat, at) => [flat, at]));
   }
 
+  /** The run that this page is of. */
   static async load(): Promise<Data> {
-    const bytes = await unpack('core');
+    return Data.from(await unpack('core'));
+  }
+
+  /** A run from what its page holds of it at once. */
+  static from(bytes: ArrayBuffer): Data {
     const length = new DataView(bytes).getUint32(0, true);
     const core = parsed<Core>(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
     const size = core.components.reduce((sum, { directions }) => sum + directions, 0);
@@ -116,6 +121,10 @@ export class Data {
     return at === undefined ? null : parsed<DirectionCard>((await this.#linesOf('cards'))[at]!);
   }
 
+  async allCards(): Promise<DirectionCard[]> {
+    return (await this.#linesOf('cards')).map((line) => parsed<DirectionCard>(line));
+  }
+
   async prompt(id: string): Promise<PromptCard | null> {
     const at = this.core.prompts.findIndex((prompt) => prompt.id === id);
     return at === -1 ? null : parsed<PromptCard>((await this.#linesOf('prompts'))[at]!);
@@ -147,10 +156,16 @@ export function known(value: number | undefined): number | null {
   return value === undefined || Number.isNaN(value) ? null : value;
 }
 
-async function unpack(name: BlockName): Promise<ArrayBuffer> {
+function unpack(name: BlockName): Promise<ArrayBuffer> {
   const element = document.getElementById(`block-${name}`)!;
-  const text = atob(element.textContent!);
+  const text = element.textContent!;
   element.remove();
+  return unpacked(text);
+}
+
+/** @param base64 of a compressed block */
+export async function unpacked(base64: string): Promise<ArrayBuffer> {
+  const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));

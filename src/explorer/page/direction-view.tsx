@@ -2,10 +2,12 @@
 import { useEffect } from 'preact/hooks';
 import { decimal, percent } from '../../report/figures.js';
 import type { DirectionCard } from '../snapshot.js';
+import { AlikePanel } from './alike-panel.js';
 import { EdgesFigure } from './edges-figure.js';
 import { Figure, number } from './figure.js';
 import { GroupMeans } from './group-means.js';
 import { Interventions } from './interventions.js';
+import { KeptBy } from './kept-by.js';
 import { KeyRole } from './key-role.js';
 import { Marking } from './marking.js';
 import { Missing } from './missing.js';
@@ -44,6 +46,7 @@ export function DirectionView({ name }: { name: string }) {
             {percent(card.variance_share)} of the variance of {place.name}
           </span>
         )}
+        <KeptBy flat={flat} />
         <a href={link({ view: 'component', of: place.name, sort: '' })}>all of {place.name}</a>
         {[-1, 1].map((step) => {
           const other = neighbour(step);
@@ -134,6 +137,7 @@ function Card({ card }: { card: DirectionCard }) {
         )}
       </div>
       {card.role && <KeyRole card={card} />}
+      <AlikePanel card={card} />
       {edges ? (
         <EdgesFigure direction={card.direction} edges={edges} />
       ) : (

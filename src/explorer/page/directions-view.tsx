@@ -2,6 +2,7 @@
 import { useMemo } from 'preact/hooks';
 import { count } from '../../report/figures.js';
 import { number } from './figure.js';
+import { groupOf, markedByKey } from './marks.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
 import { short, signed } from './text.js';
@@ -12,11 +13,12 @@ const ORDERS = {
   model: 'as in the model',
   sigma: 'by σ',
   importance: 'by what rests on them',
+  keeping: 'by how many runs keep them',
 };
 
 export function DirectionsView() {
   const { data, state, members, go } = useExplorer();
-  const { sigma, soft } = data.values;
+  const { sigma, soft, keeping } = data.values;
   const filter = state.filter.trim().toLowerCase();
   const shown = useMemo(() => {
     const found: number[] = [];
@@ -32,6 +34,7 @@ export function DirectionsView() {
     const keys: Record<string, (flat: number) => number> = {
       '': (flat) => Number(data.isKept(flat, members)),
       sigma: (flat) => sigma?.[flat] ?? 0,
+      keeping: (flat) => keeping?.[flat] ?? 0,
       importance: (flat) => data.rests(flat)?.kl ?? Number.NEGATIVE_INFINITY,
     };
     const key = keys[state.sort];
@@ -56,11 +59,13 @@ export function DirectionsView() {
         <label>
           Order{' '}
           <select value={state.sort} onChange={({ currentTarget }) => go({ sort: currentTarget.value })}>
-            {Object.entries(ORDERS).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
+            {Object.entries(ORDERS)
+              .filter(([value]) => value !== 'keeping' || keeping)
+              .map(([value, label]) => (
+                <option key={value} value={value}>
+                  {label}
+                </option>
+              ))}
           </select>
         </label>
         <span class="dim" role="status">
@@ -74,6 +79,11 @@ export function DirectionsView() {
           label="Directions"
           count={shown.length}
           height={Math.max(300, innerHeight - 280)}
+          onKey={(key, at) => {
+            const marks = markedByKey(state, data.name(shown[at]!), key);
+            if (marks) go(marks);
+            return marks !== null;
+          }}
           onOpen={(at) => go({ view: 'direction', of: data.name(shown[at]!) })}
           row={(at) => {
             const flat = shown[at]!;
@@ -83,9 +93,15 @@ export function DirectionsView() {
                 <span class="name">
                   {data.isKept(flat, members) ? '●' : '○'} {name}{' '}
                   {state.names[name] && <em>{short(state.names[name], 30)}</em>}
+                  {state.pins.includes(name) && ' ★'}
+                  {groupOf(state, name) && <span class="dim"> [{short(groupOf(state, name), 20)}]</span>}
                 </span>
                 <span>σ {sigma ? number(sigma[flat]!) : '–'}</span>
-                <span>mask {(soft?.[flat] ?? data.mask(flat)).toFixed(2)}</span>
+                <span>
+                  {state.sort === 'keeping' && keeping
+                    ? `${keeping[flat]} of ${data.core.keeping!.runs} runs`
+                    : `mask ${(soft?.[flat] ?? data.mask(flat)).toFixed(2)}`}
+                </span>
                 <span class="dim">
                   {data.rests(flat) ? `KL ${signed(data.rests(flat)!.kl)}` : data.hasCard(flat) ? 'card' : ''}
                 </span>
@@ -94,7 +110,10 @@ export function DirectionsView() {
           }}
         />
       )}
-      <p class="dim">● kept, ○ left out. Arrow keys move in the list, Enter opens a card.</p>
+      <p class="dim">
+        ● kept, ○ left out, ★ pinned, [group]. In the list arrow keys move, Enter opens a card, P pins, a
+        digit groups.
+      </p>
     </>
   );
 }

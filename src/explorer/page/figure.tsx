@@ -1,6 +1,7 @@
 /** A figure: a picture, a sentence on how to read it, and its numbers as a table that can be saved. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { drawnSvg, figurePng, figureSvg } from './picture.js';
 import { save } from './save.js';
 
 export type Cell = string | number | null;
@@ -26,6 +27,7 @@ interface FigureProps {
 const SHOWN = 200;
 
 export function Figure({ title, how, numbers, draw, on = [], children }: FigureProps) {
+  const figure = useRef<HTMLElement>(null);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = place.current;
@@ -42,11 +44,11 @@ export function Figure({ title, how, numbers, draw, on = [], children }: FigureP
     return () => observer.disconnect();
   }, on);
   const svg = () => {
-    const picture = place.current?.querySelector('svg');
-    if (picture) save(`${title}.svg`, 'image/svg+xml', new XMLSerializer().serializeToString(picture));
+    const drawn = place.current?.querySelector('svg');
+    save(`${title}.svg`, 'image/svg+xml', drawn ? drawnSvg(drawn) : figureSvg(figure.current!));
   };
   return (
-    <figure class="figure">
+    <figure class="figure" ref={figure}>
       <figcaption>
         <h2>{title}</h2>
         <p class="dim">{how}</p>
@@ -67,11 +69,15 @@ export function Figure({ title, how, numbers, draw, on = [], children }: FigureP
           >
             Save JSON
           </button>
-          {draw && (
-            <button type="button" onClick={svg}>
-              Save SVG
-            </button>
-          )}
+          <button type="button" onClick={svg}>
+            Save SVG
+          </button>
+          <button
+            type="button"
+            onClick={async () => save(`${title}.png`, 'image/png', await figurePng(figure.current!))}
+          >
+            Save PNG
+          </button>
         </p>
         <NumbersTable {...numbers} label={title} />
       </details>

@@ -1,30 +1,18 @@
 /** Pin, name, group and note of one direction. */
+import { groupOf, regroup, togglePin } from './marks.js';
 import { useExplorer } from './state.js';
 
 export function Marking({ name }: { name: string }) {
   const { state, go } = useExplorer();
   const { pins, names, notes, groups } = state;
   const pinned = pins.includes(name);
-  const group = Object.entries(groups).find(([, members]) => members.includes(name))?.[0] ?? '';
   const set = (record: Record<string, string>, text: string) => {
     const { [name]: _, ...others } = record;
     return text ? { ...others, [name]: text } : others;
   };
-  const regroup = (to: string) => {
-    const without = Object.entries(groups).map(([key, members]): [string, string[]] => [
-      key,
-      members.filter((each) => each !== name),
-    ]);
-    const all = Object.fromEntries(without.filter(([, members]) => members.length > 0));
-    go({ groups: to ? { ...all, [to]: [...(all[to] ?? []), name] } : all });
-  };
   return (
     <div class="choices marking">
-      <button
-        type="button"
-        aria-pressed={pinned}
-        onClick={() => go({ pins: pinned ? pins.filter((each) => each !== name) : [...pins, name] })}
-      >
+      <button type="button" aria-pressed={pinned} onClick={() => go(togglePin(state, name))}>
         {pinned ? 'Unpin' : 'Pin'}
       </button>
       <label>
@@ -38,10 +26,10 @@ export function Marking({ name }: { name: string }) {
       <label>
         Group{' '}
         <input
-          value={group}
+          value={groupOf(state, name)}
           maxLength={40}
           list="groups"
-          onChange={({ currentTarget }) => regroup(currentTarget.value.trim())}
+          onChange={({ currentTarget }) => go(regroup(state, name, currentTarget.value.trim()))}
         />
       </label>
       <datalist id="groups">

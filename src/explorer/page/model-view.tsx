@@ -4,6 +4,8 @@ import type { Kind } from '../../models/components.js';
 import { count, percent } from '../../report/figures.js';
 import type { Members, Place } from './data.js';
 import { Figure } from './figure.js';
+import { MaskMap } from './mask-map.js';
+import { OrderChoice } from './order-choice.js';
 import { SizeNote } from './size-note.js';
 import { useExplorer } from './state.js';
 
@@ -39,6 +41,13 @@ export function ModelView() {
             places={data.places.filter((place) => place.kind === kind)}
             members={members}
           />
+        ))}
+      </div>
+      <h2>Every mask</h2>
+      <OrderChoice />
+      <div class="columns">
+        {kinds.map((kind) => (
+          <MaskMap key={kind} kind={kind} title={TITLES[kind].split(':')[0]!} />
         ))}
       </div>
     </>

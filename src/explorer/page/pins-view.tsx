@@ -1,6 +1,8 @@
 /** What a reader marked: pins, names, groups and notes; saved, loaded and given to other commands. */
 import { useRef, useState } from 'preact/hooks';
 import { NumbersTable } from './figure.js';
+import { groupOf } from './marks.js';
+import { masksOf } from './masks-of.js';
 import { save } from './save.js';
 import { checkedMarks, type Marks, useExplorer } from './state.js';
 import { short, visible } from './text.js';
@@ -13,12 +15,10 @@ export function PinsView() {
   const marked = [
     ...new Set([...pins, ...Object.keys(names), ...Object.keys(notes), ...Object.values(groups).flat()]),
   ].filter((name) => data.flatOf(name) !== null);
-  const groupOf = (name: string) =>
-    Object.entries(groups).find(([, members]) => members.includes(name))?.[0] ?? null;
   const rows = marked.map((name) => [
     name,
     names[name] ?? null,
-    groupOf(name),
+    groupOf(state, name) || null,
     notes[name] ?? null,
     data.isKept(data.flatOf(name)!, state.size) ? 'yes' : 'no',
   ]);
@@ -38,6 +38,7 @@ export function PinsView() {
     ? [
         `orthoscope intervene ${data.core.folder} --directions ${list} --change ablate`,
         `orthoscope interpret ${data.core.folder} --directions ${list} --exact ${pins.length}`,
+        `orthoscope evaluate ${data.core.folder} --masks pins.safetensors`,
         `orthoscope score ${data.core.folder} --directions ${list} --data prompts.jsonl`,
       ]
     : [];
@@ -69,6 +70,21 @@ export function PinsView() {
           }
         >
           Save pins as CSV
+        </button>
+        <button
+          type="button"
+          onClick={() =>
+            save(
+              'pins.safetensors',
+              'application/octet-stream',
+              masksOf(
+                data,
+                pins.flatMap((name) => data.flatOf(name) ?? []),
+              ),
+            )
+          }
+        >
+          Save pins as masks
         </button>
       </p>
       {trouble && (

@@ -5,6 +5,7 @@ import { decimal, percent } from '../../report/figures.js';
 import { AttentionFigure } from './attention.js';
 import { Figure } from './figure.js';
 import { Missing } from './missing.js';
+import { ReachFigure } from './reach-figure.js';
 import { useExplorer } from './state.js';
 import { SumFigure } from './sum-figure.js';
 import { short, Token, visible } from './text.js';
@@ -122,6 +123,7 @@ export function PromptFigures({ card }: { card: PromptCard }) {
         <SumFigure card={card} by="components" />
       </div>
       <SumFigure card={card} by="directions" />
+      <ReachFigure card={card} />
       <AttentionFigure card={card} />
     </>
   );

@@ -9,6 +9,8 @@ export const VIEWS = {
   model: 'Model',
   directions: 'Directions',
   prompts: 'Prompts',
+  sweep: 'Sweep',
+  compare: 'Compare',
   try: 'Try',
   pins: 'Pins',
   report: 'Report',
@@ -143,11 +145,9 @@ function checkedEdit(given: unknown): Edit | null {
   const { base, changes } = Object(given) as Partial<Record<keyof Edit, unknown>>;
   const known = BASES.find((each) => each === base);
   if (!known || !Array.isArray(changes)) return null;
-  const fits = ([name, mask, ...rest]: unknown[]) =>
+  const fits = ([name, to, ...rest]: unknown[]) =>
     typeof name === 'string' &&
-    typeof mask === 'number' &&
-    mask >= 0 &&
-    mask <= MOST_MASK &&
+    (to === 'swap' || (typeof to === 'number' && to >= 0 && to <= MOST_MASK)) &&
     rest.length === 0;
   return { base: known, changes: changes.filter((each) => Array.isArray(each) && fits(each)) };
 }
@@ -160,8 +160,16 @@ function isView(view: string): view is View {
   return Object.hasOwn(VIEWS, view) || ['component', 'direction', 'prompt'].includes(view);
 }
 
+/** A run to be held beside the page's own. */
+export interface OtherRun {
+  name: string;
+  data: Data;
+}
+
 export interface Explorer {
   data: Data;
+  other: OtherRun | null;
+  setOther(other: OtherRun | null): void;
   state: State;
   /** Which directions views show as kept. */
   members: Members;

@@ -44,7 +44,7 @@ export function SummaryView() {
         <Tile name="faithfulness" value={tile('faithfulness').value} note={tile('faithfulness').spread} />
         {controls && (
           <Tile
-            name="KL of a random set as large"
+            name="KL of a random set"
             value={decimal(controls.random.kl)}
             note={controls.random.sd ? `± ${decimal(controls.random.sd.kl)}` : ''}
           />

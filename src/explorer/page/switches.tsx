@@ -1,5 +1,5 @@
 /** Switches a direction, a component or a head on and off, or scales it. */
-import { changed, MOST_MASK } from '../edit.js';
+import { changed, MOST_MASK, type To } from '../edit.js';
 import { useExplorer } from './state.js';
 
 /** @param name of a direction or a component; a component's head, too, can then be switched */
@@ -16,8 +16,9 @@ export function Switches({ name }: { name: string }) {
   const masks = data.edited(state.edit);
   const place = data.byName.get(name);
   const head = place && place.head !== null ? `L${place.layer}H${place.head}` : null;
-  const mask = own ?? (flat === null ? null : masks[flat]!);
-  const set = (of: string, value: number | null) => edit(changed(state.edit, of, value));
+  const to = own ?? (flat === null ? null : masks[flat]!);
+  const mask = to === 'swap' ? null : to;
+  const set = (of: string, value: To | null) => edit(changed(state.edit, of, value));
   return (
     <fieldset class="choices switches">
       <legend>{flat === null ? `All of ${name}` : 'In the circuit'}</legend>
@@ -27,6 +28,14 @@ export function Switches({ name }: { name: string }) {
       <button type="button" aria-pressed={mask === 1} onClick={() => set(name, 1)}>
         Keep
       </button>
+      <button
+        type="button"
+        aria-pressed={to === 'swap'}
+        title="At the last token it becomes what it is, in the mean, on training prompts with the other answer"
+        onClick={() => set(name, 'swap')}
+      >
+        Swap
+      </button>
       <label class="scale">
         Scale{' '}
         <input
@@ -35,10 +44,12 @@ export function Switches({ name }: { name: string }) {
           max={MOST_MASK}
           step={0.05}
           value={mask ?? 1}
-          aria-valuetext={mask === null ? 'as the circuit has them' : `times ${mask.toFixed(2)}`}
+          aria-valuetext={
+            to === 'swap' ? 'swapped' : mask === null ? 'as the circuit has them' : `times ${mask.toFixed(2)}`
+          }
           onChange={({ currentTarget }) => set(name, Number(currentTarget.value))}
         />{' '}
-        <output>{mask === null ? '' : `× ${mask.toFixed(2)}`}</output>
+        <output>{to === 'swap' ? 'swapped' : mask === null ? '' : `× ${mask.toFixed(2)}`}</output>
       </label>
       <button type="button" disabled={own === undefined} onClick={() => set(name, null)}>
         As it was

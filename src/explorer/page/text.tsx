@@ -28,11 +28,6 @@ export function short(text: string, most = 80): string {
 export function signed(value: number | null | undefined, places = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   const text = Math.abs(value).toFixed(places);
-  if (Number(text) === 0)
-    return value === 0 ? '0' : value > 0 ? `+<${smallest(places)}` : `>−${smallest(places)}`;
+  if (value === 0) return '0';
   return `${value < 0 ? '−' : '+'}${text}`;
-}
-
-function smallest(places: number): string {
-  return (10 ** -places).toFixed(places);
 }

@@ -1,6 +1,6 @@
 /** The engine at hand: circuits side by side, a prompt of one's own, the adversary, and masks to take away. */
 import { useState } from 'preact/hooks';
-import { changed, type Edit, editedMasks } from '../edit.js';
+import { changed, type Edit, editedMasks, type To } from '../edit.js';
 import { AttackPanel } from './attack-panel.js';
 import { Drafts } from './drafts.js';
 import { SavePanel } from './save-panel.js';
@@ -64,7 +64,7 @@ function Changes() {
       <SwitchForm />
       {changes.length > 0 && (
         <ul class="plainlist">
-          {changes.map(([name, mask]) => (
+          {changes.map(([name, to]) => (
             <li key={name}>
               {data.flatOf(name) !== null ? (
                 <a href={link({ view: 'direction', of: name })}>{name}</a>
@@ -73,7 +73,7 @@ function Changes() {
               ) : (
                 short(name, 40)
               )}{' '}
-              {mask === 0 ? 'left out' : mask === 1 ? 'kept' : `× ${mask.toFixed(2)}`}{' '}
+              {said(to)}{' '}
               <button
                 type="button"
                 aria-label={`Take back ${short(name, 40)}`}
@@ -89,17 +89,22 @@ function Changes() {
   );
 }
 
+function said(to: To): string {
+  if (to === 'swap') return 'swapped';
+  return to === 0 ? 'left out' : to === 1 ? 'kept' : `× ${to.toFixed(2)}`;
+}
+
 /** Changes by name, for whoever knows what it is called. */
 function SwitchForm() {
   const { data, state, edit } = useExplorer();
   const [name, setName] = useState('');
   const [trouble, setTrouble] = useState('');
-  const set = (mask: number) => {
+  const set = (to: To) => {
     const names = name.split(/[\s,]+/).filter(Boolean);
-    const next = names.reduce((all, each) => changed(all, each, mask), state.edit);
+    const next = names.reduce((all, each) => changed(all, each, to), state.edit);
     const { unknown } = editedMasks(data.places, data.values.masks!, {
       base: 'circuit',
-      changes: names.map((each) => [each, mask]),
+      changes: names.map((each) => [each, to]),
     });
     if (names.length === 0 || unknown.length > 0)
       return setTrouble(
@@ -128,6 +133,9 @@ function SwitchForm() {
       <button type="submit">Leave out</button>
       <button type="button" onClick={() => set(1)}>
         Keep
+      </button>
+      <button type="button" onClick={() => set('swap')}>
+        Swap
       </button>
       {state.pins.length > 0 && (
         <button type="button" onClick={() => setName(state.pins.join(', '))}>

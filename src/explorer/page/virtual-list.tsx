@@ -8,12 +8,14 @@ interface ListProps {
   count: number;
   row(at: number): ComponentChildren;
   onOpen(at: number): void;
+  /** Other keys, of the row that the list stands at; says whether it took one. */
+  onKey?(key: string, at: number): boolean;
   height?: number;
 }
 
 const ROW = 30;
 
-export function VirtualList({ label, count, row, onOpen, height = 480 }: ListProps) {
+export function VirtualList({ label, count, row, onOpen, onKey, height = 480 }: ListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [, draw] = useState(0);
   const [active, setActive] = useState(0);
@@ -40,7 +42,7 @@ export function VirtualList({ label, count, row, onOpen, height = 480 }: ListPro
       const next = Math.max(0, Math.min(count - 1, active + steps[event.key]!));
       setActive(next);
       virtual.scrollToIndex(next);
-    } else return;
+    } else if (event.ctrlKey || event.metaKey || event.altKey || !onKey?.(event.key, active)) return;
     event.preventDefault();
   };
   const items = virtual.getVirtualItems();
