@@ -60,6 +60,8 @@ async function whatIsThere(folder: string): Promise<string> {
   if (gguf) return `${gguf} is GGUF, which is not read; use the safetensors that it was made from`;
   const other = found(/\.safetensors$/);
   const missing = 'no model.safetensors and no model.safetensors.index.json';
+  if (other && /-\d+-of-\d+\./.test(other))
+    return `${missing}, only shards such as ${other}: the download was not finished; fetch the model again`;
   if (other) return `${missing}, only ${other}; call it model.safetensors if it is the whole model`;
   const pickle = found(/\.(bin|pt|pth|ckpt)$/);
   if (pickle)

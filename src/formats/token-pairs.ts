@@ -163,7 +163,7 @@ export function spellings(text: string, tokenizer: Tokenizer): number[][] {
 function need(tokenizer: Tokenizer | null, where: string): Tokenizer {
   if (tokenizer === null)
     throw new InputError(
-      `${where}: is given as text, but the model's folder has no tokenizer.json; give token ids ("clean_ids", "answer_id", …)`,
+      `${where}: is given as text, but the model's folder has no tokenizer.json (transformers' save_pretrained makes it of other files); give token ids ("clean_ids", "answer_id", …)`,
     );
   return tokenizer;
 }

@@ -74,6 +74,7 @@ export async function openTokenizer(
 
   const processor = leadingTokens(definition.post_processor, path);
   const className = classOf(config, model_type);
+  checkPrefixSpace(className, config, definition.pre_tokenizer, path);
   const wanted = bos === 'auto' ? (BOS_OF_CLASS[className] ?? processor.length > 0) : bos === 'always';
   const leading = !wanted ? [] : processor.length > 0 ? processor : [bosId(library, config)];
   return new FolderTokenizer(library, leading, bos === 'auto' ? doubtOf(className, config, wanted) : '');
@@ -106,6 +107,24 @@ function classOf(config: Record<string, unknown>, modelType: unknown): string {
   const { tokenizer_class } = config;
   if (typeof tokenizer_class === 'string') return tokenizer_class.replace(/Fast$/, '');
   return CLASS_OF_MODEL[String(modelType)] ?? '';
+}
+
+/** Classes that obey `add_prefix_space` of the config, whatever their pre-tokenizer says. */
+const PREFIX_SPACE = new Set(['GPT2Tokenizer', 'RobertaTokenizer']);
+
+/** @throws InputError if the config wants another beginning of texts than `tokenizer.json` gives them */
+function checkPrefixSpace(
+  className: string,
+  { add_prefix_space: wanted }: Readonly<Record<string, unknown>>,
+  preTokenizer: unknown,
+  path: string,
+): void {
+  if (typeof wanted !== 'boolean' || !PREFIX_SPACE.has(className) || !isRecord(preTokenizer)) return;
+  const { type, add_prefix_space: given } = preTokenizer;
+  if (type === 'ByteLevel' && typeof given === 'boolean' && given !== wanted)
+    throw new InputError(
+      `${path}: "add_prefix_space" is ${given}, but ${wanted} in tokenizer_config.json: it is not clear how texts begin; make them alike`,
+    );
 }
 
 /** What is to be said where transformers 4 begins prompts in another way than transformers 5. */

@@ -39,10 +39,7 @@ export class SettingsFile {
     // The library compares every key with every other.
     const document = parseDocument(source, { lineCounter: this.#lines, uniqueKeys: false });
     const [fault] = document.errors;
-    if (fault)
-      throw new InputError(
-        `${this.at(fault.pos[0])}: ${fault.message.split('\n')[0]!.replace(/ at line.*$/, '')}`,
-      );
+    if (fault) throw new InputError(`${this.at(fault.pos[0])}: ${reasonOf(fault)}`);
     visit(document, {
       Alias: (_, node) => {
         throw new InputError(
@@ -116,4 +113,11 @@ export async function readText(path: string): Promise<string> {
   } catch (error) {
     throw fileError(error, path);
   }
+}
+
+/** The parser goes into what is nested by calling itself. */
+function reasonOf({ message }: { message: string }): string {
+  return /call stack/.test(message)
+    ? 'nested too deeply'
+    : message.split('\n')[0]!.replace(/ at line.*$/, '');
 }

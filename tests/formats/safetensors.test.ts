@@ -175,6 +175,7 @@ describe('a folder of weights', () => {
       'adapter_model.safetensors',
       /adapter_model\.safetensors is an adapter; merge|is an adapter, not a model; merge/,
     ],
+    ['model-00001-of-00002.safetensors', /only shards such as model-00001.*: the download was not finished/],
     ['weights.safetensors', /only weights\.safetensors; call it model\.safetensors/],
   ])('names %s where it is all there is', async (name, message) => {
     mkdirSync(model);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -263,6 +263,14 @@ describe("Python's ids and texts", () => {
     expect(stdout, stderr).toMatch(/all equal$/m);
     expect(status).toBe(0);
   });
+});
+
+it('refuses two answers to how texts begin', async () => {
+  const place = join(folder, 'prefix-space');
+  cpSync(GPT2, place, { recursive: true });
+  const config = { tokenizer_class: 'GPT2Tokenizer', add_prefix_space: true };
+  writeFileSync(join(place, 'tokenizer_config.json'), JSON.stringify(config));
+  await expect(openTokenizer(place)).rejects.toThrow(/"add_prefix_space" is false, but true in/);
 });
 
 describe('a folder without a usable tokenizer', () => {
