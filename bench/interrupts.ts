@@ -1,6 +1,6 @@
 /**
  * Ctrl-C in every stage: `node dist/bench/interrupts.js [--model FOLDER] [--task NAME] [--engine NAME] [--rounds N]
- * [--seed N] [--only STAGE,…] [--within SECONDS] [--store FOLDER]`, after `npm run build`. Each stage of `run` and of `score` is interrupted
+ * [--seed N] [--command NAME] [--only STAGE,…] [--within SECONDS] [--store FOLDER]`, after `npm run build`. Each stage of `run`, `score` and `interpret` is interrupted
  * at a random moment, once with one Ctrl-C and once with a second one right behind it; then the same command goes on to
  * the next stage. Exit code 1 if a process takes longer to end than `--within` seconds (5), ends with another code than
  * 130, or leaves a manifest that says `running`. The suite runs a short form.
@@ -32,6 +32,8 @@ const STAGES = {
     'prompts',
   ],
   score: ['load', 'score'],
+  interpret: ['receptors'],
+  'interpret on prompts': ['read', 'heads', 'prompts'],
 } as const;
 
 /** Seconds after a stage's first sign within which Ctrl-C comes. */
@@ -63,6 +65,7 @@ async function interrupts(): Promise<number> {
     Number(option('rounds', '1')),
     option('only', ''),
   ];
+  const chosen = option('command', '');
   const limit = 1000 * Number(option('within', '5'));
   const random = new Random(Number(option('seed', '0')));
   const folder = mkdtempSync(join(tmpdir(), 'orthoscope-interrupts-'));
@@ -87,18 +90,28 @@ async function interrupts(): Promise<number> {
   const args = {
     run: ['run', model, '--task', task, '--engine', engine, ...sizes],
     score: ['score', model, '--data', data, '--engine', engine, '--directions', 'all'],
+    interpret: ['interpret', model, '--engine', engine, '--directions', 'all'],
+    'interpret on prompts': [
+      ...['interpret', model, '--task', task, '--engine', engine, '--directions', 'all'],
+      ...['--test-pairs', '16', '--traced', '16'],
+    ],
   };
   let faults = 0;
   try {
-    for (const command of Object.keys(STAGES) as (keyof typeof STAGES)[])
+    for (const command of (Object.keys(STAGES) as (keyof typeof STAGES)[]).filter(
+      (name) => chosen === '' || name === chosen,
+    ))
       for (let round = 0; round < rounds; round++)
         for (const twice of [false, true]) {
-          const out = join(folder, `${command}-${round}-${twice}`);
+          const begun = join(folder, `${command}-${round}-${twice}`.replaceAll(' ', '-'));
           for (const stage of STAGES[command].filter(
             (name) => only === '' || only.split(',').includes(name),
           )) {
-            const store = stage === 'decompose' ? join(folder, `${command}-${round}-${twice}-store`) : kept;
-            const whole = [...args[command], '--store', store, '--out', out, '--resume'];
+            const store = stage === 'decompose' ? `${begun}-store` : kept;
+            // Reading begins anew each time.
+            const reads = args[command][0] === 'interpret';
+            const out = reads ? `${begun}-${stage}` : begun;
+            const whole = [...args[command], '--store', store, '--out', out].concat(reads ? [] : '--resume');
             const outcome = await interrupted(whole, out, stage, { twice, wait: random.uniform() * SPREAD });
             const { took, worked, wrong } = outcome;
             // On a machine that others use as well, time passes in which nothing is done here.
@@ -111,7 +124,7 @@ async function interrupts(): Promise<number> {
                 : `${(took / 1000).toFixed(2)} s, ${(worked / 1000).toFixed(2)} of the processor`;
             const count = twice ? 'twice' : 'once';
             console.log(
-              `${command.padEnd(6)} ${stage.padEnd(10)} ${count.padEnd(6)} ${how}${wrong.map((text) => `  FAULT: ${text}`).join('')}`,
+              `${command.padEnd(20)} ${stage.padEnd(10)} ${count.padEnd(6)} ${how}${wrong.map((text) => `  FAULT: ${text}`).join('')}`,
             );
           }
         }
