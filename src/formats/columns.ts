@@ -196,12 +196,16 @@ function number(cell: string): number | string {
   return /^-?\d+(\.0*)?$/.test(cell.trim()) ? Number(cell) : cell;
 }
 
-const ITEM = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+))(\s*,|\s+|$)/suy;
+const ITEM = /\s*(?:'((?:[^'\\]+|\\.)*)'|"((?:[^"\\]+|\\.)*)"|(-?\d+))(\s*,|\s+|$)/suy;
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' };
+
+/** Characters of a list that is no JSON: a pattern exhausts its stack on far longer ones. */
+const LONGEST_LIST = 1_000_000;
 
 /** Texts and whole numbers as Python prints a list, tuple or set of them, or NumPy an array; null for anything else. */
 function pythonList(cell: string): (string | number)[] | null {
-  if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(cell)) return null;
+  const ends = cell.slice(0, 1) + cell.slice(-1);
+  if (!['[]', '()', '{}'].includes(ends) || cell.length > LONGEST_LIST) return null;
   const inner = cell.slice(1, -1).trim();
   // A single "(A)" is a text.
   if (!cell.startsWith('[') && !/^['"]/.test(inner)) return null;

@@ -66,12 +66,33 @@ export function parseData(text: string): unknown {
   try {
     return parseJson(text);
   } catch (error) {
-    const changed = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (found) =>
-      found.startsWith('"') ? found : 'null',
-    );
+    const changed = withoutNaN(text);
     if (changed === text) throw error;
     return parseJson(changed);
   }
+}
+
+/** JSON with null for what Python writes in place of numbers; strings stay as they are. */
+function withoutNaN(text: string): string {
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const quote = text.indexOf('"', at);
+    const outside = text.slice(at, quote < 0 ? text.length : quote);
+    pieces.push(outside.replace(/-?\b(?:NaN|Infinity)\b/g, 'null'));
+    at = quote < 0 ? text.length : endOfString(text, quote);
+    if (quote >= 0) pieces.push(text.slice(quote, at));
+  }
+  return pieces.join('');
+}
+
+/** Behind the quote that ends a string, or the end of the text. A pattern would exhaust its stack on a long one. */
+function endOfString(text: string, quote: number): number {
+  for (let end = text.indexOf('"', quote + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let before = end;
+    while (text[before - 1] === '\\') before--;
+    if ((end - before) % 2 === 0) return end + 1;
+  }
+  return text.length;
 }
 
 function isDeeper(value: unknown, levels: number): boolean {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { duplicateKey } from '../../src/formats/duplicate-key.js';
-import { readJson } from '../../src/formats/json-file.js';
+import { parseData, readJson } from '../../src/formats/json-file.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -59,4 +59,19 @@ it('finds a repeated key at any depth, and no other', () => {
   expect(duplicateKey('{"a":{},"\\u0061":1}')).toBe('a');
   expect(duplicateKey('{"\\"{":1,"b":[],"\\"{":2}')).toBe('"{');
   fc.assert(fc.property(fc.json(), (text) => duplicateKey(text) === null));
+});
+
+it("takes Python's NaN and infinities in data for what is not given, and strings as they are", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.string(), (a, b) => {
+      const [first, second] = [JSON.stringify(a), JSON.stringify(`${b} NaN`)];
+      const text = `{${first}:[NaN,${second},-Infinity],"\\\\":Infinity}`;
+      expect(parseData(text)).toEqual({ [a]: [null, `${b} NaN`, null], '\\': null });
+    }),
+  );
+  const long = '\\"'.repeat(2_000_000);
+  expect(parseData(`["${long}",NaN]`)).toEqual([long.replaceAll('\\', ''), null]);
+  // A string that never ends, with a quote at every second place.
+  expect(() => parseData(`["${'\\"'.repeat(500_000)}`)).toThrow(SyntaxError);
+  expect(() => parseData('[NaN')).toThrow(SyntaxError);
 });

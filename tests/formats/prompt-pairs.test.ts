@@ -412,6 +412,13 @@ describe('tables as they lie about', () => {
       null,
       /b\.jsonl:1: .*goes by the name of \.json/,
     ],
+    [
+      'a list beyond all measure',
+      'x.csv',
+      `clean,answers\na,"['${"\\\\'".repeat(600_000)}"\n`,
+      null,
+      /should be JSON, but is none/,
+    ],
     ['UTF-16', 'v.csv', '\ufeff', null, /v\.csv: is UTF-16; save it as UTF-8/],
     ['a compressed file', 'w.csv.gz', '', null, /is compressed; unpack it first/],
     ['a pointer', 'g.json', 'version https://git-lfs.github.com/spec/v1\n', null, /git lfs pull/],
