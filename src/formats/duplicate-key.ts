@@ -1,7 +1,9 @@
 /** Finds repeated keys, which JSON.parse lets the last one win: two readers of one file could disagree. */
 
-// Inside valid JSON these are all the tokens that matter; numbers and literals hold none of the marks.
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
+import { endOfString } from './json-file.js';
+
+// Inside valid JSON these begin all the tokens that matter; numbers and literals hold none of the marks.
+const MARK = /["{}[\]:]/g;
 
 /**
  * @param text valid JSON
@@ -10,11 +12,15 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 export function duplicateKey(text: string): string | null {
   const scopes: Set<string>[] = [];
   let string = '';
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token === '{' || token === '[') scopes.push(new Set());
-    else if (token === '}' || token === ']') scopes.pop();
-    else if (token !== ':') string = token;
-    else {
+  MARK.lastIndex = 0;
+  for (let found = MARK.exec(text); found; found = MARK.exec(text)) {
+    const [mark] = found;
+    if (mark === '{' || mark === '[') scopes.push(new Set());
+    else if (mark === '}' || mark === ']') scopes.pop();
+    else if (mark === '"') {
+      MARK.lastIndex = endOfString(text, found.index);
+      string = text.slice(found.index, MARK.lastIndex);
+    } else {
       const key: string = JSON.parse(string);
       const keys = scopes.at(-1)!;
       if (keys.has(key)) return key;

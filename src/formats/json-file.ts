@@ -86,7 +86,7 @@ function withoutNaN(text: string): string {
 }
 
 /** Behind the quote that ends a string, or the end of the text. A pattern would exhaust its stack on a long one. */
-function endOfString(text: string, quote: number): number {
+export function endOfString(text: string, quote: number): number {
   for (let end = text.indexOf('"', quote + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let before = end;
     while (text[before - 1] === '\\') before--;

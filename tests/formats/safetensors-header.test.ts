@@ -155,6 +155,13 @@ describe('what the format allows is read', () => {
     await source.close();
   });
 
+  it('texts of any length in the metadata', async () => {
+    const long = '\\"'.repeat(10_000_000);
+    const source = await open(rawSafetensors(`{"__metadata__":{"x":"${long}"}}`, new Uint8Array()));
+    expect(source.metadata.x).toHaveLength(10_000_000);
+    await source.close();
+  });
+
   it('tensors without elements, and a single number', async () => {
     const source = await open(
       rawSafetensors(
