@@ -15,6 +15,8 @@ export type FindingKind =
   | 'same-first-token'
   | 'no-space'
   | 'merges'
+  | 'two-spaces'
+  | 'blank-first-token'
   | 'unknown-token'
   | 'repeated-prompt';
 
@@ -143,6 +145,22 @@ function lintBorder({ clean, answers, distractors }: PromptPair, tokenizer: Toke
       ),
     ];
   }
+  const second = clean.endsWith(' ') ? texts.find((text) => text.startsWith(' ')) : undefined;
+  if (second !== undefined)
+    return [
+      remark(
+        'two-spaces',
+        `ends in a space, and ${JSON.stringify(second)} begins with another: drop the first`,
+      ),
+    ];
+  const blank = texts.find((text) => text.startsWith(' ') && beginsBlank(clean, text, tokenizer));
+  if (blank !== undefined)
+    return [
+      remark(
+        'blank-first-token',
+        `has the answer ${JSON.stringify(blank)}, whose first token is white space alone: all answers of this kind are scored alike`,
+      ),
+    ];
   const tried = texts.length > 0 ? texts : /\s$/.test(clean) ? ['the'] : [];
   const merging = tried.filter((text) => follow(tokenizer, clean, text) === null);
   // Of many numbers after "17" some have a token of their own with it; then the others can still be said.
@@ -151,6 +169,13 @@ function lintBorder({ clean, answers, distractors }: PromptPair, tokenizer: Toke
     ? 'ends in white space, which belongs to the answer'
     : `ends within a word that goes on with ${JSON.stringify(merging[0])}`;
   return [remark('merges', `${end}: the model has never seen its last token in such a place`)];
+}
+
+/** Whether the only token of an answer that counts says nothing of it. */
+function beginsBlank(prompt: string, answer: string, tokenizer: Tokenizer): boolean {
+  const [first] = tokenizer.continuation(prompt, answer);
+  // As it is spelled where it is no text by itself.
+  return first !== undefined && /^[\s▁Ġ]*$/u.test(tokenizer.token(first));
 }
 
 /** Scripts that put no space between words. */

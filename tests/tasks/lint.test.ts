@@ -18,9 +18,12 @@ function lint(pairs: PromptPair[], tokenizer: Tokenizer) {
   );
 }
 
+/** Where prompt and answer meet. */
+const BORDER = ['no-space', 'merges', 'two-spaces', 'blank-first-token'] as const;
+
 /** One fault each, done to a sound pair whose first name has one token. */
 const FAULTS: Record<
-  Exclude<FindingKind, 'repeated-prompt' | 'unknown-token' | 'no-space' | 'merges'>,
+  Exclude<FindingKind, 'repeated-prompt' | 'unknown-token' | (typeof BORDER)[number]>,
   (pair: PromptPair) => PromptPair
 > = {
   'no-corrupted': ({ corrupted: _, ...pair }) => pair,
@@ -83,6 +86,10 @@ describe('planted faults', () => {
     ['no-space', 'Answer:', 'yes'],
     ['merges', 'The cat sat on ', 'the'],
     [null, 'The cat sat on', ' the'],
+    ['two-spaces', 'The cat sat on ', ' the'],
+    ['blank-first-token', 'The cat sat on', '  the'],
+    ['blank-first-token', 'The cat sat on', ' '],
+    [null, 'The cat sat on', '\nthe'],
     ['merges', 'It is', "n't"],
     [null, 'from 1741 to 17', '42'],
     [null, 'He said "', 'yes'],
@@ -91,7 +98,9 @@ describe('planted faults', () => {
     const gpt2 = await openGpt2();
     const pair = { id: 'x', clean, corrupted: `${clean.slice(1)}`, answers: [answer], distractors: [] };
     const kinds = lint([pair], gpt2).map((found) => found.kind);
-    expect(kinds.filter((found) => found === 'no-space' || found === 'merges')).toEqual(kind ? [kind] : []);
+    expect(kinds.filter((found) => (BORDER as readonly string[]).includes(found))).toEqual(
+      kind ? [kind] : [],
+    );
   });
 
   test('a prompt that ends in a space, without an answer', async () => {
