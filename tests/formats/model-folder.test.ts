@@ -198,6 +198,14 @@ describe('a model of the hub', () => {
     vi.stubEnv('HF_TOKEN', 'xyz');
     await resolve({ fetch: listening });
     expect(tokens.at(-1)).toBe('Bearer xyz');
+    // Without a home folder none is taken from where the program happens to run.
+    for (const name of ['HF_TOKEN', 'HF_HOME', 'HOME', 'XDG_CACHE_HOME']) vi.stubEnv(name, undefined);
+    mkdirSync(join(folder, '.cache/huggingface'), { recursive: true });
+    writeFileSync(join(folder, '.cache/huggingface/token'), 'hf_anybody');
+    const before = process.cwd();
+    process.chdir(folder);
+    await resolve({ fetch: listening }).finally(() => process.chdir(before));
+    expect(tokens.at(-1)).not.toBe('Bearer hf_anybody');
     vi.unstubAllEnvs();
   });
 
