@@ -6,7 +6,8 @@ import { InputError } from '../errors.js';
 import { type Metrics, readMetrics } from '../evaluate/metrics-file.js';
 import { readVerdict } from '../evidence/verdict-file.js';
 import { hashFile } from '../formats/file-hash.js';
-import { readJson } from '../formats/json-file.js';
+import { parseJsonObject, readJson } from '../formats/json-file.js';
+import { readJsonRows } from '../formats/json-rows.js';
 import { readLabels } from '../formats/labels-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import { readParquetRows } from '../formats/parquet-file.js';
@@ -203,12 +204,15 @@ async function readInterpreted(folder: RunFolder, found: Found, { measured }: Me
   }
   if (existsSync(folder.file(PROMPT_CARDS))) {
     const lines = (await readFile(folder.file(PROMPT_CARDS), 'utf8')).split('\n').slice(0, -1);
-    const cards = lines.map((line) => JSON.parse(line) as PromptCard);
+    const where = folder.file(PROMPT_CARDS);
+    const cards = lines.map(
+      (line, at) => parseJsonObject(line, `${where}:${at + 1}`) as unknown as PromptCard,
+    );
     const others = new Set(cards.map(({ id }) => id));
     found.prompts = [...found.prompts.filter(({ id }) => !others.has(id)), ...cards];
   }
   if (existsSync(folder.file(SIZES)) && folder.manifest.settings.threshold === measured.threshold)
-    found.sizes = JSON.parse(await readFile(folder.file(SIZES), 'utf8')) as SizePoint[];
+    found.sizes = (await readJsonRows(folder.file(SIZES))) as SizePoint[];
   if (existsSync(folder.file(SPECTRA))) {
     const file = await openSafetensors(folder.file(SPECTRA));
     try {

@@ -15,6 +15,9 @@ const REASONS: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'too many symbolic links',
   EFBIG: 'larger than a file may be here (ulimit -f, or the file system)',
+  // Of Node, for more characters than a text may have, and for more bytes than it reads at once.
+  ERR_STRING_TOO_LONG: 'too large to be what it should be',
+  ERR_FS_FILE_TOO_LARGE: 'too large to be what it should be',
   EDQUOT: 'the disk quota is used up',
   EIO: 'the disk reports an error',
   ESTALE: 'the file server has lost it; was its folder deleted or replaced?',
@@ -27,6 +30,9 @@ const REASONS: Record<string, string> = {
  * @returns an InputError if the user can put it right, else `error` itself
  */
 export function fileError(error: unknown, path: string): unknown {
-  const reason = REASONS[(error as NodeJS.ErrnoException | null)?.code ?? ''];
+  // V8's own word for the first of the two, where a text is put together from pieces.
+  const long = error instanceof RangeError && error.message === 'Invalid string length';
+  const reason =
+    REASONS[long ? 'ERR_STRING_TOO_LONG' : ((error as NodeJS.ErrnoException | null)?.code ?? '')];
   return reason === undefined ? error : new InputError(`${path}: ${reason}`);
 }

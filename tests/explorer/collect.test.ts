@@ -1,8 +1,9 @@
 /** What a run's page takes from folders inside the run's. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { type EdgeRow, writeEdges } from '../../src/edges/edge-files.js';
+import { InputError } from '../../src/errors.js';
 import { collect, reportedRun as readRun } from '../../src/explorer/collect.js';
 import type { Snapshot } from '../../src/explorer/snapshot.js';
 import type { Manifest } from '../../src/formats/manifest.js';
@@ -83,4 +84,16 @@ it('puts the strongest edges of each way on a card, whichever folder is older', 
 
 it('calls directions what labels.csv calls them, and passes over readings of another model', () => {
   expect(snapshot.cards.map(({ label }) => label)).toEqual(['the mover', 'by rule']);
+});
+
+it.each([
+  ['prompt-cards.jsonl', '{\n', /prompt-cards\.jsonl:1: not valid JSON/],
+  ['prompt-cards.jsonl', 'null\n', /prompt-cards\.jsonl:1: expected a JSON object/],
+  ['sizes.json', '{', /sizes\.json: not valid JSON/],
+])('refuses a damaged %s', async (name, text, message) => {
+  const path = join(folder, 'reading', name);
+  writeFileSync(path, text);
+  const collecting = collect(folder, await readRun(folder)).finally(() => rmSync(path));
+  await expect(collecting).rejects.toThrow(InputError);
+  await expect(collecting).rejects.toThrow(message);
 });

@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
 import { duplicateKey } from '../../src/formats/duplicate-key.js';
+import { fileError } from '../../src/formats/file-error.js';
 import { parseData, readJson } from '../../src/formats/json-file.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -59,6 +61,16 @@ it('finds a repeated key at any depth, and no other', () => {
   expect(duplicateKey('{"a":{},"\\u0061":1}')).toBe('a');
   expect(duplicateKey('{"\\"{":1,"b":[],"\\"{":2}')).toBe('"{');
   fc.assert(fc.property(fc.json(), (text) => duplicateKey(text) === null));
+});
+
+it('refuses a file of gigabytes', async () => {
+  const large = join(folder, 'large.json');
+  writeFileSync(large, '');
+  // Of zeros that take no room on the disk.
+  truncateSync(large, 3 * 2 ** 30);
+  await expect(readJson(large)).rejects.toThrow(/large\.json: too large to be what it should be/);
+  // What Node throws where a file's text is longer than texts may be.
+  expect(fileError(new RangeError('Invalid string length'), 'a.json')).toBeInstanceOf(InputError);
 });
 
 it("takes Python's NaN and infinities in data for what is not given, and strings as they are", () => {
