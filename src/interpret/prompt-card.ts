@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { PlaceInModel } from '../forward/places.js';
 import { type Changes, lastLogits } from '../masks/last-logits.js';
-import { isHead, listComponents } from '../models/components.js';
+import { type Component, isHead, listComponents } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { directionName } from './coefficients.js';
@@ -11,7 +11,7 @@ import { placesOfHead } from './head-sum.js';
 import { logitDifference } from './logit-reader.js';
 import { byComponent, type LogitSums, logitSums } from './logit-sum.js';
 import { logProbabilities } from './outcomes.js';
-import { placeValues } from './place-values.js';
+import { type PlaceValues, placeValues } from './place-values.js';
 import { ScoreSum } from './score-sum.js';
 import { softmax } from './softmax.js';
 import type { TakenApart } from './taken-apart.js';
@@ -150,6 +150,9 @@ function partsOf({ layout, sums }: LogitSums, total: number, most: number): Logi
 
 const bySize = ([, a]: [string, number], [, b]: [string, number]) => Math.abs(b) - Math.abs(a);
 
+/** Scores and patterns that a pass leaves on the host at most: 64 MB. */
+const MOST_READ = 2 ** 24;
+
 /** @param sums of the prompt, unmasked; null where there is no logit difference */
 async function heads(
   { model, decomposition, running }: TakenApart,
@@ -163,33 +166,53 @@ async function heads(
   const found: HeadPattern[] = [];
   const reach: LayerReach[] = [];
   const heads = listComponents(architecture, ['qk'], qkSplit).filter(isHead);
-  const carrying = listComponents(architecture, ['ov'], qkSplit);
+  const ov = listComponents(architecture, ['ov'], qkSplit);
+  const placesOf = (layer: number) => [
+    ...ScoreSum.places(layer, architecture),
+    ...(sums ? placesOfHead(layer) : []),
+  ];
+  // A pass reads as many layers as leave room: for short prompts all of them.
+  const atOnce = Math.max(1, Math.floor(MOST_READ / (2 * architecture.nHeads * clean.length ** 2)));
+  const keptOf = (component: Component) => {
+    const { start, length } = layout.of(component);
+    return masks ? [...Array(length).keys()].filter((k) => masks[start + k]! !== 0) : [];
+  };
+  let values: PlaceValues | null = null;
   for (let layer = 0; layer < architecture.nLayers; layer++) {
-    const own = heads.filter((component) => component.layer === layer);
-    const places = [...ScoreSum.places(layer, architecture), ...(sums ? placesOfHead(layer) : [])];
-    const values = await placeValues(running, [clean], distinct(places), {
-      positions: 'all',
-      ends: 'all',
-      signal,
-    });
-    const weights = await model.layer(layer);
-    const directions = await decomposition.layer(
-      layer,
-      own.map(({ name }) => name),
-    );
-    if (sums) {
-      const names = carrying.filter((component) => component.layer === layer).map(({ name }) => name);
-      const written = (await decomposition.layer(layer, names)).values();
-      const circuit = masks && { layout, masks };
-      reach.push(layerReach(layer, written, weights, architecture, values, sums, circuit));
+    if (layer % atOnce === 0) {
+      const layers = Array.from(
+        { length: Math.min(atOnce, architecture.nLayers - layer) },
+        (_, at) => layer + at,
+      );
+      values = await placeValues(running, [clean], distinct(layers.flatMap(placesOf)), {
+        positions: 'all',
+        ends: 'all',
+        signal,
+      });
     }
-    for (const component of own) {
+    const own = heads
+      .filter((component) => component.layer === layer)
+      .map((component) => ({ component, kept: keptOf(component) }));
+    const weights = await model.layer(layer);
+    // Scores are sums of directions only where some of them are kept.
+    const summed = own.filter(({ kept }) => kept.length > 0).map(({ component }) => component.name);
+    const carrying = sums ? ov.filter((component) => component.layer === layer).map(({ name }) => name) : [];
+    const directions = await decomposition.layer(layer, [...summed, ...carrying]);
+    if (sums) {
+      const written = carrying.map((name) => directions.get(name)!);
+      const circuit = masks && { layout, masks };
+      reach.push(layerReach(layer, written, weights, architecture, values!, sums, circuit));
+    }
+    for (const { component, kept } of own) {
+      const head = component.name.replace('.qk', '');
+      const full = Array.from(clean, (_, query) => rounded(patternOf(values!, component, query)));
+      if (kept.length === 0) {
+        found.push({ head, full, kept: null, alone: [] });
+        continue;
+      }
       const sum = new ScoreSum(component, directions.get(component.name) ?? null, weights, architecture);
       const { start } = layout.of(component);
-      const kept = masks
-        ? Array.from({ length: component.rank }, (_, k) => k).filter((k) => masks[start + k]! !== 0)
-        : [];
-      const queries = Array.from(clean, (_, query) => sum.of(values, 0, query));
+      const queries = Array.from(clean, (_, query) => sum.of(values!, 0, query).contributions);
       /** Attention from a weighted sum of directions' parts. */
       const from = (contributions: Float64Array, weight: (k: number) => number) => {
         const keys = contributions.length / component.rank;
@@ -198,17 +221,12 @@ async function heads(
         );
         return rounded(softmax(scores));
       };
-      const last = queries.at(-1)!.contributions;
       found.push({
-        head: component.name.replace('.qk', ''),
-        full: queries.map(({ pattern }) => rounded(pattern)),
-        kept:
-          kept.length > 0
-            ? queries.map(({ contributions }) => from(contributions, (k) => masks![start + k]!))
-            : null,
+        ...{ head, full },
+        kept: queries.map((contributions) => from(contributions, (k) => masks![start + k]!)),
         alone: kept.map((index) => [
           directionName({ component, index }),
-          from(last, (k) => Number(k === index)),
+          from(queries.at(-1)!, (k) => Number(k === index)),
         ]),
       });
     }
@@ -218,10 +236,18 @@ async function heads(
 
 /** A place that two things read is read once. */
 function distinct(places: readonly PlaceInModel[]): PlaceInModel[] {
-  return [...new Map(places.map((place) => [place.place, place])).values()];
+  return [...new Map(places.map((place) => [`${place.layer} ${place.place}`, place])).values()];
 }
 
-function rounded(shares: Float64Array): number[] {
+/** What a head's token gives to itself and those before it, of a pass over one prompt. */
+function patternOf(values: PlaceValues, { layer, head }: Component, query: number): Float32Array {
+  const { data, shape } = values.of({ layer, place: 'pattern' });
+  const [, , queries, keys] = shape as [number, number, number, number];
+  const from = (head! * queries + query) * keys;
+  return data.subarray(from, from + query + 1);
+}
+
+function rounded(shares: Float64Array | Float32Array): number[] {
   return Array.from(shares, (share) => Math.round(share * 1e4) / 1e4);
 }
 

@@ -6,9 +6,8 @@
  */
 import type { Directions } from '../decompose/directions.js';
 import type { MaskLayout } from '../forward/layout.js';
-import type { Architecture } from '../models/architecture.js';
+import { type Architecture, kvHeadOf } from '../models/architecture.js';
 import type { LayerWeights } from '../models/weights.js';
-import { headWrites } from './head-sum.js';
 import type { LogitSums } from './logit-sum.js';
 import type { PlaceValues } from './place-values.js';
 
@@ -48,19 +47,64 @@ export function layerReach(
   let bias = 0;
   for (const directions of heads) {
     const { component } = directions;
-    const { rank } = component;
     const unit = sums[0]!.perUnit.subarray(layout.of(component).start);
-    const masks = circuit?.masks.subarray(circuit.layout.of(component).start);
-    const { byKey, bias: fromNone } = headWrites(directions, weights, architecture, values, 0);
-    for (let k = 0; k < rank; k++) bias += fromNone[k]! * unit[k]!;
-    for (let token = 0; token < tokens; token++)
-      for (let k = 0; k < rank; k++) {
-        const adds = byKey[token * rank + k]! * unit[k]!;
-        full[token]! += adds;
-        if (kept) kept[token]! += masks![k]! * adds;
-      }
+    const carried = (written: Float64Array, into: Float64Array) =>
+      addCarried(directions, written, weights, architecture, values, into);
+    bias += carried(writtenTo(directions, unit), full);
+    if (!kept) continue;
+    const masks = circuit.masks.subarray(circuit.layout.of(component).start);
+    carried(
+      writtenTo(directions, unit, (k) => masks[k]!),
+      kept,
+    );
   }
   return { layer, full: rounded(full), kept: kept && rounded(kept), bias };
+}
+
+/** What the logit difference takes of the stream by way of a head's directions: Σ_k w_k unit_k v_k, [dModel]. */
+function writtenTo(
+  { component: { rank, cols }, vt }: Directions,
+  unit: Float64Array,
+  weight: (k: number) => number = () => 1,
+): Float64Array {
+  const read = new Float64Array(cols);
+  for (let k = 0; k < rank; k++) {
+    const factor = weight(k) * unit[k]!;
+    if (factor === 0) continue;
+    for (let i = 0; i < cols; i++) read[i]! += factor * vt[k * cols + i]!;
+  }
+  return read;
+}
+
+/** Adds what a head carries from each token to what reads its output; returns what its share of the bias adds. */
+function addCarried(
+  { component: { layer, head } }: Directions,
+  written: Float64Array,
+  { o }: LayerWeights,
+  architecture: Architecture,
+  values: PlaceValues,
+  into: Float64Array,
+): number {
+  const { dHead, dModel: d, nHeads } = architecture;
+  /** W_O's rows times what reads them, [dHead]. */
+  const read = Float64Array.from({ length: dHead }, (_, c) => {
+    let sum = 0;
+    for (let i = 0; i < d; i++) sum += o.weight[(head! * dHead + c) * d + i]! * written[i]!;
+    return sum;
+  });
+  const pattern = values.of({ layer, place: 'pattern' });
+  const [, , queries, columns] = pattern.shape as [number, number, number, number];
+  const row = (head! * queries + queries - 1) * columns;
+  const v = values.of({ layer, place: 'v' }).data;
+  const firstValue = kvHeadOf(head!, architecture) * columns;
+  for (let token = 0; token < into.length; token++) {
+    let value = 0;
+    for (let c = 0; c < dHead; c++) value += v[(firstValue + token) * dHead + c]! * read[c]!;
+    into[token]! += pattern.data[row + token]! * value;
+  }
+  let bias = 0;
+  if (o.bias) for (let i = 0; i < d; i++) bias += (o.bias[i]! / nHeads) * written[i]!;
+  return bias;
 }
 
 function rounded(values: Float64Array): number[] {

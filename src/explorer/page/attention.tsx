@@ -17,7 +17,7 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
   return (
     <Figure
       title={`Attention of ${short(chosen.head, 20)}`}
-      how="A row is a token that looks, a column one that it sees; the darker, the more attention. Beside the full head stands what its kept query–key directions alone make of the same inputs. Click a row to see its numbers below."
+      how="A row is a token that looks, a column one that it sees; the stronger the colour, the more attention. Beside the full head stands what its kept query–key directions alone make of the same inputs. Click a row to see its numbers below."
       numbers={{
         columns: ['query', 'key', 'full', 'kept only'],
         rows: chosen.full.flatMap((row, q) =>

@@ -83,17 +83,18 @@ function Both({ name, data: other }: { name: string; data: Data }) {
       <HowEachDoes name={name} other={other} />
       <SharedComponents other={other} />
       <div class="columns">
-        <Kept title="Kept by both" flats={both} />
         <Kept title="Kept here alone" flats={here} />
         <Kept title="Kept there alone" flats={there} />
       </div>
+      <Kept title="Kept by both" flats={both} />
     </>
   );
 }
 
 function HowEachDoes({ name, other }: { name: string; other: Data }) {
   const { data } = useExplorer();
-  const [own, its] = [data, other].map(
+  const its = `the other (${short(name, 30)})`;
+  const [here, there] = [data, other].map(
     ({ core }) => core.said.rows.find(({ isCircuit }) => isCircuit)!.figures,
   );
   const attacked = ({ core }: Data) => core.metrics.splits[core.split]!.attack?.kl ?? null;
@@ -110,7 +111,7 @@ function HowEachDoes({ name, other }: { name: string; other: Data }) {
       ] as const
     ).map(([title, key]): [string, string, string] => [
       title,
-      ...([own!, its!].map((figures) => `${figures[key].value} ${figures[key].spread}`.trim()) as [
+      ...([here!, there!].map((figures) => `${figures[key].value} ${figures[key].spread}`.trim()) as [
         string,
         string,
       ]),
@@ -124,26 +125,29 @@ function HowEachDoes({ name, other }: { name: string; other: Data }) {
     <Figure
       title="How each does"
       how="Each circuit on its own test prompts; where those differ, the figures answer different questions."
-      numbers={{ columns: ['', 'this run', short(name, 40)], rows }}
+      numbers={{ columns: ['', 'this run', its], rows }}
     >
-      <table>
-        <thead>
-          <tr>
-            <td />
-            <th scope="col">this run</th>
-            <th scope="col">{short(name, 40)}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([title, a, b]) => (
-            <tr key={title}>
-              <th scope="row">{title}</th>
-              <td>{a}</td>
-              <td>{b}</td>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      <section class="scroll" aria-label="How each does" tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col">this run</th>
+              <th scope="col">{its}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map(([title, a, b]) => (
+              <tr key={title}>
+                <th scope="row">{title}</th>
+                <td>{a}</td>
+                <td>{b}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
     </Figure>
   );
 }

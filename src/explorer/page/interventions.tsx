@@ -47,7 +47,7 @@ function Intervention({ folder, change, at, directions, effects }: MeasuredInter
           height: 260,
           marginBottom: 42,
           marginLeft: 56,
-          fx: { label: null },
+          fx: { label: null, domain: ['in place', 'direct'] },
           x: { label: 'scale', labelAnchor: 'center', labelArrow: 'none', type: 'point' },
           y: { label: '↑ change of the logit difference', grid: true, zero: true, nice: true },
           color: { domain: Object.keys(SETS), range: Object.values(SETS) },

@@ -5,6 +5,8 @@ import { Figure } from './figure.js';
 import { useExplorer } from './state.js';
 
 const TALLEST = 640;
+/** Pixels of a row, where there is room, and between two names. */
+const ROW = 14;
 
 export function MaskMap({ kind, title }: { kind: Kind; title: string }) {
   const { data, state } = useExplorer();
@@ -21,7 +23,7 @@ export function MaskMap({ kind, title }: { kind: Kind; title: string }) {
   return (
     <Figure
       title={`Masks of ${title}`}
-      how={`A row is a ${places[0]!.head === null ? 'layer' : 'head, those of a layer below each other'}, a column a direction, ${sorted ? 'those with the largest masks first' : 'by falling σ'}; the darker, the larger its mask${data.values.soft ? ' before it was rounded' : ''}. Dark cells far to the right are small directions that the circuit needs all the same.`}
+      how={`A row is a ${places[0]!.head === null ? 'layer' : 'head, those of a layer below each other'}, a column a direction, ${sorted ? 'those with the largest masks first' : 'by falling σ'}; the stronger the colour, the larger its mask${data.values.soft ? ' before it was rounded' : ''}. Coloured cells far to the right are small directions that the circuit needs all the same.`}
       on={[kind, sorted]}
       numbers={{
         columns: ['direction', 'mask'],
@@ -30,12 +32,14 @@ export function MaskMap({ kind, title }: { kind: Kind; title: string }) {
         ),
       }}
       draw={(width) => {
+        const tall = Math.min(TALLEST, Math.max(60, ROW * rows.length));
+        const step = Math.ceil((ROW * layers.length) / tall);
         const style = getComputedStyle(document.documentElement);
         const colour = (name: string) => style.getPropertyValue(name).trim();
         return Plot.plot({
           ariaLabel: `Masks of ${title}`,
           width,
-          height: 62 + Math.min(TALLEST, Math.max(60, 11 * rows.length)),
+          height: 62 + tall,
           marginBottom: 42,
           x: {
             label: sorted ? 'rank by mask' : 'index, by falling σ',
@@ -47,7 +51,7 @@ export function MaskMap({ kind, title }: { kind: Kind; title: string }) {
           y: {
             label: null,
             domain: [rows.length, 0],
-            ticks: layers.map(({ at }) => at),
+            ticks: layers.filter((_, at) => at % step === 0).map(({ at }) => at),
             tickFormat: (row: number) => `L${layers.find(({ at }) => at === row)?.layer}`,
           },
           color: { domain: [0, 1], range: [colour('--shade'), colour('--accent')] },

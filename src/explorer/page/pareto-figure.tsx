@@ -5,6 +5,9 @@ import type { OverSeeds, SweepOverview } from '../snapshot.js';
 import { Figure } from './figure.js';
 import { short } from './text.js';
 
+/** So few settings leave room for their names. */
+const NAMED = 6;
+
 export function ParetoFigure({ settings }: Pick<SweepOverview, 'settings'>) {
   const points = settings.flatMap(({ name, kept, kl, pareto, own }) =>
     kept.mean === null || kl.mean === null
@@ -48,6 +51,7 @@ export function ParetoFigure({ settings }: Pick<SweepOverview, 'settings'>) {
             labelArrow: 'none',
             grid: true,
             nice: true,
+            inset: 16,
             ticks: 6,
           },
           y: { label: '↑ KL (nats)', grid: true, zero: true, nice: true },
@@ -60,6 +64,9 @@ export function ParetoFigure({ settings }: Pick<SweepOverview, 'settings'>) {
               title: ({ name, x, y }: (typeof points)[number]) =>
                 `${name}: ${count(Math.round(x))} kept, KL ${y.toFixed(3)}`,
             }),
+            ...(points.length <= NAMED
+              ? [Plot.text(points, { x: 'x', y: 'y', text: 'name', dy: -16, lineAnchor: 'bottom' })]
+              : []),
             Plot.dot(
               points.filter(({ own }) => own),
               { x: 'x', y: 'y', r: 10, stroke: 'var(--warm)', strokeWidth: 2 },

@@ -119,11 +119,13 @@ export function PromptFigures({ card }: { card: PromptCard }) {
         </p>
       )}
       <div class="columns">
-        <NextTokens card={card} />
+        <div>
+          <NextTokens card={card} />
+          <ReachFigure card={card} />
+        </div>
         <SumFigure card={card} by="components" />
       </div>
       <SumFigure card={card} by="directions" />
-      <ReachFigure card={card} />
       <AttentionFigure card={card} />
     </>
   );

@@ -53,8 +53,8 @@ function ReachMap({
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     <section class="scroll" aria-label={`Tokens and layers, ${title}`} tabIndex={0}>
+      <p class="dim">{title}</p>
       <table class="pattern reach">
-        <caption>{title}</caption>
         <thead>
           <tr>
             <td />

@@ -35,8 +35,8 @@ function Agreement({ sweep: { agreement, runs } }: { sweep: SweepOverview }) {
       Of {count(ever)} directions that any of {count(runs.length)} seeds keeps,{' '}
       <strong>{count(always)} are kept by all</strong>, {count(mostly)} by half of them at least. Two seeds
       share {decimal(jaccard, 2)} of what either keeps
-      {interval ? ` ${interval.map((end) => decimal(end, 2)).join(' to ')}` : ''}; sets drawn at random would
-      share {decimal(chance, 2)}.
+      {interval ? ` (${interval.map((end) => decimal(end, 2)).join(' to ')})` : ''}; sets drawn at random
+      would share {decimal(chance, 2)}.
     </p>
   );
 }
