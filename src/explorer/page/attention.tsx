@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { HeadPattern, PromptCard } from '../../interpret/prompt-card.js';
 import { percent } from '../../report/figures.js';
-import { Figure } from './figure.js';
+import { type Cell, Figure } from './figure.js';
 import { useExplorer } from './state.js';
 import { short } from './text.js';
 
@@ -19,15 +19,14 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
       title={`Attention of ${short(chosen.head, 20)}`}
       how="A row is a token that looks, a column one that it sees; the stronger the colour, the more attention. Beside the full head stands what its kept query–key directions alone make of the same inputs. Click a row to see its numbers below."
       numbers={{
-        columns: ['query', 'key', 'full', 'kept only'],
-        rows: chosen.full.flatMap((row, q) =>
-          row.map((share, key) => [
-            `${q} ${short(tokens[q]!)}`,
-            `${key} ${short(tokens[key]!)}`,
-            share,
-            chosen.kept?.[q]?.[key] ?? null,
-          ]),
-        ),
+        columns: ['of', 'query', 'key', 'share'],
+        rows: [
+          ...patternRows('full', chosen.full, tokens),
+          ...patternRows('kept only', chosen.kept ?? [], tokens),
+          ...chosen.alone.flatMap(([direction, row]) =>
+            patternRows(`${direction} alone`, [row], tokens, tokens.length - 1),
+          ),
+        ],
       }}
     >
       <div class="choices">
@@ -68,6 +67,12 @@ export function AttentionFigure({ card }: { card: PromptCard }) {
       <Row chosen={chosen} tokens={tokens} at={at} />
     </Figure>
   );
+}
+
+/** @param first which token the first row's query is */
+function patternRows(of: string, rows: number[][], tokens: string[], first = 0): Cell[][] {
+  const name = (at: number) => `${at} ${short(tokens[at]!)}`;
+  return rows.flatMap((row, q) => row.map((share, key) => [of, name(first + q), name(key), share]));
 }
 
 function Pattern({
@@ -116,8 +121,12 @@ function Pattern({
   );
 }
 
+/** Directions alone that are shown: those that look at one token most. */
+const ALONE = 10;
+
 function Row({ chosen, tokens, at }: { chosen: HeadPattern; tokens: string[]; at: number }) {
   const last = at === tokens.length - 1;
+  const alone = [...chosen.alone].sort(([, a], [, b]) => Math.max(...b) - Math.max(...a));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     <section class="scroll" aria-label="Attention of one token" tabIndex={0}>
@@ -138,11 +147,16 @@ function Row({ chosen, tokens, at }: { chosen: HeadPattern; tokens: string[]; at
           <Shares name="full" row={chosen.full[at]!} />
           {chosen.kept && <Shares name="kept only" row={chosen.kept[at]!} />}
           {last &&
-            chosen.alone.map(([direction, row]) => (
-              <Shares key={direction} name={`${direction} alone`} row={row} />
-            ))}
+            alone
+              .slice(0, ALONE)
+              .map(([direction, row]) => <Shares key={direction} name={`${direction} alone`} row={row} />)}
         </tbody>
       </table>
+      {last && alone.length > ALONE && (
+        <p class="dim">
+          {alone.length - ALONE} more directions, which look at no token as much as these, are in the numbers.
+        </p>
+      )}
     </section>
   );
 }
