@@ -1,7 +1,8 @@
 /** What a run's page says of the other runs of its sweep, and of runs that it was compared with. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { report } from '../../src/commands/report.js';
 import type { Stability } from '../../src/evidence/stability-file.js';
 import { collect, reportedRun as readRun } from '../../src/explorer/collect.js';
 import type { Snapshot } from '../../src/explorer/snapshot.js';
@@ -73,6 +74,13 @@ describe('a sweep that is done', () => {
     expect(found!.jaccard[1]![0]).toBe(found!.jaccard[0]![1]);
     expect(found!.jaccard.map((row, at) => row[at])).toEqual([1, 1, 1]);
     expect(found!.agreement!.ever).toBe(a!.filter(Boolean).length);
+  });
+
+  it('has all of its pages written anew by report', async () => {
+    const pages = await report({ run: sweep });
+    expect(pages).toEqual(IDS.map((_, at) => join(pathOf(at), 'report.html')));
+    for (const page of pages) expect(existsSync(page)).toBe(true);
+    expect(await report({ run: pathOf(1) })).toEqual([pages[1]]);
   });
 
   it('compares nothing where there is one seed', async () => {
