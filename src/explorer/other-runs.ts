@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { InputError } from '../errors.js';
 import { readStability } from '../evidence/stability-file.js';
 import { readJson } from '../formats/json-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
@@ -30,7 +31,11 @@ export async function otherRuns(
   masks: ReadonlyMap<string, Float32Array>,
   hash: string,
 ): Promise<OtherRuns> {
-  const around = await sweepAround(run);
+  const around = await sweepAround(run).catch((error) => {
+    // Another run that cannot be read must not keep this one's page from being written; `sweep table` says what it is.
+    if (error instanceof InputError) return null;
+    throw error;
+  });
   const compared = await comparedRuns(run, masks, hash);
   return { keeping: null, counts: null, sweep: null, ...around, ...compared };
 }

@@ -121,4 +121,9 @@ describe('a sweep that is done', () => {
     expect(starts.slice(0, 4).map((start) => values.keeping![start])).toEqual([5, 3, 1, 0]);
     expect(values.keeping!.reduce((sum, kept) => sum + kept)).toBe(9);
   });
+
+  it('is left out where one of its runs cannot be read', async () => {
+    await writeJson(join(pathOf(3), 'metrics.json'), {});
+    expect((await collected(1)).core).toMatchObject({ sweep: null, keeping: null });
+  });
 });
