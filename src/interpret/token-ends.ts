@@ -18,8 +18,8 @@ export interface TokenEnds {
   lowest: TokenValue[];
 }
 
-/** Rows and tokens of one product, which is 16 MB: larger ones are fetched anew from the system each time. */
-const ROWS = 1024;
+/** Rows and tokens of one product, at most, which is 21 MB: from 32 MB on memory comes anew from the system each time. */
+const ROWS = 1280;
 const TOKENS = 4096;
 /** Tokens whose largest and smallest values are looked at before any value is. */
 const BLOCK = 64;
@@ -73,8 +73,10 @@ export class Vocabulary {
   ): Promise<TokenEnds[]> {
     const n = rows.length / this.d;
     const found: TokenEnds[] = [];
-    for (let from = 0; from < n; from += ROWS) {
-      const count = Math.min(ROWS, n - from);
+    // In equal parts: a product with few rows takes longer for each of them.
+    const size = Math.ceil(n / Math.ceil(n / ROWS));
+    for (let from = 0; from < n; from += size) {
+      const count = Math.min(size, n - from);
       const part = toTensor(rows.slice(from * this.d, (from + count) * this.d), [count, this.d]);
       const highest = new Largest(count, Math.min(top, this.listed), 1);
       const lowest = new Largest(count, Math.min(top, this.listed), -1);
