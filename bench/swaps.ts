@@ -12,7 +12,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { interpret } from '../src/commands/interpret.js';
 import { intervene } from '../src/commands/intervene.js';
@@ -44,6 +44,13 @@ const engine = ENGINE_CHOICES.find((name) => name === options.engine)!;
 const change = CHANGES.find((name) => name === options.change)!;
 const { model, task } = options;
 const templates = options.templates?.split(',');
+/** Of places on this machine only the last names. */
+const saved = {
+  ...options,
+  model: basename(model),
+  masks: options.masks && basename(options.masks),
+  save: undefined,
+};
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
 const folder = mkdtempSync(join(tmpdir(), 'swaps-'));
 const log = (line: string) => process.stderr.write(`${line}\n`);
@@ -94,7 +101,8 @@ try {
       { onNote: log },
     );
     experiments.push({ name, directions, effects: summary.tested });
-    if (options.save) writeFileSync(options.save, JSON.stringify({ machine, options, experiments }, null, 1));
+    if (options.save)
+      writeFileSync(options.save, JSON.stringify({ machine, options: saved, experiments }, null, 1));
   }
   process.stdout.write(`${table(experiments)}\n\n${machine}, load ${loadavg()[0]!.toFixed(1)}\n`);
 } finally {
