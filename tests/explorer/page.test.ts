@@ -256,6 +256,23 @@ describeInBrowser('the page of a run', (visit) => {
     expect(complaints).toEqual([]);
   });
 
+  it('says which directions share a singular value', async () => {
+    const reported = await reportedRun(run);
+    const snapshot = await collect(run, reported);
+    const sigma = snapshot.values.sigma!;
+    sigma[4] = sigma[3]!;
+    writeFileSync(join(folder, 'clusters.html'), await explorerPage(reported, snapshot));
+    const other = pathToFileURL(join(folder, 'clusters.html')).href;
+    const { page } = await visit(`${other}#/component/L0H0.qk`);
+    await page.getByText('The same σ: L0H0.qk.3 to 4').waitFor();
+    await page.goto(`${other}#/direction/L0H0.qk.4`);
+    await page.getByText('The same σ: L0H0.qk.3 to 4').waitFor();
+    await page.goto(`${other}#/direction/L0H0.qk.5`);
+    await page.getByRole('heading', { name: 'L0H0.qk.5' }).waitFor();
+    expect(await page.getByText('The same σ').count()).toBe(0);
+    await page.close();
+  });
+
   it('shows two prompts side by side, from the address', async () => {
     const { page } = await visit(`${url}#/prompts`);
     await page.locator('#content li a').first().click();

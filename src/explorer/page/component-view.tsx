@@ -1,6 +1,7 @@
 /** A component's spectrum: how large each direction is, its mask, and whether it is kept. */
 import * as Plot from '@observablehq/plot';
 import { count } from '../../report/figures.js';
+import { ClustersNote } from './clusters-note.js';
 import { Figure, number } from './figure.js';
 import { Missing } from './missing.js';
 import { OrderChoice } from './order-choice.js';
@@ -44,6 +45,7 @@ export function ComponentView({ name }: { name: string }) {
         {name}: {count(rows.filter(({ kept }) => kept).length)} of {count(place.directions)} kept
       </h1>
       <SizeNote />
+      <ClustersNote place={place} />
       <Switches name={name} />
       <nav aria-label={`Layer ${place.layer}`} class="siblings">
         {siblings.map((sibling) => (

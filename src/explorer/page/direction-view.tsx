@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { decimal, percent } from '../../report/figures.js';
 import type { DirectionCard } from '../snapshot.js';
 import { AlikePanel } from './alike-panel.js';
+import { ClustersNote } from './clusters-note.js';
 import { EdgesFigure } from './edges-figure.js';
 import { Figure, number } from './figure.js';
 import { GroupMeans } from './group-means.js';
@@ -62,6 +63,7 @@ export function DirectionView({ name }: { name: string }) {
         })}
       </p>
       {card?.label && <p>{short(card.label, 300)}</p>}
+      <ClustersNote place={place} index={index} />
       <Marking name={name} />
       <Switches name={name} />
       {card === undefined ? (
