@@ -45,6 +45,8 @@ export function openThreads({ file, workers = coresHere(), jobsAhead = 1 }: Thre
     sharesMemory: true,
     async run<Result>(name: string, job: unknown, signal?: AbortSignal): Promise<Result> {
       throwIfAborted(signal);
+      // Whoever is still at work when another part has failed would start threads that nobody ends.
+      if (closed) throw new InterruptedError('interrupted');
       let answer: Answer<unknown>;
       try {
         // A signal of its own for each call: hundreds of listeners on one look like a leak to Node, which warns.
@@ -56,7 +58,7 @@ export function openThreads({ file, workers = coresHere(), jobsAhead = 1 }: Thre
       return resultOf(answer as Answer<Result>);
     },
     async close() {
-      closed ??= threads?.close();
+      closed ??= threads?.close() ?? Promise.resolve();
       await closed;
     },
   };
