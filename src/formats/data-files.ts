@@ -33,7 +33,12 @@ export async function filesOf(path: string): Promise<string[]> {
   const found = await stat(path).catch((error) => fileError(error, path));
   if (found instanceof Error) {
     if (!/[*?{[]/.test(path)) throw found;
-    const matching = await glob(path, { expandDirectories: false, absolute: true });
+    const matching = await glob(path, { expandDirectories: false, absolute: true }).catch((error) => {
+      // The library's own word for a pattern that it cannot take, one of 65,536 characters among them.
+      throw error instanceof SyntaxError
+        ? new InputError(`${path.slice(0, 80)}: no pattern of files (${error.message})`)
+        : fileError(error, path);
+    });
     if (matching.length === 0) throw new InputError(`${path}: no file matches`);
     return matching.sort();
   }

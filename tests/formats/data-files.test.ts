@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, it } from 'vitest';
+import { InputError } from '../../src/errors.js';
 import { filesOf, namedFile, usualName } from '../../src/formats/data-files.js';
 import { dataSetsOf, readBlocks, sourceOf } from '../../src/score/data-sets.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -55,6 +56,8 @@ it('finds the files of a folder and of a pattern', async () => {
   expect(await filesOf('-')).toEqual(['-']);
   await expect(filesOf(place('none.jsonl'))).rejects.toThrow(/none\.jsonl: no such file or folder/);
   await expect(filesOf(place('none-*'))).rejects.toThrow(/none-\*: no file matches/);
+  await expect(filesOf(place('a\0*/b'))).rejects.toThrow(InputError);
+  await expect(filesOf(`{a}${'*'.repeat(250)}/`.repeat(400))).rejects.toThrow(InputError);
   mkdirSync(place('empty'));
   await expect(filesOf(place('empty'))).rejects.toThrow(/a folder without a table/);
 });
