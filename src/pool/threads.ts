@@ -58,6 +58,8 @@ export function openThreads({ file, workers = coresHere(), jobsAhead = 1 }: Thre
       return resultOf(answer as Answer<Result>);
     },
     async close() {
+      // Piscina makes up for a thread that was ended on request when it hears of its end, and that may be after this.
+      if (threads) threads.options.minThreads = 0;
       closed ??= threads?.close() ?? Promise.resolve();
       await closed;
     },
