@@ -81,7 +81,7 @@ describe('encoding', () => {
 
   it('refuses text without a tokenizer, saying what to give instead', () => {
     expect(() => encodePairs([pair({})], null, limits)).toThrow(
-      /no tokenizer\.json; give token ids \("clean_ids"/,
+      /no tokenizer\.json \(transformers' save_pretrained makes it of other files\); give token ids \("clean_ids"/,
     );
   });
 
