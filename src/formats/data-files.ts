@@ -33,6 +33,9 @@ export async function filesOf(path: string): Promise<string[]> {
   const found = await stat(path).catch((error) => fileError(error, path));
   if (found instanceof Error) {
     if (!/[*?{[]/.test(path)) throw found;
+    // Its library cannot tell how deep such a pattern goes, and looks through every folder, from "/" all of the disk.
+    if (/\{[^{}]*\//.test(path))
+      throw new InputError(`${path}: a pattern with "/" inside braces is not read; give a pattern for each`);
     const matching = await glob(path, { expandDirectories: false, absolute: true }).catch((error) => {
       // The library's own word for a pattern that it cannot take, one of 65,536 characters among them.
       throw error instanceof SyntaxError

@@ -56,6 +56,10 @@ it('finds the files of a folder and of a pattern', async () => {
   expect(await filesOf('-')).toEqual(['-']);
   await expect(filesOf(place('none.jsonl'))).rejects.toThrow(/none\.jsonl: no such file or folder/);
   await expect(filesOf(place('none-*'))).rejects.toThrow(/none-\*: no file matches/);
+  // From the root of the disk, all of which such a pattern would have been looked for in.
+  await expect(filesOf('/{a<script>alert(11)</script>b}*.jsonl')).rejects.toThrow(
+    /"\/" inside braces is not read; give a pattern for each/,
+  );
   await expect(filesOf(place('a\0*/b'))).rejects.toThrow(InputError);
   await expect(filesOf(`{a}${'*'.repeat(250)}/`.repeat(400))).rejects.toThrow(InputError);
   mkdirSync(place('empty'));
