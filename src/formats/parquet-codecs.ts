@@ -2,6 +2,7 @@
 import * as zlib from 'node:zlib';
 import type { Compressors } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { checkWeights } from './zstd-weights.js';
 
 /** A page may unfold to so many times its bytes, or this much: a damaged one announces any size. */
 const MOST_UNFOLDED = 1000;
@@ -69,6 +70,7 @@ export function checkZstd(input: Uint8Array, size: number): void {
       const header = littleEndian(view, at, 3);
       const [kind, bytes] = [(header >> 1) & 3, header >> 3];
       last = header % 2 === 1;
+      if (kind === 2) checkWeights(input.subarray(at + 3, at + 3 + bytes));
       at += 3 + (kind === 1 ? 1 : bytes);
       if (kind === 2) blocks++;
       else stored += bytes;
