@@ -45,6 +45,11 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: 'What circuits of several runs have in common, and what that does',
     load: async () => (await import('./commands/stability.js')).stability,
   },
+  families: {
+    usage: 'families <run>',
+    describe: 'Prompts that rest on the same directions, and a circuit for each such family',
+    load: async () => (await import('./commands/families.js')).families,
+  },
   circuit: {
     usage: 'circuit <source>',
     describe: 'A circuit from or for another program: JSON, masks, heads',

@@ -1,7 +1,8 @@
 /** `orthoscope stability`: what circuits of several runs have in common, as tables. */
 import { basename } from 'node:path';
 import { stability as compareRuns } from '../../src/commands/stability.js';
-import type { MeasuredSet, OnPrompts, Stability } from '../../src/evidence/stability-file.js';
+import type { MeasuredSet } from '../../src/evidence/measured-set.js';
+import type { OnPrompts, Stability } from '../../src/evidence/stability-file.js';
 import { count, decimal, NONE, percent } from '../../src/report/figures.js';
 import { textTable } from '../../src/report/text-table.js';
 import type { Handler } from '../context.js';

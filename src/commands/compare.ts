@@ -12,6 +12,7 @@ import {
   patching,
   type RankedOn,
   randomScores,
+  scoreOf,
   sumsOver,
 } from '../evidence/rank-directions.js';
 import { SizeCurves } from '../evidence/size-curves.js';
@@ -157,13 +158,6 @@ export async function compare(given: Given<'compare'>, listener: Listener = {}):
       return { run: session, comparison, report: session.file('compare.html') };
     }).finally(() => bench.runner.close());
   });
-}
-
-/** What attribution can be of, on these pairs. */
-function scoreOf(pairs: readonly { answers: Int32Array; distractors: Int32Array }[]): LossKind {
-  if (pairs.every(({ answers, distractors }) => answers.length > 0 && distractors.length > 0))
-    return 'logit_diff';
-  return pairs.every(({ answers }) => answers.length > 0) ? 'cross_entropy' : 'kl';
 }
 
 function chosen({ settings: { methods }, bench }: Ranking): RankingMethod[] {

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
-import { type Denominator, denominatorOf, faithfulnessOf, isToldFromZero } from '../evaluate/faithfulness.js';
+import { denominatorOf } from '../evaluate/faithfulness.js';
 import type { PromptScores } from '../evaluate/prompt-scores.js';
-import type { MeasuredSet, OnPrompts, Stability } from '../evidence/stability-file.js';
+import { type MeasuredSet, setOf } from '../evidence/measured-set.js';
+import type { OnPrompts, Stability } from '../evidence/stability-file.js';
 import { type StableSets, stableSets } from '../evidence/stable-sets.js';
 import { type KeptVectors, sharedSpaces } from '../evidence/subspaces.js';
 import { writeJson } from '../formats/atomic-file.js';
@@ -30,7 +31,6 @@ import { openWorkbench, type Workbench } from '../run/workbench.js';
 import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 import { sufficiency } from '../statistics/against-random.js';
-import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean } from '../statistics/summary.js';
 import { SweepFolder } from '../sweep/sweep-folder.js';
 
@@ -249,25 +249,6 @@ async function measuredOn(
     circuits: new Map(),
     figures: { own_parts: null, core: null, core_and_contingent: null, union: null, random: null },
     set: async (own, masks, { signal }) => figuresOf(masks, await own.score(masks, { signal })),
-  };
-}
-
-function setOf(
-  masks: Float32Array,
-  { kl, exact_match, logit_diff }: PromptScores,
-  none: PromptScores,
-  denominator: Denominator | null,
-  settings: Settings<'evaluate'>,
-): MeasuredSet {
-  const own = mean(logit_diff);
-  const defined = own !== null && isToldFromZero(denominator);
-  return {
-    size: masks.reduce((sum, mask) => sum + mask, 0),
-    kl: mean(kl)!,
-    exact_match: mean(exact_match)!,
-    logit_diff: own,
-    f: defined ? faithfulnessOf(own, mean(none.full_logit_diff)!, mean(none.logit_diff)!) : null,
-    confidence: bootstrapIntervals({ kl }, settings),
   };
 }
 

@@ -23,14 +23,14 @@ import type { RunData } from '../run/data.js';
 import { evenly } from '../run/evaluation.js';
 import { loadMasks, masksFor } from '../run/masks.js';
 import { ownData } from '../run/own-data.js';
-import { ownSettings } from '../run/own-settings.js';
+import { ownSettings, ownTraining } from '../run/own-settings.js';
 import { writeShuffled } from '../run/shuffled-model.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { type Subject, withSubject } from '../run/subject.js';
 import { trainOn } from '../run/training.js';
 import { openWorkbench, type Workbench, workload } from '../run/workbench.js';
-import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
-import { complete, settingsOf } from '../settings/complete.js';
+import type { Given, Settings } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
 import { readCircuit } from '../sweep/circuit.js';
 import { readResults } from '../sweep/results.js';
 import { SweepFolder } from '../sweep/sweep-folder.js';
@@ -82,7 +82,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
     const pairs = data.splits[split]!;
     const { kinds: components, basisName } = masks;
     const options = { ...own, components, basisName, estimatedOn: data.splits.train, ...listener };
-    const { batchSize } = settings.rival ? trainingOf(run, subject) : { batchSize: 0 };
+    const { batchSize } = settings.rival ? ownTraining(run, subject.model.path) : { batchSize: 0 };
     const bench = await openWorkbench(subject, workload(data, batchSize), options);
     listener.onNote?.(`engine ${bench.engine.name} (${bench.engine.version}): ${bench.engine.reason}`);
     try {
@@ -218,7 +218,7 @@ async function onShuffled(opened: Opened, listener: Listener): Promise<Line | nu
   const { run, own, settings, subject, data, pairs, circuit } = opened;
   // Directions of a file add up to this model's matrices, and not to shuffled ones.
   if (run.manifest.command === 'evaluate' || !data.splits.train || own.basis === 'loaded') return null;
-  const training = trainingOf(run, subject);
+  const training = ownTraining(run, subject.model.path);
   const scratch = await mkdtemp(join(tmpdir(), 'orthoscope-shuffled-'));
   try {
     await writeShuffled(subject.model.path, scratch, settings.seed);
@@ -262,21 +262,13 @@ async function onShuffled(opened: Opened, listener: Listener): Promise<Line | nu
   }
 }
 
-/** How the run was trained. */
-function trainingOf(run: RunFolder, subject: Subject): Settings<'train'> {
-  return {
-    ...complete('train', { model: subject.model.path }),
-    ...settingsOf(COMMANDS.train, run.manifest),
-  };
-}
-
 /** The same training with the circuit's directions held off, cut at its size. */
 async function rivalOf(opened: Opened, listener: Listener): Promise<Line | null> {
   const { run, own, settings, subject, data, bench, circuit } = opened;
   if (run.manifest.command === 'evaluate' || !data.splits.train) return null;
   const heldOff = Uint8Array.from(circuit.binarised);
   const size = heldOff.reduce((sum, mark) => sum + mark, 0);
-  const training = { ...trainingOf(run, subject), ...own };
+  const training = { ...ownTraining(run, subject.model.path), ...own };
   const { masks, soft } = await trainOn(bench, data.splits, training, listener, { heldOff });
   // What is held off comes last, whatever the others' masks: it is none of the rival.
   const rival = largest(

@@ -34,10 +34,16 @@ export function headsOf(layout: MaskLayout): number[][] {
  * Gradient of the score by each mask, times what the mask changes: with all directions kept a mask of 1 becomes 0, so
  * that its gradient is, to first order, what the score loses by replacing the direction (attribution patching, Nanda 2023;
  * Syed et al. 2023). For a KL, which has no slope there, with nothing kept.
+ * @param prompts which of them; all if left out
  * @returns the larger, the more the direction adds to the score, [directions]
  */
-export async function attribution(on: RankedOn, directions: number, score: LossKind): Promise<Float32Array> {
-  return slopes(on, new Float32Array(directions).fill(score === 'kl' ? 0 : 1), score);
+export async function attribution(
+  on: Pick<RankedOn, 'length' | 'objective'>,
+  directions: number,
+  score: LossKind,
+  prompts?: readonly number[],
+): Promise<Float32Array> {
+  return slopes(on, new Float32Array(directions).fill(score === 'kl' ? 0 : 1), score, prompts);
 }
 
 /**
@@ -61,9 +67,22 @@ export async function integrated(
 }
 
 /** Slopes of the score, which is minus the loss. */
-async function slopes(on: RankedOn, masks: Float32Array, score: LossKind): Promise<Float32Array> {
-  const all = Array.from({ length: on.length }, (_, index) => index);
-  return (await on.objective(all, masks, score)).gradient.map((slope) => -slope);
+async function slopes(
+  on: Pick<RankedOn, 'length' | 'objective'>,
+  masks: Float32Array,
+  score: LossKind,
+  prompts: readonly number[] = Array.from({ length: on.length }, (_, index) => index),
+): Promise<Float32Array> {
+  return (await on.objective(prompts, masks, score)).gradient.map((slope) => -slope);
+}
+
+/** What attribution can be of, on these pairs. */
+export function scoreOf(
+  pairs: readonly { answers: ArrayLike<number>; distractors: ArrayLike<number> }[],
+): LossKind {
+  if (pairs.every(({ answers, distractors }) => answers.length > 0 && distractors.length > 0))
+    return 'logit_diff';
+  return pairs.every(({ answers }) => answers.length > 0) ? 'cross_entropy' : 'kl';
 }
 
 /**

@@ -5,24 +5,11 @@ import { sha256 } from '../formats/file-hash.js';
 import { readJson } from '../formats/json-file.js';
 import { inputErrorOf } from '../formats/schema-error.js';
 import { intervals, measuredHow } from './measured.js';
+import { measuredSet } from './measured-set.js';
 
 const number = z.number();
 const text = z.string();
 const figure = number.nullable();
-
-/** What a set of directions does on some prompts. */
-const measuredSet = z.object({
-  /** Directions that it keeps. */
-  size: number,
-  kl: number,
-  exact_match: number,
-  /** m, mean over prompts; null without distractors. */
-  logit_diff: figure,
-  /** (m(C) − m(∅)) / (m(M) − m(∅)); null likewise, or where its denominator is not told from 0. */
-  f: figure,
-  confidence: z.object({ kl: z.tuple([number, number]).nullable() }),
-});
-export type MeasuredSet = z.infer<typeof measuredSet>;
 
 const onPrompts = z.object({
   source: text,

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { InputError } from '../errors.js';
 import { type Metrics, readMetrics } from '../evaluate/metrics-file.js';
+import { readFamilies } from '../evidence/families-file.js';
 import { readVerdict } from '../evidence/verdict-file.js';
 import { hashFile } from '../formats/file-hash.js';
 import { parseJsonObject, readJson } from '../formats/json-file.js';
@@ -63,7 +64,9 @@ export async function reportedRun(folder: string): Promise<ReportedRun> {
   // One that was given on other masks is not this circuit's.
   const given = existsSync(run.file('verdict.json')) ? await readVerdict(run.file('verdict.json')) : null;
   const verdict = given?.measured.masks === hash ? given : null;
-  return { manifest: run.manifest, metrics, history: await run.readHistory(), masks, verdict };
+  const found = existsSync(run.file('families.json')) ? await readFamilies(run.file('families.json')) : null;
+  const families = found?.measured.masks === hash ? found : null;
+  return { manifest: run.manifest, metrics, history: await run.readHistory(), masks, verdict, families };
 }
 
 /** @param reported the same folder's, as {@link reportedRun} checked it */

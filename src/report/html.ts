@@ -2,6 +2,7 @@
 import type { AttackMetrics } from '../evaluate/attack-figures.js';
 import { COLUMNS, type ColumnMetric } from '../evaluate/metrics.js';
 import type { Metrics, Settling, SplitMetrics } from '../evaluate/metrics-file.js';
+import type { Families } from '../evidence/families-file.js';
 import type { Verdict } from '../evidence/verdict-file.js';
 import type { Manifest } from '../formats/manifest.js';
 import type { HistoryLine } from '../formats/run-folder.js';
@@ -10,6 +11,7 @@ import { type CircuitPart, circuitParts, indexRanges } from './circuit.js';
 import { circuitPicture } from './circuit-picture.js';
 import { coverageText } from './coverage.js';
 import { htmlDocument, type PageProgram } from './document.js';
+import { familiesSection } from './families-section.js';
 import { count, decimal, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { differences, measuredOn, measuredWith } from './measured.js';
@@ -30,6 +32,8 @@ export interface ReportedRun {
   masks: ReadonlyMap<string, Float32Array>;
   /** Null where none was given. */
   verdict?: Verdict | null;
+  /** Null where none were looked for. */
+  families?: Families | null;
 }
 
 /** Components in the table; the others are listed below it, folded up. */
@@ -40,7 +44,7 @@ const LARGEST = 20;
  * @returns a whole HTML document
  */
 export function reportPage(
-  { manifest, metrics, history, masks, verdict = null }: ReportedRun,
+  { manifest, metrics, history, masks, verdict = null, families = null }: ReportedRun,
   program?: PageProgram,
 ): string {
   const { splits } = metrics;
@@ -57,6 +61,7 @@ ${notices(manifest, metrics)}`,
 ${resultSection(metrics)}
 ${attackSection(headline)}
 ${verdict && verdictSection(verdict)}
+${families && familiesSection(families)}
 ${circuitSection(parts, threshold)}
 ${trainingSection(history, metrics.settling)}
 ${componentSection(parts)}

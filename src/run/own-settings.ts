@@ -1,7 +1,7 @@
 /** A run's settings as those of an evaluation of its masks: on its own prompts, or on others. */
 import type { RunFolder } from '../formats/run-folder.js';
 import { COMMANDS, type Settings } from '../settings/commands.js';
-import { settingsOf } from '../settings/complete.js';
+import { complete, settingsOf } from '../settings/complete.js';
 import { promptSettings } from '../settings/run-settings.js';
 
 /**
@@ -20,4 +20,12 @@ export function ownSettings(
     ([key]) => key === 'seed' || (key !== 'split' && !Object.hasOwn(promptSettings, key)),
   );
   return { ...Object.fromEntries(others), masks };
+}
+
+/**
+ * How the run was trained.
+ * @param model where its model lies now
+ */
+export function ownTraining({ manifest }: RunFolder, model: string): Settings<'train'> {
+  return { ...complete('train', { model }), ...settingsOf(COMMANDS.train, manifest) };
 }

@@ -7,6 +7,7 @@ import { attackSettings } from './attack-settings.js';
 import { circuitSettings } from './circuit-settings.js';
 import { compareSettings } from './compare-settings.js';
 
+import { familiesSettings } from './families-settings.js';
 import {
   chosenSettings,
   edgesSettings,
@@ -231,6 +232,13 @@ export const COMMANDS = {
     ...outSettings,
   },
   verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
+  families: {
+    ...sourceSettings,
+    ...familiesSettings,
+    ...engineSettings,
+    ...workerSettings,
+    ...placeSettings,
+  },
   stability: {
     ...stabilitySettings,
     model: { ...sourceSettings.model, otherwise: "where the first run's was" },

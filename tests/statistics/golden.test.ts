@@ -5,6 +5,7 @@ import { minimality, partialNecessity, sufficiency } from '../../src/statistics/
 import type { Alternative } from '../../src/statistics/alternative.js';
 import { atLeast, atMost, logGamma } from '../../src/statistics/binomial.js';
 import { corrected, percentiles, ratioOfMeans } from '../../src/statistics/bootstrap.js';
+import { agreementOf, angularDistances, silhouette, ward } from '../../src/statistics/clusters.js';
 import { equivalence } from '../../src/statistics/equivalence.js';
 import { areas } from '../../src/statistics/faithfulness.js';
 import { sharedAtLeast } from '../../src/statistics/hypergeometric.js';
@@ -58,6 +59,8 @@ interface Golden {
   retrieval: { scores: number[]; truth: boolean[] } & Record<'auroc' | 'precision' | 'recall' | 'f1', number>;
   weighted: { relevant: number[]; auroc: number };
   principalAngles: { a: number[][]; b: number[][]; angles: number[] }[];
+  clusters: (Record<'vectors' | 'partitions', number[][]> &
+    Record<'classes' | 'silhouettes' | 'adjustedRand' | 'purity', number[]>)[];
 }
 
 const golden = JSON.parse(
@@ -222,4 +225,22 @@ test('principal angles, small ones too', () => {
   // Of the smallest, 4.6e-6, SciPy has five digits: 50 digits of mpmath agree with ours to 1e-11 of it.
   for (const { a, b, angles } of golden.principalAngles)
     for (const [i, angle] of principalAngles(a, b).entries()) expect(angle).toBeCloseTo(angles[i]!, 9);
+});
+
+test('clusters: of Ward, how well they separate, and how far they are known classes', () => {
+  for (const { vectors, classes, partitions, ...expected } of golden.clusters) {
+    const distances = angularDistances(vectors.map((vector) => Float32Array.from(vector)));
+    const found = ward(distances, vectors.length, 5);
+    expect(found).toHaveLength(5);
+    for (const [at, partition] of found.entries())
+      expect(agreementOf(partition, partitions[at]!.map(String))).toEqual({ adjusted_rand: 1, purity: 1 });
+    // Vectors are in single precision here.
+    for (const [at, value] of expected.silhouettes.entries())
+      expect(silhouette(distances, found[at + 1]!)).toBeCloseTo(value, 6);
+    const agreements = found.map((partition) => agreementOf(partition, classes.map(String)));
+    for (const [at, { adjusted_rand, purity }] of agreements.entries()) {
+      expect(adjusted_rand).toBeCloseTo(expected.adjustedRand[at]!, 9);
+      expect(purity).toBeCloseTo(expected.purity[at]!, 9);
+    }
+  }
 });

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from scipy import linalg, special, stats
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist, squareform
 from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
@@ -256,6 +258,25 @@ for n, p, q, shared in [(8, 3, 3, 0), (10, 2, 5, 1), (12, 4, 4, 4), (6, 1, 1, 0)
     b = np.concatenate([a[:shared] + 1e-5 * rng.normal(size=(shared, n)), rng.normal(size=(q - shared, n))])
     golden["principalAngles"].append(
         dict(a=a.tolist(), b=b.tolist(), angles=linalg.subspace_angles(a.T, b.T)[::-1].tolist())
+    )
+
+# Clusters, of vectors scaled to length 1
+golden["clusters"] = []
+for n, width, spread in [(12, 3, 0.2), (30, 8, 0.6), (25, 5, 3.0)]:
+    classes = rng.integers(0, 3, n)
+    vectors = rounded(rng.normal(size=(3, width))[classes] + spread * rng.normal(size=(n, width)))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    merged = hierarchy.linkage(pdist(unit), method="ward")
+    partitions = [hierarchy.fcluster(merged, k, "maxclust").tolist() for k in range(1, 6)]
+    golden["clusters"].append(
+        dict(
+            vectors=vectors.tolist(),
+            classes=classes.tolist(),
+            partitions=partitions,
+            silhouettes=[metrics.silhouette_score(squareform(pdist(unit)), p, metric="precomputed") for p in partitions[1:]],
+            adjustedRand=[metrics.adjusted_rand_score(classes, p) for p in partitions],
+            purity=[metrics.cluster.contingency_matrix(classes, p).max(axis=0).sum() / n for p in partitions],
+        )
     )
 
 Path(__file__).with_name("statistics.json").write_text(json.dumps(golden))
