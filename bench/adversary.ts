@@ -46,6 +46,8 @@ const { values: options } = parseArgs({
     'budget-steps': { type: 'string', default: '20' },
     prompts: { type: 'string', default: '32' },
     caps: { type: 'string', default: '0.05,0.1,0.25' },
+    // Numbers of directions that may come back; 1, 10, 100, 1 % and 10 % of those left out where absent.
+    most: { type: 'string' },
     draws: { type: 'string', default: '5' },
     points: { type: 'string', default: '10' },
     // Of a split; the recipe's where absent.
@@ -192,7 +194,9 @@ async function attacked(
     rate: 0.1,
     seed,
     budgetSteps: Number(options['budget-steps']),
-    most: [1, 10, 100, Math.round(leftOut / 100), Math.round(leftOut / 10)].sort((a, b) => a - b),
+    most: (
+      options.most?.split(',').map(Number) ?? [1, 10, 100, ...[100, 10].map((n) => Math.round(leftOut / n))]
+    ).sort((a, b) => a - b),
     caps: options.caps.split(',').map(Number),
     draws: Number(options.draws),
     points: Number(options.points),
