@@ -6,6 +6,7 @@ import type { Comparison, Method } from '../evidence/compare-file.js';
 import { type Cost, counted, METHOD_TEXT, ordersOf, type Scored } from '../evidence/methods.js';
 import {
   attribution,
+  conductance,
   greedy,
   headsOf,
   integrated,
@@ -264,6 +265,8 @@ async function scoresBy(
     }
     case 'integrated':
       return done([await integrated(pairs, directions, score, settings.points, listener)]);
+    case 'conductance':
+      return done([await conductance(pairs, score, settings.points, listener)]);
     case 'patching':
       return done([await patching(pairs, directions, singles(), score, listener)]);
     case 'patching_heads':

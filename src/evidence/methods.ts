@@ -19,6 +19,7 @@ export const METHOD_TEXT: Record<RankingMethod, Description> = {
   attribution: { title: 'attribution', unit: 'direction', signed: true },
   attribution_heads: { title: 'attribution by head', unit: 'head', signed: true },
   integrated: { title: 'integrated gradients', unit: 'direction', signed: true },
+  conductance: { title: 'conductance', unit: 'direction', signed: true },
   patching: { title: 'activation patching', unit: 'direction', signed: true },
   patching_heads: { title: 'activation patching by head', unit: 'head', signed: true },
   greedy: { title: 'greedy pruning', unit: 'direction', signed: false },
@@ -75,6 +76,10 @@ export function counted(pairs: RankedOn, cost: Cost): RankedOn {
     score: (masks, call) => {
       cost.forwards += pairs.length;
       return pairs.score(masks, call);
+    },
+    conductance: (loss, points, call) => {
+      cost.gradients += (points + 1) * pairs.length;
+      return pairs.conductance(loss, points, call);
     },
     differences: (call) => {
       cost.forwards += pairs.length;

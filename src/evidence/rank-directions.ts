@@ -15,6 +15,7 @@ export interface RankedOn {
   objective(indices: readonly number[], masks: Float32Array, loss: LossKind): Promise<Objective>;
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
   score(masks: Float32Array, call?: LongCall): Promise<PromptScores>;
+  conductance(loss: LossKind, points: number, call?: LongCall): Promise<Float32Array>;
   differences(call?: LongCall): Promise<Float32Array>;
 }
 
@@ -64,6 +65,19 @@ export async function integrated(
     for (let i = 0; i < directions; i++) sums[i]! += at[i]! / points;
   }
   return sums;
+}
+
+/**
+ * What flows through each direction on the same way (conductance): its coefficient moves with its own mask and with what
+ * other masks change in all that it reads. Scores of the directions through which everything passes add up to the same.
+ */
+export async function conductance(
+  on: RankedOn,
+  score: LossKind,
+  points: number,
+  call?: LongCall,
+): Promise<Float32Array> {
+  return (await on.conductance(score, points, call)).map((change) => -change);
 }
 
 /** Slopes of the score, which is minus the loss. */

@@ -49,6 +49,6 @@ export function onLastPosition({ replace, pull }: Hook, batch: number): Hook {
 }
 
 /** Sum over rows, [n, k] → [k], as a product with ones: reductions along columns are slow on wasm. */
-function sumRows(x: tf.Tensor2D): tf.Tensor1D {
+export function sumRows(x: tf.Tensor2D): tf.Tensor1D {
   return tf.reshape(tf.matMul(tf.ones([1, x.shape[0]]), x), [x.shape[1]]);
 }

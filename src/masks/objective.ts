@@ -59,7 +59,12 @@ export async function objective(
  * The loss of some prompts, as their share of `total`. Its values are Σ KL and, where that is not the loss, Σ loss.
  * @param members indices of pairs
  */
-function lossHead(prepared: PreparedPairs, members: number[], kind: LossKind, total: number): LossHead {
+export function lossHead(
+  prepared: PreparedPairs,
+  members: number[],
+  kind: LossKind,
+  total: number,
+): LossHead {
   const { model } = prepared;
   const states = prepared.teacherStates(members);
   const marked = labels(kind, prepared.pairs, members, model.architecture.nVocab);

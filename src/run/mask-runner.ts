@@ -7,6 +7,7 @@ import type { MaskedModel } from '../forward/masked-model.js';
 import type { Replacement } from '../forward/masking-rules.js';
 import type { Passes } from '../forward/passes.js';
 import { squaredDifferences } from '../masks/coefficient-differences.js';
+import { conductance } from '../masks/conductance.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { totalKl } from '../masks/total-kl.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -40,6 +41,8 @@ export interface RunnablePairs {
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
   /** See {@link scorePrompts}. */
   score(masks: Float32Array, call?: LongCall, against?: Float32Array): Promise<PromptScores>;
+  /** See {@link conductance}. */
+  conductance(loss: LossKind, points: number, call?: LongCall): Promise<Float32Array>;
   /** See {@link squaredDifferences}. */
   differences(call?: LongCall): Promise<Float32Array>;
 }
@@ -57,6 +60,7 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
         objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
         kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
         score: (masks, call, against) => scorePrompts(prepared, masks, call, against),
+        conductance: (loss, points, call) => conductance(prepared, loss, points, train, call),
         differences: (call) => squaredDifferences(prepared, call),
       };
     },

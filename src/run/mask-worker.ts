@@ -8,6 +8,7 @@ import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
 import type { Passes } from '../forward/passes.js';
 import { squaredDifferences } from '../masks/coefficient-differences.js';
+import { conductance as throughDirections } from '../masks/conductance.js';
 import { type Objective, objective } from '../masks/objective.js';
 import { totalKl } from '../masks/total-kl.js';
 import type { Kind, Ranks } from '../models/components.js';
@@ -64,6 +65,13 @@ export interface ScoreJob extends MaskJob {
 
 export interface ObjectiveJob extends MaskJob {
   loss: LossKind;
+}
+
+export interface ConductanceJob extends PairsJob {
+  loss: LossKind;
+  points: number;
+  /** Pairs of all jobs together. */
+  total: number;
 }
 
 /** Workers belong to one runner, hence to one model. */
@@ -126,6 +134,12 @@ export const scores = answering(
       job.against,
     ),
 );
+
+export const conductance = answering(async (job: ConductanceJob): Promise<Float32Array> => {
+  const { loss, points, passes, total } = job;
+  const prepared = new PreparedPairs(await modelOf(job), job.data);
+  return throughDirections(prepared, loss, points, passes.train, {}, total);
+});
 
 export const differences = answering(
   async (job: PairsJob): Promise<Float32Array> =>

@@ -23,6 +23,7 @@ import type { WorkerPool } from '../pool/worker-pool.js';
 import type { LongCall } from '../progress.js';
 import type { MaskRunner, RunnablePairs } from './mask-runner.js';
 import type {
+  ConductanceJob,
   ContentsJob,
   FillJob,
   MaskJob,
@@ -132,14 +133,26 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
       });
       return scores;
     },
+    async conductance(loss, points, call = {}) {
+      const { length: total } = data.pairs;
+      const parts = await inBatches(data.pairs, pool, base.passes, call, 'conductance', (batch) => {
+        const job: ConductanceJob = { ...base, data: some(batch), loss, points, total };
+        return pool.run<Float32Array>('conductance', job, call.signal);
+      });
+      return added(parts);
+    },
     async differences(call = {}) {
       const parts = await inBatches(data.pairs, pool, base.passes, call, 'differences', (batch) => {
         const job: PairsJob = { ...base, data: some(batch) };
         return pool.run<Float32Array>('differences', job, call.signal);
       });
-      return parts.reduce((sums, part) => sums.map((sum, at) => sum + part[at]!));
+      return added(parts);
     },
   };
+}
+
+function added(parts: readonly Float32Array[]): Float32Array {
+  return parts.reduce((sums, part) => sums.map((sum, at) => sum + part[at]!));
 }
 
 /** Mean of the parts, by weight. */

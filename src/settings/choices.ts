@@ -84,6 +84,7 @@ export const RANKING_METHODS = [
   'attribution',
   'attribution_heads',
   'integrated',
+  'conductance',
   'patching',
   'patching_heads',
   'greedy',

@@ -28,7 +28,11 @@ export const compareSettings = table(
       default: 256,
       describe: 'Test pairs, evenly chosen, that cuts are measured on',
     },
-    points: { schema: whole(1, 1000), default: 8, describe: 'Points of integrated gradients' },
+    points: {
+      schema: whole(1, 1000),
+      default: 8,
+      describe: 'Points of the way that integrated gradients and conductance take',
+    },
     randomDraws: { schema: whole(1, 1000), default: 5, describe: 'Draws of the random ranking' },
   },
 );

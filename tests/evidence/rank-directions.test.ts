@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Engine, openEngine } from '../../src/engine/engine.js';
 import {
   attribution,
+  conductance,
   greedy,
   headsOf,
   integrated,
@@ -187,6 +188,7 @@ describe('on a planted model', () => {
         : 'cross_entropy';
     expect(auroc(await attribution(on, layout.size, score))).toBeGreaterThan(0.9);
     expect(auroc(await integrated(on, layout.size, score, 6))).toBeGreaterThan(0.9);
+    expect(auroc(await conductance(on, score, 6))).toBeGreaterThan(0.9);
     expect(auroc(randomScores(layout.size, 0, 0))).toBeLessThan(0.8);
     expect(auroc(masked.sigma)).toBeLessThan(0.9);
     expect(sumsOver(headsOf(layout), masked.sigma).length).toBe(headsOf(layout).length);

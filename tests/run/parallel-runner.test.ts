@@ -131,6 +131,16 @@ describe.each<Masked>([ALL, { ...ALL, positions: 'all' }, { ...ALL, kinds: ['ov'
           expect(difference(one.scores[name], two.scores[name]), name).toBeLessThan(1e-5);
         expect(await run(shared, replacement)).toEqual(two);
       });
+
+    it('finds the same conductance', async () => {
+      const [one, two] = await Promise.all(
+        [alone, shared].map(async (runner) => {
+          const prepared = await runner.prepare(pairs, { replacement: 'resample', seed: 1 });
+          return prepared.conductance('kl', 2);
+        }),
+      );
+      expect(difference(one!, two!)).toBeLessThan(1e-5);
+    });
   },
 );
 
