@@ -8,7 +8,14 @@ import type { PlantedOptions } from '../src/planted/planted-model.js';
 import type { Recovery } from '../src/planted/recovery.js';
 import { mean } from '../src/statistics/summary.js';
 
-export type RankedMethod = 'learned' | 'attribution' | 'integrated' | 'difference' | 'sigma' | 'random';
+export type RankedMethod =
+  | 'learned'
+  | 'attribution'
+  | 'integrated'
+  | 'conductance'
+  | 'difference'
+  | 'sigma'
+  | 'random';
 
 /**
  * The circuit that training ends with where its rounding phase begins at ½; the soft masks cut where validation KL +

@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Basis } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
-import { attribution, integrated, randomScores } from '../src/evidence/rank-directions.js';
+import { attribution, conductance, integrated, randomScores } from '../src/evidence/rank-directions.js';
 import { writeJson } from '../src/formats/atomic-file.js';
 import type { TokenPair } from '../src/formats/token-pairs.js';
 import type { Positions, Replacement } from '../src/forward/masking-rules.js';
@@ -62,6 +62,7 @@ type Setting = Omit<PlantedOptions, 'seed'> & { positions: Positions; basis: Bas
 const RANKED: Record<Exclude<RankedMethod, 'learned'>, (on: RankedWith) => Promise<ArrayLike<number>>> = {
   attribution: async ({ pairs, size, score }) => (await attribution(pairs, size, score)).map(Math.abs),
   integrated: async ({ pairs, size, score }) => (await integrated(pairs, size, score, 8)).map(Math.abs),
+  conductance: async ({ pairs, score }) => (await conductance(pairs, score, 8)).map(Math.abs),
   difference: ({ pairs }) => pairs.differences(),
   sigma: async ({ sigma }) => sigma,
   random: async ({ size, seed }) => randomScores(size, seed, 0),

@@ -19,11 +19,19 @@ import {
 import { SizeCurves } from '../evidence/size-curves.js';
 import { writeJson, writeText } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
+import type { TokenPair } from '../formats/token-pairs.js';
+import { MaskLayout } from '../forward/layout.js';
+import { MaskedModel } from '../forward/masked-model.js';
+import { sparseAttention } from '../interpret/sparse-attention.js';
 import { trainMasks } from '../masks/train.js';
+import type { Kind } from '../models/components.js';
+import type { Model } from '../models/weights.js';
 import type { Listener } from '../progress.js';
 import { comparePage } from '../report/compare-page.js';
+import { checkRank } from '../run/basis.js';
 import { begin, checkedData } from '../run/begin.js';
 import type { RunData } from '../run/data.js';
+import { checkedKinds } from '../run/decomposition.js';
 import { evenly } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
@@ -31,7 +39,7 @@ import { concluding } from '../run/session.js';
 import { checkModel, sourceOf } from '../run/source.js';
 import { withSubject } from '../run/subject.js';
 import { trainOn } from '../run/training.js';
-import type { Workbench } from '../run/workbench.js';
+import { openWorkbench, type Workbench, workload } from '../run/workbench.js';
 import { type LossKind, RANKING_METHODS, type RankingMethod } from '../settings/choices.js';
 import { COMMANDS, type Given, type Settings } from '../settings/commands.js';
 import { complete, settingsOf } from '../settings/complete.js';
@@ -49,6 +57,9 @@ export interface CompareOutcome {
 /** What methods rank with. */
 interface Ranking {
   bench: Workbench;
+  /** Pairs that directions are ranked on, and that cuts are measured on. */
+  shown: readonly TokenPair[];
+  tested: readonly TokenPair[];
   data: RunData;
   /** The run that brought learned masks, if one did. */
   run: RunFolder | null;
@@ -93,45 +104,42 @@ export async function compare(given: Given<'compare'>, listener: Listener = {}):
       out,
       resume: false,
     };
+    const ids = chosenMethods(settings, checkedKinds(subject.model, components), subject.model);
     const { session, bench } = await begin(subject, beginning, listener);
+    let open: Workbench | null = bench;
     return concluding(session, async () => {
       const some = (split: 'train' | 'test', most: number) => {
         const pairs = data.splits[split]!;
         return pairs.length <= most ? pairs : evenly(pairs, most);
       };
-      const { replacement, seed, level, resamples } = settings;
-      const prepare = (pairs: typeof shown) =>
-        bench.runner.prepare(pairs, { replacement, seed, ...listener });
       const shown = some('train', settings.rankPairs);
       const tested = some('test', settings.cutPairs);
-      const [pairs, few] = [await prepare(shown), await prepare(shown.slice(0, settings.greedyPairs))];
-      const ranking: Ranking = {
-        ...{ bench, data, run, pairs, few, settings, listener },
-        score: scoreOf(shown),
-        heads: headsOf(bench.runner.layout),
-      };
-      const scored: Scored[] = [];
+      const given = { data, run, shown, tested, score: scoreOf(shown), settings, listener };
+      const ranking = await rankingOn(bench, given);
       const learned = await learnedMasks(ranking);
-      for (const id of chosen(ranking)) scored.push(await scoresBy(id, ranking, learned, scored));
-
-      const directions = bench.runner.layout.size;
-      const cuts = await prepare(tested);
-      const none = await cuts.score(new Float32Array(directions));
-      const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
-      const curves = new SizeCurves(
-        cuts,
-        { directions, ownSize: learned.size, level, resamples, seed },
-        none,
-        isToldFromZero(denominator),
+      const masked = await measured(
+        ranking,
+        ids.filter((id) => id !== 'learned_neurons'),
+        learned,
+        learned.size,
       );
-      const methods: Method[] = [];
-      for (const each of scored)
-        for (const { ranking: name, orders } of ordersOf(each, ranking.heads)) {
-          const { title, unit } = METHOD_TEXT[each.id];
-          const curve = await curves.measure(orders, 'cut', listener);
-          methods.push({ id: each.id, title, ranking: name, unit, ...curve, ...each.cost });
-        }
+      const { none, denominator } = masked;
+      let { methods } = masked;
+      const directions = bench.runner.layout.size;
+      if (ids.includes('learned_neurons')) {
+        // One after the other: two models do not fit where one does.
+        await bench.runner.close();
+        open = null;
+        const options = { ...settings, basis: 'coordinates', estimatedOn: data.splits.train } as const;
+        open = await openWorkbench(subject, workload(data, batchSize), { ...options, ...listener });
+        const neurons = await rankingOn(open, { ...given, settings: { ...settings, basis: 'coordinates' } });
+        const own = await trained(neurons, neurons.settings);
+        methods = [...methods, ...(await measured(neurons, ['learned_neurons'], own, learned.size)).methods];
+      }
+      const place = ({ id }: Method) => RANKING_METHODS.indexOf(id);
+      methods.sort((a, b) => place(a) - place(b));
       const { id, hash } = session.manifest.model;
+      const { replacement, seed, level, resamples } = settings;
       const about = (split: 'train' | 'test', pairs: number) => {
         const { source, hash } = data.described[split]!;
         return { source: `${source}, ${split}`, hash, pairs };
@@ -157,16 +165,68 @@ export async function compare(given: Given<'compare'>, listener: Listener = {}):
       await writeJson(session.file('compare.json'), comparison);
       await writeText(session.file('compare.html'), comparePage(comparison));
       return { run: session, comparison, report: session.file('compare.html') };
-    }).finally(() => bench.runner.close());
+    }).finally(() => open?.runner.close());
   });
 }
 
-function chosen({ settings: { methods }, bench }: Ranking): RankingMethod[] {
+/** @throws InputError if a method that is asked for cannot rank these directions */
+function chosenMethods(
+  { methods, basis, rank }: Settings<'compare'>,
+  kinds: readonly Kind[],
+  { architecture, qkSplit }: Model,
+): RankingMethod[] {
+  const scoresAlone = kinds.every((kind) => kind === 'qk');
+  if (methods?.includes('sparse_attention') && !scoresAlone)
+    throw new InputError('--methods sparse_attention: it ranks QK directions alone; add --components qk');
+  if (methods?.includes('learned_neurons')) {
+    if (basis === 'coordinates')
+      throw new InputError('--methods learned_neurons: with --basis coordinates, learned is that');
+    checkRank({ basis: 'coordinates', rank });
+  }
+  const { size } = new MaskLayout(architecture, kinds, qkSplit);
   const usual = RANKING_METHODS.filter((id) => {
-    if (id === 'greedy') return bench.runner.layout.size <= SMALL;
-    return id !== 'learned_robust' && id !== 'patching';
+    if (id === 'greedy') return size <= SMALL;
+    if (id === 'sparse_attention') return scoresAlone;
+    return id !== 'learned_robust' && id !== 'learned_neurons' && id !== 'patching';
   });
   return RANKING_METHODS.filter((id) => (methods ?? usual).includes(id));
+}
+
+type RankedFor = Omit<Ranking, 'bench' | 'pairs' | 'few' | 'heads'>;
+
+async function rankingOn(bench: Workbench, given: RankedFor): Promise<Ranking> {
+  const { shown, settings, listener } = given;
+  const { replacement, seed, greedyPairs } = settings;
+  const prepare = (pairs: readonly TokenPair[]) =>
+    bench.runner.prepare(pairs, { replacement, seed, ...listener });
+  const [pairs, few] = [await prepare(shown), await prepare(shown.slice(0, greedyPairs))];
+  return { ...given, bench, pairs, few, heads: headsOf(bench.runner.layout) };
+}
+
+/** Ranks by each method and measures all cuts. */
+async function measured(ranking: Ranking, ids: readonly RankingMethod[], learned: Learned, ownSize: number) {
+  const { bench, tested, settings, heads, listener } = ranking;
+  const { replacement, seed, level, resamples } = settings;
+  const scored: Scored[] = [];
+  for (const id of ids) scored.push(await scoresBy(id, ranking, learned, scored));
+  const { size: directions } = bench.runner.layout;
+  const cuts = await bench.runner.prepare(tested, { replacement, seed, ...listener });
+  const none = await cuts.score(new Float32Array(directions));
+  const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
+  const curves = new SizeCurves(
+    cuts,
+    { directions, ownSize, level, resamples, seed },
+    none,
+    isToldFromZero(denominator),
+  );
+  const methods: Method[] = [];
+  for (const each of scored)
+    for (const { ranking: name, orders } of ordersOf(each, heads)) {
+      const { title, unit } = METHOD_TEXT[each.id];
+      const curve = await curves.measure(orders, 'cut', listener);
+      methods.push({ id: each.id, title, ranking: name, unit, ...curve, ...each.cost });
+    }
+  return { methods, none, denominator };
 }
 
 interface Learned {
@@ -252,6 +312,7 @@ async function scoresBy(
   };
   switch (id) {
     case 'learned':
+    case 'learned_neurons':
       return withTies(learned);
     case 'learned_robust':
       return withTies(await trained(ranking, PRESETS.robust));
@@ -273,6 +334,17 @@ async function scoresBy(
       return done([await patching(pairs, directions, heads, score, listener)]);
     case 'greedy':
       return done([await greedy(counted(ranking.few, cost), directions, PRUNED, listener)]);
+    case 'sparse_attention': {
+      const { subject, engine, decomposition } = bench;
+      const masking = { kinds: ['qk'], positions: settings.positions, ...listener } as const;
+      const running = await MaskedModel.load(engine, subject.model, decomposition, masking);
+      const apart = { model: subject.model, decomposition, running };
+      const prompts = ranking.shown.map(({ clean }) => clean);
+      cost.forwards += prompts.length;
+      return sparseAttention(apart, prompts, listener)
+        .then(({ shares, parts }) => done([shares], { ties: parts }))
+        .finally(() => running.dispose());
+    }
     case 'sigma':
       return done([bench.runner.sigma]);
     case 'difference':

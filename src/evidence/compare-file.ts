@@ -31,8 +31,8 @@ const method = z.object({
   title: text,
   /** Whether items come by score or by its size; null where scores have no sign. */
   ranking: z.enum(['signed', 'absolute']).nullable(),
-  /** What is ranked: each direction, or all of a head or of an MLP together. */
-  unit: z.enum(['direction', 'head']),
+  /** What is ranked: each direction; all of a head or of an MLP together; neurons and dimensions of heads. */
+  unit: z.enum(['direction', 'head', 'neuron']),
   /** The ten sizes, then the circuit's own. */
   cuts: z.array(cut),
   /** Areas over the ten sizes; null where f is. */

@@ -65,17 +65,9 @@ export class ScoreSum {
    * @param query token of the prompt, from 0
    */
   of(values: PlaceValues, prompt: number, query: number): QueryScores {
-    const { layer } = this.component;
-    const head = this.component.head!;
-    const padding = values.paddingOf(prompt);
-    const column = padding + query;
+    const column = values.paddingOf(prompt) + query;
     const keys = query + 1;
-    const row = (place: 'scores' | 'pattern') => {
-      const { data, shape } = values.of({ layer, place });
-      const [, batch, queries, width] = shape as [number, number, number, number];
-      const from = ((head * batch + prompt) * queries + column) * width + padding;
-      return Float64Array.from(data.subarray(from, from + keys));
-    };
+    const row = (place: 'scores' | 'pattern') => Float64Array.from(this.#row(place, values, prompt, query));
     const scores = row('scores');
     const contributions = this.#queries
       ? this.#turned(values, prompt, column, keys)
@@ -83,6 +75,22 @@ export class ScoreSum {
     const { scoreCap } = this.architecture;
     if (scoreCap !== undefined) freezeCap(contributions, keys, scoreCap);
     return { scores, pattern: row('pattern'), contributions };
+  }
+
+  /** The key that gets more than a share of a query's attention, of at least a half; null where none does. */
+  attended(values: PlaceValues, prompt: number, query: number, share: number): number | null {
+    const at = this.#row('pattern', values, prompt, query).findIndex((given) => given > share);
+    return at === -1 ? null : at;
+  }
+
+  /** Of a query's scores, or its pattern, the keys that it sees: a view. */
+  #row(place: 'scores' | 'pattern', values: PlaceValues, prompt: number, query: number): Float32Array {
+    const { layer, head } = this.component;
+    const { data, shape } = values.of({ layer, place });
+    const [, batch, queries, width] = shape as [number, number, number, number];
+    const padding = values.paddingOf(prompt);
+    const from = ((head! * batch + prompt) * queries + padding + query) * width + padding;
+    return data.subarray(from, from + query + 1);
   }
 
   /** Whether scores depend on offsets: otherwise there is no {@link curve}. */
@@ -213,6 +221,7 @@ export function queriesOf(
     for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
     return out;
   }
+  if (directions.head) return Float64Array.from(directions.head);
   const query = augmentedHead(weights.q, head!, dHead);
   for (let r = 0; r < rows; r++)
     for (let k = 0; k < rank; k++) {

@@ -10,7 +10,8 @@ export const compareSettings = table(
     methods: {
       schema: listOf(oneOf(RANKING_METHODS)).nullable(),
       default: null,
-      otherwise: 'all but learned_robust and patching; greedy up to 1,000 directions',
+      otherwise:
+        'all but learned_robust, learned_neurons and patching; greedy up to 1,000 directions, sparse_attention for QK alone',
       describe: 'Methods that rank directions',
     },
     rankPairs: {

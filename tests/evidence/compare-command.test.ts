@@ -6,6 +6,7 @@ import { comparisonText } from '../../cli/commands/compare.js';
 import { compare } from '../../src/commands/compare.js';
 import { run } from '../../src/commands/run.js';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
+import type { Cut } from '../../src/evidence/compare-file.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -33,7 +34,8 @@ it("cuts the run's masks at their own size to the run's own figures", async () =
     report,
   } = await compare({
     run: join(folder, 'run'),
-    methods: ['learned', 'attribution', 'attribution_heads', 'sigma', 'difference', 'random'],
+    methods: ['learned', 'attribution', 'attribution_heads', 'conductance', 'sigma', 'difference', 'random'],
+    points: 2,
     randomDraws: 2,
     resamples: 50,
     out: join(folder, 'compared'),
@@ -55,10 +57,14 @@ it("cuts the run's masks at their own size to the run's own figures", async () =
     ['attribution', 'absolute'],
     ['attribution_heads', 'signed'],
     ['attribution_heads', 'absolute'],
+    ['conductance', 'signed'],
+    ['conductance', 'absolute'],
     ['sigma', null],
     ['difference', null],
     ['random', null],
   ]);
+  // Three passes over 32 pairs for two parts of the way.
+  expect(comparison.methods[5]).toMatchObject({ id: 'conductance', gradients: 96 });
   for (const { cuts } of comparison.methods) {
     expect(cuts.find(({ size }) => size === 1)!.kl).toBeLessThan(1e-4);
     expect(cuts.find(({ size }) => size === 1)!.f).toBeCloseTo(1, 3);
@@ -91,6 +97,47 @@ it('trains where a model is named, and one mask for each head', async () => {
   expect(heads).toMatchObject({ unit: 'head', gradients: 8 * 32 });
   // Each of 15 heads and MLPs once, and the whole.
   expect(patched!.forwards).toBe(16 * 8);
+}, 240_000);
+
+it('trains masks of neurons beside those of directions, as a comparison of neurons alone does', async () => {
+  const shortest = { ...SHORT, steps: 4, roundingSteps: 2, rankPairs: 8, cutPairs: 8, resamples: 20 };
+  const given = { run: 'embedded', task: 'ioi', ...shortest } as const;
+  const { comparison } = await compare({
+    ...given,
+    methods: ['sigma', 'learned_neurons'],
+    out: join(folder, 'neurons'),
+  });
+  const { comparison: alone } = await compare({
+    ...given,
+    basis: 'coordinates',
+    methods: ['learned'],
+    out: join(folder, 'neurons-alone'),
+  });
+  const [beside] = comparison.methods;
+  expect(beside).toMatchObject({ id: 'learned_neurons', unit: 'neuron', gradients: 6 * 32 });
+  const tenSizes = (cuts: readonly Cut[]) => cuts.filter(({ size }) => size !== null);
+  expect(tenSizes(beside!.cuts)).toEqual(tenSizes(alone.methods[0]!.cuts));
+  expect(beside!.cuts.at(-1)).toMatchObject({ size: null, kept: comparison.own_size });
+  expect(comparison.directions).toBe(780);
+  expect(alone.directions).toBe(783);
+}, 240_000);
+
+it('ranks QK directions by sparse attention where QK alone is masked', async () => {
+  const { comparison } = await compare({
+    run: 'embedded',
+    task: 'ioi',
+    components: ['qk'],
+    methods: ['sparse_attention', 'random'],
+    ...SHORT,
+    ...{ steps: 4, roundingSteps: 2, rankPairs: 12, cutPairs: 8, resamples: 20 },
+    out: join(folder, 'qk'),
+  });
+  const [sparse, random] = comparison.methods;
+  expect(sparse).toMatchObject({ id: 'sparse_attention', ranking: null, forwards: 12, gradients: 0 });
+  const half = (cuts: readonly Cut[]) => cuts.find(({ size }) => size === 0.5)!.kl;
+  expect(half(sparse!.cuts)).toBeLessThan(half(random!.cuts));
+  const all = compare({ run: 'embedded', task: 'ioi', methods: ['sparse_attention'], ...SHORT });
+  await expect(all).rejects.toThrow(/ranks QK directions alone; add --components qk/);
 }, 240_000);
 
 it('says in one line what it cannot compare', async () => {
