@@ -15,12 +15,19 @@ import { transpose } from '../models/matrix.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
 import type { PlainLayer } from './plain-layer.js';
 
+/**
+ * What is added to what some of a matrix's directions write (`narrow.ts`): what the plain matrix does, or an output that
+ * is known, [rows, cols] or [1, cols]. Null where all directions are there.
+ */
+export type Rest = 'plain' | (() => tf.Tensor2D);
+
 /** Coefficients of one matrix: y = x·U (bias row included), output = Σ_k c_k σ_k v_k. */
 export interface MatrixBasis {
   /** [rows, rank], the bias row as its bias. */
   read: FrozenLinear;
   /** [rank, cols]: diag(σ)·Vᵀ. */
   write: FrozenLinear;
+  rest: Rest | null;
 }
 
 /** All query heads of a layer, side by side. */
@@ -48,6 +55,7 @@ export interface OutputValueBasis {
   readBias: tf.Tensor3D | null;
   /** [heads·rank, dModel]: V^T. */
   write: FrozenLinear;
+  rest: Rest | null;
 }
 
 /** The bases of a layer's kinds; null, or absent, where a kind has none. */
@@ -77,7 +85,7 @@ export function uploadBases(
   kinds: readonly Kind[],
   qkByPlane = false,
 ): LayerBases {
-  const frozen: Freeze = (weight, rows, cols, bias) => new FrozenLinear(engine, weight, rows, cols, bias);
+  const frozen: Freeze = (weight, rows, cols, bias) => FrozenLinear.upload(engine, weight, rows, cols, bias);
   const mlp: LayerBases['mlp'] = {};
   for (const kind of kinds) {
     if (kind === 'qk' || kind === 'ov') continue;
@@ -92,6 +100,7 @@ export function uploadBases(
         biased ? u.subarray(0, rank) : null,
       ),
       write: frozen(scaleRows(vt, s, cols), rank, cols, null),
+      rest: null,
     };
   }
   const heads = (kind: Kind) =>
@@ -182,7 +191,7 @@ function outputValueBasis(
     const share = tf.div(toTensor(weights.o.bias, [1, 1, d]), nHeads);
     return { read, readBias: tf.matMul(tf.tile(share, [nHeads, 1, 1]), v, false, true) as tf.Tensor3D };
   });
-  return { ...basis, write: freeze(write, nHeads * rank, d, null) };
+  return { ...basis, write: freeze(write, nHeads * rank, d, null), rest: null };
 }
 
 /** [rows, n·width] from n matrices [rows, width]. */
@@ -198,6 +207,21 @@ function sideBySide(matrices: Float32Array[], rows: number, width: number): Floa
 
 function scaleRows(matrix: Float32Array, factors: Float32Array, cols: number): Float32Array {
   return matrix.map((value, at) => value * factors[Math.floor(at / cols)]!);
+}
+
+/** One kind's bases in the place of a layer's own. */
+export function withKind(own: LayerBases, { qk, ov, mlp }: LayerBases): LayerBases {
+  return { qk: qk ?? own.qk, ov: ov ?? own.ov, mlp: { ...own.mlp, ...mlp } };
+}
+
+/** With what the rest writes, where not all directions wrote. */
+export function withRest(
+  written: tf.Tensor2D,
+  { rest }: { rest: Rest | null },
+  plain: () => tf.Tensor2D,
+): tf.Tensor2D {
+  if (!rest) return written;
+  return tf.add(written, rest === 'plain' ? plain() : rest());
 }
 
 export function disposeBases({ qk, ov, mlp }: LayerBases): void {

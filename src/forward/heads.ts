@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
 import { outputRate, outputRatePull } from '../engine/ops/norm.js';
 import { rotate } from '../engine/ops/rotary.js';
+import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
 import { backward, changes, type Hook, onward } from './places.js';
 import { firstOf, joinPositions, lastOf, type Span, sliceHeads } from './positions.js';
@@ -164,7 +165,7 @@ export function outputOfHeads(
   return joinPositions(
     batch,
     plain > 0 ? direct(sliceHeads(z, 0, plain)) : null,
-    weights.ov!.write.apply(onward(hook, coefficients(last()))),
+    withRest(weights.ov!.write.apply(onward(hook, coefficients(last()))), weights.ov!, () => direct(last())),
   );
 }
 

@@ -11,10 +11,11 @@ import type { Kind } from '../models/components.js';
 import { planesOf } from '../models/qk-split.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
-import { uploadBases } from './bases.js';
+import { type LayerBases, uploadBases, withKind } from './bases.js';
 import { MaskLayout } from './layout.js';
 import { maskHook, onLastPosition } from './mask-hooks.js';
 import type { Positions } from './masking-rules.js';
+import { type Narrowed, narrow, someOf, type Written } from './narrow.js';
 import { longestOf } from './padded-prompts.js';
 import { hasFixedPast, type Past } from './past.js';
 import { type BlockHooks, coefficientsOf, isAtTheEnd, mergedHooks } from './places.js';
@@ -39,6 +40,8 @@ export interface MaskedPassOptions extends PassOptions {
   masks?: Float32Array;
   /** Zero everywhere if absent. Not disposed here. */
   baseline?: Baseline;
+  /** Of these prompts, where passes with other masks follow. Not disposed here. */
+  written?: Written;
   /** What {@link MaskedModel.past} gives for these prompts, kept from before. Disposed here. */
   past?: Past | null;
 }
@@ -47,6 +50,7 @@ export interface MaskedPassOptions extends PassOptions {
 interface MaskedStart extends Start {
   masks: PerKind<tf.Tensor1D>[];
   baseline: Baseline;
+  narrowed: Narrowed[];
   /** Of each layer and kind, once the pass was pulled back. */
   gradients: PerKind<tf.Tensor1D>[];
 }
@@ -220,18 +224,36 @@ export class MaskedModel {
 
   /** @param pulled whether masks will have gradients */
   private start(prompts: readonly Int32Array[], options: MaskedPassOptions, pulled: boolean): MaskedStart {
-    const { masks, baseline = [], hooks, positions: asked, ends, past } = options;
+    const { masks, baseline = [], hooks, positions: asked, ends, past, written } = options;
     const positions = hooks && asked === 'all' ? 'all' : this.positions;
-    const uploaded = masks
-      ? this.architecture.attentionScale.map((_, layer) => this.layerMasks(masks, layer))
-      : [];
-    const gradients = uploaded.map((): PerKind<tf.Tensor1D> => ({}));
-    const blocks = uploaded.map((byKind, layer): BlockHooks => {
-      const entries = (Object.entries(byKind) as [Kind, tf.Tensor1D][]).map(([kind, mask]) => {
+    // Hooks look for all coefficients, their masks' gradients need them, and recordings the same shapes each time.
+    const mayNarrow = !hooks && !pulled && !this.replays;
+    const uploaded: PerKind<tf.Tensor1D>[] = [];
+    const narrowed: Narrowed[] = [];
+    const bases: LayerBases[] = [];
+    const gradients: PerKind<tf.Tensor1D>[] = [];
+    const blocks = (masks ? this.architecture.attentionScale : []).map((_, layer): BlockHooks => {
+      uploaded[layer] = {};
+      gradients[layer] = {};
+      bases[layer] = this.transformer.basesOf(layer);
+      const entries = this.layout.kinds.map((kind) => {
+        const own = this.layerMasks(masks!, layer, kind);
+        const replacement = baseline[layer]?.[kind];
+        const some = mayNarrow
+          ? someOf(own, kind === 'qk' || kind === 'ov' ? this.architecture.nHeads : 1)
+          : null;
+        const cut = some && narrow(kind, bases[layer]!, some, replacement, written);
+        if (cut) {
+          narrowed.push(cut);
+          bases[layer] = withKind(bases[layer]!, cut.bases);
+          return [coefficientsOf(kind), cut.hook];
+        }
         const record = (gradient: tf.Tensor1D) => {
           gradients[layer]![kind] = gradient;
         };
-        const hook = maskHook(mask, baseline[layer]?.[kind], pulled ? record : null);
+        const mask = tf.tensor1d(own);
+        uploaded[layer]![kind] = mask;
+        const hook = maskHook(mask, replacement, pulled ? record : null);
         const lastOnly = kind !== 'qk' && this.positions === 'last' && positions === 'all';
         return [coefficientsOf(kind), lastOnly ? onLastPosition(hook, prompts.length) : hook];
       });
@@ -239,11 +261,12 @@ export class MaskedModel {
     });
     const start = this.transformer.start(prompts, {
       hooks: mergedHooks({ blocks }, hooks),
+      bases,
       positions,
       ends,
       past: past ?? (this.runsLastAlone(options) ? this.past(prompts) : null),
     });
-    return { ...start, masks: uploaded, baseline, gradients };
+    return { ...start, masks: uploaded, baseline, narrowed, gradients };
   }
 
   /**
@@ -268,18 +291,16 @@ export class MaskedModel {
     } finally {
       // Of gradients some are left where a pass was broken off.
       tf.dispose([own, gradients] as unknown as tf.TensorContainer);
+      for (const cut of start.narrowed) cut.dispose();
     }
   }
 
-  private layerMasks(masks: Float32Array, layer: number): PerKind<tf.Tensor1D> {
-    const byKind: PerKind<tf.Tensor1D> = {};
-    for (const kind of this.layout.kinds) {
-      const { start, length } = this.layout.block(layer, kind)!;
-      const own = masks.slice(start, start + length);
-      const byPlane = kind === 'qk' && this.planes;
-      byKind[kind] = tf.tensor1d(byPlane ? spreadOverPlanes(own, byPlane[layer]!) : own);
-    }
-    return byKind;
+  /** Masks of one kind in a layer, as its coefficients lie. */
+  private layerMasks(masks: Float32Array, layer: number, kind: Kind): Float32Array {
+    const { start, length } = this.layout.block(layer, kind)!;
+    const own = masks.slice(start, start + length);
+    const byPlane = kind === 'qk' && this.planes;
+    return byPlane ? spreadOverPlanes(own, byPlane[layer]!) : own;
   }
 
   /** The gradient by planes from that by their coordinates. */

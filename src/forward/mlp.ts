@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { activate } from '../engine/ops/activation.js';
 import type { FrozenLinear } from '../engine/ops/linear.js';
 import type { Kind } from '../models/components.js';
+import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
 import { backward, changes, coefficientsOf, onward } from './places.js';
 import { byPart, lastOf, type Span } from './positions.js';
@@ -69,13 +70,14 @@ function matrixForward(
 ): tf.Tensor2D {
   const hook = hooks[coefficientsOf(kind)];
   if (!hook) return plain.apply(x);
-  const { read, write } = weights.mlp[kind]!;
+  const basis = weights.mlp[kind]!;
+  const { read, write } = basis;
   if (changes(hook))
     return byPart(
       x,
       span,
       (first) => plain.apply(first),
-      (last) => write.apply(onward(hook, read.apply(last))),
+      (last) => withRest(write.apply(onward(hook, read.apply(last))), basis, () => plain.apply(last)),
     );
   onward(hook, read.apply(lastOf(x, span.batch, span.masked)));
   return plain.apply(x);

@@ -18,7 +18,8 @@ export interface PlainLayer {
 }
 
 export function uploadPlainLayer(engine: Engine, weights: LayerWeights): PlainLayer {
-  const plain = ({ weight, rows, cols, bias }: Linear) => new FrozenLinear(engine, weight, rows, cols, bias);
+  const plain = ({ weight, rows, cols, bias }: Linear) =>
+    FrozenLinear.upload(engine, weight, rows, cols, bias);
   return {
     query: plain(weights.q),
     key: plain(weights.k),

@@ -40,7 +40,9 @@ export interface PassOptions {
   ends?: Positions;
 }
 
-interface StartOptions extends PassOptions {
+export interface StartOptions extends PassOptions {
+  /** Stand in for a layer's own; not disposed of. */
+  bases?: readonly LayerBases[];
   /** Of the positions before the stream's, which then is the last one alone. Disposed of in the pass. */
   past?: Past | null;
   /** The stream's positions: how many from the last, and the first one's position for rotations. */
@@ -126,10 +128,15 @@ export class Transformer {
     // Taken apart, so that the unembedding's host copy is not kept with the rest.
     const { unembed, ...embedding } = await model.ends();
     const { weight, rows, cols, bias } = unembed;
-    const unembedding = logits ? new FrozenLinear(engine, weight, rows, cols, bias) : null;
+    const unembedding = logits ? FrozenLinear.upload(engine, weight, rows, cols, bias) : null;
     collectGarbage();
     onProgress?.({ stage: 'load', done: depth, total: depth });
     return new Transformer(architecture, original, layers, embedding, unembedding);
+  }
+
+  /** A layer's directions. */
+  basesOf(layer: number): LayerBases {
+    return this.layers[layer]!;
   }
 
   /** Number of blocks. */
@@ -179,6 +186,7 @@ export class Transformer {
     prompts: readonly Int32Array[],
     {
       hooks = {},
+      bases,
       positions = 'last',
       ends = 'last',
       past = null,
@@ -197,7 +205,7 @@ export class Transformer {
       (weights, layer): BlockInput => ({
         architecture,
         layer,
-        weights,
+        weights: { ...weights, ...bases?.[layer] },
         hooks: hooks.blocks?.[layer] ?? {},
         positions,
         lastOnly: ends === 'last' && layer === this.layers.length - 1,

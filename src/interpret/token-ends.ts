@@ -54,7 +54,7 @@ export class Vocabulary {
         first,
         tokens: count,
         block,
-        matrix: new FrozenLinear(engine, part, d, count, null),
+        matrix: FrozenLinear.upload(engine, part, d, count, null),
       });
       first += count;
     }

@@ -8,8 +8,9 @@ import { type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
-import { MaskedModel } from '../../src/forward/masked-model.js';
+import { MaskedModel, type MaskedPassOptions } from '../../src/forward/masked-model.js';
 import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
+import { Written } from '../../src/forward/narrow.js';
 import { objective } from '../../src/masks/objective.js';
 import { kindsOf } from '../../src/models/components.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../../src/models/qk-split.js';
@@ -144,11 +145,15 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
 async function logProbabilities(
   { masked, prepared, pairs }: Case,
   masks?: Float32Array,
+  options: Pick<MaskedPassOptions, 'hooks' | 'written'> = {},
 ): Promise<number[][]> {
   const indices = pairs.map((_, index) => index);
   const baseline = prepared.baseline(indices);
   const past = prepared.past(indices);
-  const state = masked.forward(prepared.prompts(indices), { masks, baseline: masks && baseline, past });
+  const state = masked.forward(prepared.prompts(indices), {
+    ...{ masks, baseline: masks && baseline, past },
+    ...options,
+  });
   const logits = masked.logits(state);
   const result = tf.logSoftmax(logits);
   const values = await result.data();
@@ -223,6 +228,38 @@ describeOnEngines('masked forward', (engine) => {
         },
       ),
       { numRuns: 25 },
+    );
+  });
+
+  it('goes through the directions alone that masks leave some of, or leave out, and finds the same', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wideEnough,
+        fc.constantFrom(0, 0.1, 0.3, 0.9, 1),
+        fc.boolean(),
+        async (options, kept, shared) => {
+          const built = await build(engine(), options);
+          const { masked, random } = built;
+          const { size } = masked.layout;
+          const written = shared ? new Written() : undefined;
+          const before = tf.memory().numTensors;
+          // The second has shares between 0 and 1 among what it keeps.
+          for (const share of [() => 1, () => random.uniform()]) {
+            const masks = Float32Array.from({ length: size }, () => (random.uniform() < kept ? share() : 0));
+            // With hooks, be there none in them, all directions are passed.
+            const wanted = await logProbabilities(built, masks, { hooks: {} });
+            const found = await logProbabilities(built, masks, { written });
+            // As the plain matrix equals its directions, which stands in for them: some models magnify rounding.
+            expect(worst(found, wanted)).toBeLessThan(1e-4);
+            const squares = found.flatMap((row, i) => row.map((value, j) => (value - wanted[i]![j]!) ** 2));
+            expect(Math.sqrt(mean(squares)!)).toBeLessThan(1e-5);
+          }
+          written?.dispose();
+          expect(tf.memory().numTensors).toBe(before);
+          masked.dispose();
+        },
+      ),
+      { numRuns: 40 },
     );
   });
 

@@ -24,7 +24,7 @@ describeOnEngines('a frozen matrix', (engine) => {
                 row.reduce((sum, value, r) => sum + value * weight[r * cols + c]!, bias?.[c] ?? 0),
               ),
             );
-          const linear = new FrozenLinear(
+          const linear = FrozenLinear.upload(
             engine(),
             Float32Array.from(weight),
             rows,
