@@ -9,11 +9,11 @@ import { bootstrapIntervals } from '../statistics/bootstrap.js';
 import { mean, standardDeviation } from '../statistics/summary.js';
 import type { AttackMetrics } from './attack-figures.js';
 import { binarised, circuitSize } from './circuit-size.js';
-import { type Circuit, CONTROLS, noneKept } from './controls.js';
+import { type Circuit, CONTROLS, type ControlName, noneKept } from './controls.js';
 import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } from './faithfulness.js';
 import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
 import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
-import { type CircuitScores, type PromptScores, scorePrompts } from './prompt-scores.js';
+import { type CircuitScores, type PromptScores, scoreEach } from './prompt-scores.js';
 
 /** Prompt pairs of a model, and what scores masks on them. */
 export interface PairScorer {
@@ -24,14 +24,17 @@ export interface PairScorer {
   masked?: readonly Component[];
   /** Number of pairs. */
   length: number;
-  score(masks: Float32Array, call: LongCall): Promise<PromptScores>;
+  /** One result for each mask vector. */
+  scoreEach(all: readonly Float32Array[], call: LongCall): Promise<PromptScores[]>;
 }
 
 /** Scores in this thread. */
 export function scorerOf(prepared: PreparedPairs): PairScorer {
   const { layout, sigma } = prepared.model;
-  const score = (masks: Float32Array, call: LongCall) => scorePrompts(prepared, masks, call);
-  return { layout, sigma, length: prepared.length, score };
+  return {
+    ...{ layout, sigma, length: prepared.length },
+    scoreEach: (all, call) => scoreEach(prepared, all, call),
+  };
 }
 
 export interface EvaluateCall extends LongCall {
@@ -55,19 +58,21 @@ export async function evaluateMasks(
   const { threshold, beforeRounding, controlSeeds } = settings;
   const hard = binarised(masks, threshold);
   const isBinary = masks.every((mask, i) => mask === hard[i]);
-  const total = maskVectors(controlSeeds, { isBinary, wasRounded: beforeRounding !== undefined });
-  let done = 0;
-  const score = async (mask: Float32Array): Promise<PromptScores> => {
-    const scores = await scorer.score(mask, {
-      signal,
-      onProgress: (event) =>
-        onProgress?.({ ...event, done: done + event.done, total: total * scorer.length }),
-    });
-    done += scorer.length;
-    return scores;
-  };
   const circuit = { ...scorer, masked: scorer.masked ?? layout.components, masks, binarised: hard };
-  const none = await score(noneKept(circuit));
+  const before = beforeRounding && { soft: beforeRounding, hard: binarised(beforeRounding, threshold) };
+  const off = noneKept(circuit);
+  const controls = controlSeeds > 0 ? controlsOf(circuit, settings) : [];
+  const vectors = [
+    off,
+    hard,
+    ...(isBinary ? [] : [masks]),
+    ...(before ? [before.soft, before.hard] : []),
+    // None kept is there already: faithfulness needs it.
+    ...controls.flatMap(({ key, masks }) => (key === 'all_off' ? [] : masks)),
+  ];
+  const found = await scorer.scoreEach(vectors, { onProgress, signal });
+  const scores = new Map(vectors.map((mask, at) => [mask, found[at]!]));
+  const none = scores.get(off)!;
   const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
   const measuresOf = (scores: PromptScores): Record<Measure, number | null> => {
     const means = recordOf(SCORES, (name) => mean(scores[name]));
@@ -75,34 +80,33 @@ export async function evaluateMasks(
     const defined = isToldFromZero(denominator) && own !== null && full !== null && least !== null;
     return { ...means, faithfulness: defined ? faithfulnessOf(own, full, least) : null };
   };
-  const summarise = async (mask: Float32Array, onScores?: EvaluateCall['onCircuitScores']) => {
-    const scores = { ...(await score(mask)), none_logit_diff: none.logit_diff };
-    await onScores?.(scores);
-    const measured = measuresOf(scores);
-    const interval = measured.faithfulness === null ? null : faithfulnessInterval(scores, settings);
+  const circuitScores = (mask: Float32Array): CircuitScores => ({
+    ...scores.get(mask)!,
+    none_logit_diff: none.logit_diff,
+  });
+  const summarise = (mask: Float32Array) => {
+    const own = circuitScores(mask);
+    const measured = measuresOf(own);
+    const interval = measured.faithfulness === null ? null : faithfulnessInterval(own, settings);
     return {
       n: scorer.length,
       ...measured,
       ...circuitSize(layout, mask, threshold, circuit.masked),
-      confidence: { ...bootstrapIntervals<Score>(scores, settings), faithfulness: interval },
+      confidence: { ...bootstrapIntervals<Score>(own, settings), faithfulness: interval },
     };
   };
-  const summary = await summarise(hard, onCircuitScores);
+  await onCircuitScores?.(circuitScores(hard));
+  const summary = summarise(hard);
   return {
-    ...(isBinary ? summary : await summarise(masks)),
+    ...(isBinary ? summary : summarise(masks)),
     binarised: summary,
-    before_rounding: beforeRounding
-      ? {
-          ...(await summarise(beforeRounding)),
-          binarised: await summarise(binarised(beforeRounding, threshold)),
-        }
-      : null,
+    before_rounding: before ? { ...summarise(before.soft), binarised: summarise(before.hard) } : null,
     denominator,
     controls:
-      controlSeeds > 0
-        ? await controlsOf(circuit, settings, async (mask, { key }) => {
-            return measuresOf(key === 'all_off' ? none : await score(mask));
-          })
+      controls.length > 0
+        ? controlMetrics(circuit, controls, (key, mask) =>
+            measuresOf(key === 'all_off' ? none : scores.get(mask)!),
+          )
         : null,
     attack: attack ? await attack(circuit, { onProgress, signal }) : null,
   };
@@ -128,27 +132,34 @@ function draws(control: Control, controlSeeds: number): number {
   return 'drawn' in control ? controlSeeds : 1;
 }
 
-async function controlsOf(
-  circuit: Circuit,
-  { seed, controlSeeds }: EvaluateSettings & { seed: number },
-  measure: (mask: Float32Array, control: Control) => Promise<Record<Measure, number | null>>,
-): Promise<SplitMetrics['controls']> {
-  const metrics: Partial<NonNullable<SplitMetrics['controls']>> = {};
-  for (const control of CONTROLS) {
-    const masks = Array.from({ length: draws(control, controlSeeds) }, (_, i) =>
-      control.make(circuit, new Random(seed).fork(`${control.key.replaceAll('_', ' ')} ${i}`)),
-    );
-    const measured: Record<Measure, number | null>[] = [];
-    for (const mask of masks) measured.push(await measure(mask, control));
-    const sizes = masks.map((mask) => circuitSize(circuit.layout, mask, 0, circuit.masked).l1);
-    metrics[control.key] = controlMetrics(sizes, measured);
-  }
-  return metrics as SplitMetrics['controls'];
+/** Mask vectors of a control. */
+interface Drawn {
+  key: ControlName;
+  masks: Float32Array[];
 }
 
-function controlMetrics(sizes: number[], measured: Record<Measure, number | null>[]): ControlMetrics {
-  const each = (use: (values: number[]) => number | null) =>
-    recordOf(MASKED_MEASURES, (measure) => use(measured.map((draw) => draw[measure] ?? Number.NaN)));
-  const summary = { active: mean(sizes)!, ...each(mean) };
-  return sizes.length > 1 ? { ...summary, sd: each(standardDeviation), seeds: sizes.length } : summary;
+function controlsOf(circuit: Circuit, { seed, controlSeeds }: EvaluateSettings & { seed: number }): Drawn[] {
+  return CONTROLS.map((control) => ({
+    key: control.key,
+    masks: Array.from({ length: draws(control, controlSeeds) }, (_, i) =>
+      control.make(circuit, new Random(seed).fork(`${control.key.replaceAll('_', ' ')} ${i}`)),
+    ),
+  }));
+}
+
+function controlMetrics(
+  { layout, masked }: Circuit,
+  controls: readonly Drawn[],
+  measure: (key: ControlName, mask: Float32Array) => Record<Measure, number | null>,
+): NonNullable<SplitMetrics['controls']> {
+  const entries = controls.map(({ key, masks }): [ControlName, ControlMetrics] => {
+    const measured = masks.map((mask) => measure(key, mask));
+    const sizes = masks.map((mask) => circuitSize(layout, mask, 0, masked).l1);
+    const each = (use: (values: number[]) => number | null) =>
+      recordOf(MASKED_MEASURES, (name) => use(measured.map((draw) => draw[name] ?? Number.NaN)));
+    const summary = { active: mean(sizes)!, ...each(mean) };
+    const spread = sizes.length > 1 ? { sd: each(standardDeviation), seeds: sizes.length } : {};
+    return [key, { ...summary, ...spread }];
+  });
+  return Object.fromEntries(entries) as NonNullable<SplitMetrics['controls']>;
 }

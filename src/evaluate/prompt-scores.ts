@@ -3,10 +3,10 @@
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
 import { heed } from '../heed.js';
-import { type Changes, lastLogits } from '../masks/last-logits.js';
+import { type Changes, lastLogitsOfEach } from '../masks/last-logits.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
-import { type ComparingScore, type OwnScore, recordOf, SCORES, type Score } from './metrics.js';
+import { type OwnScore, recordOf, SCORES, type Score } from './metrics.js';
 
 /** [prompts] each. NaN where a prompt has no answer (or no distractor) to score. */
 export type PromptScores = Record<Score, Float64Array>;
@@ -33,33 +33,56 @@ export function setScores(all: PromptScores, indices: readonly number[], some: P
 export async function scorePrompts(
   prepared: PreparedPairs,
   masks: Float32Array,
-  { signal, onProgress, changes }: LongCall & { changes?: Changes | null } = {},
+  call: LongCall & { changes?: Changes | null } = {},
   against?: Float32Array,
 ): Promise<PromptScores> {
+  return (await scoreEach(prepared, [masks], call, against))[0]!;
+}
+
+/**
+ * The scores of several mask vectors, for less than one after the other: each batch of prompts is made ready once.
+ * @returns one for each vector
+ */
+export async function scoreEach(
+  prepared: PreparedPairs,
+  all: readonly Float32Array[],
+  { signal, onProgress, changes }: LongCall & { changes?: Changes | null } = {},
+  against?: Float32Array,
+): Promise<PromptScores[]> {
   const { model, pairs } = prepared;
-  const scores = emptyScores(pairs.length);
+  const each = all.map(() => emptyScores(pairs.length));
   const nVocab = model.architecture.nVocab;
+  const total = pairs.length * all.length;
   let done = 0;
   for (const batch of batchesByLength(
     pairs.map(({ clean }) => clean.length),
     prepared.forwardTokens,
   )) {
     await heed(signal);
-    const { full, masked } = await lastLogits(prepared, batch, masks, against, { signal, changes });
-    batch.forEach((index, row) => {
-      const pair = pairs[index]!;
-      const own = distribution(masked.subarray(row * nVocab, (row + 1) * nVocab));
-      const reference = distribution(full.subarray(row * nVocab, (row + 1) * nVocab));
-      for (const [name, score] of entriesOf(COMPARING)) scores[name][index] = score(reference, own);
-      for (const [name, score] of entriesOf(OWN)) {
-        scores[name][index] = score(pair, own);
-        scores[`full_${name}`][index] = score(pair, reference);
+    const rowsOf = (logits: Float32Array) =>
+      batch.map((_, row) => logits.subarray(row * nVocab, (row + 1) * nVocab));
+    let references: Reference[] = [];
+    for await (const { at, logits } of lastLogitsOfEach(prepared, batch, all, against, { signal, changes })) {
+      if (at === -1) {
+        references = rowsOf(logits).map(reference);
+        continue;
       }
-    });
-    done += batch.length;
-    onProgress?.({ stage: 'evaluate', done, total: pairs.length });
+      const scores = each[at]!;
+      rowsOf(logits).forEach((row, place) => {
+        const index = batch[place]!;
+        const [pair, own, full] = [pairs[index]!, distribution(row), references[place]!];
+        scores.kl[index] = divergence(full, own);
+        scores.exact_match[index] = Number(own.top === full.top);
+        for (const [name, score] of entriesOf(OWN)) {
+          scores[name][index] = score(pair, own);
+          scores[`full_${name}`][index] = score(pair, full);
+        }
+      });
+      done += batch.length;
+      onProgress?.({ stage: 'evaluate', done, total });
+    }
   }
-  return scores;
+  return each;
 }
 
 interface Distribution {
@@ -70,6 +93,11 @@ interface Distribution {
   top: number;
 }
 
+/** What several are compared with. */
+interface Reference extends Distribution {
+  probabilities: Float32Array;
+}
+
 function distribution(logits: Float32Array): Distribution {
   let top = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[top]!) top = i;
@@ -78,10 +106,10 @@ function distribution(logits: Float32Array): Distribution {
   return { logits, normaliser: logits[top]! + Math.log(total), top };
 }
 
-const COMPARING: Record<ComparingScore, (full: Distribution, masked: Distribution) => number> = {
-  kl: divergence,
-  exact_match: (full, masked) => Number(masked.top === full.top),
-};
+function reference(logits: Float32Array): Reference {
+  const own = distribution(logits);
+  return { ...own, probabilities: logits.map((logit) => Math.exp(logit - own.normaliser)) };
+}
 
 const OWN: Record<OwnScore, (pair: TokenPair, distribution: Distribution) => number> = {
   accuracy: ({ answers }, { top }) => (answers.length > 0 ? Number(answers.includes(top)) : Number.NaN),
@@ -97,12 +125,11 @@ function contrast({ answers, distractors }: TokenPair, of: (ids: Int32Array) => 
 }
 
 /** KL(p ‖ q) in nats. */
-function divergence(p: Distribution, q: Distribution): number {
+function divergence(p: Reference, q: Distribution): number {
+  const shift = q.normaliser - p.normaliser;
   let total = 0;
-  for (let i = 0; i < p.logits.length; i++) {
-    const logP = p.logits[i]! - p.normaliser;
-    total += Math.exp(logP) * (logP - (q.logits[i]! - q.normaliser));
-  }
+  for (let i = 0; i < p.logits.length; i++)
+    total += p.probabilities[i]! * (p.logits[i]! - q.logits[i]! + shift);
   return total;
 }
 

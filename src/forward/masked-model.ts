@@ -1,11 +1,12 @@
 /** A decomposed model on an engine: runs it with or without masks, and pulls gradients back to the masks. */
+import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Decomposition, Directions } from '../decompose/directions.js';
 import { planeSizesOf } from '../decompose/factors.js';
 import type { Engine } from '../engine/engine.js';
 import type { ReplayKey, Replays } from '../engine/replay.js';
 import { InputError } from '../errors.js';
-import { heeding, inOneGo, type Steps } from '../heed.js';
+import { heed, heeding, inOneGo, type Steps } from '../heed.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Kind } from '../models/components.js';
 import { planesOf } from '../models/qk-split.js';
@@ -17,8 +18,8 @@ import { maskHook, onLastPosition } from './mask-hooks.js';
 import type { Positions } from './masking-rules.js';
 import { type Narrowed, narrow, someOf, type Written } from './narrow.js';
 import { longestOf } from './padded-prompts.js';
-import { hasFixedPast, type Past } from './past.js';
-import { type BlockHooks, coefficientsOf, isAtTheEnd, mergedHooks } from './places.js';
+import { hasFixedPast, type KeysValues, type Past } from './past.js';
+import { type BlockHooks, coefficientsOf, type Hook, isAtTheEnd, mergedHooks } from './places.js';
 import { foldOverPlanes, spreadOverPlanes } from './planes.js';
 import { disposeStart, type LossHead, type PassOptions, type Start, Transformer } from './transformer.js';
 
@@ -155,6 +156,58 @@ export class MaskedModel {
     return hasFixedPast(this) && longestOf(prompts) > 1 ? this.transformer.earlier(prompts) : null;
   }
 
+  /**
+   * Mask vectors by what they do before the last position: those of a group differ in masks alone that act on it.
+   * @returns their places
+   */
+  groupsOfEqualPast(all: readonly Float32Array[]): number[][] {
+    const { layout } = this;
+    // A pass with a past is not recorded, and one without is played back faster than it would save.
+    const acts =
+      this.positions === 'all' || this.replays ? layout.kinds : layout.kinds.filter((kind) => kind === 'qk');
+    const groups = new Map<string, number[]>();
+    all.forEach((masks, at) => {
+      const hash = createHash('sha256');
+      for (let layer = 0; layer < this.architecture.nLayers; layer++)
+        for (const kind of acts) {
+          const { start, length } = layout.block(layer, kind)!;
+          hash.update(new Uint8Array(masks.slice(start, start + length).buffer));
+        }
+      const key = hash.digest('hex');
+      groups.set(key, [...(groups.get(key) ?? []), at]);
+    });
+    return [...groups.values()];
+  }
+
+  /**
+   * What {@link past} is under masks of QK: keys and values before the last position, where masks of other kinds do not
+   * act. With it a pass with these masks of QK runs the last position alone.
+   * @returns null if others act there too, or there is none; dispose of it
+   */
+  async maskedPast(
+    prompts: readonly Int32Array[],
+    masks: Float32Array,
+    signal?: AbortSignal,
+  ): Promise<KeysValues[] | null> {
+    if (this.positions === 'all' || longestOf(prompts) === 1) return null;
+    const kinds = this.layout.kinds.filter((kind) => kind === 'qk');
+    const { blocks, bases, narrowed, masks: uploaded } = this.onMasks(masks, kinds, {}, false);
+    const layers: KeysValues[] = [];
+    try {
+      for (const layer of this.transformer.earlier(prompts, { hooks: { blocks }, bases })) {
+        layers.push(layer);
+        await heed(signal);
+      }
+      return layers;
+    } catch (error) {
+      tf.dispose(layers as unknown as tf.TensorContainer);
+      throw error;
+    } finally {
+      tf.dispose(uploaded as unknown as tf.TensorContainer);
+      for (const cut of narrowed) cut.dispose();
+    }
+  }
+
   /** Whether a pass runs the last positions alone, on what {@link past} gives: neither masks nor hooks reach others. */
   runsLastAlone({ hooks, positions, ends }: MaskedPassOptions): boolean {
     const all = this.positions === 'all' || (hooks && positions === 'all') || ends === 'all';
@@ -224,41 +277,13 @@ export class MaskedModel {
 
   /** @param pulled whether masks will have gradients */
   private start(prompts: readonly Int32Array[], options: MaskedPassOptions, pulled: boolean): MaskedStart {
-    const { masks, baseline = [], hooks, positions: asked, ends, past, written } = options;
+    const { masks, baseline = [], hooks, positions: asked, ends, past } = options;
     const positions = hooks && asked === 'all' ? 'all' : this.positions;
-    // Hooks look for all coefficients, their masks' gradients need them, and recordings the same shapes each time.
-    const mayNarrow = !hooks && !pulled && !this.replays;
-    const uploaded: PerKind<tf.Tensor1D>[] = [];
-    const narrowed: Narrowed[] = [];
-    const bases: LayerBases[] = [];
-    const gradients: PerKind<tf.Tensor1D>[] = [];
-    const blocks = (masks ? this.architecture.attentionScale : []).map((_, layer): BlockHooks => {
-      uploaded[layer] = {};
-      gradients[layer] = {};
-      bases[layer] = this.transformer.basesOf(layer);
-      const entries = this.layout.kinds.map((kind) => {
-        const own = this.layerMasks(masks!, layer, kind);
-        const replacement = baseline[layer]?.[kind];
-        const some = mayNarrow
-          ? someOf(own, kind === 'qk' || kind === 'ov' ? this.architecture.nHeads : 1)
-          : null;
-        const cut = some && narrow(kind, bases[layer]!, some, replacement, written);
-        if (cut) {
-          narrowed.push(cut);
-          bases[layer] = withKind(bases[layer]!, cut.bases);
-          return [coefficientsOf(kind), cut.hook];
-        }
-        const record = (gradient: tf.Tensor1D) => {
-          gradients[layer]![kind] = gradient;
-        };
-        const mask = tf.tensor1d(own);
-        uploaded[layer]![kind] = mask;
-        const hook = maskHook(mask, replacement, pulled ? record : null);
-        const lastOnly = kind !== 'qk' && this.positions === 'last' && positions === 'all';
-        return [coefficientsOf(kind), lastOnly ? onLastPosition(hook, prompts.length) : hook];
-      });
-      return Object.fromEntries(entries);
+    const onMasks = this.onMasks(masks, this.layout.kinds, options, pulled, (kind, hook) => {
+      const lastOnly = kind !== 'qk' && this.positions === 'last' && positions === 'all';
+      return lastOnly ? onLastPosition(hook, prompts.length) : hook;
     });
+    const { blocks, bases, ...own } = onMasks;
     const start = this.transformer.start(prompts, {
       hooks: mergedHooks({ blocks }, hooks),
       bases,
@@ -266,7 +291,50 @@ export class MaskedModel {
       ends,
       past: past ?? (this.runsLastAlone(options) ? this.past(prompts) : null),
     });
-    return { ...start, masks: uploaded, baseline, narrowed, gradients };
+    return { ...start, ...own, baseline };
+  }
+
+  /** Masks of some kinds on the engine, as hooks. */
+  private onMasks(
+    masks: Float32Array | undefined,
+    kinds: readonly Kind[],
+    { baseline, written, hooks }: Pick<MaskedPassOptions, 'baseline' | 'written' | 'hooks'>,
+    pulled: boolean,
+    placed: (kind: Kind, hook: Hook) => Hook = (_, hook) => hook,
+  ) {
+    // Hooks look for all coefficients, gradients of masks need them, and recordings the same shapes each time.
+    const mayNarrow = !hooks && !pulled && !this.replays;
+    const uploaded: PerKind<tf.Tensor1D>[] = [];
+    const gradients: PerKind<tf.Tensor1D>[] = [];
+    const narrowed: Narrowed[] = [];
+    const bases: LayerBases[] = [];
+    const blocks = (masks ? this.architecture.attentionScale : []).map((_, layer): BlockHooks => {
+      const [onEngine, recorded]: PerKind<tf.Tensor1D>[] = [{}, {}];
+      let weights = this.transformer.basesOf(layer);
+      const entries = kinds.map((kind) => {
+        const own = this.layerMasks(masks!, layer, kind);
+        const replacement = baseline?.[layer]?.[kind];
+        const heads = kind === 'qk' || kind === 'ov' ? this.architecture.nHeads : 1;
+        const some = mayNarrow ? someOf(own, heads) : null;
+        const cut = some && narrow(kind, weights, some, replacement, written);
+        if (cut) {
+          narrowed.push(cut);
+          weights = withKind(weights, cut.bases);
+          return [coefficientsOf(kind), placed(kind, cut.hook)];
+        }
+        const mask = tf.tensor1d(own);
+        onEngine![kind] = mask;
+        const record = (gradient: tf.Tensor1D) => {
+          recorded![kind] = gradient;
+        };
+        return [coefficientsOf(kind), placed(kind, maskHook(mask, replacement, pulled ? record : null))];
+      });
+      uploaded.push(onEngine!);
+      gradients.push(recorded!);
+      bases.push(weights);
+      return Object.fromEntries(entries);
+    });
+    return { blocks, bases, masks: uploaded, narrowed, gradients };
   }
 
   /**

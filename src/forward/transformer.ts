@@ -40,7 +40,7 @@ export interface PassOptions {
   ends?: Positions;
 }
 
-export interface StartOptions extends PassOptions {
+interface StartOptions extends PassOptions {
   /** Stand in for a layer's own; not disposed of. */
   bases?: readonly LayerBases[];
   /** Of the positions before the stream's, which then is the last one alone. Disposed of in the pass. */
@@ -281,12 +281,12 @@ export class Transformer {
     }
   }
 
-  /** Runs all positions but the last as the plain model does; returns each layer's keys and values. */
-  *earlier(prompts: readonly Int32Array[]): Past {
+  /** Runs all positions but the last, as the plain model does but for hooks; returns each layer's keys and values. */
+  *earlier(prompts: readonly Int32Array[], options: Pick<StartOptions, 'hooks' | 'bases'> = {}): Past {
     const earlier = prompts.map((ids) => ids.subarray(0, -1));
     const longest = longestOf(earlier);
     // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
-    const start = this.start(earlier, { columns: { count: longest, first: -longest } });
+    const start = this.start(earlier, { ...options, columns: { count: longest, first: -longest } });
     let last = start.stream;
     try {
       for (const [, { own, trace, stream }] of this.blocks(start)) {

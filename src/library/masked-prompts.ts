@@ -256,7 +256,7 @@ export class MaskedPrompts {
       sigma: runner.sigma,
       masked: runner.layout.components.filter(({ name }) => masks.values.has(name)),
       length: this.pairs.length,
-      score: (flat, call) => this.#prepared.score(flat, call),
+      scoreEach: (all, call) => this.#prepared.scoreEach(all, call),
     };
     return evaluateMasks(scorer, await this.#flat(masks), { ...settings, beforeRounding: soft }, call);
   }

@@ -1,6 +1,6 @@
 /** Runs masks on prompt pairs: all of it in this thread, or each batch shared out over workers. */
 import type { LossKind } from '../engine/ops/loss.js';
-import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import { type PromptScores, scoreEach } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { MaskLayout } from '../forward/layout.js';
 import type { MaskedModel } from '../forward/masked-model.js';
@@ -39,7 +39,9 @@ export interface RunnablePairs {
   ): Promise<Objective>;
   /** Mean KL(full ‖ masked) over all of them, nats. */
   kl(masks: Float32Array, call?: LongCall): Promise<number>;
-  /** See {@link scorePrompts}. */
+  /** See {@link scoreEach}. */
+  scoreEach(all: readonly Float32Array[], call?: LongCall, against?: Float32Array): Promise<PromptScores[]>;
+  /** The same of one mask vector. */
   score(masks: Float32Array, call?: LongCall, against?: Float32Array): Promise<PromptScores>;
   /** See {@link conductance}. */
   conductance(loss: LossKind, points: number, call?: LongCall): Promise<Float32Array>;
@@ -55,11 +57,14 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
     async prepare(pairs, options) {
       const how = { ...options, keepPast, forwardTokens: forward };
       const prepared = await PreparedPairs.prepare(model, pairs, how);
+      const each = (all: readonly Float32Array[], call?: LongCall, against?: Float32Array) =>
+        scoreEach(prepared, all, call, against);
       return {
         length: prepared.length,
         objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
         kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
-        score: (masks, call, against) => scorePrompts(prepared, masks, call, against),
+        scoreEach: each,
+        score: async (masks, call, against) => (await each([masks], call, against))[0]!,
         conductance: (loss, points, call) => conductance(prepared, loss, points, train, call),
         differences: (call) => squaredDifferences(prepared, call),
       };

@@ -2,7 +2,7 @@
 import { DecompositionStore, storedDecomposition } from '../decompose/store.js';
 import { type EngineName, openEngine } from '../engine/engine.js';
 import type { LossKind } from '../engine/ops/loss.js';
-import { type PromptScores, scorePrompts } from '../evaluate/prompt-scores.js';
+import { type PromptScores, scoreEach } from '../evaluate/prompt-scores.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
@@ -58,7 +58,8 @@ export interface MaskJob extends PairsJob {
   masks: Float32Array;
 }
 
-export interface ScoreJob extends MaskJob {
+export interface ScoreJob extends PairsJob {
+  all: readonly Float32Array[];
   /** Masks in the full model's place. */
   against?: Float32Array;
 }
@@ -126,13 +127,8 @@ export const kl = answering(
 );
 
 export const scores = answering(
-  async (job: ScoreJob): Promise<PromptScores> =>
-    scorePrompts(
-      new PreparedPairs(await modelOf(job), job.data, job.passes.forward),
-      job.masks,
-      {},
-      job.against,
-    ),
+  async (job: ScoreJob): Promise<PromptScores[]> =>
+    scoreEach(new PreparedPairs(await modelOf(job), job.data, job.passes.forward), job.all, {}, job.against),
 );
 
 export const conductance = answering(async (job: ConductanceJob): Promise<Float32Array> => {

@@ -100,6 +100,15 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
     const chosen = readyPart(data, indices);
     return pool.sharesMemory ? chosen : detached(masking, chosen);
   };
+  const scoreEach: RunnablePairs['scoreEach'] = async (all, call = {}, against) => {
+    const scores = all.map(() => emptyScores(data.pairs.length));
+    await inBatches(data.pairs, pool, base.passes, call, 'evaluate', async (batch) => {
+      const job: ScoreJob = { ...base, data: some(batch), all, against };
+      const parts = await pool.run<PromptScores[]>('scores', job, call.signal);
+      parts.forEach((part, at) => setScores(scores[at]!, batch, part));
+    });
+    return scores;
+  };
   return {
     length: data.pairs.length,
     async objective(indices, masks, loss, { signal } = {}) {
@@ -125,14 +134,8 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
       });
       return sums.reduce((total, part) => total + part, 0) / data.pairs.length;
     },
-    async score(masks, call = {}, against) {
-      const scores = emptyScores(data.pairs.length);
-      await inBatches(data.pairs, pool, base.passes, call, 'evaluate', async (batch) => {
-        const job: ScoreJob = { ...base, data: some(batch), masks, against };
-        setScores(scores, batch, await pool.run<PromptScores>('scores', job, call.signal));
-      });
-      return scores;
-    },
+    scoreEach,
+    score: async (masks, call, against) => (await scoreEach([masks], call, against))[0]!,
     async conductance(loss, points, call = {}) {
       const { length: total } = data.pairs;
       const parts = await inBatches(data.pairs, pool, base.passes, call, 'conductance', (batch) => {
