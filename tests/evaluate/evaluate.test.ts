@@ -132,9 +132,9 @@ describeOnEngines('evaluateMasks', (engine) => {
       let last = { done: 0, total: 0 };
       const counting = {
         ...scorer,
-        score: (...call: Parameters<typeof scorer.score>) => {
-          scored++;
-          return scorer.score(...call);
+        scoreEach: (...call: Parameters<typeof scorer.scoreEach>) => {
+          scored += call[0].length;
+          return scorer.scoreEach(...call);
         },
       };
       await evaluateMasks(

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Basis, SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Engine } from '../../src/engine/engine.js';
-import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
+import { scoreEach, scorePrompts } from '../../src/evaluate/prompt-scores.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type MaskedPassOptions } from '../../src/forward/masked-model.js';
 import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
@@ -260,6 +260,32 @@ describeOnEngines('masked forward', (engine) => {
         },
       ),
       { numRuns: 40 },
+    );
+  });
+
+  it('scores mask vectors together as each alone, those with equal QK masks among them', async () => {
+    await fc.assert(
+      fc.asyncProperty(wideEnough, fc.constantFrom(0.1, 0.5), async (options, kept) => {
+        const { masked, prepared, random } = await build(engine(), options);
+        const { layout } = masked;
+        const drawn = () => Float32Array.from({ length: layout.size }, () => Number(random.uniform() < kept));
+        const [one, other] = [drawn(), drawn()];
+        const likeOne = drawn();
+        for (const component of layout.components) {
+          const { start, length } = layout.of(component);
+          if (component.kind === 'qk') likeOne.set(one.subarray(start, start + length), start);
+        }
+        const before = tf.memory().numTensors;
+        const together = await scoreEach(prepared, [one, other, likeOne], {});
+        expect(tf.memory().numTensors).toBe(before);
+        for (const [at, masks] of [one, other, likeOne].entries()) {
+          const alone = await scorePrompts(prepared, masks, { changes: () => ({ hooks: {} }) });
+          alone.kl.forEach((kl, i) => expect(Math.abs(together[at]!.kl[i]! - kl)).toBeLessThan(1e-5));
+          expect(together[at]!.full_accuracy).toEqual(alone.full_accuracy);
+        }
+        masked.dispose();
+      }),
+      { numRuns: 25 },
     );
   });
 
