@@ -33,8 +33,8 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
   const kept = 2 * nHeads * dHead + moving / (past ? length : 1);
   // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
   const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
-  // While pairs are prepared, the whole past of a batch is in memory.
-  const prepared = past ? pastSize(architecture, 2) : 0;
+  // While pairs are prepared, or masks with equal QK masks are scored, the whole past of a batch is in memory.
+  const prepared = positions === 'last' ? pastSize(architecture, 2) : 0;
   return {
     weights: 4 * (engine.copies * frozen + embedding),
     token: 4 * SLACK * (nLayers * kept + passing),

@@ -168,9 +168,9 @@ describeOnEngines('evaluateMasks', (engine) => {
     const recording = {
       ...scorer,
       masked,
-      score: (...[mask, call]: Parameters<typeof scorer.score>) => {
-        scored.push(mask);
-        return scorer.score(mask, call);
+      scoreEach: (...[all, call]: Parameters<typeof scorer.scoreEach>) => {
+        scored.push(...all);
+        return scorer.scoreEach(all, call);
       },
     };
     const { binarised, controls } = await evaluateMasks(recording, own, settings);

@@ -25,7 +25,8 @@ function keeping(heads: readonly string[]): TestedCircuit {
     const whole = component.head === undefined || heads.includes(`L${component.layer}H${component.head}`);
     binarised.fill(1, start, start + (whole ? length : 1));
   }
-  const prompts = { length: 0, score: () => Promise.reject(new Error('not needed')) };
+  const never = () => Promise.reject(new Error('not needed'));
+  const prompts = { length: 0, score: never, scoreEach: never };
   return { layout, masked: layout.components, binarised, prompts, some: prompts };
 }
 const settings = { permutations: 1000, seed: 0 };

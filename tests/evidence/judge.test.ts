@@ -62,6 +62,7 @@ function toy(circuit: readonly number[], effect: Effects, together = (_: Float32
       }
       return scores;
     },
+    scoreEach: (all: readonly Float32Array[]) => Promise.all(all.map((masks) => prompts.score(masks))),
   };
   return { layout, masked: layout.components, binarised, prompts, some: prompts };
 }
