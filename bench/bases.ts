@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { compare } from '../src/commands/compare.js';
 import { run } from '../src/commands/run.js';
 import { readMetrics } from '../src/evaluate/metrics-file.js';
-import type { Cut, Method } from '../src/evidence/compare-file.js';
+import type { Method } from '../src/evidence/compare-file.js';
 import { writeJson } from '../src/formats/atomic-file.js';
 import { readJson } from '../src/formats/json-file.js';
 import { packageFile } from '../src/package-file.js';
@@ -19,6 +19,7 @@ import { textTable } from '../src/report/text-table.js';
 import { COMMANDS, type Given, type Settings } from '../src/settings/commands.js';
 import { readValue } from '../src/settings/text.js';
 import { mean } from '../src/statistics/summary.js';
+import { needed } from './evidence/needed.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -64,17 +65,6 @@ interface Row {
   attacked_kl: number | null;
   /** By method and ranking: directions that reach each KL of `enough`, null where none of the sizes does; CMD. */
   methods: { method: string; needed: (number | null)[]; cmd: number | null }[];
-}
-
-/** Directions at which the curve of log KL against log size first comes down to a KL. */
-function needed(cuts: readonly Cut[], enough: number): number | null {
-  const curve = cuts.filter(({ kept }) => kept > 0).sort((a, b) => a.kept - b.kept);
-  const at = curve.findIndex(({ kl }) => kl <= enough);
-  if (at <= 0) return at < 0 ? null : curve[0]!.kept;
-  const [above, below] = [curve[at - 1]!, curve[at]!];
-  const [from, to] = [Math.log(above.kl), Math.log(Math.max(below.kl, 1e-6))];
-  const share = (from - Math.log(enough)) / (from - to);
-  return Math.exp(Math.log(above.kept) + share * Math.log(below.kept / above.kept));
 }
 
 function methodOf({ id, ranking, cuts, cmd }: Method): Row['methods'][number] {

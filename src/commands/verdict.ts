@@ -7,9 +7,11 @@ import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import { noneKept } from '../evaluate/controls.js';
 import { readMetrics } from '../evaluate/metrics-file.js';
-import { headGroupsLine, headGroupTests, readHeadGroups } from '../evidence/head-groups.js';
+import { type HeadGroups, headGroupsLine, headGroupTests, readHeadGroups } from '../evidence/head-groups.js';
 import { judge } from '../evidence/judge.js';
 import { foundAgainLine, type OtherTask, shuffledLine } from '../evidence/other-circuits.js';
+import { type OutsideGroup, outsideHeads } from '../evidence/outside-heads.js';
+import { scoreOf } from '../evidence/rank-directions.js';
 import { rivalLine } from '../evidence/rival.js';
 import type { TestedCircuit } from '../evidence/tested-circuit.js';
 import type { Line, Verdict } from '../evidence/verdict-file.js';
@@ -105,7 +107,7 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
       const again = settings.sweep === null ? [] : [await foundAgain(opened, settings.sweep)];
       const shuffled = settings.shuffled ? await onShuffled(opened, listener) : null;
       const rival = settings.rival ? await rivalOf(opened, listener) : null;
-      const groups = settings.groups === null ? [] : [await groupsOf(opened, settings.groups)];
+      const groups = settings.groups === null ? [] : [await groupsOf(opened, settings.groups, listener)];
       const { knockouts: halves } = settings;
       const found = await judge(
         circuit,
@@ -207,10 +209,42 @@ async function foundAgain({ run, settings, circuit }: Opened, path: string): Pro
   return foundAgainLine(runs, { kept, directions, alpha: settings.alpha, file });
 }
 
-async function groupsOf({ settings, circuit }: Opened, path: string): Promise<Line> {
+async function groupsOf(opened: Opened, path: string, listener: Listener): Promise<Line> {
+  const { settings, circuit } = opened;
   const groups = await readHeadGroups(path);
   const tests = headGroupTests(circuit, groups, settings);
-  return headGroupsLine(tests, groups, settings);
+  return headGroupsLine(tests, groups, settings, await outsideOf(opened, groups, listener));
+}
+
+/** What heads outside the groups do; none where no head's output is masked. */
+async function outsideOf(
+  { own, settings, pairs, bench, circuit }: Opened,
+  groups: HeadGroups,
+  listener: Listener,
+): Promise<OutsideGroup[]> {
+  const heads = new Map<string, number[]>();
+  for (const component of circuit.masked) {
+    if (component.kind !== 'ov') continue;
+    const { start, length } = circuit.layout.of(component);
+    heads.set(
+      `L${component.layer}H${component.head}`,
+      Array.from({ length }, (_, i) => start + i),
+    );
+  }
+  if (heads.size === 0 || settings.outside === 0) return [];
+  const some = evenly(pairs, Math.min(pairs.length, settings.setPairs));
+  const how = { replacement: 'resample' as const, seed: settings.seed, ...listener };
+  const { level, resamples } = own;
+  return outsideHeads(
+    await bench.runner.prepare(some, how),
+    heads,
+    groups,
+    {
+      ...{ most: settings.outside, directions: circuit.layout.size, score: scoreOf(some) },
+      ...{ level, resamples, seed: settings.seed },
+    },
+    listener,
+  );
 }
 
 /** The same training on the model with its weights shuffled, cut at the circuit's size. */

@@ -7,6 +7,7 @@ import { parseNode } from '../masks/node-files.js';
 import { benjaminiHochberg } from '../statistics/multiple-testing.js';
 import { groupAgainstRest } from '../statistics/permutation.js';
 import { lineOf, missing, percentOf } from './lines.js';
+import type { OutsideGroup } from './outside-heads.js';
 import { sidesOf, type TestedCircuit } from './tested-circuit.js';
 import type { Line } from './verdict-file.js';
 
@@ -111,6 +112,7 @@ export function headGroupsLine(
   tests: readonly GroupTest[],
   { source }: Pick<HeadGroups, 'source'>,
   { alpha }: { alpha: number },
+  outside: readonly OutsideGroup[] = [],
 ): Line {
   const compared = tests.filter((test) => test.compared > 0);
   if (compared.length === 0) return missing('head_groups', 'no group has other heads in its layers');
@@ -133,9 +135,19 @@ export function headGroupsLine(
     },
     claim:
       more.length > 0
-        ? `More of these heads is kept than of others of their layers: ${listed(more).join(', ')}.`
-        : `Of no group more is kept than of other heads of its layers, as far as can be told: ${listed(compared).join(', ')}.`,
+        ? `More of these heads is kept than of others of their layers: ${listed(more).join(', ')}.${outsideText(outside)}`
+        : `Of no group more is kept than of other heads of its layers, as far as can be told: ${listed(compared).join(', ')}.${outsideText(outside)}`,
     limit: `Groups are taken as they were named${source === null ? '' : ` (${source})`}; small ones can hardly differ from chance.`,
-    numbers: { source, groups: tests },
+    numbers: { source, groups: tests, outside },
   });
+}
+
+/** The head outside that does most where its group is gone, of each group. */
+function outsideText(outside: readonly OutsideGroup[]): string {
+  const most = outside.flatMap(({ group, heads: [first] }) =>
+    first === undefined
+      ? []
+      : `${first.head} beside ${group} (${first.on_top.value.toFixed(2)} on top, ${first.alone.value.toFixed(2)} alone)`,
+  );
+  return most.length === 0 ? '' : ` Of heads outside, ablated, most is lost by ${most.join(', ')}.`;
 }

@@ -1,5 +1,7 @@
 /** The part of a run's page that says what may be claimed of its circuit. */
+import type { Loss, OutsideGroup } from '../evidence/outside-heads.js';
 import type { Line, Verdict } from '../evidence/verdict-file.js';
+import { decimal } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { scrolling } from './scrolling.js';
 import { verdictHead, verdictRow } from './verdict-text.js';
@@ -24,7 +26,7 @@ ${verdict.lines
 <dd>${line.claim} <span class="dim">${line.limit} ${nullText(line)}Numbers: <code>${line.file}</code>.</span></dd>
 `,
   )}</dl>
-</section>
+${outsideTables(verdict)}</section>
 `;
 }
 
@@ -38,4 +40,37 @@ function tableRow(line: Line): Markup {
 function nullText({ null_hypothesis, statistic }: Line): string {
   const counted = statistic === null ? '' : `Statistic: ${statistic.name}. `;
   return null_hypothesis === null ? counted : `Tested: “${null_hypothesis}” ${counted}`;
+}
+
+/** What heads outside the named groups cost, alone and on top. */
+function outsideTables({ lines }: Verdict): Markup | null {
+  const outside = (lines.find(({ id }) => id === 'head_groups')?.numbers.outside ?? []) as OutsideGroup[];
+  const rows = outside.flatMap(({ group, loss, heads }) => [
+    html`<tr><th scope="row">${group}, the whole group</th>${[loss, null, null].map(lossCell)}</tr>
+`,
+    ...heads.map(
+      ({
+        head,
+        alone,
+        on_top,
+        more,
+      }) => html`<tr><th scope="row">${head} beside ${group}</th>${[alone, on_top, more].map(lossCell)}</tr>
+`,
+    ),
+  ]);
+  if (rows.length === 0) return null;
+  const caption =
+    'Heads outside named groups: what the answer loses when they write what they write for another prompt';
+  return scrolling(
+    html`<caption>${caption}</caption>
+<thead><tr><th scope="col">ablated</th><th scope="col" colspan="2">alone</th><th scope="col" colspan="2">on top of the group</th><th scope="col" colspan="2">more on top</th></tr></thead>
+<tbody>
+${rows}</tbody>`,
+    caption,
+  );
+}
+
+function lossCell(loss: Loss | null): Markup {
+  if (loss === null) return html`<td></td><td class="spread"></td>`;
+  return html`<td>${decimal(loss.value)}</td><td class="spread">[${loss.confidence.map((end) => decimal(end)).join(', ')}]</td>`;
 }

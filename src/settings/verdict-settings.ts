@@ -25,6 +25,11 @@ export const verdictSettings = table(
       path: true,
       describe: 'JSON file with named groups of heads: are they kept more than others of their layers',
     },
+    outside: {
+      schema: whole(0, 10_000),
+      default: 8,
+      describe: 'With --groups: heads outside each group that are ablated, alone and on top of it',
+    },
     shuffled: {
       schema: flag,
       default: true,

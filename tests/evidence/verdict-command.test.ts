@@ -6,8 +6,10 @@ import { verdictText } from '../../cli/commands/verdict.js';
 import { run } from '../../src/commands/run.js';
 import { verdict } from '../../src/commands/verdict.js';
 import type { Metrics } from '../../src/evaluate/metrics-file.js';
+import type { OutsideGroup } from '../../src/evidence/outside-heads.js';
 import { LINES, type Line, readVerdict, type Verdict } from '../../src/evidence/verdict-file.js';
 import { writeReport } from '../../src/explorer/write-report.js';
+import { packageFile } from '../../src/package-file.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -18,6 +20,7 @@ const SHORT = {
   validationPairs: 16,
   testPairs: 40,
   controlSeeds: 0,
+  pagePrompts: 0,
   attack: 2,
   steps: 16,
   roundingSteps: 4,
@@ -39,7 +42,8 @@ const line = (lines: readonly Line[], id: (typeof LINES)[number]) => lines.find(
 
 describe('verdict', () => {
   it('writes the sheet into the run, and onto its page', async () => {
-    const outcome = await verdict({ run: ioi, other: pronoun, ...QUICK });
+    const groups = packageFile('examples/groups/ioi-embedded.json');
+    const outcome = await verdict({ run: ioi, other: pronoun, groups, outside: 2, ...QUICK });
     const written = await readVerdict(join(ioi, 'verdict.json'));
     expect(written).toEqual(JSON.parse(JSON.stringify(outcome.verdict)));
     expect(written.lines.map(({ id }) => id)).toEqual([...LINES]);
@@ -62,7 +66,14 @@ describe('verdict', () => {
     expect(kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'other_task').numbers.kl).toBeCloseTo(binarised.kl!, 6);
     expect(line(written.lines, 'found_again').outcome).toBe('missing');
+    const { outside } = line(written.lines, 'head_groups').numbers as { outside: OutsideGroup[] };
+    expect(outside.map(({ group, heads }) => [group, heads.length > 0])).toEqual([
+      ['looks at the repeated name', true],
+      ['looks at the answer', true],
+      ['looks at itself', true],
+    ]);
     const page = readFileSync(outcome.report!, 'utf8');
+    expect(page).toContain(`${outside[0]!.heads[0]!.head} beside looks at the repeated name`);
     expect(page).toContain('<h2 id="verdict">');
     for (const { title } of written.lines) expect(page).toContain(title);
     const text = verdictText(written);
@@ -74,7 +85,7 @@ describe('verdict', () => {
     const before = await readVerdict(join(ioi, 'verdict.json'));
     const { verdict: again } = await verdict({ run: ioi, other: pronoun, ...ALONE, ...QUICK });
     const others = ({ lines }: Verdict) =>
-      lines.filter(({ id }) => id !== 'shuffled_weights' && id !== 'rival');
+      lines.filter(({ id }) => !['shuffled_weights', 'rival', 'head_groups'].includes(id));
     expect(others(again)).toEqual(others(before));
   }, 240_000);
 

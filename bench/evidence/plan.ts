@@ -1,0 +1,157 @@
+/** What the studies of evidence do, and how large each part is. */
+import { packageFile } from '../../src/package-file.js';
+import { BASES, RANKING_METHODS, type RankingMethod } from '../../src/settings/choices.js';
+import type { Given, Settings } from '../../src/settings/commands.js';
+import { RECIPES } from '../recipes.js';
+
+type Engine = Settings<'run'>['engine'];
+type BasisName = Settings<'run'>['basis'];
+type Preset = Settings<'run'>['preset'];
+
+export const TASKS = ['ioi', 'gendered-pronoun'] as const;
+export type TaskName = (typeof TASKS)[number];
+
+export interface StudyPlan {
+  name: 'embedded' | 'smollm2';
+  title: string;
+  model: string;
+  engine: Engine;
+  /** Prompts, schedule, evaluation and adversary of every run, by task. */
+  runs: Record<TaskName, Partial<Given<'run'>>>;
+  /** Seeds of further runs: other prompts, another order. */
+  seeds: number[];
+  /** Halves of each task's templates, each with a run of its own; none where one sentence is studied. */
+  templates: Partial<Record<TaskName, string[][]>>;
+  /** Factors on the price of a direction, each with a run of its own. */
+  prices: number[];
+  bases: BasisName[];
+  presets: Preset[];
+  compare: Partial<Given<'compare'>> & { methods: RankingMethod[] };
+  compareBases: Partial<Given<'compare'>>;
+  verdict: Partial<Given<'verdict'>>;
+  sets: Partial<Given<'stability'>>;
+  stability: boolean;
+  /** Groups of heads, by task; null where they are not studied. */
+  groups: Partial<Record<TaskName, string>> | null;
+  families: boolean;
+}
+
+/** What can be set from the command line. */
+export interface Sizes {
+  /** `short` tries every stage in minutes; its figures mean nothing. */
+  size: 'default' | 'short';
+  steps: number | null;
+  pairs: number | null;
+  draws: number | null;
+  engine: Engine | null;
+}
+
+/** Greedy pruning and patching of single directions ask for a pass a direction. */
+const PER_DIRECTION: readonly RankingMethod[] = ['greedy', 'patching'];
+/** Trains by its preset's own steps, however few others have. */
+const LONG: readonly RankingMethod[] = [...PER_DIRECTION, 'learned_robust'];
+
+/** Tokens of its training were never random, so that detectors on random tokens name none of its heads. */
+const HEADS_ON_IOI = packageFile('examples/groups/ioi-embedded.json');
+
+const embedded = (short: boolean): StudyPlan => {
+  const prompts = short
+    ? { trainPairs: 24, validationPairs: 8, testPairs: 16, steps: 10, roundingSteps: 4, resamples: 50 }
+    : { trainPairs: 256, validationPairs: 64, testPairs: 256 };
+  const run: Partial<Given<'run'>> = {
+    ...prompts,
+    ...{ pagePrompts: 0, controlSeeds: short ? 1 : 5 },
+    ...(short ? { attack: 3, attackPairs: 8 } : { attack: 20, attackPairs: 64 }),
+  };
+  const ranked = short ? 12 : 128;
+  return {
+    name: 'embedded',
+    title: 'the embedded model',
+    model: 'embedded',
+    engine: 'wasm',
+    runs: { ioi: { ...run, task: 'ioi' }, 'gendered-pronoun': { ...run, task: 'gendered-pronoun' } },
+    seeds: short ? [1] : [1, 2, 3, 4],
+    templates: {
+      ioi: [
+        ['gave', 'handed'],
+        ['passed', 'showed', 'offered'],
+      ],
+      'gendered-pronoun': [
+        ['such', 'really'],
+        ['was', 'has-been'],
+      ],
+    },
+    prices: [0.5, 2],
+    bases: BASES.filter((basis) => basis !== 'loaded'),
+    presets: short ? ['default'] : ['default', 'robust'],
+    compare: {
+      methods: RANKING_METHODS.filter((id) => !short || !LONG.includes(id)),
+      ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 16 },
+      ...{ randomDraws: short ? 2 : 5, resamples: short ? 50 : 1000, points: short ? 2 : 8 },
+    },
+    compareBases: { rankPairs: ranked, cutPairs: ranked, resamples: 20 },
+    verdict: short
+      ? { draws: 3, setPairs: 8, members: 3, knockouts: 2, permutations: 99 }
+      : { draws: 100, setPairs: 64 },
+    sets: short ? { setPairs: 8, draws: 2 } : { setPairs: 128, draws: 20 },
+    stability: true,
+    groups: { ioi: HEADS_ON_IOI, 'gendered-pronoun': HEADS_ON_IOI },
+    families: true,
+  };
+};
+
+const smollm2 = (short: boolean, model: string): StudyPlan => {
+  const recipe = RECIPES['smollm2-short']!;
+  const of = (task: TaskName): Partial<Given<'run'>> => ({
+    task,
+    ...recipe.train(task),
+    ...(short
+      ? { steps: 4, roundingSteps: 2, validateEvery: 2, batchSize: 4 }
+      : { steps: 160, roundingSteps: 200, validateEvery: 40 }),
+    ...(short
+      ? { trainPairs: 8, validationPairs: 4, testPairs: 6, resamples: 50 }
+      : { trainPairs: 400, validationPairs: 16, testPairs: 128 }),
+    templates: recipe.templates?.(task),
+    ...{ pagePrompts: 0, controlSeeds: short ? 1 : 3 },
+    ...{ attack: short ? 1 : 10, attackStarts: 1, attackPairs: short ? 4 : 16 },
+  });
+  const ranked = short ? { rankPairs: 4, cutPairs: 4 } : { rankPairs: 64, cutPairs: 96 };
+  return {
+    name: 'smollm2',
+    title: 'SmolLM2-135M',
+    model,
+    engine: 'native-cpu',
+    runs: { ioi: of('ioi'), 'gendered-pronoun': of('gendered-pronoun') },
+    seeds: [1],
+    templates: {},
+    prices: [],
+    bases: BASES.filter((basis) => basis !== 'loaded'),
+    presets: ['default'],
+    compare: {
+      methods: RANKING_METHODS.filter((id) => !(short ? LONG : PER_DIRECTION).includes(id)),
+      ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
+    },
+    compareBases: { ...ranked, resamples: 20 },
+    verdict: short
+      ? { draws: 2, setPairs: 4, members: 2, knockouts: 1, permutations: 99 }
+      : { draws: 100, setPairs: 32, members: 24, knockouts: 12 },
+    sets: { setPairs: short ? 4 : 64, draws: 2 },
+    stability: false,
+    groups: null,
+    families: false,
+  };
+};
+
+/** The plan of a study at these sizes. */
+export function planOf(name: StudyPlan['name'], model: string | undefined, sizes: Sizes): StudyPlan {
+  const short = sizes.size === 'short';
+  if (name === 'smollm2' && model === undefined) throw new Error('smollm2: name its folder with --model');
+  const plan = name === 'embedded' ? embedded(short) : smollm2(short, model!);
+  const { steps, pairs, draws, engine } = sizes;
+  for (const run of Object.values(plan.runs)) {
+    if (steps !== null) Object.assign(run, { steps, roundingSteps: steps });
+    if (pairs !== null) Object.assign(run, { trainPairs: pairs });
+  }
+  if (draws !== null) Object.assign(plan.verdict, { draws });
+  return { ...plan, engine: engine ?? plan.engine };
+}
