@@ -20,7 +20,7 @@ interface Findings {
   failed: string[];
 }
 
-export const TASK_TITLES: Record<string, string> = {
+const TASK_TITLES: Record<string, string> = {
   ioi: 'indirect object identification',
   'gendered-pronoun': 'gendered pronoun',
 };

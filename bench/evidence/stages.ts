@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { kebabCase } from '../../src/case.js';
 import { compare } from '../../src/commands/compare.js';
 import { families } from '../../src/commands/families.js';
@@ -140,7 +139,8 @@ export class Stages {
       `${task}-sweep`,
       existsSync(join(folder, 'study-done')),
       async () => {
-        await writeFile(file, stringify(plan));
+        // JSON is YAML.
+        await writeFile(file, JSON.stringify(plan, null, 2));
         const options = { plan: file, out: folder, local: true, jobs: 1, store: this.file('store') };
         const { outcome } = await sweep(options, { onNote: this.say });
         if (outcome.failures.length > 0)

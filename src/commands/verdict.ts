@@ -238,7 +238,7 @@ async function outsideOf(
   return outsideHeads(
     await bench.runner.prepare(some, how),
     heads,
-    groups,
+    groups.groups,
     {
       ...{ most: settings.outside, directions: circuit.layout.size, score: scoreOf(some) },
       ...{ level, resamples, seed: settings.seed },

@@ -8,7 +8,6 @@ import type { LongCall } from '../progress.js';
 import type { LossKind } from '../settings/choices.js';
 import { type BootstrapSettings, bootstrapIntervals, type Interval } from '../statistics/bootstrap.js';
 import { mean } from '../statistics/summary.js';
-import type { HeadGroups } from './head-groups.js';
 import type { RankedOn } from './rank-directions.js';
 
 /** What the score loses, with its interval over prompts. */
@@ -41,13 +40,14 @@ export type Ablated = Pick<RankedOn, 'length' | 'objective' | 'score'>;
  * Heads write what they write for another prompt (resample ablation). Those heads outside a group are measured whose
  * slopes, summed over their directions, are largest: with everything kept, and on top of the group.
  * @param heads places of each head's OV directions
+ * @param groups heads of each group
  * @param most heads that are measured for each group
  * @param score what is lost: the logit difference, or −KL where prompts have none
  */
 export async function outsideHeads(
   on: Ablated,
   heads: ReadonlyMap<string, readonly number[]>,
-  { groups }: Pick<HeadGroups, 'groups'>,
+  groups: ReadonlyMap<string, readonly string[]>,
   {
     most,
     directions,

@@ -42,12 +42,7 @@ const settings = { directions: 5, level: 0.95, resamples: 100, seed: 0 };
 
 it('finds the head that stands in for the group, which alone costs nothing', async () => {
   const groups = new Map([['mover', ['L0H0']]]);
-  const [found] = await outsideHeads(
-    prompts,
-    heads,
-    { groups },
-    { most: 4, score: 'logit_diff', ...settings },
-  );
+  const [found] = await outsideHeads(prompts, heads, groups, { most: 4, score: 'logit_diff', ...settings });
   // Without the mover its backup does the work: of 5 and 7 is left 4.
   expect(found).toMatchObject({ group: 'mover', loss: { value: 2 } });
   const [first, second, ...others] = found!.heads;
@@ -73,7 +68,7 @@ it('measures no more heads than asked for, by their slopes, and nothing twice', 
     ['mover', ['L0H0']],
     ['again', ['L0H0']],
   ]);
-  const found = await outsideHeads(prompts, heads, { groups }, { most: 2, score: 'logit_diff', ...settings });
+  const found = await outsideHeads(prompts, heads, groups, { most: 2, score: 'logit_diff', ...settings });
   expect(found.map(({ heads }) => heads.map(({ head }) => head))).toEqual([
     ['L0H1', 'L0H2'],
     ['L0H1', 'L0H2'],
@@ -83,6 +78,6 @@ it('measures no more heads than asked for, by their slopes, and nothing twice', 
 
 it('measures the KL where prompts have no logit difference', async () => {
   const groups = new Map([['mover', ['L0H0']]]);
-  const [found] = await outsideHeads(prompts, heads, { groups }, { most: 4, score: 'kl', ...settings });
+  const [found] = await outsideHeads(prompts, heads, groups, { most: 4, score: 'kl', ...settings });
   expect(found!.loss.value).toBe(4);
 });
