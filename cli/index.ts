@@ -60,6 +60,11 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
     describe: 'Methods that rank directions, side by side: faithfulness against size',
     load: async () => (await import('./commands/compare.js')).compare,
   },
+  align: {
+    usage: 'align <run>',
+    describe: 'Subspaces that carry what components do, learned, beside their singular directions',
+    load: async () => (await import('./commands/align.js')).align,
+  },
   report: {
     usage: 'report <run>',
     describe: "Write a run's report.html anew",

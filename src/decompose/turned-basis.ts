@@ -2,6 +2,7 @@
 import type { Kernels } from '../kernels/contract.js';
 import type { Component } from '../models/components.js';
 import type { Random } from '../random.js';
+import { orthonormal } from '../statistics/principal-angles.js';
 import type { Directions } from './directions.js';
 
 /** Which of a matrix's two orthonormal sides stays orthonormal when its directions are turned. */
@@ -47,6 +48,48 @@ export function inPrincipalBasis(
 }
 
 /**
+ * W over a subspace of what a component writes (of QK: of what its queries read) and what is orthogonal to it, each in its
+ * own order of importance: within the subspace, and then outside of it, directions come by descending σ'.
+ * @param rows an orthonormal basis of the subspace in the coordinates of the singular directions, [rank] each; nothing
+ *   along null directions
+ */
+export function inAlignedBasis(
+  directions: Directions,
+  rows: readonly Float64Array[],
+  kernels: Kernels,
+): Directions {
+  const { s } = directions;
+  const span = spanOf(directions);
+  const inside = rows.map((row) => row.slice(0, span));
+  const axes = Array.from({ length: span }, (_, at) =>
+    Float64Array.from({ length: span }, (_, k) => Number(k === at)),
+  );
+  const outside = orthonormal([...inside, ...axes]).slice(rows.length);
+  const rotation = [inside, outside].flatMap((part) => bySize(part, s, kernels));
+  const side = principalSide(directions.component);
+  return turned(directions, Float32Array.from(rotation.flatMap((row) => [...row])), {
+    ...{ side, kernels, sorted: false },
+  });
+}
+
+/** The same space by orthonormal rows b_i for which b_i S are orthogonal to each other, the longest first. */
+function bySize(rows: readonly Float64Array[], s: Float32Array, kernels: Kernels): Float64Array[] {
+  const [n, span] = [rows.length, rows[0]?.length ?? 0];
+  if (n === 0) return [];
+  const scaled = Float32Array.from({ length: n * span }, (_, at) => {
+    const k = at % span;
+    return rows[Math.floor(at / span)]![k]! * s[k]!;
+  });
+  const { u } = kernels.svd(scaled, n, span);
+  const turned = rows.map((_, i) =>
+    Float64Array.from({ length: span }, (_, k) =>
+      rows.reduce((sum, row, j) => sum + u[j * n + i]! * row[k]!, 0),
+    ),
+  );
+  return orthonormal(turned);
+}
+
+/**
  * W in the basis whose rows are Q Vᵀ (`written`) or whose columns are U Qᵀ (`read`): the other side follows, so that
  * W = Σ_k σ'_k u'_k v'_kᵀ still holds; there vectors are only of length one. Only the span of W is turned: its null
  * directions stay as they are, last. Else outputs of single directions would leave that span, such as the mean that
@@ -89,7 +132,7 @@ function turned(
 }
 
 /** How many σ are above what rounding makes of a zero in float32, by the usual bound max(rows, cols)·2⁻²³·σ_1. */
-function spanOf({ component: { rows, cols }, s }: Directions): number {
+export function spanOf({ component: { rows, cols }, s }: Directions): number {
   const bound = Math.max(rows, cols) * 2 ** -23 * (s[0] ?? 0);
   return s.reduce((count, value) => count + Number(value > bound), 0);
 }

@@ -2,6 +2,7 @@
 import { EMBEDDED } from '../formats/model-folder.js';
 import { SPLITS } from '../tasks/splits.js';
 
+import { alignSettings } from './align-settings.js';
 import { attackSettings } from './attack-settings.js';
 
 import { circuitSettings } from './circuit-settings.js';
@@ -247,6 +248,13 @@ export const COMMANDS = {
     ...workerSettings,
     ...placeSettings,
     ...outSettings,
+  },
+  align: {
+    ...sourceSettings,
+    ...alignSettings,
+    ...engineSettings,
+    ...workerSettings,
+    ...placeSettings,
   },
   circuit: {
     ...circuitSettings,

@@ -1,0 +1,270 @@
+/** `align`: subspaces that carry what components do for a task, learned and held against their singular directions. */
+import type { Directions } from '../decompose/directions.js';
+import { inAlignedBasis, spanOf } from '../decompose/turned-basis.js';
+import { openEngine } from '../engine/engine.js';
+import { InputError } from '../errors.js';
+import { binarised } from '../evaluate/circuit-size.js';
+import type { AlignedComponent, Alignment } from '../evidence/align-file.js';
+import { writeJson } from '../formats/atomic-file.js';
+import type { RunFolder } from '../formats/run-folder.js';
+import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import { MaskLayout } from '../forward/layout.js';
+import { MaskedModel } from '../forward/masked-model.js';
+import { queriesOf } from '../interpret/score-sum.js';
+import { loadKernels } from '../kernels/kernels.js';
+import { alignSubspaces, klOfSubspaces, type Subspace } from '../masks/aligned-subspaces.js';
+import type { Component } from '../models/components.js';
+import type { Model } from '../models/weights.js';
+import { PreparedPairs } from '../pairs/prepared-pairs.js';
+import type { Listener } from '../progress.js';
+import { Random } from '../random.js';
+import { decomposeSubject } from '../run/decomposition.js';
+import { evenly } from '../run/evaluation.js';
+import { loadMasks } from '../run/masks.js';
+import { ownData } from '../run/own-data.js';
+import { ownSettings } from '../run/own-settings.js';
+import { checkModel, sourceOf } from '../run/source.js';
+import { withSubject } from '../run/subject.js';
+import { planFor, workload } from '../run/workbench.js';
+import type { Given } from '../settings/commands.js';
+import { complete } from '../settings/complete.js';
+import { orthonormal, principalAngles } from '../statistics/principal-angles.js';
+import { mean } from '../statistics/summary.js';
+
+export interface AlignOutcome {
+  run: RunFolder;
+  alignment: Alignment;
+  /** Paths of `aligned.json`, and of the directions for `--basis loaded`; in the run's folder. */
+  file: string;
+  basisFile: string;
+}
+
+/** A component that a subspace is looked for in. */
+interface Asked {
+  component: Component;
+  directions: Directions;
+  size: number;
+  span: number;
+  /** Places of the circuit's directions among the component's. */
+  kept: number[];
+}
+
+/** Share of a subspace that its singular directions must hold. */
+const HELD = 0.95;
+
+/**
+ * Learns subspaces of a run's components on its training prompts and measures them on test prompts.
+ * @example
+ * const { alignment } = await align({ run: 'runs/ioi', in: ['L2H3.ov'], size: 2 });
+ * for (const { component, kl, shared } of alignment.components) console.log(component, kl.learned, shared.top_sigma);
+ */
+export async function align(given: Given<'align'>, listener: Listener = {}): Promise<AlignOutcome> {
+  const started = performance.now();
+  const { model, run } = await sourceOf(given.run, given.model);
+  if (run?.manifest.command !== 'run')
+    throw new InputError(`${given.run}: subspaces are learned in a run, which "orthoscope run" makes`);
+  const asked = complete('align', given);
+  const { engine: choice, store, memory } = asked;
+  const own = complete('evaluate', { run: run.path, engine: choice, store, memory }, ownSettings(run));
+  if (own.basis !== 'svd')
+    throw new InputError(
+      `${run.path}: its masks are over the basis ${own.basis}; subspaces are held against singular directions`,
+    );
+  const seed = asked.seed ?? own.seed;
+  return withSubject(model, { ...own, ...listener }, async (subject) => {
+    await checkModel(subject.model, run);
+    const masks = await loadMasks(own.masks!, subject.model, own);
+    const { data } = await ownData(run, subject, own, masks.kinds, listener);
+    const { qkSplit, architecture } = subject.model;
+    const circuit = binarised(masks.values, own.threshold);
+    const layout = new MaskLayout(architecture, masks.kinds, qkSplit);
+    const keptIn = (component: Component) => {
+      const { start, length } = layout.of(component);
+      return Array.from({ length }, (_, k) => k).filter((k) => circuit[start + k]);
+    };
+    const chosen = chosenComponents(masks.masked, asked.in, run.path, keptIn);
+    for (const { kind, name } of chosen)
+      if (kind === 'qk' && architecture.rotary && qkSplit.by === 'plane')
+        throw new InputError(`--in ${name}: QK split by plane has no directions that could be turned`);
+    const engine = await openEngine({ engine: choice });
+    listener.onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
+    const kinds = [...new Set(chosen.map(({ kind }) => kind))];
+    const options = { ...own, ...listener, components: kinds };
+    const decomposition = await decomposeSubject(subject, options);
+    const components: Asked[] = [];
+    for (const component of chosen) {
+      const directions = (await decomposition.layer(component.layer)).get(component.name)!;
+      const [span, kept] = [spanOf(directions), keptIn(component)];
+      const size = asked.size ?? kept.length;
+      if (size < 1 || size >= span)
+        throw new InputError(
+          `--in ${component.name}: of its ${span} dimensions a subspace has 1 to ${span - 1}, not ${size}; give --size`,
+        );
+      components.push({ component, directions, size, span, kept });
+    }
+    const { passes } = await planFor(subject, workload(data, asked.alignBatch), engine, options);
+    const { positions } = own;
+    const masked = await MaskedModel.load(engine, subject.model, decomposition, {
+      ...{ kinds, positions },
+      ...listener,
+    });
+    try {
+      const prepare = (pairs: NonNullable<typeof data.splits.train>) =>
+        PreparedPairs.prepare(masked, pairs, {
+          ...{ replacement: own.replacement, seed: own.seed, keepPast: passes.keepPast },
+          ...{ forwardTokens: passes.forward, ...listener },
+        });
+      const [learnt, all] = [data.splits.train!, data.splits.test!];
+      const tested = all.length <= asked.alignPairs ? all : evenly(all, asked.alignPairs);
+      const train = await prepare(learnt);
+      const random = new Random(seed);
+      const subspaces = await alignSubspaces(
+        train,
+        components,
+        {
+          ...{ steps: asked.alignSteps, batchSize: asked.alignBatch },
+          ...{ rate: asked.alignRate, maxTokens: passes.train },
+        },
+        random.fork('align'),
+        listener,
+      );
+      const test = await prepare(tested);
+      const measured: AlignedComponent[] = [];
+      for (const [at, one] of components.entries())
+        measured.push(
+          await held(test, one, subspaces[at]!, random.fork(`random ${at}`), asked.alignDraws, listener),
+        );
+      const kl = (of: (one: Asked, at: number) => readonly Float64Array[]) =>
+        klOfSubspaces(
+          test,
+          components.map((one, at) => ({ component: one.component, rows: of(one, at) })),
+          listener,
+        );
+      const together = {
+        learned: await kl((_, at) => subspaces[at]!.rows),
+        circuit: await kl(({ component: { rank }, kept }) => axes(rank, kept)),
+        nothing: await kl(() => []),
+      };
+      const { id, hash } = run.manifest.model;
+      const about = (split: 'train' | 'test', pairs: number) => {
+        const { source, hash } = data.described[split]!;
+        return { source: `${source}, ${split}`, hash, pairs };
+      };
+      const alignment: Alignment = {
+        schema_version: 1,
+        measured: {
+          ...{ model: { id, hash }, weight_form: subject.model.form, positions },
+          ...{ replacement: own.replacement, seed },
+          ...{ train: about('train', learnt.length), test: about('test', tested.length) },
+        },
+        ...{ steps: asked.alignSteps, components: measured, together },
+        seconds: (performance.now() - started) / 1000,
+      };
+      const [file, basisFile] = [run.file('aligned.json'), run.file('aligned.safetensors')];
+      await writeSafetensors(basisFile, await basisOf(subject.model, components, subspaces));
+      await writeJson(file, alignment);
+      return { run, alignment, file, basisFile };
+    } finally {
+      masked.dispose();
+    }
+  });
+}
+
+/** @throws InputError if the masks are not of a component that is asked for */
+function chosenComponents(
+  masked: readonly Component[],
+  names: readonly string[] | null,
+  path: string,
+  keptIn: (component: Component) => readonly number[],
+): Component[] {
+  if (names === null) {
+    const most = [...masked].sort((a, b) => keptIn(b).length - keptIn(a).length)[0]!;
+    return [most];
+  }
+  return [...new Set(names)].map((name) => {
+    const found = masked.find((component) => component.name === name);
+    if (found) return found;
+    throw new InputError(
+      `--in ${name}: ${path} has no masks of it; its components are called as ${masked[0]!.name}`,
+    );
+  });
+}
+
+/** A subspace beside singular directions and chance. */
+async function held(
+  test: PreparedPairs,
+  { component, size, span, kept }: Asked,
+  { rows }: Subspace,
+  random: Random,
+  draws: number,
+  listener: Listener,
+): Promise<AlignedComponent> {
+  const { rank } = component;
+  const kl = (own: readonly Float64Array[]) => klOfSubspaces(test, [{ component, rows: own }], listener);
+  const top = Array.from({ length: size }, (_, k) => k);
+  const chance: number[] = [];
+  for (let draw = 0; draw < draws; draw++) {
+    const drawn = top.map(() =>
+      Float64Array.from({ length: rank }, (_, k) => (k < span ? random.normal() : 0)),
+    );
+    chance.push(await kl(orthonormal(drawn)));
+  }
+  const shared = (places: readonly number[]) => {
+    const angles = principalAngles(rows, axes(rank, places));
+    return {
+      directions: places.length,
+      dimensions: angles.reduce((sum, angle) => sum + Math.cos(angle) ** 2, 0),
+      chance: Math.min((size * places.length) / span, size, places.length),
+      angles,
+    };
+  };
+  let [holding, sum] = [0, 0];
+  while (sum < HELD * size && holding < rank) {
+    sum += rows.reduce((all, row) => all + row[holding]! ** 2, 0);
+    holding++;
+  }
+  return {
+    ...{ component: component.name, size, span, holding },
+    kl: {
+      learned: await kl(rows),
+      top_sigma: await kl(axes(rank, top)),
+      circuit: kept.length > 0 ? await kl(axes(rank, kept)) : null,
+      random: mean(chance)!,
+      nothing: await kl([]),
+    },
+    shared: { top_sigma: shared(top), circuit: kept.length > 0 ? shared(kept) : null },
+  };
+}
+
+/** Singular directions as a subspace. */
+function axes(rank: number, places: readonly number[]): Float64Array[] {
+  return places.map((at) => Float64Array.from({ length: rank }, (_, k) => Number(k === at)));
+}
+
+/** Directions for `--basis loaded`: of each component those of its subspace, and then those of the rest. */
+async function basisOf(
+  model: Model,
+  components: readonly Asked[],
+  subspaces: readonly Subspace[],
+): Promise<Map<string, TensorData>> {
+  const kernels = await loadKernels();
+  const tensors = new Map<string, TensorData>();
+  for (const [at, { component, directions }] of components.entries()) {
+    const { name, kind, rows, cols, rank, layer } = component;
+    const { u, s, vt } = inAlignedBasis(directions, subspaces[at]!.rows, kernels);
+    const add = (part: string, shape: number[], data: Float32Array) =>
+      tensors.set(`${name}.${part}`, { dtype: 'F32', shape, data });
+    add('u', [rows, rank], u);
+    const { architecture } = model;
+    if (kind === 'qk' && architecture.rotary) {
+      // In head space, where its terms add up to [b_Q; W_Q].
+      const { dHead } = architecture;
+      const queries = queriesOf(component, { component, u, s, vt }, await model.layer(layer), dHead);
+      add('vt', [rank, dHead], Float32Array.from(queries));
+      continue;
+    }
+    add('s', [rank], s);
+    add('vt', [rank, cols], vt);
+  }
+  return tensors;
+}
