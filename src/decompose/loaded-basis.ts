@@ -97,6 +97,7 @@ async function loadedTerms(context: Context, component: Component): Promise<Term
   if (component.kind === 'ov') {
     const head = throughHead(context, component, left, n, factors);
     const rest = restOf(kernels, factors.b!, factors.inner, cols, head, right, n);
+    if (rest.n === 0) return { left, right, head };
     const more = kernels.gemm(factors.a, rest.left, { rows, inner: factors.inner, cols: rest.n });
     return {
       left: sideBySide(left, n, more, rest.n),
