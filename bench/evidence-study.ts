@@ -106,6 +106,7 @@ async function taskFigures(
   task: TaskName,
 ): Promise<NonNullable<StudyFigures['tasks'][TaskName]>> {
   const comparison = await stages.methods(task);
+  const on_qk = await stages.methodsOnQk(task);
   const bases: BasisRow[] = [];
   for (const preset of plan.presets)
     for (const basis of plan.bases)
@@ -122,7 +123,7 @@ async function taskFigures(
   const stable = plan.stability ? await stages.stability(task) : null;
   return {
     circuit: runFigures(await stages.circuit(task)),
-    ...{ comparison, bases, spaces, verdict },
+    ...{ comparison, on_qk, bases, spaces, verdict },
     stability:
       stable && Object.fromEntries(Object.entries(stable).map(([by, found]) => [by, stableSetsOf(found)])),
     families: plan.families ? await stages.families(task) : null,

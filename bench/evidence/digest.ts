@@ -51,6 +51,8 @@ type StableSets = Pick<Stability, 'spaces'> & {
 export interface TaskFigures {
   circuit: RunFigures;
   comparison: Comparison;
+  /** Over QK directions alone. */
+  on_qk: Comparison;
   bases: BasisRow[];
   spaces: SharedSpaces[];
   verdict: Omit<Verdict, 'lines'> & { lines: Omit<Line, 'null_hypothesis'>[] };

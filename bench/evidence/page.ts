@@ -51,12 +51,14 @@ export function studyPage(
     '## Faithfulness against size, and other methods',
     'Every method ranks the same directions on the same pairs; circuits of ten sizes and of the learned one’s are measured on other pairs under one replacement rule. CMD is the area of |1 − f|, less is better; CPR that of f, .999 is perfect and more is possible. Signed: by score, absolute: by its size. In brackets 95 % bootstrap intervals over prompts.',
     PUBLISHED,
-    ...tasks.flatMap(([task, { comparison }]) => [
+    ...tasks.flatMap(([task, { comparison, on_qk }]) => [
       `### ${upper(TASK_TITLES[task]!)}`,
       comparedTable(comparison),
       ...pictures(task).map(({ file, text }) => `![${text}](${file})`),
       sizesTable(comparison),
       costsText(comparison),
+      'QK directions alone, all else running whole: here sparse attention decomposition (Franco and Crovella 2024), the nearest published rival, can be held against the others. It ranks directions that rebuild attention scores, per prompt, joined over the task.',
+      comparedTable(on_qk),
     ]),
     '## Bases',
     `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out.`,

@@ -27,6 +27,8 @@ export interface StudyPlan {
   bases: BasisName[];
   presets: Preset[];
   compare: Partial<Given<'compare'>> & { methods: RankingMethod[] };
+  /** Methods over QK directions alone. */
+  compareQk: Partial<Given<'compare'>>;
   compareBases: Partial<Given<'compare'>>;
   verdict: Partial<Given<'verdict'>>;
   sets: Partial<Given<'stability'>>;
@@ -48,6 +50,16 @@ export interface Sizes {
 
 /** Greedy pruning and patching of single directions ask for a pass a direction. */
 const PER_DIRECTION: readonly RankingMethod[] = ['greedy', 'patching'];
+/** Ranks QK directions alone: it is compared where all else runs whole. */
+const QK_ALONE: readonly RankingMethod[] = ['sparse_attention'];
+const ON_QK: RankingMethod[] = [
+  'learned',
+  'attribution',
+  'integrated',
+  'sparse_attention',
+  'sigma',
+  'random',
+];
 /** Trains by its preset's own steps, however few others have. */
 const LONG: readonly RankingMethod[] = [...PER_DIRECTION, 'learned_robust'];
 
@@ -85,10 +97,11 @@ const embedded = (short: boolean): StudyPlan => {
     bases: BASES.filter((basis) => basis !== 'loaded'),
     presets: short ? ['default'] : ['default', 'robust'],
     compare: {
-      methods: RANKING_METHODS.filter((id) => !short || !LONG.includes(id)),
+      methods: RANKING_METHODS.filter((id) => !QK_ALONE.includes(id) && !(short && LONG.includes(id))),
       ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 16 },
       ...{ randomDraws: short ? 2 : 5, resamples: short ? 50 : 1000, points: short ? 2 : 8 },
     },
+    compareQk: { methods: ON_QK, rankPairs: ranked, cutPairs: ranked, points: short ? 2 : 8 },
     compareBases: { rankPairs: ranked, cutPairs: ranked, resamples: 20 },
     verdict: short
       ? { draws: 3, setPairs: 8, members: 3, knockouts: 2, permutations: 99 }
@@ -128,9 +141,10 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     bases: BASES.filter((basis) => basis !== 'loaded'),
     presets: ['default'],
     compare: {
-      methods: RANKING_METHODS.filter((id) => !(short ? LONG : PER_DIRECTION).includes(id)),
+      methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...(short ? LONG : PER_DIRECTION)].includes(id)),
       ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     },
+    compareQk: { methods: ON_QK, ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     compareBases: { ...ranked, resamples: 20 },
     verdict: short
       ? { draws: 2, setPairs: 4, members: 2, knockouts: 1, permutations: 99 }

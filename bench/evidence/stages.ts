@@ -99,14 +99,26 @@ export class Stages {
       isComplete(out) && existsSync(join(out, 'compare.json')),
       async () => {
         await rm(out, { recursive: true, force: true });
-        await compare({ run: source, model: this.plan.model, ...given, ...this.machine, out });
+        await compare({ run: source, ...given, ...this.machine, out });
       },
       async () => JSON.parse(readFileSync(join(out, 'compare.json'), 'utf8')) as Comparison,
     );
   }
 
   async methods(task: TaskName): Promise<Comparison> {
-    return this.compared(`${task}-methods`, (await this.circuit(task)).folder, this.plan.compare);
+    const { compare, model } = this.plan;
+    return this.compared(`${task}-methods`, (await this.circuit(task)).folder, { ...compare, model });
+  }
+
+  /** Over QK directions alone, everything else running whole. */
+  methodsOnQk(task: TaskName): Promise<Comparison> {
+    const { model, runs, compareQk } = this.plan;
+    const given = Object.entries(runs[task]).filter(([key]) => Object.hasOwn(COMMANDS.compare, key));
+    return this.compared(`${task}-methods-qk`, model, {
+      ...Object.fromEntries(given),
+      ...compareQk,
+      components: ['qk'],
+    });
   }
 
   async methodsInBasis(
@@ -116,7 +128,7 @@ export class Stages {
   ): Promise<Comparison> {
     const { folder } = await this.basisRun(task, basis, preset);
     const methods = ['learned', 'attribution', 'difference'] as const;
-    const given = { ...this.plan.compareBases, methods: [...methods] };
+    const given = { ...this.plan.compareBases, model: this.plan.model, methods: [...methods] };
     return this.compared(`${task}-${basis}-${preset}-methods`, folder, given);
   }
 
