@@ -8,7 +8,8 @@
  * `--vary` names an option of planted models (`src/planted/planted-model.ts`) and its values; all combinations are run.
  * A seed changes weights, distractors, rotation, prompts and the order in which they come. Every model is a line of
  * `--rows`: what is there already is not measured again, and of a model that lacks a method that method alone. The tables
- * have means over seeds and the smallest F1; `--save` writes them for all lines of the file, as `planted-tables.ts` does.
+ * have means over seeds and the smallest F1; `--save` writes
+ * them for all lines of the file, and a picture beside them.
  */
 
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,7 +19,7 @@ import { parseArgs } from 'node:util';
 import type { Basis } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { attribution, conductance, integrated, randomScores } from '../src/evidence/rank-directions.js';
-import { writeJson } from '../src/formats/atomic-file.js';
+import { writeText } from '../src/formats/atomic-file.js';
 import type { TokenPair } from '../src/formats/token-pairs.js';
 import type { Positions, Replacement } from '../src/forward/masking-rules.js';
 import { bestCut } from '../src/masks/cut.js';
@@ -36,7 +37,7 @@ import type { LossKind } from '../src/settings/choices.js';
 import { complete } from '../src/settings/complete.js';
 import { PRESETS, priceOf, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
-import { type RankedMethod, type Row, summary, tables } from './planted-tables.js';
+import { picture, type RankedMethod, type Row, summary, tables } from './planted-tables.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -111,7 +112,12 @@ try {
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
-if (options.save) await writeJson(options.save, summary([...rows.values()]));
+if (options.save) {
+  const cells = summary([...rows.values()]);
+  // A cell a line: differences between two states can be read.
+  await writeText(options.save, `[\n${cells.map((cell) => JSON.stringify(cell)).join(',\n')}\n]\n`);
+  await writeText(options.save.replace(/(\.json)?$/, '.svg'), picture(cells));
+}
 console.log(tables(summary(asked)));
 
 /** Every combination of what is varied. */

@@ -15,46 +15,45 @@ export const align: Handler<'align'> = async (settings, context) => {
 };
 
 /** What the command prints. */
-export function alignmentText({ measured, components, together, seconds }: Alignment): string {
+export function alignmentText({ measured, components, kl, seconds }: Alignment): string {
   const column = (heading: string, text: (one: (typeof components)[number]) => string) =>
     figures(heading, components.map(text));
-  const lines = [
+  const kept = [
+    ['learned subspaces', kl.learned],
+    ['top σ, as many', kl.top_sigma],
+    ["circuit's directions", kl.circuit],
+    ['random, as many', kl.random],
+    ['nothing', kl.nothing],
+  ] as const;
+  return [
     `${measured.test.source}; learned on ${count(measured.train.pairs)} pairs, measured on ${count(measured.test.pairs)}`,
     '',
     textTable([
       names(
-        'KL, of it kept:',
-        components.map(({ component }) => component),
+        `of ${components.length === 1 ? components[0]!.component : 'all of them'} kept`,
+        kept.map(([name]) => name),
       ),
-      column('dimensions', ({ size, span }) => `${count(size)} of ${count(span)}`),
-      column('learned', ({ kl }) => decimal(kl.learned)),
-      column('top σ', ({ kl }) => decimal(kl.top_sigma)),
-      column('circuit', ({ kl }) => decimal(kl.circuit)),
-      column('random', ({ kl }) => decimal(kl.random)),
-      column('nothing', ({ kl }) => decimal(kl.nothing)),
+      figures(
+        'KL (nats)',
+        kept.map(([, value]) => decimal(value)),
+      ),
     ]),
     '',
     textTable([
       names(
-        'shared with',
+        'dimensions shared with',
         components.map(({ component }) => component),
       ),
-      column(
-        'top σ',
-        ({ shared: { top_sigma: top } }) => `${decimal(top.dimensions, 2)} of ${top.directions}`,
+      column('size', ({ size, span }) => `${count(size)} of ${count(span)}`),
+      column('top σ', ({ shared: { top_sigma: top } }) => decimal(top.dimensions, 2)),
+      column('chance', ({ shared: { top_sigma: top } }) => decimal(top.chance, 2)),
+      column('circuit', ({ shared: { circuit } }) =>
+        circuit === null ? '–' : `${decimal(circuit.dimensions, 2)} (of ${count(circuit.directions)})`,
       ),
-      column('by chance', ({ shared: { top_sigma: top } }) => decimal(top.chance, 2)),
-      column('circuit', ({ shared: { circuit }, size }) =>
-        circuit === null ? '–' : `${decimal(circuit.dimensions, 2)} of ${Math.min(size, circuit.directions)}`,
-      ),
-      column('by chance ', ({ shared: { circuit } }) => decimal(circuit?.chance ?? null, 2)),
+      column('chance ', ({ shared: { circuit } }) => decimal(circuit?.chance ?? null, 2)),
       column('95 % in top', ({ holding }) => count(holding)),
     ]),
     '',
-  ];
-  if (components.length > 1)
-    lines.push(
-      `All at once: KL ${decimal(together.learned)} (circuit ${decimal(together.circuit)}, nothing ${decimal(together.nothing)}).`,
-    );
-  return [...lines, `took ${duration(seconds)}`].join('\n');
+    `took ${duration(seconds)}`,
+  ].join('\n');
 }

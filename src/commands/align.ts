@@ -56,7 +56,7 @@ const HELD = 0.95;
  * Learns subspaces of a run's components on its training prompts and measures them on test prompts.
  * @example
  * const { alignment } = await align({ run: 'runs/ioi', in: ['L2H3.ov'], size: 2 });
- * for (const { component, kl, shared } of alignment.components) console.log(component, kl.learned, shared.top_sigma);
+ * console.log(alignment.kl.learned, alignment.components[0]?.shared.top_sigma);
  */
 export async function align(given: Given<'align'>, listener: Listener = {}): Promise<AlignOutcome> {
   const started = performance.now();
@@ -118,33 +118,34 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
       const tested = all.length <= asked.alignPairs ? all : evenly(all, asked.alignPairs);
       const train = await prepare(learnt);
       const random = new Random(seed);
-      const subspaces = await alignSubspaces(
-        train,
-        components,
-        {
-          ...{ steps: asked.alignSteps, batchSize: asked.alignBatch },
-          ...{ rate: asked.alignRate, maxTokens: passes.train },
-        },
-        random.fork('align'),
-        listener,
-      );
-      const test = await prepare(tested);
-      const measured: AlignedComponent[] = [];
-      for (const [at, one] of components.entries())
-        measured.push(
-          await held(test, one, subspaces[at]!, random.fork(`random ${at}`), asked.alignDraws, listener),
+      const tried: { start: 'random' | 'singular'; subspaces: Subspace[]; kl: number }[] = [];
+      for (const start of ['random', 'singular'] as const) {
+        const options = {
+          steps: asked.alignSteps,
+          batchSize: asked.alignBatch,
+          rate: asked.alignRate,
+          start,
+        };
+        const found = await alignSubspaces(
+          train,
+          components,
+          { ...options, maxTokens: passes.train },
+          random.fork(`align from ${start}`),
+          listener,
         );
+        tried.push({ start, subspaces: found, kl: await klOfSubspaces(train, found, listener) });
+      }
+      const { start, subspaces } = tried.reduce((best, one) => (one.kl < best.kl ? one : best));
+      const test = await prepare(tested);
       const kl = (of: (one: Asked, at: number) => readonly Float64Array[]) =>
         klOfSubspaces(
           test,
           components.map((one, at) => ({ component: one.component, rows: of(one, at) })),
           listener,
         );
-      const together = {
-        learned: await kl((_, at) => subspaces[at]!.rows),
-        circuit: await kl(({ component: { rank }, kept }) => axes(rank, kept)),
-        nothing: await kl(() => []),
-      };
+      const chance: number[] = [];
+      for (let draw = 0; draw < asked.alignDraws; draw++)
+        chance.push(await kl((one) => drawn(one, random.fork(`random ${draw} ${one.component.name}`))));
       const { id, hash } = run.manifest.model;
       const about = (split: 'train' | 'test', pairs: number) => {
         const { source, hash } = data.described[split]!;
@@ -157,7 +158,16 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
           ...{ replacement: own.replacement, seed },
           ...{ train: about('train', learnt.length), test: about('test', tested.length) },
         },
-        ...{ steps: asked.alignSteps, components: measured, together },
+        steps: asked.alignSteps,
+        components: components.map((one, at) => beside(one, subspaces[at]!)),
+        start,
+        kl: {
+          learned: await kl((_, at) => subspaces[at]!.rows),
+          top_sigma: await kl(({ component: { rank }, size }) => axes(rank, first(size))),
+          circuit: await kl(({ component: { rank }, kept }) => axes(rank, kept)),
+          random: mean(chance)!,
+          nothing: await kl(() => []),
+        },
         seconds: (performance.now() - started) / 1000,
       };
       const [file, basisFile] = [run.file('aligned.json'), run.file('aligned.safetensors')];
@@ -191,24 +201,8 @@ function chosenComponents(
 }
 
 /** A subspace beside singular directions and chance. */
-async function held(
-  test: PreparedPairs,
-  { component, size, span, kept }: Asked,
-  { rows }: Subspace,
-  random: Random,
-  draws: number,
-  listener: Listener,
-): Promise<AlignedComponent> {
+function beside({ component, size, span, kept }: Asked, { rows }: Subspace): AlignedComponent {
   const { rank } = component;
-  const kl = (own: readonly Float64Array[]) => klOfSubspaces(test, [{ component, rows: own }], listener);
-  const top = Array.from({ length: size }, (_, k) => k);
-  const chance: number[] = [];
-  for (let draw = 0; draw < draws; draw++) {
-    const drawn = top.map(() =>
-      Float64Array.from({ length: rank }, (_, k) => (k < span ? random.normal() : 0)),
-    );
-    chance.push(await kl(orthonormal(drawn)));
-  }
   const shared = (places: readonly number[]) => {
     const angles = principalAngles(rows, axes(rank, places));
     return {
@@ -225,15 +219,19 @@ async function held(
   }
   return {
     ...{ component: component.name, size, span, holding },
-    kl: {
-      learned: await kl(rows),
-      top_sigma: await kl(axes(rank, top)),
-      circuit: kept.length > 0 ? await kl(axes(rank, kept)) : null,
-      random: mean(chance)!,
-      nothing: await kl([]),
-    },
-    shared: { top_sigma: shared(top), circuit: kept.length > 0 ? shared(kept) : null },
+    shared: { top_sigma: shared(first(size)), circuit: kept.length > 0 ? shared(kept) : null },
   };
+}
+
+const first = (size: number) => Array.from({ length: size }, (_, k) => k);
+
+/** A random subspace of the size. */
+function drawn({ component, size, span }: Asked, random: Random): Float64Array[] {
+  return orthonormal(
+    first(size).map(() =>
+      Float64Array.from({ length: component.rank }, (_, k) => (k < span ? random.normal() : 0)),
+    ),
+  );
 }
 
 /** Singular directions as a subspace. */

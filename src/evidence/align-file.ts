@@ -17,13 +17,13 @@ const shared = z.object({
   angles: z.array(number),
 });
 
-/** Mean KL(full ‖ model) on the test pairs, where of the component only this is kept. */
+/** Mean KL(full ‖ model) on the test pairs, where of all the components only this is kept. */
 const kl = z.object({
   learned: number,
   /** As many singular directions, the largest σ first. */
   top_sigma: number,
-  /** The circuit's directions, however many; null where it keeps none. */
-  circuit: number.nullable(),
+  /** The circuit's directions, however many. */
+  circuit: number,
   /** Random subspaces of the size, in the mean. */
   random: number,
   nothing: number,
@@ -34,7 +34,6 @@ const component = z.object({
   /** Dimensions of the subspace, and of all that the component can write (of QK, read). */
   size: number,
   span: number,
-  kl,
   shared: z.object({ top_sigma: shared, circuit: shared.nullable() }),
   /** The fewest singular directions, from the largest σ, that hold 95 % of the subspace. */
   holding: number,
@@ -51,8 +50,9 @@ const alignment = z.object({
   }),
   steps: number,
   components: z.array(component),
-  /** All components at once. */
-  together: kl.omit({ top_sigma: true, random: true }),
+  /** Of the two starts, the one that ended with the lower KL on the training pairs. */
+  start: z.enum(['random', 'singular']),
+  kl,
   seconds: number,
 });
 /** The content of `aligned.json`. */

@@ -26,6 +26,8 @@ export interface Subspace {
 }
 
 export interface AlignOptions {
+  /** What the subspaces are at first: random ones, or the first singular directions. */
+  start: 'random' | 'singular';
   steps: number;
   batchSize: number;
   /** Radians that a subspace turns by in the first step; in the last a tenth of it. */
@@ -54,13 +56,16 @@ interface State extends Subspace {
 export async function alignSubspaces(
   prepared: PreparedPairs,
   components: readonly { component: Component; size: number; span: number }[],
-  { steps, batchSize, rate, maxTokens }: AlignOptions,
+  { start, steps, batchSize, rate, maxTokens }: AlignOptions,
   random: Random,
   { onProgress, signal }: LongCall = {},
 ): Promise<Subspace[]> {
   const states = components.map(({ component, size, span }): State => {
-    const rows = Array.from({ length: size }, () =>
-      Float64Array.from({ length: component.rank }, (_, k) => (k < span ? random.normal() : 0)),
+    const rows = Array.from({ length: size }, (_, i) =>
+      Float64Array.from({ length: component.rank }, (_, k) => {
+        if (start === 'singular') return Number(k === i);
+        return k < span ? random.normal() : 0;
+      }),
     );
     return {
       component,

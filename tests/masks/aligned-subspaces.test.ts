@@ -80,7 +80,7 @@ it('finds the subspace of a planted head, from a random start', async () => {
   expect(span).toBeGreaterThan(planted.length);
   // Words that never come are copied in the same matrix. With fewer dimensions than words each of them counts.
   const size = 3;
-  const options = { steps: 60, batchSize: 32, rate: 0.3, maxTokens: 512 };
+  const options = { start: 'random', steps: 60, batchSize: 32, rate: 0.3, maxTokens: 512 } as const;
   const [found] = await alignSubspaces(prepared, [{ component, size, span }], options, new Random(1));
   const some = planted.map((k) => axis(component.rank, k));
   const angles = principalAngles(found!.rows, some);
