@@ -102,7 +102,8 @@ function distribution(logits: Float32Array): Distribution {
   let top = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[top]!) top = i;
   let total = 0;
-  for (const logit of logits) total += Math.exp(logit - logits[top]!);
+  const most = logits[top]!;
+  for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i]! - most);
   return { logits, normaliser: logits[top]! + Math.log(total), top };
 }
 

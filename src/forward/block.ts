@@ -73,7 +73,7 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
 
     const written = onward(hooks.attentionWritten, outputOfHeads(onward(hooks.z, z), span, input));
     const attentionOutput = outputNorm(written, weights.norms.attention, normEpsilon);
-    const kept = tf.slice(stream, [0, positions - queries, 0]);
+    const kept = queries === positions ? stream : tf.slice(stream, [0, positions - queries, 0]);
     const middle = onward(
       hooks.streamBetween,
       tf.add(kept, onward(hooks.attentionOutput, attentionOutput.y)) as tf.Tensor3D,
@@ -156,12 +156,8 @@ export function pullBlock(
     ) as tf.Tensor2D;
     const dx = backward(hooks.attentionInput, dNormalised);
     const throughAttention = tf.reshape(normalisePull(dx, trace.attentionNorm, norm), [batch, positions, -1]);
-    const past = tf.pad(dKept, [
-      [0, 0],
-      [positions - queries, 0],
-      [0, 0],
-    ]);
-    const dStream = tf.add(past, throughAttention) as tf.Tensor3D;
+    const dWhole = tf.reshape(padPositions(rows(dKept), batch, positions, queries), throughAttention.shape);
+    const dStream = tf.add(dWhole, throughAttention) as tf.Tensor3D;
     return { stream: backward(hooks.streamBefore, dStream) };
   });
   return stream;

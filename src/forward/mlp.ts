@@ -5,15 +5,56 @@ import type { FrozenLinear } from '../engine/ops/linear.js';
 import type { Kind } from '../models/components.js';
 import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
-import { backward, changes, coefficientsOf, onward } from './places.js';
-import { byPart, lastOf, type Span } from './positions.js';
+import { type BlockHooks, backward, changes, coefficientsOf, onward } from './places.js';
+import { byPart, firstOf, joinPositions, lastOf, rows, type Span } from './positions.js';
 
-/** What the pullback of the hidden layer needs, [batch·queries, dMlp] each. */
-export interface MlpTrace {
+/** What the pullback of the hidden layer needs, [rows, dMlp] each. */
+interface PartTrace {
   /** Slope of the activation; null in passes that are not pulled back. */
   slope: tf.Tensor2D | null;
   /** Gated MLPs only: activation(gate), and what it multiplies. */
   gated: { gate: tf.Tensor2D; up: tf.Tensor2D } | null;
+}
+
+/** Of all positions together, or of the plain ones and of the masked ones. */
+export type MlpTrace = PartTrace[];
+
+/** Some positions, and what is at them. */
+interface Part {
+  span: Span;
+  hooks: BlockHooks;
+}
+
+/**
+ * Where all matrices are masked the two sorts of positions have nothing in common: the hidden layer of neither is put
+ * together with the other's and taken apart again, which takes as long as a third of a product.
+ */
+function partsOf(span: Span, { hooks, architecture }: BlockInput): Part[] {
+  const kinds = architecture.gatedMlp ? GATED : PLAIN;
+  const apart =
+    span.plain > 0 && !hooks.mlpHidden && kinds.every((kind) => changes(hooks[coefficientsOf(kind)]));
+  if (!apart) return [{ span, hooks }];
+  const { batch, positions, plain, masked } = span;
+  return [
+    { span: { batch, positions, queries: plain, plain, masked: 0 }, hooks: {} },
+    { span: { batch, positions, queries: masked, plain: 0, masked }, hooks },
+  ];
+}
+
+const GATED: readonly Kind[] = ['mlp_gate', 'mlp_up', 'mlp_down'];
+const PLAIN: readonly Kind[] = ['mlp_in', 'mlp_out'];
+
+/** Applies to each part of rows [batch·queries, d], and joins what comes of it. */
+function eachPart(
+  x: tf.Tensor2D,
+  { batch }: Span,
+  parts: readonly Part[],
+  apply: (x: tf.Tensor2D, part: Part, at: number) => tf.Tensor2D,
+): tf.Tensor2D {
+  const [first, last] = parts as [Part, Part | undefined];
+  if (!last) return apply(x, first, 0);
+  const plain = apply(firstOf(x, batch, first.span.queries), first, 0);
+  return rows(joinPositions(batch, plain, apply(lastOf(x, batch, last.span.queries), last, 1)));
 }
 
 /**
@@ -25,6 +66,27 @@ export function mlpForward(
   span: Span,
   input: BlockInput,
 ): { output: tf.Tensor2D; trace: MlpTrace } {
+  const trace: MlpTrace = [];
+  const output = eachPart(x, span, partsOf(span, input), (part, { span, hooks }, at) => {
+    const own = partForward(part, span, { ...input, hooks });
+    trace[at] = own.trace;
+    return own.output;
+  });
+  return { output, trace };
+}
+
+/** @param dy gradient by the output; returns that by the input */
+export function mlpPull(dy: tf.Tensor2D, trace: MlpTrace, span: Span, input: BlockInput): tf.Tensor2D {
+  return eachPart(dy, span, partsOf(span, input), (part, { span, hooks }, at) =>
+    partPull(part, trace[at]!, span, { ...input, hooks }),
+  );
+}
+
+function partForward(
+  x: tf.Tensor2D,
+  span: Span,
+  input: BlockInput,
+): { output: tf.Tensor2D; trace: PartTrace } {
   const { weights, architecture, hooks, trace } = input;
   const { activation, gatedMlp } = architecture;
   const through = (kind: Kind, plain: FrozenLinear, value: tf.Tensor2D) =>
@@ -40,13 +102,7 @@ export function mlpForward(
   return { output: through('mlp_down', weights.mlpOut, hidden), trace: { slope, gated: { gate, up } } };
 }
 
-/** @param dy gradient by the output; returns that by the input */
-export function mlpPull(
-  dy: tf.Tensor2D,
-  { slope, gated }: MlpTrace,
-  span: Span,
-  input: BlockInput,
-): tf.Tensor2D {
+function partPull(dy: tf.Tensor2D, { slope, gated }: PartTrace, span: Span, input: BlockInput): tf.Tensor2D {
   const { weights, hooks } = input;
   const back = (kind: Kind, plain: FrozenLinear, dValue: tf.Tensor2D) =>
     matrixPull(kind, plain, dValue, span, input);
