@@ -116,7 +116,7 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
         });
       const [learnt, all] = [data.splits.train!, data.splits.test!];
       const tested = all.length <= asked.alignPairs ? all : evenly(all, asked.alignPairs);
-      const train = await prepare(learnt);
+      const [train, validation] = [await prepare(learnt), await prepare(data.splits.validation!)];
       const random = new Random(seed);
       const tried: { start: 'random' | 'singular'; subspaces: Subspace[]; kl: number }[] = [];
       for (const start of ['random', 'singular'] as const) {
@@ -129,11 +129,15 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
         const found = await alignSubspaces(
           train,
           components,
-          { ...options, maxTokens: passes.train },
+          {
+            ...options,
+            maxTokens: passes.train,
+            validate: (subspaces) => klOfSubspaces(validation, subspaces, listener),
+          },
           random.fork(`align from ${start}`),
           listener,
         );
-        tried.push({ start, subspaces: found, kl: await klOfSubspaces(train, found, listener) });
+        tried.push({ start, ...found });
       }
       const { start, subspaces } = tried.reduce((best, one) => (one.kl < best.kl ? one : best));
       const test = await prepare(tested);

@@ -50,7 +50,7 @@ const alignment = z.object({
   }),
   steps: number,
   components: z.array(component),
-  /** Of the two starts, the one that ended with the lower KL on the training pairs. */
+  /** Of the two starts, the one with the lower KL on the validation pairs. */
   start: z.enum(['random', 'singular']),
   kl,
   seconds: number,

@@ -30,12 +30,19 @@ export interface AlignOptions {
   start: 'random' | 'singular';
   steps: number;
   batchSize: number;
-  /** Radians that a subspace turns by in the first step; in the last a tenth of it. */
+  /** Radians that a subspace turns by in the first step; in the last a hundredth of it. */
   rate: number;
   /** Positions (padding included) in one pass. */
   maxTokens: number;
+  /** What is to be least: KL on other pairs. It is asked at the start, every so many steps, and at the end. */
+  validate(subspaces: readonly Subspace[]): Promise<number>;
 }
 
+/** Steps between two validations. */
+const VALIDATE_EVERY = 15;
+
+/** Rate of the last step, as a share of the first's; between them it falls by equal factors. */
+const LAST = 0.01;
 /** Decay of the means of gradients, and of their squared lengths. */
 const BETAS = [0.9, 0.99] as const;
 
@@ -49,17 +56,18 @@ interface State extends Subspace {
 /**
  * Learns all subspaces together: of each component what lies outside of its subspace is replaced, everything else runs
  * whole, and the KL from the full model is made small. Gradients are taken along the manifold of subspaces, steps are
- * Adam's with one rate for a subspace, and every step ends with an orthonormal basis again (QR).
+ * Adam's with one rate for a subspace, and every step ends with an orthonormal basis again (QR). Steps have a length of
+ * their own, also next to the best subspace; so what is returned are the best ones on the way.
  * @param components with the dimension of their subspaces, and how many of their singular directions are not null
  * @throws InterruptedError if the signal fires
  */
 export async function alignSubspaces(
   prepared: PreparedPairs,
   components: readonly { component: Component; size: number; span: number }[],
-  { start, steps, batchSize, rate, maxTokens }: AlignOptions,
+  { start, steps, batchSize, rate, maxTokens, validate }: AlignOptions,
   random: Random,
   { onProgress, signal }: LongCall = {},
-): Promise<Subspace[]> {
+): Promise<{ subspaces: Subspace[]; kl: number }> {
   const states = components.map(({ component, size, span }): State => {
     const rows = Array.from({ length: size }, (_, i) =>
       Float64Array.from({ length: component.rank }, (_, k) => {
@@ -74,6 +82,8 @@ export async function alignSubspaces(
       square: 0,
     };
   });
+  const now = (): Subspace[] => states.map(({ component, rows }) => ({ component, rows }));
+  let best = { subspaces: now(), kl: await validate(now()) };
   let order: number[] = [];
   for (let step = 0; step < steps; step++) {
     await heed(signal);
@@ -85,10 +95,14 @@ export async function alignSubspaces(
     }
     const gradients = await subspaceGradients(prepared, batch, states, maxTokens, signal);
     const share = steps === 1 ? 0 : step / (steps - 1);
-    states.forEach((state, at) => turn(state, gradients[at]!, step + 1, rate * (1 - 0.9 * share)));
+    states.forEach((state, at) => turn(state, gradients[at]!, step + 1, rate * LAST ** share));
+    if ((step + 1) % VALIDATE_EVERY === 0 || step + 1 === steps) {
+      const kl = await validate(now());
+      if (kl < best.kl) best = { subspaces: now(), kl };
+    }
   }
   onProgress?.({ stage: 'align', done: steps, total: steps });
-  return states.map(({ component, rows }) => ({ component, rows }));
+  return best;
 }
 
 /** A step of Adam along the manifold. */

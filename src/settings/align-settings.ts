@@ -21,8 +21,8 @@ export const alignSettings = table(
     alignSteps: { schema: whole(1), default: 120, describe: 'Steps that the subspaces turn' },
     alignRate: {
       schema: number({ above: 0 }),
-      default: 0.3,
-      describe: 'Radians that a subspace turns in the first step; in the last a tenth of it',
+      default: 0.1,
+      describe: 'Radians that a subspace turns in the first step; in the last a hundredth of it',
     },
     alignBatch: { schema: whole(1), default: 32, describe: 'Training pairs in a step' },
     alignPairs: {

@@ -33,7 +33,14 @@ beforeAll(async () => {
 
 it('learns subspaces that keep more than singular directions, and writes them as a basis that does the same', async () => {
   const { alignment, basisFile, file } = await align({
-    ...{ run: given.out, in: ['L2H3.ov', 'L0.mlp_out'], size: 2, alignSteps: 30, alignDraws: 2 },
+    ...{
+      run: given.out,
+      in: ['L2H3.ov', 'L0.mlp_out'],
+      size: 2,
+      alignSteps: 45,
+      alignRate: 0.3,
+      alignDraws: 2,
+    },
     engine: 'wasm',
   });
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(alignment)));
