@@ -1,18 +1,20 @@
 /**
  * What `--dry-run` predicts against what a command takes: `node dist/bench/costs.js [--models embedded,gpt2,FOLDER]
- * [--commands decompose,train,score] [--engine wasm]`, after `npm run build`. `gpt2` is a folder of GPT-2 small's shape
- * with weights by seed. The seconds that `orthoscope model` takes are taken off, since no prediction counts the start of
+ * [--commands decompose,train,evaluate,score] [--engine wasm] [--steps 6]`, after `npm run build`. `gpt2` is a folder of
+ * GPT-2 small's shape with weights by seed; `1b` and `3b` are of those of Llama 3.2 with its vocabulary, `1b:2` with two
+ * layers of them. For evaluate, which comes after train, nothing is predicted. The seconds that `orthoscope model` takes are taken off, since no prediction counts the start of
  * a process. There is one worker everywhere, so that the processor's seconds are the time that a command takes on a free
  * machine, and can be compared where other work goes on. Linux alone (/proc).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageFile } from '../src/package-file.js';
 import { Random } from '../src/random.js';
 import { writeGpt2Small } from './gpt2-folder.js';
+import { LLAMA_SHAPES, writeLlama } from './llama-folder.js';
 
 const PAIRS = 96;
 const PROMPT_TOKENS = 18;
@@ -26,6 +28,7 @@ const { values: options } = parseArgs({
     models: { type: 'string', default: 'embedded,gpt2' },
     commands: { type: 'string', default: 'decompose,train,score' },
     engine: { type: 'string', default: 'wasm' },
+    steps: { type: 'string', default: '6' },
   },
 });
 
@@ -52,7 +55,7 @@ try {
       // The others need the directions, which are not theirs to pay for.
       if (command !== 'decompose' && !existsSync(store)) await measured(decomposeArgs(model, store));
       const args = argsOf(command, model, store, data);
-      const asked = predicted(command, args);
+      const asked = command === 'evaluate' ? null : predicted(command, args);
       const took = await measured(args);
       took.seconds -= start.seconds;
       console.log(`| ${name} | ${command} | ${row(asked, took)} |`);
@@ -62,8 +65,9 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-function row(asked: Cost, took: Cost): string {
+function row(asked: Cost | null, took: Cost): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  if (!asked) return `– | ${took.seconds.toFixed(1)} | – | – | ${mib(took.memory)} | –`;
   return [
     `${asked.seconds.toFixed(1)} | ${took.seconds.toFixed(1)} | ${(asked.seconds / took.seconds).toFixed(2)}`,
     `${mib(asked.memory)} | ${mib(took.memory)} | ${(asked.memory / took.memory).toFixed(2)}`,
@@ -76,11 +80,25 @@ function decomposeArgs(model: string, store: string): string[] {
 
 function argsOf(command: string, model: string, store: string, data: string): string[] {
   const own = [model, '--store', store, '--workers', '1', '--engine', options.engine, '--json', '--quiet'];
-  const out = ['--out', join(scratch, `out-${command}-${Math.random().toString(36).slice(2)}`)];
+  const folder = (of: string) => join(scratch, `out-${of}-${basename(store)}`);
+  const out = ['--out', folder(command)];
   if (command === 'decompose') return decomposeArgs(model, store);
   if (command === 'score')
     return ['score', ...own, ...out, '--data', data, '--directions', 'all', '--positions', 'all'];
-  const steps = ['--steps', '4', '--rounding-steps', '2', '--validate-every', '4', '--batch-size', '32'];
+  if (command === 'evaluate')
+    return [
+      'evaluate',
+      ...own,
+      ...out,
+      '--masks',
+      join(folder('train'), 'masks.safetensors'),
+      '--data',
+      data,
+    ];
+  const rounding = Math.floor(Number(options.steps) / 3);
+  const soft = Number(options.steps) - rounding;
+  const steps = ['--steps', String(soft), '--rounding-steps', String(rounding)];
+  steps.push('--validate-every', '4', '--batch-size', '32');
   return ['train', ...own, ...out, '--data', data, ...steps];
 }
 
@@ -122,9 +140,12 @@ function measured(args: readonly string[]): Promise<Cost> {
 }
 
 async function folderOf(name: string): Promise<string> {
-  if (name !== 'gpt2') return name;
-  const folder = join(scratch, 'gpt2');
-  await writeGpt2Small(folder);
+  const folder = join(scratch, name.replace(':', '-'));
+  const [shape, layers] = name.split(':');
+  const llama = LLAMA_SHAPES[shape as keyof typeof LLAMA_SHAPES];
+  if (llama) await writeLlama(folder, { ...llama, ...(layers && { layers: Number(layers) }) });
+  else if (name === 'gpt2') await writeGpt2Small(folder);
+  else return name;
   return folder;
 }
 

@@ -57,7 +57,7 @@ export async function* lastLogitsOfEach(
   const kept = () => (own.hooks && !model.runsLastAlone(own) ? null : prepared.past(indices));
   try {
     yield { at: -1, logits: await (against ? under(against, kept()) : read(prepared.teacher(indices))) };
-    for (const group of own.hooks ? [all.map((_, at) => at)] : model.groupsOfEqualPast(all)) {
+    for (const group of own.hooks ? all.map((_, at) => [at]) : model.groupsOfEqualPast(all)) {
       const shared =
         group.length > 1 && !kept() ? await model.maskedPast(prompts, all[group[0]!]!, signal) : null;
       try {
