@@ -4,6 +4,7 @@ import type { Comparison } from '../../src/evidence/compare-file.js';
 import type { Families } from '../../src/evidence/families-file.js';
 import type { Stability } from '../../src/evidence/stability-file.js';
 import type { Line, Verdict } from '../../src/evidence/verdict-file.js';
+import { mean } from '../../src/statistics/summary.js';
 import { needed } from './needed.js';
 import type { TaskName } from './plan.js';
 import type { RunResult } from './stages.js';
@@ -40,13 +41,17 @@ interface SharedSpaces {
   smaller: number;
 }
 
-type StableSets = Pick<Stability, 'spaces'> & {
+/** What runs have in common, means over the test prompts of all of them. */
+export interface StableSets {
   runs: number;
   core: number;
   contingent: number;
   noise: number;
-  on: Stability['on'];
-};
+  kl: Record<'circuits' | 'core' | 'union' | 'own_parts', number | null>;
+  f_of_core: number | null;
+  /** Shares of the smaller space's dimensions, means over pairs of runs. */
+  spaces: { shared: number; chance: number };
+}
 
 export interface TaskFigures {
   circuit: RunFigures;
@@ -109,11 +114,23 @@ export function sharedSpaces({ runs, spaces }: Stability): SharedSpaces[] {
 }
 
 export function stableSetsOf({ runs, sets, on, spaces }: Stability): StableSets {
+  const over = (of: (each: Stability['on'][number]) => (number | null | undefined)[]) =>
+    mean(on.flatMap(of).filter((value) => value != null));
+  const kls = (sets: readonly { kl: number }[] | null) => sets?.map(({ kl }) => kl) ?? [];
   return {
     runs: runs.length,
     ...{ core: sets!.core.length, contingent: sets!.contingent.length, noise: sets!.noise.length },
-    on: on.map(({ random, ...rest }) => ({ ...rest, random: random && { ...random, kl: [] } })),
-    spaces: spaces.map((pair) => ({ ...pair, components: [] })),
+    kl: {
+      circuits: over(({ circuits }) => kls(circuits)),
+      core: over(({ core }) => [core?.kl]),
+      union: over(({ union }) => [union?.kl]),
+      own_parts: over(({ own_parts }) => kls(own_parts)),
+    },
+    f_of_core: over(({ core }) => [core?.f]),
+    spaces: {
+      shared: mean(spaces.map(({ shared, smaller }) => shared / smaller))!,
+      chance: mean(spaces.map(({ chance, smaller }) => chance / smaller))!,
+    },
   };
 }
 

@@ -71,7 +71,7 @@ export function studyPage(
     '## The sheets',
     ...tasks.flatMap(([task, { verdict }]) => [
       `### ${upper(TASK_TITLES[task]!)}`,
-      `${verdictHead(verdict as Parameters<typeof verdictHead>[0])}.`,
+      `${verdictHead(verdict as Parameters<typeof verdictHead>[0])}. Sentences above; the draws that each count is of are in \`verdict.json\` of the run’s folder.`,
       sheetTable(verdict),
     ]),
     ...headsSection(study, tasks),
@@ -114,8 +114,14 @@ function runCells({
 function findingsOf({ verdict, comparison, bases }: TaskFigures): Findings {
   const claimed: string[] = [];
   const failed: string[] = [];
-  for (const { outcome, claim, limit } of verdict.lines)
-    (outcome === 'for' ? claimed : failed).push(outcome === 'missing' ? claim : `${claim} ${limit}`);
+  for (const line of verdict.lines) {
+    const { outcome } = verdictRow({ ...line, null_hypothesis: null });
+    if (line.outcome === 'for') claimed.push(`_${line.title}_: ${line.claim} ${line.limit}`);
+    else
+      failed.push(
+        `_${line.title}_ (${outcome}): ${line.claim}${line.outcome === 'missing' ? '' : ` ${line.limit}`}`,
+      );
+  }
   const learned = comparison.methods.find(({ id }) => id === 'learned')!;
   const others = comparison.methods.filter(({ id }) => !id.startsWith('learned'));
   const best = lowest(others, (method) => method.cmd?.value);
@@ -261,6 +267,7 @@ function sheetTable({ lines }: TaskFigures['verdict']): string {
   return table(
     ['the circuit', 'evidence', 'statistic', 'p', 'corrected'],
     rows.map(({ title, outcome, statistic, p, corrected }) => [title, outcome, statistic, p, corrected]),
+    2,
   );
 }
 
@@ -285,6 +292,7 @@ function headsSection({ heads }: StudyFigures, tasks: [string, TaskFigures][]): 
         decimal(p),
         decimal(q),
       ]),
+      3,
     ),
     'Heads outside a group, resample-ablated: each writes what it writes for another prompt. What the logit difference loses by that alone, and on top of the group; one that costs more on top stands in for the group.',
     outsideTable(tasks),
@@ -304,7 +312,7 @@ function outsideTable(tasks: [string, TaskFigures][]): string {
       ]),
     ]);
   });
-  return table(['task', 'group', 'ablated', 'lost alone', 'on top of the group', 'more on top'], rows);
+  return table(['task', 'group', 'ablated', 'lost alone', 'on top of the group', 'more on top'], rows, 3);
 }
 
 interface GroupRow {
@@ -326,27 +334,19 @@ function stabilitySection(tasks: [string, TaskFigures][]): string[] {
   const known = tasks.filter(([, { stability }]) => stability !== null);
   if (known.length === 0) return [];
   const rows = known.flatMap(([task, { stability }]) =>
-    Object.entries(stability!).map(([by, { runs, core, contingent, noise, on, spaces }]) => {
-      const mean = (values: (number | null | undefined)[]) => {
-        const present = values.filter((value) => value != null);
-        return present.length === 0 ? null : present.reduce((sum, value) => sum + value, 0) / present.length;
-      };
-      const kl = (of: (each: (typeof on)[number]) => number | null | undefined) => decimal(mean(on.map(of)));
-      const own = (each: (typeof on)[number], at: number) => each.circuits[at]?.kl;
-      return [
-        TASK_TITLES[task]!,
-        VARIED[by]!,
-        `${runs}`,
-        `${core}, ${contingent}, ${noise}`,
-        kl((each) => mean(each.circuits.map((_, at) => own(each, at)))),
-        kl((each) => each.core?.kl),
-        kl((each) => each.union?.kl),
-        kl((each) => mean(each.own_parts?.map((part) => part.kl) ?? [])),
-        decimal(mean(on.map((each) => each.core?.f)), 2),
-        percent(mean(spaces.map(({ shared, smaller }) => shared / smaller))),
-        percent(mean(spaces.map(({ chance, smaller }) => chance / smaller))),
-      ];
-    }),
+    Object.entries(stability!).map(([by, { runs, core, contingent, noise, kl, f_of_core, spaces }]) => [
+      TASK_TITLES[task]!,
+      VARIED[by]!,
+      `${runs}`,
+      `${core}, ${contingent}, ${noise}`,
+      decimal(kl.circuits),
+      decimal(kl.core),
+      decimal(kl.union),
+      decimal(kl.own_parts),
+      decimal(f_of_core, 2),
+      percent(spaces.shared),
+      percent(spaces.chance),
+    ]),
   );
   return [
     '## What is stable',
@@ -366,6 +366,7 @@ function stabilitySection(tasks: [string, TaskFigures][]): string[] {
         'by chance',
       ],
       rows,
+      2,
     ),
   ];
 }
@@ -415,13 +416,13 @@ function tableOf(columns: readonly TextColumn[]): string {
   );
 }
 
-/** A table in Markdown; all columns but the first are figures. */
-function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table in Markdown, whose first columns are words and the others figures. */
+function table(headings: readonly string[], rows: readonly (readonly string[])[], words = 1): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
     line(headings),
-    `|${headings.map((_, at) => (at === 0 ? '---' : '---:')).join('|')}|`,
+    `|${headings.map((_, at) => (at < words ? '---' : '---:')).join('|')}|`,
     ...rows.map(line),
   ].join('\n');
 }

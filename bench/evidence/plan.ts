@@ -69,20 +69,20 @@ const HEADS_ON_IOI = packageFile('examples/groups/ioi-embedded.json');
 const embedded = (short: boolean): StudyPlan => {
   const prompts = short
     ? { trainPairs: 24, validationPairs: 8, testPairs: 16, steps: 10, roundingSteps: 4, resamples: 50 }
-    : { trainPairs: 256, validationPairs: 64, testPairs: 256 };
+    : { trainPairs: 256, validationPairs: 32, testPairs: 128 };
   const run: Partial<Given<'run'>> = {
     ...prompts,
     ...{ pagePrompts: 0, controlSeeds: short ? 1 : 5 },
-    ...(short ? { attack: 3, attackPairs: 8 } : { attack: 20, attackPairs: 64 }),
+    ...(short ? { attack: 3, attackPairs: 8 } : { attack: 10, attackPairs: 32, attackStarts: 1 }),
   };
-  const ranked = short ? 12 : 128;
+  const ranked = short ? 12 : 96;
   return {
     name: 'embedded',
     title: 'the embedded model',
     model: 'embedded',
     engine: 'wasm',
     runs: { ioi: { ...run, task: 'ioi' }, 'gendered-pronoun': { ...run, task: 'gendered-pronoun' } },
-    seeds: short ? [1] : [1, 2, 3, 4],
+    seeds: short ? [1] : [1, 2, 3],
     templates: {
       ioi: [
         ['gave', 'handed'],
@@ -98,15 +98,15 @@ const embedded = (short: boolean): StudyPlan => {
     presets: short ? ['default'] : ['default', 'robust'],
     compare: {
       methods: RANKING_METHODS.filter((id) => !QK_ALONE.includes(id) && !(short && LONG.includes(id))),
-      ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 16 },
+      ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 8 },
       ...{ randomDraws: short ? 2 : 5, resamples: short ? 50 : 1000, points: short ? 2 : 8 },
     },
     compareQk: { methods: ON_QK, rankPairs: ranked, cutPairs: ranked, points: short ? 2 : 8 },
     compareBases: { rankPairs: ranked, cutPairs: ranked, resamples: 20 },
     verdict: short
       ? { draws: 3, setPairs: 8, members: 3, knockouts: 2, permutations: 99 }
-      : { draws: 100, setPairs: 64 },
-    sets: short ? { setPairs: 8, draws: 2 } : { setPairs: 128, draws: 20 },
+      : { draws: 100, setPairs: 32 },
+    sets: short ? { setPairs: 8, draws: 2 } : { setPairs: 64, draws: 20 },
     stability: true,
     groups: { ioi: HEADS_ON_IOI, 'gendered-pronoun': HEADS_ON_IOI },
     families: true,
