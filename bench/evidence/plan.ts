@@ -27,6 +27,8 @@ export interface StudyPlan {
   bases: BasisName[];
   presets: Preset[];
   compare: Partial<Given<'compare'>> & { methods: RankingMethod[] };
+  /** Task whose comparison alone has the methods that ask for a pass a direction, where any has. */
+  perDirection: TaskName;
   /** Methods over QK directions alone. */
   compareQk: Partial<Given<'compare'>>;
   compareBases: Partial<Given<'compare'>>;
@@ -48,8 +50,8 @@ export interface Sizes {
   engine: Engine | null;
 }
 
-/** Greedy pruning and patching of single directions ask for a pass a direction. */
-const PER_DIRECTION: readonly RankingMethod[] = ['greedy', 'patching'];
+/** Greedy pruning and patching of single directions ask for a pass a direction, and more. */
+export const PER_DIRECTION: readonly RankingMethod[] = ['greedy', 'patching'];
 /** Ranks QK directions alone: it is compared where all else runs whole. */
 const QK_ALONE: readonly RankingMethod[] = ['sparse_attention'];
 const ON_QK: RankingMethod[] = [
@@ -95,12 +97,13 @@ const embedded = (short: boolean): StudyPlan => {
     },
     prices: [0.5, 2],
     bases: BASES.filter((basis) => basis !== 'loaded'),
-    presets: short ? ['default'] : ['default', 'robust'],
+    presets: ['default'],
     compare: {
       methods: RANKING_METHODS.filter((id) => !QK_ALONE.includes(id) && !(short && LONG.includes(id))),
       ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 8 },
       ...{ randomDraws: short ? 2 : 5, resamples: short ? 50 : 1000, points: short ? 2 : 8 },
     },
+    perDirection: 'ioi',
     compareQk: { methods: ON_QK, rankPairs: ranked, cutPairs: ranked, points: short ? 2 : 8 },
     compareBases: { rankPairs: ranked, cutPairs: ranked, resamples: 20 },
     verdict: short
@@ -144,6 +147,7 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
       methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...(short ? LONG : PER_DIRECTION)].includes(id)),
       ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     },
+    perDirection: 'ioi',
     compareQk: { methods: ON_QK, ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     compareBases: { ...ranked, resamples: 20 },
     verdict: short

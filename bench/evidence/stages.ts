@@ -23,7 +23,7 @@ import { openRun } from '../../src/formats/run-folder.js';
 import { COMMANDS, type Given, type Settings } from '../../src/settings/commands.js';
 import { priceOf } from '../../src/settings/train-settings.js';
 import { SPLITS } from '../../src/tasks/splits.js';
-import { type StudyPlan, TASKS, type TaskName } from './plan.js';
+import { PER_DIRECTION, type StudyPlan, TASKS, type TaskName } from './plan.js';
 
 export interface RunResult {
   folder: string;
@@ -106,8 +106,13 @@ export class Stages {
   }
 
   async methods(task: TaskName): Promise<Comparison> {
-    const { compare, model } = this.plan;
-    return this.compared(`${task}-methods`, (await this.circuit(task)).folder, { ...compare, model });
+    const { compare, model, perDirection } = this.plan;
+    const methods = compare.methods.filter((id) => task === perDirection || !PER_DIRECTION.includes(id));
+    return this.compared(`${task}-methods`, (await this.circuit(task)).folder, {
+      ...compare,
+      methods,
+      model,
+    });
   }
 
   /** Over QK directions alone, everything else running whole. */
