@@ -87,7 +87,7 @@ async function study(): Promise<void> {
   for (const task of TASKS) await stages.circuit(task);
   for (const task of TASKS) figures.tasks[task] = await taskFigures(stages, task);
   if (plan.groups) figures.heads = (await stages.heads()).heads.map(({ head, names }) => ({ head, names }));
-  if (plan.families) {
+  if (plan.families.length > 0) {
     const { run, families } = await stages.mixed();
     figures.mixed = { run: runFigures(run), families };
   }
@@ -126,7 +126,7 @@ async function taskFigures(
     ...{ comparison, on_qk, bases, spaces, verdict },
     stability:
       stable && Object.fromEntries(Object.entries(stable).map(([by, found]) => [by, stableSetsOf(found)])),
-    families: plan.families ? await stages.families(task) : null,
+    families: plan.families.includes(task) ? await stages.families(task) : null,
   };
 }
 

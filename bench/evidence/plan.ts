@@ -37,7 +37,8 @@ export interface StudyPlan {
   stability: boolean;
   /** Groups of heads, by task; null where they are not studied. */
   groups: Partial<Record<TaskName, string>> | null;
-  families: boolean;
+  /** Tasks whose families are looked for, and then those of both tasks at once. */
+  families: TaskName[];
 }
 
 /** What can be set from the command line. */
@@ -112,7 +113,7 @@ const embedded = (short: boolean): StudyPlan => {
     sets: short ? { setPairs: 8, draws: 2 } : { setPairs: 64, draws: 20 },
     stability: true,
     groups: { ioi: HEADS_ON_IOI, 'gendered-pronoun': HEADS_ON_IOI },
-    families: true,
+    families: ['ioi'],
   };
 };
 
@@ -156,7 +157,7 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     sets: { setPairs: short ? 4 : 64, draws: 2 },
     stability: false,
     groups: null,
-    families: false,
+    families: [],
   };
 };
 
