@@ -81,6 +81,7 @@ async function study(): Promise<void> {
     command: `node dist/bench/evidence-study.js ${plan.name}${plan.name === 'embedded' ? '' : ' --model FOLDER'}${given()}`,
     machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`,
     engine: plan.engine,
+    prompts: promptsOf(plan.runs[TASKS[0]]),
     ...{ tasks: {}, mixed: null, heads: null },
   };
   // First the circuits of all tasks: each sheet asks for another one's.
@@ -128,6 +129,14 @@ async function taskFigures(
       stable && Object.fromEntries(Object.entries(stable).map(([by, found]) => [by, stableSetsOf(found)])),
     families: plan.families.includes(task) ? await stages.families(task) : null,
   };
+}
+
+function promptsOf({
+  trainPairs,
+  validationPairs,
+  testPairs,
+}: StudyPlan['runs'][TaskName]): StudyFigures['prompts'] {
+  return { train: trainPairs ?? null, validation: validationPairs ?? null, test: testPairs ?? null };
 }
 
 /** A folder holds one plan: results of other sizes would pass for this one's. */

@@ -73,6 +73,8 @@ export interface StudyFigures {
   command: string;
   machine: string;
   engine: string;
+  /** Prompts of each task. */
+  prompts: Record<'train' | 'validation' | 'test', number | null>;
   tasks: Partial<Record<TaskName, TaskFigures>>;
   mixed: { run: RunFigures; families: Families } | null;
   /** Names that detectors gave heads. */

@@ -41,7 +41,7 @@ export function studyPage(
     );
   return `${[
     `# Evidence on ${study.title}`,
-    `Made by \`${study.command}\` from figures in [bench/results](../bench/results/evidence-${study.study}.json); what each test asks is in [evidence.md](evidence.md). ${study.machine}; engine ${study.engine}${study.size === 'default' ? '' : `; sizes: ${study.size}, so short that no figure means anything`}.`,
+    `Made by \`${study.command}\` from figures in [bench/results](../bench/results/evidence-${study.study}.json); what each test asks is in [evidence.md](evidence.md). ${study.machine}; engine ${study.engine}; of each task ${study.prompts.train} training, ${study.prompts.validation} validation and ${study.prompts.test} test prompts${study.size === 'default' ? '' : `; sizes: ${study.size}, so short that no figure means anything`}.`,
     circuitsTable(tasks),
     '## What may be claimed',
     'Sentences of the sheets, and what follows from the tables below. A test that rejects nothing proves nothing.',
@@ -61,7 +61,7 @@ export function studyPage(
       comparedTable(on_qk),
     ]),
     '## Bases',
-    `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out.`,
+    `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out; the masks were trained without one unless the preset says robust.`,
     ...tasks.flatMap(([task, figures]) => [
       `### ${upper(TASK_TITLES[task]!)}`,
       basesTable(figures),
