@@ -61,7 +61,7 @@ export function studyPage(
       comparedTable(on_qk),
     ]),
     '## Bases',
-    `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out; the masks were trained without one unless the preset says robust.`,
+    `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out; the masks were trained without one unless the preset says robust. Subspaces that are learned anew (DAS) are in [bench/RESULTS.md](../bench/RESULTS.md#subspaces-learned-anew).`,
     ...tasks.flatMap(([task, figures]) => [
       `### ${upper(TASK_TITLES[task]!)}`,
       basesTable(figures),
