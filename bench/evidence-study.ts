@@ -29,6 +29,7 @@ import {
   sharedSpaces,
   sheetOf,
   stableSetsOf,
+  withoutIntervals,
 } from './evidence/digest.js';
 import { studyPage } from './evidence/page.js';
 import { svgFile } from './evidence/picture.js';
@@ -106,8 +107,8 @@ async function taskFigures(
   stages: Stages,
   task: TaskName,
 ): Promise<NonNullable<StudyFigures['tasks'][TaskName]>> {
-  const comparison = await stages.methods(task);
-  const on_qk = await stages.methodsOnQk(task);
+  const comparison = withoutIntervals(await stages.methods(task));
+  const on_qk = withoutIntervals(await stages.methodsOnQk(task));
   const bases: BasisRow[] = [];
   for (const preset of plan.presets)
     for (const basis of plan.bases)

@@ -136,6 +136,16 @@ export function stableSetsOf({ runs, sets, on, spaces }: Stability): StableSets 
   };
 }
 
+/** Intervals of single figures at the circuit's own size alone, where the page shows them. */
+export function withoutIntervals(comparison: Comparison): Comparison {
+  const none = { kl: null, exact_match: null, f: null };
+  const methods = comparison.methods.map((method) => ({
+    ...method,
+    cuts: method.cuts.map((cut) => (cut.size === null ? cut : { ...cut, confidence: none })),
+  }));
+  return { ...comparison, methods };
+}
+
 /** The sheet without the draws that its statistics were counted from, which are in the study's folder. */
 export function sheetOf({ lines, ...rest }: Verdict): TaskFigures['verdict'] {
   const small = (line: Line) => (line.id === 'head_groups' || line.id === 'other_task' ? line.numbers : {});

@@ -245,8 +245,8 @@ function basesText({ bases }: TaskFigures): string {
     const how = preset === 'default' ? 'Plain' : 'Trained against an adversary';
     sentences.push(
       best === svd
-        ? `${how}, the singular basis needs fewest directions for KL ${ENOUGH[0]}: ${count(Math.round(own!))}.`
-        : `${how}, the singular basis does not need fewest directions for KL ${ENOUGH[0]}: ${own === null ? 'no size reaches it' : count(Math.round(own))}, against ${count(Math.round(of(best)!))} of ${best.basis}.`,
+        ? `${how}, the singular basis needs fewest directions for KL ${ENOUGH[0]}: ${count(own!)}.`
+        : `${how}, the singular basis does not need fewest directions for KL ${ENOUGH[0]}: ${own === null ? 'no size reaches it' : count(own)}, against ${count(of(best)!)} of ${best.basis}.`,
     );
   }
   return sentences.join(' ');
@@ -395,8 +395,11 @@ function familiesSection({ mixed }: StudyFigures, tasks: [string, TaskFigures][]
 
 function mixedText({ groups }: NonNullable<TaskFigures['families']>): string {
   const { adjusted_rand, purity } = groups!.test;
-  const faithful = groups!.each.every(({ joint }) => joint.f !== null && joint.f > 0.9);
-  return `${faithful ? 'So one faithful circuit for both exists (f above .9 on each): faithfulness alone does not tell that there are two mechanisms.' : 'It is not faithful to both (f above .9 on each).'} Families ${purity > 0.99 ? 'do tell' : 'do not fully tell'} the tasks apart (purity ${percent(purity)}, adjusted Rand index ${decimal(adjusted_rand)}, below 1 where a task falls into several families).`;
+  const does = groups!.each.every(({ joint }) => joint.kl <= ENOUGH[0]!);
+  const each = groups!.each
+    .map(({ group, joint }) => `${decimal(joint.kl)} on ${TASK_TITLES[group]}`)
+    .join(' and ');
+  return `Its KL is ${each}: ${does ? `one circuit serves both (KL at most ${ENOUGH[0]} on each), so faithfulness alone does not tell that there are two mechanisms` : `above ${ENOUGH[0]} on one of them, so one circuit of this training does not serve both`}. Families ${purity > 0.99 ? 'do tell' : 'do not fully tell'} the tasks apart (purity ${percent(purity)}, adjusted Rand index ${decimal(adjusted_rand)}, below 1 where a task falls into several families).`;
 }
 
 function area(figure: Method['cmd']): string {

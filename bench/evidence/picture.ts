@@ -11,20 +11,24 @@ ${['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6d31', 
  * @param names of the curves, in their order; those of dashed ones are marked
  */
 export function svgFile(figure: Markup, names: readonly { name: string; dashed: boolean }[]): string {
-  const [, width, height, inner] = /<svg viewBox="0 0 (\d+) (\d+)"[^>]*>([\s\S]*)<\/svg>/.exec(figure.text)!;
+  const [, height, inner] = /<svg viewBox="0 0 \d+ (\d+)"[^>]*>([\s\S]*)<\/svg>/.exec(figure.text)!;
   const [, caption] = /<figcaption>([^<]*)<\/figcaption>/.exec(figure.text)!;
   const columns = 2;
-  const top = Number(height) + 26;
+  const wide = 540;
+  const top = Number(height) + 40;
   const legend = names.map(({ name, dashed }, at) => {
-    const [x, y] = [12 + (at % columns) * (Number(width) / columns), top + 17 * Math.floor(at / columns)];
+    const [x, y] = [12 + (at % columns) * (wide / columns), top + 17 * Math.floor(at / columns)];
     return `<path class="curve series-${at % 8}${dashed ? ' dashed' : ''}" d="M${x} ${y}h22"/><text x="${x + 28}" y="${y + 4}" class="tick">${escaped(name)}</text>`;
   });
   const whole = top + 17 * Math.ceil(names.length / columns);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${whole}" width="${width}" height="${whole}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${wide} ${whole}" width="${wide}" height="${whole}">
+<title>${caption}</title>
 <style>${STYLE}</style>
-<rect width="${width}" height="${whole}" fill="#fff"/>
-<text x="52" y="10" class="tick">${caption}</text>
+<rect width="${wide}" height="${whole}" fill="#fff"/>
+<text x="52" y="14" class="tick">${caption}</text>
+<g transform="translate(0 14)">
 ${inner!.trim()}
+</g>
 ${legend.join('\n')}
 </svg>
 `;
