@@ -85,16 +85,10 @@ function argsOf(command: string, model: string, store: string, data: string): st
   if (command === 'decompose') return decomposeArgs(model, store);
   if (command === 'score')
     return ['score', ...own, ...out, '--data', data, '--directions', 'all', '--positions', 'all'];
-  if (command === 'evaluate')
-    return [
-      'evaluate',
-      ...own,
-      ...out,
-      '--masks',
-      join(folder('train'), 'masks.safetensors'),
-      '--data',
-      data,
-    ];
+  if (command === 'evaluate') {
+    const masks = ['--masks', join(folder('train'), 'masks.safetensors')];
+    return ['evaluate', ...own, ...out, ...masks, '--data', data, '--control-seeds', '1', '--attack', '0'];
+  }
   const rounding = Math.floor(Number(options.steps) / 3);
   const soft = Number(options.steps) - rounding;
   const steps = ['--steps', String(soft), '--rounding-steps', String(rounding)];
