@@ -5,7 +5,7 @@ import { SVD_BASIS } from '../../src/decompose/basis.js';
 import type { Decomposition, Directions } from '../../src/decompose/directions.js';
 import { augmentedHead, factorsOf } from '../../src/decompose/factors.js';
 import { checkNames, loadedLayer } from '../../src/decompose/loaded-basis.js';
-import { inPrincipalBasis, inRandomBasis } from '../../src/decompose/turned-basis.js';
+import { inAlignedBasis, inPrincipalBasis, inRandomBasis, spanOf } from '../../src/decompose/turned-basis.js';
 import { openSafetensors } from '../../src/formats/safetensors.js';
 import { writeSafetensors } from '../../src/formats/safetensors-write.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
@@ -13,6 +13,7 @@ import { type Component, listComponents } from '../../src/models/components.js';
 import type { Model } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { BASES } from '../../src/settings/choices.js';
+import { orthonormal, principalAngles } from '../../src/statistics/principal-angles.js';
 import { decomposed } from '../support/decomposed.js';
 import { openForTest } from '../support/open-model.js';
 import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
@@ -62,6 +63,36 @@ it('sums to the same matrix, over orthonormal v, by descending σ', async () => 
       const u = Array.from({ length: rows }, (_, r) => after.u[r * rank + k]!);
       if (after.s[k]! > 1e-5 * largest) expect(dot(u, u)).toBeCloseTo(1, 4);
     }
+  }
+});
+
+it('has a subspace first and the rest of the matrix behind it, each by descending σ', async () => {
+  const random = new Random(2);
+  for (const [name, before] of await singular.layer(1)) {
+    const { component, u, vt } = before;
+    const { rows, cols, rank, kind } = component;
+    const span = spanOf(before);
+    const subspace = orthonormal(
+      [0, 1].map(() => Float64Array.from({ length: rank }, (_, k) => (k < span ? random.normal() : 0))),
+    );
+    const after = inAlignedBasis(before, subspace, kernels);
+    for (let r = 0; r < rows; r += 3)
+      for (let c = 0; c < cols; c += 2)
+        expect(Math.abs(entry(after, r, c) - entry(before, r, c)), name).toBeLessThan(1e-5 * before.s[0]!);
+    // Of QK what queries read, of all others what is written.
+    const side = ({ u, vt }: Pick<Directions, 'u' | 'vt'>, k: number) =>
+      kind === 'qk'
+        ? Float64Array.from({ length: rows }, (_, r) => u[r * rank + k]!)
+        : Float64Array.from(vt.subarray(k * cols, (k + 1) * cols));
+    const wanted = subspace.map((row) => {
+      const sum = new Float64Array(kind === 'qk' ? rows : cols);
+      for (let k = 0; k < rank; k++) side({ u, vt }, k).forEach((value, i) => (sum[i]! += row[k]! * value));
+      return sum;
+    });
+    for (const angle of principalAngles([side(after, 0), side(after, 1)], wanted))
+      expect(angle, name).toBeLessThan(1e-3);
+    for (let k = 1; k < span; k++)
+      if (k !== 2) expect(after.s[k]!, name).toBeLessThanOrEqual(after.s[k - 1]! * (1 + 1e-5));
   }
 });
 
