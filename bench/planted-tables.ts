@@ -1,7 +1,7 @@
 /** What planted models showed (`planted.ts`) by kind of model: a summary of its lines, tables and a picture of it. */
 import type { Basis } from '../src/decompose/basis.js';
 import type { Positions } from '../src/forward/masking-rules.js';
-import type { PlantedOptions } from '../src/planted/planted-model.js';
+import { PLANTED_DEFAULTS, type PlantedOptions } from '../src/planted/planted-model.js';
 import type { Recovery } from '../src/planted/recovery.js';
 import { linearAxis } from '../src/report/axis.js';
 import { mean } from '../src/statistics/summary.js';
@@ -191,7 +191,15 @@ const COLOURS: Record<RankedMethod, string> = {
 
 /** F1 of each ranking by strength of the distractors: a row a mechanism, a panel an overlap; dashed, the ceiling. */
 export function picture(all: readonly Cell[]): string {
-  const cells = all.filter(({ basis, positions }) => basis === 'svd' && positions === 'last');
+  const { strength, overlap, ...others } = PLANTED_DEFAULTS;
+  const usual = Object.entries(others) as [keyof typeof others, unknown][];
+  const cells = all.filter(
+    (cell) =>
+      cell.basis === 'svd' &&
+      cell.positions === 'last' &&
+      cell.settings === '{}' &&
+      usual.every(([name, value]) => cell[name] === value),
+  );
   const distinct = <T>(of: (cell: Cell) => T) => [...new Set(cells.map(of))];
   const overlaps = distinct(({ overlap }) => overlap).sort((a, b) => a - b);
   const mechanisms = distinct(({ mechanism }) => mechanism).filter(

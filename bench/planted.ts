@@ -8,8 +8,8 @@
  * `--vary` names an option of planted models (`src/planted/planted-model.ts`) and its values; all combinations are run.
  * A seed changes weights, distractors, rotation, prompts and the order in which they come. Every model is a line of
  * `--rows`: what is there already is not measured again, and of a model that lacks a method that method alone. The tables
- * have means over seeds and the smallest F1; `--save` writes
- * them for all lines of the file, and a picture beside them.
+ * have means over seeds and the smallest F1; `--save` writes them
+ * for all lines of the file, and a picture beside them.
  */
 
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util';
 import type { Basis } from '../src/decompose/basis.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { attribution, conductance, integrated, randomScores } from '../src/evidence/rank-directions.js';
-import { writeText } from '../src/formats/atomic-file.js';
+import { writeJson, writeText } from '../src/formats/atomic-file.js';
 import type { TokenPair } from '../src/formats/token-pairs.js';
 import type { Positions, Replacement } from '../src/forward/masking-rules.js';
 import { bestCut } from '../src/masks/cut.js';
@@ -114,8 +114,7 @@ try {
 }
 if (options.save) {
   const cells = summary([...rows.values()]);
-  // A cell a line: differences between two states can be read.
-  await writeText(options.save, `[\n${cells.map((cell) => JSON.stringify(cell)).join(',\n')}\n]\n`);
+  await writeJson(options.save, cells);
   await writeText(options.save.replace(/(\.json)?$/, '.svg'), picture(cells));
 }
 console.log(tables(summary(asked)));
