@@ -62,7 +62,7 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   },
   align: {
     usage: 'align <run>',
-    describe: 'Subspaces that carry what components do, learned, beside their singular directions',
+    describe: 'Learned subspaces that carry what components do, beside singular directions',
     load: async () => (await import('./commands/align.js')).align,
   },
   report: {
