@@ -28,7 +28,7 @@ import { complete } from '../src/settings/complete.js';
 import type { TrainSettings } from '../src/settings/train-settings.js';
 import { mean, quantile } from '../src/statistics/summary.js';
 import { SPLITS } from '../src/tasks/splits.js';
-import { TASKS } from '../src/tasks/tasks.js';
+import { PAPER_TASKS } from '../src/tasks/tasks.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     model: { type: 'string', default: packageFile('models/embedded') },
     recipe: { type: 'string', default: 'embedded' },
     engine: { type: 'string', default: 'wasm' },
-    tasks: { type: 'string', default: TASKS.map(({ name }) => name).join(',') },
+    tasks: { type: 'string', default: PAPER_TASKS.map(({ name }) => name).join(',') },
     seeds: { type: 'string', default: '3' },
     trainings: { type: 'string', default: 'default,robust' },
     starts: { type: 'string', default: '8' },
