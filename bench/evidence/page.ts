@@ -1,6 +1,7 @@
 /** The page of a study: what is claimed, what was measured, what failed; every figure from the study's file. */
 
 import type { Comparison, Method } from '../../src/evidence/compare-file.js';
+import type { GroupTest } from '../../src/evidence/head-groups.js';
 import type { Loss, OutsideGroup } from '../../src/evidence/outside-heads.js';
 import { methodName, ownCut } from '../../src/report/compare-page.js';
 import {
@@ -276,7 +277,7 @@ function headsSection({ heads }: StudyFigures, tasks: [string, TaskFigures][]): 
   const named = heads.filter(({ names }) => names.length > 0);
   const groups = tasks.flatMap(([task, { verdict }]) => {
     const line = verdict.lines.find(({ id }) => id === 'head_groups');
-    return ((line?.numbers.groups ?? []) as GroupRow[]).map((group) => ({ task, ...group }));
+    return ((line?.numbers.groups ?? []) as GroupTest[]).map((group) => ({ task, ...group }));
   });
   return [
     '## Heads and chance',
@@ -313,15 +314,6 @@ function outsideTable(tasks: [string, TaskFigures][]): string {
     ]);
   });
   return table(['task', 'group', 'ablated', 'lost alone', 'on top of the group', 'more on top'], rows, 3);
-}
-
-interface GroupRow {
-  group: string;
-  heads: string[];
-  difference: number;
-  effect: number | null;
-  p: number;
-  q: number;
 }
 
 const VARIED: Record<string, string> = {
