@@ -63,8 +63,6 @@ const ON_QK: RankingMethod[] = [
   'sigma',
   'random',
 ];
-/** Trains by its preset's own steps, however few others have. */
-const LONG: readonly RankingMethod[] = [...PER_DIRECTION, 'learned_robust'];
 
 /** Tokens of its training were never random, so that detectors on random tokens name none of its heads. */
 const HEADS_ON_IOI = packageFile('examples/groups/ioi-embedded.json');
@@ -100,7 +98,9 @@ const embedded = (short: boolean): StudyPlan => {
     bases: BASES.filter((basis) => basis !== 'loaded'),
     presets: ['default'],
     compare: {
-      methods: RANKING_METHODS.filter((id) => !QK_ALONE.includes(id) && !(short && LONG.includes(id))),
+      methods: RANKING_METHODS.filter(
+        (id) => !QK_ALONE.includes(id) && !(short && PER_DIRECTION.includes(id)),
+      ),
       ...{ rankPairs: ranked, cutPairs: ranked, greedyPairs: 8 },
       ...{ randomDraws: short ? 2 : 5, resamples: short ? 50 : 1000, points: short ? 2 : 8 },
     },
@@ -124,15 +124,15 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     ...recipe.train(task),
     ...(short
       ? { steps: 4, roundingSteps: 2, validateEvery: 2, batchSize: 4 }
-      : { steps: 160, roundingSteps: 200, validateEvery: 40 }),
+      : { steps: 80, roundingSteps: 100, validateEvery: 20, batchSize: 8, cut: 'validation' }),
     ...(short
       ? { trainPairs: 8, validationPairs: 4, testPairs: 6, resamples: 50 }
-      : { trainPairs: 400, validationPairs: 16, testPairs: 128 }),
+      : { trainPairs: 256, validationPairs: 16, testPairs: 96 }),
     templates: recipe.templates?.(task),
-    ...{ pagePrompts: 0, controlSeeds: short ? 1 : 3 },
+    ...{ pagePrompts: 0, controlSeeds: short ? 1 : 2 },
     ...{ attack: short ? 1 : 10, attackStarts: 1, attackPairs: short ? 4 : 16 },
   });
-  const ranked = short ? { rankPairs: 4, cutPairs: 4 } : { rankPairs: 64, cutPairs: 96 };
+  const ranked = short ? { rankPairs: 4, cutPairs: 4 } : { rankPairs: 32, cutPairs: 48 };
   return {
     name: 'smollm2',
     title: 'SmolLM2-135M',
@@ -145,7 +145,7 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     bases: BASES.filter((basis) => basis !== 'loaded'),
     presets: ['default'],
     compare: {
-      methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...(short ? LONG : PER_DIRECTION)].includes(id)),
+      methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...PER_DIRECTION].includes(id)),
       ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     },
     perDirection: 'ioi',
@@ -153,8 +153,8 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     compareBases: { ...ranked, resamples: 20 },
     verdict: short
       ? { draws: 2, setPairs: 4, members: 2, knockouts: 1, permutations: 99 }
-      : { draws: 100, setPairs: 32, members: 24, knockouts: 12 },
-    sets: { setPairs: short ? 4 : 64, draws: 2 },
+      : { draws: 100, setPairs: 16, members: 16, knockouts: 8 },
+    sets: { setPairs: short ? 4 : 32, draws: 2 },
     stability: false,
     groups: null,
     families: [],

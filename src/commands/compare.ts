@@ -229,6 +229,14 @@ async function measured(ranking: Ranking, ids: readonly RankingMethod[], learned
   return { methods, none, denominator };
 }
 
+/** The run's schedule as the preset `robust` has it; where the run's own is not the default's, it stays. */
+function againstAdversary(own: TrainSettings): TrainSettings {
+  const changes = Object.entries(PRESETS.robust).filter(
+    ([key]) => own[key as keyof TrainSettings] === PRESETS.default[key as keyof TrainSettings],
+  );
+  return { ...own, ...Object.fromEntries(changes) };
+}
+
 interface Learned {
   /** Higher is kept longer, [directions]: what was kept, then by soft mask. */
   scores: Float32Array;
@@ -315,7 +323,7 @@ async function scoresBy(
     case 'learned_neurons':
       return withTies(learned);
     case 'learned_robust':
-      return withTies(await trained(ranking, PRESETS.robust));
+      return withTies(await trained(ranking, againstAdversary(settings)));
     case 'learned_heads':
       return done([await learnedHeads(ranking, cost)]);
     case 'attribution':
