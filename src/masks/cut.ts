@@ -21,6 +21,9 @@ const CLOSER = { cuts: 8, rounds: 2 };
 /** Most circuits that a search runs. */
 export const MOST_CUTS = FIRST.length + CLOSER.rounds * CLOSER.cuts;
 
+/** Validation pairs that are enough to choose among cuts: on all of them a search would cost a fifth of the training. */
+export const CUT_PAIRS = 64;
+
 /**
  * Searches among all cuts between two soft masks: it tries thresholds from near 0 to near 1, and then cuts ever closer
  * to the best. So what it finds is never worse than the cut at ½.

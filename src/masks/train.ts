@@ -26,6 +26,8 @@ export interface MaskObjective {
   evaluate(indices: readonly number[], masks: Float32Array): Promise<Objective>;
   /** Mean KL over all validation pairs. */
   validate(masks: Float32Array): Promise<number>;
+  /** Mean KL over enough of them to choose among cuts by; all where absent. */
+  compareCuts?(masks: Float32Array): Promise<number>;
 }
 
 /** A line of `history.jsonl`: values before the step's update. */
@@ -265,14 +267,15 @@ async function cutLogits(
 ): Promise<Float32Array> {
   const started = performance.now();
   const price = schedule.finalPrice('rounding');
+  const klOf = (masks: Float32Array) => (objective.compareCuts ?? objective.validate)(masks);
   const kls: number[] = [];
   const { threshold, kept, value, at } = await bestCut(soft, async (circuit) => {
     throwIfAborted(signal);
     onProgress?.({ stage: 'cut', done: kls.length, total: MOST_CUTS });
-    const kl = await objective.validate(circuit);
+    const kl = await klOf(circuit);
     kls.push(kl);
     // What is kept because of an adversary shows at its shares alone.
-    const against = adversary > 0 ? await objective.validate(putBack(circuit, shares)) : 0;
+    const against = adversary > 0 ? await klOf(putBack(circuit, shares)) : 0;
     return kl + adversary * against + price * sum(circuit);
   });
   onProgress?.({ stage: 'cut', done: MOST_CUTS, total: MOST_CUTS });

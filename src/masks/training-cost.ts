@@ -5,6 +5,7 @@ import { modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
 import type { TrainSettings } from '../settings/train-settings.js';
+import { CUT_PAIRS, MOST_CUTS } from './cut.js';
 import { trainingSteps } from './schedule.js';
 
 /** What allocators lose between blocks of a pass. With it, `copies` and the rest fit bench/training.ts to a tenth. */
@@ -110,12 +111,15 @@ export function runFlops(
   const [train, validation, test] = [of(splits.train), of(splits.validation), of(splits.test)];
   const steps = trainingSteps(settings, splits.train.pairs);
   const { scored, attack } = evaluation;
+  const cuts = settings.cut === 'validation' && settings.roundingSteps > 0 ? MOST_CUTS : 0;
+  const validations =
+    steps / settings.validateEvery + cuts * Math.min(1, CUT_PAIRS / Math.max(1, splits.validation.pairs));
   return {
     train:
       train.prepare +
       validation.prepare +
       steps * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
-      (steps / settings.validateEvery) * validation.forward,
+      validations * (settings.adversary > 0 ? 2 : 1) * validation.forward,
     evaluate:
       test.prepare +
       scored * test.forward +

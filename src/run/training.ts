@@ -4,6 +4,7 @@ import type { Basis } from '../decompose/basis.js';
 import type { HistoryLine, RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
+import { CUT_PAIRS } from '../masks/cut.js';
 import { writeMasks } from '../masks/masks-file.js';
 import { type MaskObjective, type TrainHooks, type TrainResult, trainMasks } from '../masks/train.js';
 import type { TrainState } from '../masks/train-state.js';
@@ -12,6 +13,8 @@ import type { TrainSettings } from '../settings/train-settings.js';
 import { checkRank } from './basis.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { RunData } from './data.js';
+import { evenly } from './evaluation.js';
+import type { RunnablePairs } from './mask-runner.js';
 import { masksMetadata } from './masks.js';
 import { timed } from './session.js';
 import type { Workbench } from './workbench.js';
@@ -45,13 +48,23 @@ export async function trainOn(
   const { onProgress, signal } = hooks;
   const call = { replacement, seed, onProgress, signal };
   const prepared = await runner.prepare(train!, call);
+  const validated = others ?? train!;
   const validation = others ? await runner.prepare(others, call) : prepared;
+  let few: RunnablePairs | undefined;
   const maskObjective: MaskObjective = {
     directions: layout.size,
     pairs: prepared.length,
     frozen: settings.rank === null ? heldOff : marked(layout.beyondRank(settings.rank), heldOff),
     evaluate: (indices, masks) => prepared.objective(indices, masks, settings.loss, { signal }),
     validate: (masks) => validation.kl(masks, { signal }),
+    compareCuts: async (masks) => {
+      // Most trainings that go on from a checkpoint are past the cut: nothing is prepared for it until it is there.
+      few ??=
+        validated.length <= CUT_PAIRS
+          ? validation
+          : await runner.prepare(evenly(validated, CUT_PAIRS), { replacement, seed, signal });
+      return few.kl(masks, { signal });
+    },
   };
   return trainMasks(maskObjective, settings, seed, hooks, resumed);
 }

@@ -142,7 +142,8 @@ export const trainSettings = table(TRAINING, {
   },
   cut: {
     schema: oneOf(CUTS),
-    default: 'half',
+    default: 'validation',
+    presets: { reference: 'half' },
     describe:
       'What the final phase begins with: masks above a half, or as many as are best on the validation pairs',
   },

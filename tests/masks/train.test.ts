@@ -296,7 +296,7 @@ describe('against an adversary', () => {
         return judged.length % 2 ? 0 : judged.length;
       },
     };
-    const how = { ...robust, roundingLr: 0.5, validateEvery: 5 };
+    const how = { ...robust, cut: 'half', roundingLr: 0.5, validateEvery: 5 } as const;
     const onHistory = (line: HistoryLine) => void lines.push(line);
     const { masks, soft } = await trainMasks(worsening, how, 0, { onHistory });
     const validations = lines.filter(({ validation }) => validation);
