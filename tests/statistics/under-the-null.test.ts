@@ -5,6 +5,7 @@ import { minimality, partialNecessity, sufficiency } from '../../src/statistics/
 import { atLeast, atMost } from '../../src/statistics/binomial.js';
 import { bootstrap } from '../../src/statistics/bootstrap.js';
 import { equivalence } from '../../src/statistics/equivalence.js';
+import { sharedAtLeast } from '../../src/statistics/hypergeometric.js';
 import { independence } from '../../src/statistics/independence.js';
 import { againstUniform, twoSamples } from '../../src/statistics/kolmogorov-smirnov.js';
 import { mannWhitney } from '../../src/statistics/mann-whitney.js';
@@ -90,6 +91,22 @@ describe('uniform', () => {
         );
         const { beaten, of, p } = members[0]!;
         return between(random, p, atMost(beaten - 1, of, 0.9));
+      },
+    ],
+    [
+      'directions that two circuits share',
+      (random) => {
+        const sizes = { n: 780, a: 76, b: 80 };
+        const taken = new Set(Array.from({ length: sizes.n }, (_, at) => at));
+        let shared = 0;
+        // b of n, without putting back; the first a are the other circuit's.
+        for (let drawn = 0; drawn < sizes.b; drawn++) {
+          const left = [...taken];
+          const at = left[random.integer(left.length)]!;
+          taken.delete(at);
+          if (at < sizes.a) shared++;
+        }
+        return between(random, sharedAtLeast(shared, sizes), sharedAtLeast(shared + 1, sizes));
       },
     ],
     [
