@@ -55,6 +55,8 @@ export interface Sizes {
 export const PER_DIRECTION: readonly RankingMethod[] = ['greedy', 'patching'];
 /** Ranks QK directions alone: it is compared where all else runs whole. */
 const QK_ALONE: readonly RankingMethod[] = ['sparse_attention'];
+/** Where time is short: the same training is among the bases, as `coordinates`. */
+const AS_BASIS: readonly RankingMethod[] = ['learned_neurons'];
 const ON_QK: RankingMethod[] = [
   'learned',
   'attribution',
@@ -145,7 +147,7 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     bases: BASES.filter((basis) => basis !== 'loaded'),
     presets: ['default'],
     compare: {
-      methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...PER_DIRECTION].includes(id)),
+      methods: RANKING_METHODS.filter((id) => ![...QK_ALONE, ...PER_DIRECTION, ...AS_BASIS].includes(id)),
       ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     },
     perDirection: 'ioi',
