@@ -2,8 +2,8 @@
 
 import type { Comparison, Method } from '../../src/evidence/compare-file.js';
 import type { GroupTest } from '../../src/evidence/head-groups.js';
+import { methodName, ownCut } from '../../src/evidence/methods.js';
 import type { Loss, OutsideGroup } from '../../src/evidence/outside-heads.js';
-import { methodName, ownCut } from '../../src/report/compare-page.js';
 import {
   familiesColumns,
   familiesHead,
@@ -29,10 +29,13 @@ const TASK_TITLES: Record<string, string> = {
 /** Methods that need gradients at most, and no training. */
 const ATTRIBUTIONS = ['attribution', 'attribution_heads', 'integrated', 'conductance', 'difference'];
 
-export function studyPage(
-  study: StudyFigures,
-  pictures: (task: string) => { file: string; text: string }[],
-): string {
+/** A file beside the page, with what stands in its place for those who do not see it. */
+export interface Picture {
+  file: string;
+  text: string;
+}
+
+export function studyPage(study: StudyFigures, pictures: (task: string) => Picture[]): string {
   const tasks = Object.entries(study.tasks) as [string, TaskFigures][];
   const findings = tasks.map(([task, figures]) => ({ task, ...findingsOf(figures) }));
   const list = (of: keyof Findings) =>

@@ -1,7 +1,8 @@
 /** `orthoscope compare`: methods that rank directions, side by side. */
 import { compare as compareMethods } from '../../src/commands/compare.js';
 import type { Comparison } from '../../src/evidence/compare-file.js';
-import { comparedOn, methodName, ownCut } from '../../src/report/compare-page.js';
+import { methodName, ownCut } from '../../src/evidence/methods.js';
+import { comparedOn } from '../../src/report/compare-page.js';
 import { count, decimal, percent } from '../../src/report/figures.js';
 import { textTable } from '../../src/report/text-table.js';
 import type { Handler } from '../context.js';

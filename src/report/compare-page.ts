@@ -1,20 +1,11 @@
 /** The page of a comparison: one table, and the curves of faithfulness and KL against size. */
 import type { Comparison, Cut, Method } from '../evidence/compare-file.js';
+import { methodName, ownCut } from '../evidence/methods.js';
 import { htmlDocument } from './document.js';
 import { count, decimal, duration, percent } from './figures.js';
 import { html, type Markup } from './markup.js';
 import { scrolling } from './scrolling.js';
-import { sizeCurve } from './size-curve-picture.js';
-
-/** What a method is called: with its ranking where it has two. */
-export function methodName({ title, ranking }: Pick<Method, 'title' | 'ranking'>): string {
-  return ranking === null ? title : `${title}, ${ranking}`;
-}
-
-/** The cut at the circuit's own size. */
-export function ownCut({ cuts }: Pick<Method, 'cuts'>): Cut {
-  return cuts.find(({ size }) => size === null)!;
-}
+import { SIZE_CURVES_TEXT, sizeFigures } from './size-curve-picture.js';
 
 /** In one line what was compared, on what. */
 export function comparedOn({ measured, directions, own_size }: Comparison): string {
@@ -31,14 +22,9 @@ export function comparePage(comparison: Comparison): string {
     html`<section aria-labelledby="curves">
 <h2 id="curves">Faithfulness against size</h2>
 <p>Each method ranks the directions; a circuit of a size keeps the first of them, and all others are replaced. f is 0 with nothing kept and 1 for the model. The earlier a curve comes to 1 and stays there, the better.</p>
-<div class="panels wide">
-${sizeCurve(methods, 'f')}
-${sizeCurve(methods, 'kl')}
-</div>
-<p>${methods.map(
-      (method, at) =>
-        html`<span class="legend"><span class="key line series-${at % 8}${method.ranking === 'absolute' ? ' dashed' : ''}"></span>${methodName(method)}</span> `,
-    )}</p>
+<p class="dim">${SIZE_CURVES_TEXT}</p>
+${sizeFigures(comparison, 'f')}
+${sizeFigures(comparison, 'kl')}
 </section>
 <section aria-labelledby="methods">
 <h2 id="methods">Methods</h2>

@@ -1,16 +1,35 @@
-/** The page's style sheet: light or dark as the reader's system is, for phone and desktop. */
-export const STYLE = `
+/** Colours, light or dark as the reader's system is; those of series differ for the colour-blind too. */
+export const COLOURS = `
 :root {
   color-scheme: light dark;
   --ground: #fcfcfb; --ink: #1c1c1a; --dim: #5b5a56; --rule: #dddbd4; --shade: #f1f0ec;
   --accent: #1d4f9c; --warm: #b04a12;
+  --series-0: #0072b2; --series-1: #d55e00; --series-2: #008f68; --series-3: #b34a8a; --series-4: #8c6d31;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #171716; --ink: #ecebe6; --dim: #a5a49c; --rule: #3a3935; --shade: #232321;
     --accent: #7eabf2; --warm: #ec9a5c;
+    --series-0: #58b3ee; --series-1: #f58b4c; --series-2: #35c79a; --series-3: #e58fc4; --series-4: #d0b060;
   }
 }
+`;
+
+/** Drawings, in a page or alone in a file. */
+export const DRAWINGS = `
+svg { font-size: 12px; fill: var(--ink); font-variant-numeric: tabular-nums; }
+svg .tick { fill: var(--dim); font-size: 11px; }
+svg .grid { stroke: var(--rule); fill: none; }
+svg .mark { stroke: var(--dim); stroke-dasharray: 1 3; fill: none; }
+svg .curve { stroke: var(--accent); stroke-width: 1.6; stroke-linejoin: round; fill: none; }
+svg .learned { stroke: var(--ink); stroke-width: 3; }
+svg .chance { stroke: var(--dim); stroke-width: 1; }
+${[0, 1, 2, 3, 4].map((at) => `svg .series-${at} { stroke: var(--series-${at}); }`).join('\n')}
+svg .dashed { stroke-dasharray: 5 3; }
+`;
+
+/** The page's style sheet, for phone and desktop. */
+export const STYLE = `${COLOURS}
 * { box-sizing: border-box; }
 body {
   margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 72rem;
@@ -47,25 +66,17 @@ tr.circuit > :not(.spread) { font-weight: 600; }
 figure { margin: 0; max-width: 100%; }
 figcaption { font-size: .9rem; margin-bottom: .35rem; }
 .wide figure { flex: 1 1 22rem; }
-svg { display: block; max-width: 100%; height: auto; font-size: 12px; fill: var(--ink); font-variant-numeric: tabular-nums; }
-.wide svg { width: 100%; }
-svg .tick { fill: var(--dim); font-size: 11px; }
-svg .cell { fill: var(--accent); stroke: var(--rule); }
+.pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
+svg { display: block; max-width: 100%; height: auto; }
+.wide svg, .pairs svg { width: 100%; }
+${DRAWINGS}svg .cell { fill: var(--accent); stroke: var(--rule); }
 svg .track { fill: var(--shade); stroke: var(--rule); }
 svg .bar { fill: var(--accent); }
-svg .grid { stroke: var(--rule); fill: none; }
-svg .curve { stroke: var(--accent); stroke-width: 1.6; stroke-linejoin: round; fill: none; }
-svg .series-0 { stroke: #0072b2; } svg .series-1 { stroke: #d55e00; } svg .series-2 { stroke: #009e73; } svg .series-3 { stroke: #cc79a7; }
-svg .series-4 { stroke: #e69f00; } svg .series-5 { stroke: #56b4e9; } svg .series-6 { stroke: #8c6d31; } svg .series-7 { stroke: #7f7f7f; }
-svg .dashed { stroke-dasharray: 5 3; }
 svg .dot { fill: var(--warm); }
 svg .phase { fill: var(--shade); }
 .legend { display: inline-block; margin-right: 1em; }
 .key { display: inline-block; vertical-align: middle; margin-right: .3em; }
 .key.line { width: 1.2em; border-top: 2px solid var(--accent); }
-.key.series-0 { border-color: #0072b2; } .key.series-1 { border-color: #d55e00; } .key.series-2 { border-color: #009e73; } .key.series-3 { border-color: #cc79a7; }
-.key.series-4 { border-color: #e69f00; } .key.series-5 { border-color: #56b4e9; } .key.series-6 { border-color: #8c6d31; } .key.series-7 { border-color: #7f7f7f; }
-.key.dashed { border-top-style: dashed; }
 .key.dot { width: .55em; height: .55em; border-radius: 50%; background: var(--warm); }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .3rem 1.25rem; margin: .75rem 0; }
 dt { color: var(--dim); }
