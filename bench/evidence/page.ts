@@ -4,6 +4,7 @@ import type { Comparison, Method } from '../../src/evidence/compare-file.js';
 import type { GroupTest } from '../../src/evidence/head-groups.js';
 import { methodName, ownCut } from '../../src/evidence/methods.js';
 import type { Loss, OutsideGroup } from '../../src/evidence/outside-heads.js';
+import type { Outcome } from '../../src/evidence/verdict-file.js';
 import {
   familiesColumns,
   familiesHead,
@@ -11,15 +12,11 @@ import {
   groupColumns,
 } from '../../src/report/families-text.js';
 import { count, decimal, duration, percent } from '../../src/report/figures.js';
+import { SIZE_CURVES_TEXT } from '../../src/report/size-curve-picture.js';
 import type { TextColumn } from '../../src/report/text-table.js';
-import { verdictHead, verdictRow } from '../../src/report/verdict-text.js';
+import { OUTCOME_TEXT, verdictHead, verdictRow } from '../../src/report/verdict-text.js';
 import { ENOUGH, type RunFigures, type StudyFigures, type TaskFigures } from './digest.js';
-
-/** Complete sentences on what a study's numbers say, and what they do not. */
-interface Findings {
-  claimed: string[];
-  failed: string[];
-}
+import { BASIS_TEXT, type Finding, findingsOf, lowest, withSpread } from './findings.js';
 
 const TASK_TITLES: Record<string, string> = {
   ioi: 'indirect object identification',
@@ -37,45 +34,53 @@ export interface Picture {
 
 export function studyPage(study: StudyFigures, pictures: (task: string) => Picture[]): string {
   const tasks = Object.entries(study.tasks) as [string, TaskFigures][];
-  const findings = tasks.map(([task, figures]) => ({ task, ...findingsOf(figures) }));
-  const list = (of: keyof Findings) =>
-    findings.map(
-      ({ task, ...own }) =>
-        `**${upper(TASK_TITLES[task]!)}**\n\n${own[of].map((line) => `- ${line}`).join('\n') || '- nothing'}`,
-    );
+  const found = tasks.map(([task, figures]) => ({ task, findings: findingsOf(figures) }));
+  const list = (outcomes: readonly Outcome[]) =>
+    found.flatMap(({ task, findings }) => [
+      `### ${titleOf(task)}`,
+      findingsList(outcomes.flatMap((one) => findings.filter(({ outcome }) => outcome === one))),
+    ]);
   return `${[
     `# Evidence on ${study.title}`,
-    `Made by \`${study.command}\` from figures in [bench/results](../bench/results/evidence-${study.study}.json); what each test asks is in [evidence.md](evidence.md). ${study.machine}; engine ${study.engine}; of each task ${study.prompts.train} training, ${study.prompts.validation} validation and ${study.prompts.test} test prompts${study.size === 'default' ? '' : `; sizes: ${study.size}, so short that no figure means anything`}.`,
+    `A circuit is a set of singular directions of a model's weight matrices. Everything else is replaced by what it is on another prompt, and masks are trained to find a small set with which the model still answers as before. This page asks how far such circuits of ${study.title} can be trusted, one for each of ${tasks.length} tasks: first what may be claimed of them and what failed, then the measurements behind each sentence. [evidence.md](evidence.md) explains every test.`,
+    `All figures are in [bench/results](../bench/results/evidence-${study.study}.json), and \`${study.command}\` makes them and this page (${study.machine}; engine ${study.engine}). Each task has ${study.prompts.train} training, ${study.prompts.validation} validation and ${study.prompts.test} test prompts${study.size === 'default' ? '' : `; sizes: ${study.size}, so short that no figure means anything`}.`,
+    '## The circuits',
     circuitsTable(tasks),
+    `_Kept_: directions in the circuit. _KL_: how far its answers are from the model's, in nats, mean over the test prompts. _Exact match_: share of prompts on which both have the same likeliest token. _f_: faithfulness, the share of the logit difference between right and wrong answer that is left; 0 with nothing kept, 1 for the model. _KL attacked_: after an adversary has put back what it likes of what is left out. _Random sets_: as many directions, drawn at random. ${promptsText(tasks[0]![1])}`,
+    ...found.map(({ task, findings }) => tallyText(task, findings)),
     '## What may be claimed',
-    'Sentences of the sheets, and what follows from the tables below. A test that rejects nothing proves nothing.',
-    ...list('claimed'),
+    'A title in bold is the claim, and the sentence in italics says what not to read into it.',
+    ...list(['for']),
     '## What failed, or stays open',
-    ...list('failed'),
-    '## Faithfulness against size, and other methods',
-    'Every method ranks the same directions on the same pairs; circuits of ten sizes and of the learned one’s are measured on other pairs under one replacement rule. CMD is the area of |1 − f|, less is better; CPR that of f, .999 is perfect and more is possible. Signed: by score, absolute: by its size. In brackets 95 % bootstrap intervals over prompts.',
+    'A title in bold is what could not be claimed.',
+    ...list(['against', 'open', 'missing']),
+    '## Other methods, at every size',
+    'Every method ranks the same directions on the same training prompts. Circuits of ten sizes, and of the learned one’s size, keep the first of each ranking, and all are measured on the same test prompts with the same replacement. CMD is the area between f and 1 over the ten sizes: less is better. CPR is the area under f: .999 is perfect, and more is possible. Scores with a sign are ranked twice: signed ranks by score, absolute by its size. In brackets stand 95 % bootstrap intervals over prompts.',
     PUBLISHED,
+    SIZE_CURVES_TEXT,
     ...tasks.flatMap(([task, { comparison, on_qk }]) => [
-      `### ${upper(TASK_TITLES[task]!)}`,
-      comparedTable(comparison),
+      `### ${titleOf(task)}`,
       ...pictures(task).map(({ file, text }) => `![${text}](${file})`),
+      comparedTable(comparison),
       sizesTable(comparison),
       costsText(comparison),
-      'QK directions alone, all else running whole: here sparse attention decomposition (Franco and Crovella 2024), the nearest published rival, can be held against the others. It ranks directions that rebuild attention scores, per prompt, joined over the task.',
+      'The same for QK directions alone, with all else running whole. Only there can sparse attention decomposition (Franco and Crovella 2024), the nearest published rival, be held against the others: it ranks the directions that rebuild attention scores, prompt by prompt, joined over the task.',
       comparedTable(on_qk),
     ]),
-    '## Bases',
-    `The same training and the same attributions over each basis. Needed: directions at which the ranking first comes down to a KL, between sizes along a line in logarithms; – where no size does. Attacked: KL after an adversary has put back what it likes of what is left out; the masks were trained without one unless the preset says robust. Subspaces that are learned anew (DAS) are in [bench/RESULTS.md](../bench/RESULTS.md#subspaces-learned-anew).`,
+    '## Other bases',
+    `The same training and the same attribution over directions of other bases. _Needed_: the smallest number of directions, first by a ranking, with which the KL comes down to so much (between measured sizes along a line in logarithms; – where no size does). The masks were trained without an adversary unless the preset is robust. Subspaces that are learned anew (distributed alignment search) are in [bench/RESULTS.md](../bench/RESULTS.md#subspaces-learned-anew).`,
+    'Two bases have no direction in common, but their circuits may keep the same spaces. _Shared_: of the smaller one’s dimensions, summed over components (Σ cos² of principal angles).',
     ...tasks.flatMap(([task, figures]) => [
-      `### ${upper(TASK_TITLES[task]!)}`,
+      `### ${titleOf(task)}`,
       basesTable(figures),
       basesText(figures),
-      spacesText(figures),
+      spacesTable(figures),
     ]),
-    '## The sheets',
+    '## Every test',
+    'The figures behind the sentences. _Corrected_: p-values by Holm, over all tests whose rejection speaks for the circuit (of members and of groups of heads: over those). The draws that each count is of are in `verdict.json` of the run’s folder.',
     ...tasks.flatMap(([task, { verdict }]) => [
-      `### ${upper(TASK_TITLES[task]!)}`,
-      `${verdictHead(verdict as Parameters<typeof verdictHead>[0])}. Sentences above; the draws that each count is of are in \`verdict.json\` of the run’s folder.`,
+      `### ${titleOf(task)}`,
+      `Measured on ${verdictHead(verdict as Parameters<typeof verdictHead>[0])}.`,
       sheetTable(verdict),
     ]),
     ...headsSection(study, tasks),
@@ -84,8 +89,9 @@ export function studyPage(study: StudyFigures, pictures: (task: string) => Pictu
   ].join('\n\n')}\n`;
 }
 
+/** MIB's figures, which are of another model. */
 const PUBLISHED =
-  'Published CMD on GPT-2 small’s IOI, for comparison: the best methods on edges .02 to .03 (activation patching, EAP, EAP-IG, UGS), the best fine-grained one (neurons, NAP-IG) .27, NAP .38, information flow routes .42, random .75 (MIB, arXiv 2504.13151). Those are of another model, with other units and other prompts: the models differ, so they say in which region figures lie, not who is better.';
+  'For comparison, published CMD of IOI in GPT-2 small (MIB, arXiv 2504.13151): .02 to .03 for the best methods on edges (activation patching, EAP, EAP-IG, UGS), .27 for the best fine-grained one (neurons, NAP-IG), .38 for NAP, .42 for information flow routes and .75 for random. Another model, other units and other prompts: they say in which region figures lie, not which method is better.';
 
 function circuitsTable(tasks: [string, TaskFigures][]): string {
   const rows = tasks.map(([task, { circuit }]) => [TASK_TITLES[task]!, ...runCells(circuit)]);
@@ -115,49 +121,38 @@ function runCells({
   ];
 }
 
-function findingsOf({ verdict, comparison, bases }: TaskFigures): Findings {
-  const claimed: string[] = [];
-  const failed: string[] = [];
-  for (const line of verdict.lines) {
-    const { outcome } = verdictRow({ ...line, null_hypothesis: null });
-    if (line.outcome === 'for') claimed.push(`_${line.title}_: ${line.claim} ${line.limit}`);
-    else
-      failed.push(
-        `_${line.title}_ (${outcome}): ${line.claim}${line.outcome === 'missing' ? '' : ` ${line.limit}`}`,
-      );
-  }
-  const learned = comparison.methods.find(({ id }) => id === 'learned')!;
-  const others = comparison.methods.filter(({ id }) => !id.startsWith('learned'));
-  const best = lowest(others, (method) => method.cmd?.value);
-  if (learned.cmd && best?.cmd) {
-    const text = `Over all sizes the learned ranking has CMD ${area(learned.cmd)}, the best other one (${methodName(best)}) ${area(best.cmd)}.`;
-    (learned.cmd.value <= best.cmd.value ? claimed : failed).push(text);
-  }
-  const nearest = lowest(others, (method) => ownCut(method).kl)!;
-  const [own, next] = [ownCut(learned).kl, ownCut(nearest).kl];
-  const size = count(comparison.own_size);
-  (own <= next ? claimed : failed).push(
-    `At ${size} directions learned masks have KL ${decimal(own)}, the best other ranking (${methodName(nearest)}) ${decimal(next)}.`,
-  );
-  const sizes = plainBases(bases);
-  const smallest = lowest(sizes, ({ kept }) => kept);
-  const singular = sizes.find(({ basis }) => basis === 'svd');
-  if (singular && smallest) {
-    const text = `The circuit of singular directions has ${count(singular.kept)} at KL ${decimal(singular.kl)}; ${sizes
-      .filter(({ basis }) => basis !== 'svd')
-      .map(({ basis, kept, kl }) => `${basis} ${count(kept)} at ${decimal(kl)}`)
-      .join(', ')}.`;
-    (smallest.basis === 'svd' ? claimed : failed).push(text);
-  }
-  return { claimed, failed };
+/** The same circuit has several KL: random sets and methods are many, so they are measured on fewer prompts. */
+function promptsText({ circuit, comparison, verdict }: TaskFigures): string {
+  return `Figures of this table are of all ${count(circuit.prompts)} test prompts; methods are compared on ${count(comparison.measured.tested_on.pairs)} of them, random sets on ${count(verdict.measured.prompts_of_sets)}, so that the same circuit’s KL differs a little from section to section.`;
 }
 
-function lowest<Item>(items: readonly Item[], of: (item: Item) => number | null | undefined): Item | null {
-  const known = items.filter((item) => of(item) != null);
-  return known.reduce<Item | null>(
-    (one, other) => (one === null || of(other)! < of(one)! ? other : one),
-    null,
-  );
+function tallyText(task: string, findings: readonly Finding[]): string {
+  const counted = (Object.keys(OUTCOME_TEXT) as Outcome[])
+    .map((outcome) => ({ outcome, of: findings.filter((one) => one.outcome === outcome).length }))
+    .filter(({ of }) => of > 0)
+    .map(({ outcome, of }) => `${of} ${OUTCOME_TEXT[outcome]}`);
+  return `**${titleOf(task)}**: ${findings.length} questions were asked of this circuit; the answers are ${counted.join(', ')}.`;
+}
+
+/** Neighbours with the same limit are one item. */
+function findingsList(findings: readonly Finding[]): string {
+  const items: Finding[][] = [];
+  for (const one of findings) {
+    const last = items.at(-1)?.[0];
+    if (last && one.limit !== '' && last.limit === one.limit && last.outcome === one.outcome)
+      items.at(-1)!.push(one);
+    else items.push([one]);
+  }
+  if (items.length === 0) return '- nothing';
+  return items
+    .map((item) => {
+      const { outcome, limit } = item[0]!;
+      const how = outcome === 'for' ? '' : ` (${OUTCOME_TEXT[outcome]})`;
+      const claims = item.map(({ claim }) => claim).join(' ');
+      const caveat = limit === '' || outcome === 'missing' ? '' : ` _${limit}_`;
+      return `- **${upper(item.map(({ title }) => title).join('; '))}**${how}. ${claims}${caveat}`;
+    })
+    .join('\n');
 }
 
 function comparedTable({ methods }: Comparison): string {
@@ -197,16 +192,10 @@ function costsText({ methods }: Comparison): string {
   const sum = (of: (method: Method) => number) => cheap.reduce((total, method) => total + of(method), 0);
   const passes = (method: Method) => method.forwards + 2 * method.gradients;
   const less = sum(({ seconds }) => seconds) < learned.seconds;
-  return `All attribution methods together (${cheap.map(methodTitle).join(', ')}) took ${decimal(
+  return `What needs a gradient at most (${cheap.map(({ title }) => title).join(', ')}) took ${decimal(
     sum(({ seconds }) => seconds),
     1,
-  )} s and ${count(sum(passes))} passes of a prompt (one back counts as two forward), the learned masks ${decimal(learned.seconds, 1)} s and ${count(passes(learned))}: ${less ? 'less, as they should' : '**more than they should**'}.`;
-}
-
-const methodTitle = ({ title }: Method) => title;
-
-function plainBases(bases: TaskFigures['bases']) {
-  return bases.filter(({ preset }) => preset === 'default');
+  )} s and ${count(sum(passes))} passes of a prompt together (a pass back counts as two forward); training took ${decimal(learned.seconds, 1)} s and ${count(passes(learned))}. ${less ? 'Training is the more costly one, as it should be.' : '**Training is not the more costly one, as it should be.**'}`;
 }
 
 function basesTable({ bases }: TaskFigures): string {
@@ -214,17 +203,17 @@ function basesTable({ bases }: TaskFigures): string {
     decimal(row.methods.find((one) => one.id === id && one.ranking === ranking)?.needed[at] ?? null, 0);
   return table(
     [
-      'basis, preset',
+      'basis',
       'directions',
       'kept',
       'KL',
       'KL attacked',
-      ...ENOUGH.map((kl) => `learned: needed for KL ${kl}`),
-      ...ENOUGH.map((kl) => `attribution: for ${kl}`),
-      `difference: for ${ENOUGH[0]}`,
+      ...ENOUGH.map((kl) => `needed for KL ${kl}: learned`),
+      ...ENOUGH.map((kl) => `for ${kl}: attribution`),
+      `for ${ENOUGH[0]}: difference`,
     ],
     bases.map((row) => [
-      `${row.basis}, ${row.preset}`,
+      `${BASIS_TEXT[row.basis]!}${row.preset === 'default' ? '' : `, preset ${row.preset}`}`,
       count(row.directions),
       count(row.kept),
       decimal(row.kl),
@@ -246,30 +235,34 @@ function basesText({ bases }: TaskFigures): string {
     const best = lowest(rows, of);
     if (!svd || !best) continue;
     const own = of(svd);
-    const how = preset === 'default' ? 'Plain' : 'Trained against an adversary';
+    const how = preset === 'default' ? '' : 'trained against an adversary, ';
+    const kl = `KL ${ENOUGH[0]}`;
     sentences.push(
       best === svd
-        ? `${how}, the singular basis needs fewest directions for KL ${ENOUGH[0]}: ${count(own!)}.`
-        : `${how}, the singular basis does not need fewest directions for KL ${ENOUGH[0]}: ${own === null ? 'no size reaches it' : count(own)}, against ${count(of(best)!)} of ${best.basis}.`,
+        ? `${how}of singular directions the fewest are needed for ${kl}: ${count(own!)}, by the learned ranking.`
+        : `${how}of singular directions not the fewest are needed for ${kl}, by the learned ranking: ${own === null ? 'no measured size reaches it' : count(own)}, beside ${count(of(best)!)} ${BASIS_TEXT[best.basis]}.`,
     );
   }
-  return sentences.join(' ');
+  return sentences.map(upper).join(' ');
 }
 
-function spacesText({ spaces }: TaskFigures): string {
-  const told = spaces
-    .filter(({ smaller }) => smaller > 0)
-    .map(
-      ({ bases, shared, chance, smaller }) =>
-        `${bases.join(' and ')} ${percent(shared / smaller)} (by chance ${percent(chance / smaller)})`,
-    );
-  return `The spaces that circuits of two bases keep in each component share, of the smaller one’s dimensions (Σ cos² of principal angles): ${told.join('; ')}.`;
+function spacesTable({ spaces }: TaskFigures): string {
+  return table(
+    ['circuits over', 'shared', 'by chance'],
+    spaces
+      .filter(({ smaller }) => smaller > 0)
+      .map(({ bases, shared, chance, smaller }) => [
+        bases.map((basis) => BASIS_TEXT[basis]!).join('; '),
+        percent(shared / smaller),
+        percent(chance / smaller),
+      ]),
+  );
 }
 
 function sheetTable({ lines }: TaskFigures['verdict']): string {
   const rows = lines.map((line) => verdictRow({ ...line, null_hypothesis: null }));
   return table(
-    ['the circuit', 'evidence', 'statistic', 'p', 'corrected'],
+    ['the circuit …', 'evidence', 'statistic', 'p', 'corrected'],
     rows.map(({ title, outcome, statistic, p, corrected }) => [title, outcome, statistic, p, corrected]),
     2,
   );
@@ -283,8 +276,8 @@ function headsSection({ heads }: StudyFigures, tasks: [string, TaskFigures][]): 
     return ((line?.numbers.groups ?? []) as GroupTest[]).map((group) => ({ task, ...group }));
   });
   return [
-    '## Heads and chance',
-    `Detectors on random tokens (previous token, duplicate, induction, copying) name ${named.length === 0 ? 'none' : named.length} of ${heads.length} heads${named.length === 0 ? '' : `: ${named.map(({ head, names }) => `${head} (${names.join(', ')})`).join('; ')}`}. Groups are of what heads look at on IOI prompts ([examples/groups](../examples/groups/ioi-embedded.json)). Is more kept of a group's heads than of other heads of their layers? Permutations within layers; q: false-discovery rate over the groups.`,
+    '## Groups of heads',
+    `${named.length === 0 ? `Detectors on random tokens (previous token, duplicate, induction, copying) name none of the ${heads.length} heads` : `Detectors on random tokens (previous token, duplicate, induction, copying) name ${named.length} of ${heads.length} heads: ${named.map(({ head, names }) => `${head} (${names.join(', ')})`).join('; ')}`}. The groups are of what heads look at on IOI prompts ([examples/groups](../examples/groups/ioi-embedded.json)). Does the circuit keep more of a group's heads than of other heads of their layers? p-values are from permutations within layers; q is the false-discovery rate over the groups.`,
     table(
       ['task', 'group', 'heads', 'difference in the share kept', 'effect', 'p', 'q'],
       groups.map(({ task, group, heads, difference, effect, p, q }) => [
@@ -298,7 +291,7 @@ function headsSection({ heads }: StudyFigures, tasks: [string, TaskFigures][]): 
       ]),
       3,
     ),
-    'Heads outside a group, resample-ablated: each writes what it writes for another prompt. What the logit difference loses by that alone, and on top of the group; one that costs more on top stands in for the group.',
+    'A group may have stand-ins. So heads outside it are ablated, each made to write what it writes for another prompt: alone, and with the whole group ablated as well. A head that costs more of the logit difference on top of the group than alone stands in for it.',
     outsideTable(tasks),
   ];
 }
@@ -345,7 +338,7 @@ function stabilitySection(tasks: [string, TaskFigures][]): string[] {
   );
   return [
     '## What is stable',
-    'Directions that all runs keep (core), some, or one of them (noise), and what each set does on the test prompts of every run: means over those. Masks are 0 or 1 after the rounding phase, so the threshold changes nothing; the price of a direction does.',
+    'Do other runs find the same circuit? _Core_ are directions that all runs keep, _noise_ those that one run keeps, _contingent_ all between. KL and f are means over the test prompts of every run. _Spaces shared_: of the smaller circuit’s dimensions, as under “Other bases”. Masks are 0 or 1 after the rounding phase, so another threshold would change nothing; the price of a direction does.',
     table(
       [
         'task',
@@ -372,7 +365,7 @@ function familiesSection({ mixed }: StudyFigures, tasks: [string, TaskFigures][]
   const block = (families: NonNullable<TaskFigures['families']>) => {
     const groups = groupColumns(families);
     return [
-      `${familiesHead(families)}.`,
+      `Found in ${familiesHead(families)}.`,
       tableOf(familiesColumns(families)),
       familiesSentences(families).join(' '),
       ...(groups ? [tableOf(groups)] : []),
@@ -380,8 +373,8 @@ function familiesSection({ mixed }: StudyFigures, tasks: [string, TaskFigures][]
   };
   return [
     '## Families of prompts',
-    'Prompts clustered by what each direction adds to their answers, with a circuit for each family beside those of random parts of the same sizes: on fewer prompts fewer directions suffice.',
-    ...known.flatMap(([task, { families }]) => [`### ${upper(TASK_TITLES[task]!)}`, ...block(families!)]),
+    'Is one circuit several? Prompts are clustered by what each direction adds to their answers, and a circuit is trained for each family. On fewer prompts fewer directions suffice, so each stands beside circuits of random parts of the same sizes. _One circuit_: the one of all prompts, on these. _Elsewhere_: this circuit on the other prompts.',
+    ...known.flatMap(([task, { families }]) => [`### ${titleOf(task)}`, ...block(families!)]),
     '### Two tasks at once',
     `One circuit trained on half as many prompts of each task keeps ${count(mixed.run.kept)} directions at KL ${decimal(mixed.run.kl)}; those of single tasks keep ${tasks.map(([task, { circuit }]) => `${count(circuit.kept)} (${TASK_TITLES[task]})`).join(' and ')}. ${mixedText(mixed.families)}`,
     ...block(mixed.families),
@@ -394,17 +387,12 @@ function mixedText({ groups }: NonNullable<TaskFigures['families']>): string {
   const each = groups!.each
     .map(({ group, joint }) => `${decimal(joint.kl)} on ${TASK_TITLES[group]}`)
     .join(' and ');
-  return `Its KL is ${each}: ${does ? `one circuit serves both (KL at most ${ENOUGH[0]} on each), so faithfulness alone does not tell that there are two mechanisms` : `above ${ENOUGH[0]} on one of them, so one circuit of this training does not serve both`}. Families ${purity > 0.99 ? 'do tell' : 'do not fully tell'} the tasks apart (purity ${percent(purity)}, adjusted Rand index ${decimal(adjusted_rand)}, below 1 where a task falls into several families).`;
+  const told = `purity ${percent(purity)}, adjusted Rand index ${decimal(adjusted_rand)}, which is below 1 where a task falls into several families`;
+  return `Its KL is ${each}: ${does ? `one circuit serves both (KL at most ${ENOUGH[0]} on each), so faithfulness alone does not tell that there are two mechanisms` : `above ${ENOUGH[0]} on one of them, so one circuit of this training does not serve both`}. Families ${purity > 0.99 ? 'do tell' : 'do not fully tell'} the tasks apart (${told}).`;
 }
 
 function area(figure: Method['cmd']): string {
   return figure === null ? '–' : withSpread(figure.value, figure.confidence);
-}
-
-function withSpread(value: number | null, interval: readonly [number, number] | null): string {
-  return interval === null || value === null
-    ? decimal(value)
-    : `${decimal(value)} [${interval.map((end) => decimal(end)).join(', ')}]`;
 }
 
 function tableOf(columns: readonly TextColumn[]): string {
@@ -423,6 +411,10 @@ function table(headings: readonly string[], rows: readonly (readonly string[])[]
     `|${headings.map((_, at) => (at < words ? '---' : '---:')).join('|')}|`,
     ...rows.map(line),
   ].join('\n');
+}
+
+function titleOf(task: string): string {
+  return upper(TASK_TITLES[task]!);
 }
 
 function upper(text: string): string {

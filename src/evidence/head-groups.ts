@@ -142,12 +142,14 @@ export function headGroupsLine(
   });
 }
 
+const signed = (value: number) => value.toFixed(2).replace('-', '−');
+
 /** The head outside that does most where its group is gone, of each group. */
 function outsideText(outside: readonly OutsideGroup[]): string {
   const most = outside.flatMap(({ group, heads: [first] }) =>
     first === undefined
       ? []
-      : `${first.head} beside ${group} (${first.on_top.value.toFixed(2)} on top, ${first.alone.value.toFixed(2)} alone)`,
+      : `${first.head} beside ${group} (${signed(first.on_top.value)} on top, ${signed(first.alone.value)} alone)`,
   );
   return most.length === 0 ? '' : ` Of heads outside, ablated, most is lost by ${most.join(', ')}.`;
 }

@@ -55,7 +55,7 @@ export function otherTaskLine(
     claim: shown
       ? `On these prompts the circuit of ${found.source} has KL ${nats(other)}, this one ${nats(own)}: it is of this task.`
       : `The circuit of ${found.source} does as well on these prompts (KL ${nats(other)}, this one ${nats(own)}).`,
-    limit: `One other task was tried; ${shared} directions are in both circuits, by chance ${((kept * other_kept) / directions).toFixed(1)} would be.`,
+    limit: `One other task was tried; ${shared} ${shared === 1 ? 'direction is' : 'directions are'} in both circuits, by chance ${((kept * other_kept) / directions).toFixed(1)} would be.`,
     file: found.file,
     numbers: { kl: own, other_kl: other, shared, kept, other_kept, directions },
   });

@@ -3,7 +3,7 @@ import type { Line, Outcome, Verdict } from '../evidence/verdict-file.js';
 import { count, decimal, NONE } from './figures.js';
 
 /** What an outcome is called. */
-const OUTCOME_TEXT: Record<Outcome, string> = {
+export const OUTCOME_TEXT: Record<Outcome, string> = {
   for: 'for it',
   against: 'against it',
   open: 'undecided',

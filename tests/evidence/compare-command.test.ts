@@ -74,7 +74,8 @@ it("cuts the run's masks at their own size to the run's own figures", async () =
   );
   expect(session.manifest).toMatchObject({ command: 'compare', status: 'complete' });
   const page = readFileSync(report, 'utf8');
-  expect(page.match(/class="curve series/g)).toHaveLength(2 * comparison.methods.length);
+  // Seven rankings in two figures, each with one panel for gradients, for heads and for the rest.
+  expect(page.match(/class="curve series-\d( dashed)?" d="M[^h]*"/g)).toHaveLength(2 * 8);
   for (const line of comparisonText(comparison).split('\n').slice(2))
     expect(line.length).toBeLessThanOrEqual(90);
 }, 240_000);
