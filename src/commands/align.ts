@@ -4,7 +4,13 @@ import { inAlignedBasis, spanOf } from '../decompose/turned-basis.js';
 import { openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
-import type { AlignedComponent, Alignment } from '../evidence/align-file.js';
+import type { Alignment } from '../evidence/align-file.js';
+import {
+  besideSingular,
+  learnSubspaces,
+  measureSubspaces,
+  type SubspacePlace,
+} from '../evidence/learned-subspaces.js';
 import { writeJson } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
@@ -12,7 +18,7 @@ import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import { queriesOf } from '../interpret/score-sum.js';
 import { loadKernels } from '../kernels/kernels.js';
-import { alignSubspaces, klOfSubspaces, type Subspace } from '../masks/aligned-subspaces.js';
+import type { Subspace } from '../masks/aligned-subspaces.js';
 import type { Component } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -28,8 +34,6 @@ import { withSubject } from '../run/subject.js';
 import { planFor, workload } from '../run/workbench.js';
 import type { Given } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
-import { orthonormal, principalAngles } from '../statistics/principal-angles.js';
-import { mean } from '../statistics/summary.js';
 
 export interface AlignOutcome {
   run: RunFolder;
@@ -39,18 +43,10 @@ export interface AlignOutcome {
   basisFile: string;
 }
 
-/** A component that a subspace is looked for in. */
-interface Asked {
-  component: Component;
+/** Where a subspace is looked for, with what its file is made of. */
+interface Asked extends SubspacePlace {
   directions: Directions;
-  size: number;
-  span: number;
-  /** Places of the circuit's directions among the component's. */
-  kept: number[];
 }
-
-/** Share of a subspace that its singular directions must hold. */
-const HELD = 0.95;
 
 /**
  * Learns subspaces of a run's components on its training prompts and measures them on test prompts.
@@ -83,9 +79,7 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
       return Array.from({ length }, (_, k) => k).filter((k) => circuit[start + k]);
     };
     const chosen = chosenComponents(masks.masked, asked.in, run.path, keptIn);
-    for (const { kind, name } of chosen)
-      if (kind === 'qk' && architecture.rotary && qkSplit.by === 'plane')
-        throw new InputError(`--in ${name}: QK split by plane has no directions that could be turned`);
+    checkTurnable(chosen, subject.model);
     const engine = await openEngine({ engine: choice });
     listener.onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
     const kinds = [...new Set(chosen.map(({ kind }) => kind))];
@@ -94,13 +88,7 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
     const components: Asked[] = [];
     for (const component of chosen) {
       const directions = (await decomposition.layer(component.layer)).get(component.name)!;
-      const [span, kept] = [spanOf(directions), keptIn(component)];
-      const size = asked.size ?? kept.length;
-      if (size < 1 || size >= span)
-        throw new InputError(
-          `--in ${component.name}: of its ${span} dimensions a subspace has 1 to ${span - 1}, not ${size}; give --size`,
-        );
-      components.push({ component, directions, size, span, kept });
+      components.push(askedIn(directions, keptIn(component), asked.size));
     }
     const { passes } = await planFor(subject, workload(data, asked.alignBatch), engine, options);
     const { positions } = own;
@@ -118,38 +106,19 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
       const tested = all.length <= asked.alignPairs ? all : evenly(all, asked.alignPairs);
       const [train, validation] = [await prepare(learnt), await prepare(data.splits.validation!)];
       const random = new Random(seed);
-      const tried: { start: 'random' | 'singular'; subspaces: Subspace[]; kl: number }[] = [];
-      for (const start of ['random', 'singular'] as const) {
-        const options = {
-          steps: asked.alignSteps,
-          batchSize: asked.alignBatch,
-          rate: asked.alignRate,
-          start,
-        };
-        const found = await alignSubspaces(
-          train,
-          components,
-          {
-            ...options,
-            maxTokens: passes.train,
-            validate: (subspaces) => klOfSubspaces(validation, subspaces, listener),
-          },
-          random.fork(`align from ${start}`),
-          listener,
-        );
-        tried.push({ start, ...found });
-      }
-      const { start, subspaces } = tried.reduce((best, one) => (one.kl < best.kl ? one : best));
+      const { start, subspaces } = await learnSubspaces(
+        { train, validation },
+        components,
+        {
+          ...{ steps: asked.alignSteps, batchSize: asked.alignBatch, rate: asked.alignRate },
+          maxTokens: passes.train,
+        },
+        random,
+        listener,
+      );
       const test = await prepare(tested);
-      const kl = (of: (one: Asked, at: number) => readonly Float64Array[]) =>
-        klOfSubspaces(
-          test,
-          components.map((one, at) => ({ component: one.component, rows: of(one, at) })),
-          listener,
-        );
-      const chance: number[] = [];
-      for (let draw = 0; draw < asked.alignDraws; draw++)
-        chance.push(await kl((one) => drawn(one, random.fork(`random ${draw} ${one.component.name}`))));
+      const drawing = { draws: asked.alignDraws, random };
+      const kl = await measureSubspaces(test, components, subspaces, drawing, listener);
       const { id, hash } = run.manifest.model;
       const about = (split: 'train' | 'test', pairs: number) => {
         const { source, hash } = data.described[split]!;
@@ -163,15 +132,8 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
           ...{ train: about('train', learnt.length), test: about('test', tested.length) },
         },
         steps: asked.alignSteps,
-        components: components.map((one, at) => beside(one, subspaces[at]!)),
-        start,
-        kl: {
-          learned: await kl((_, at) => subspaces[at]!.rows),
-          top_sigma: await kl(({ component: { rank }, size }) => axes(rank, first(size))),
-          circuit: await kl(({ component: { rank }, kept }) => axes(rank, kept)),
-          random: mean(chance)!,
-          nothing: await kl(() => []),
-        },
+        components: components.map((one, at) => besideSingular(one, subspaces[at]!)),
+        ...{ start, kl },
         seconds: (performance.now() - started) / 1000,
       };
       const [file, basisFile] = [run.file('aligned.json'), run.file('aligned.safetensors')];
@@ -204,43 +166,27 @@ function chosenComponents(
   });
 }
 
-/** A subspace beside singular directions and chance. */
-function beside({ component, size, span, kept }: Asked, { rows }: Subspace): AlignedComponent {
-  const { rank } = component;
-  const shared = (places: readonly number[]) => {
-    const angles = principalAngles(rows, axes(rank, places));
-    return {
-      directions: places.length,
-      dimensions: angles.reduce((sum, angle) => sum + Math.cos(angle) ** 2, 0),
-      chance: Math.min((size * places.length) / span, size, places.length),
-      angles,
-    };
-  };
-  let [holding, sum] = [0, 0];
-  while (sum < HELD * size && holding < rank) {
-    sum += rows.reduce((all, row) => all + row[holding]! ** 2, 0);
-    holding++;
-  }
-  return {
-    ...{ component: component.name, size, span, holding },
-    shared: { top_sigma: shared(first(size)), circuit: kept.length > 0 ? shared(kept) : null },
-  };
+/** @throws InputError if a component has no directions that could be turned */
+function checkTurnable(components: readonly Component[], { architecture, qkSplit }: Model): void {
+  for (const { kind, name } of components)
+    if (kind === 'qk' && architecture.rotary && qkSplit.by === 'plane')
+      throw new InputError(`--in ${name}: QK split by plane has no directions that could be turned`);
 }
 
-const first = (size: number) => Array.from({ length: size }, (_, k) => k);
-
-/** A random subspace of the size. */
-function drawn({ component, size, span }: Asked, random: Random): Float64Array[] {
-  return orthonormal(
-    first(size).map(() =>
-      Float64Array.from({ length: component.rank }, (_, k) => (k < span ? random.normal() : 0)),
-    ),
-  );
-}
-
-/** Singular directions as a subspace. */
-function axes(rank: number, places: readonly number[]): Float64Array[] {
-  return places.map((at) => Float64Array.from({ length: rank }, (_, k) => Number(k === at)));
+/**
+ * @param kept places of the circuit's directions
+ * @param given dimensions of the subspace; null for as many as the circuit keeps
+ * @throws InputError if the component has no subspace of that size
+ */
+function askedIn(directions: Directions, kept: readonly number[], given: number | null): Asked {
+  const { component } = directions;
+  const span = spanOf(directions);
+  const size = given ?? kept.length;
+  if (size < 1 || size >= span)
+    throw new InputError(
+      `--in ${component.name}: of its ${span} dimensions a subspace has 1 to ${span - 1}, not ${size}; give --size`,
+    );
+  return { component, directions, size, span, kept };
 }
 
 /** Directions for `--basis loaded`: of each component those of its subspace, and then those of the rest. */
