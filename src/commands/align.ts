@@ -1,4 +1,5 @@
 /** `align`: subspaces that carry what components do for a task, learned and held against their singular directions. */
+import { basisTensors } from '../decompose/basis-file.js';
 import type { Directions } from '../decompose/directions.js';
 import { inAlignedBasis, spanOf } from '../decompose/turned-basis.js';
 import { openEngine } from '../engine/engine.js';
@@ -13,12 +14,10 @@ import {
 } from '../evidence/learned-subspaces.js';
 import { writeJson } from '../formats/atomic-file.js';
 import type { RunFolder } from '../formats/run-folder.js';
-import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
+import { writeSafetensors } from '../formats/safetensors-write.js';
 import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
-import { queriesOf } from '../interpret/score-sum.js';
 import { loadKernels } from '../kernels/kernels.js';
-import type { Subspace } from '../masks/aligned-subspaces.js';
 import type { Component } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -137,7 +136,12 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
         seconds: (performance.now() - started) / 1000,
       };
       const [file, basisFile] = [run.file('aligned.json'), run.file('aligned.safetensors')];
-      await writeSafetensors(basisFile, await basisOf(subject.model, components, subspaces));
+      // Of each component the directions of its subspace, and then those of the rest.
+      const kernels = await loadKernels();
+      const turned = components.map(({ directions }, at) =>
+        inAlignedBasis(directions, subspaces[at]!.rows, kernels),
+      );
+      await writeSafetensors(basisFile, await basisTensors(turned, subject.model));
       await writeJson(file, alignment);
       return { run, alignment, file, basisFile };
     } finally {
@@ -187,32 +191,4 @@ function askedIn(directions: Directions, kept: readonly number[], given: number 
       `--in ${component.name}: of its ${span} dimensions a subspace has 1 to ${span - 1}, not ${size}; give --size`,
     );
   return { component, directions, size, span, kept };
-}
-
-/** Directions for `--basis loaded`: of each component those of its subspace, and then those of the rest. */
-async function basisOf(
-  model: Model,
-  components: readonly Asked[],
-  subspaces: readonly Subspace[],
-): Promise<Map<string, TensorData>> {
-  const kernels = await loadKernels();
-  const tensors = new Map<string, TensorData>();
-  for (const [at, { component, directions }] of components.entries()) {
-    const { name, kind, rows, cols, rank, layer } = component;
-    const { u, s, vt } = inAlignedBasis(directions, subspaces[at]!.rows, kernels);
-    const add = (part: string, shape: number[], data: Float32Array) =>
-      tensors.set(`${name}.${part}`, { dtype: 'F32', shape, data });
-    add('u', [rows, rank], u);
-    const { architecture } = model;
-    if (kind === 'qk' && architecture.rotary) {
-      // In head space, where its terms add up to [b_Q; W_Q].
-      const { dHead } = architecture;
-      const queries = queriesOf(component, { component, u, s, vt }, await model.layer(layer), dHead);
-      add('vt', [rank, dHead], Float32Array.from(queries));
-      continue;
-    }
-    add('s', [rank], s);
-    add('vt', [rank, cols], vt);
-  }
-  return tensors;
 }

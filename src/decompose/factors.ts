@@ -4,6 +4,7 @@ import { type Component, isHead } from '../models/components.js';
 import { transpose } from '../models/matrix.js';
 import type { QkSplit } from '../models/qk-split.js';
 import type { LayerWeights, Linear } from '../models/weights.js';
+import type { Directions } from './directions.js';
 import { keyMetric, metricRoot, planeSizes } from './key-metric.js';
 
 /** W = a · b with a [rows, inner] and b [inner, cols]; without b, W = a [rows, cols]. Row-major. */
@@ -83,6 +84,28 @@ export function augmentedHead(
   if (bias) out.set(bias.subarray(from, from + dHead));
   for (let r = 0; r < rows; r++)
     out.set(weight.subarray(r * cols + from, r * cols + from + dHead), (r + shift) * dHead);
+  return out;
+}
+
+/** u_kᵀ[b_Q; W_Q], [rank, dHead]; by plane, the head's own coordinates. */
+export function queriesOf(
+  { head, rows, rank }: Component,
+  directions: Directions | null,
+  weights: LayerWeights,
+  dHead: number,
+): Float64Array {
+  const out = new Float64Array((directions ? rank : dHead) * dHead);
+  if (!directions) {
+    for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
+    return out;
+  }
+  if (directions.head) return Float64Array.from(directions.head);
+  const query = augmentedHead(weights.q, head!, dHead);
+  for (let r = 0; r < rows; r++)
+    for (let k = 0; k < rank; k++) {
+      const u = directions.u[r * rank + k]!;
+      for (let c = 0; c < dHead; c++) out[k * dHead + c]! += u * query[r * dHead + c]!;
+    }
   return out;
 }
 

@@ -3,9 +3,10 @@
  * as it is in the pass (docs/maths.md, "Edges"). A QK direction reads twice, as query and as key.
  */
 import type { Directions } from '../decompose/directions.js';
+import { queriesOf } from '../decompose/factors.js';
 import { coefficientsOf } from '../forward/places.js';
 import { type Direction, directionName } from '../interpret/coefficients.js';
-import { cappedShare, queriesOf, turn } from '../interpret/score-sum.js';
+import { cappedShare, turn } from '../interpret/score-sum.js';
 import type { TakenApart } from '../interpret/taken-apart.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
 import { planesOf } from '../models/qk-split.js';

@@ -7,7 +7,7 @@
  * and with rotary positions scale · rate_i · Σ_k y_k (u_kᵀ[b_Q; W_Q] R_i)·k_j, k_j the head's key as attention has it.
  */
 import type { Directions } from '../decompose/directions.js';
-import { augmentedHead } from '../decompose/factors.js';
+import { queriesOf } from '../decompose/factors.js';
 import type { BlockPlace, PlaceInModel } from '../forward/places.js';
 import { type Architecture, kvHeadOf, type Rotary } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
@@ -207,28 +207,6 @@ export class ScoreSum {
     }
     return out;
   }
-}
-
-/** u_kᵀ[b_Q; W_Q], [rank, dHead]; by plane, the head's own coordinates. */
-export function queriesOf(
-  { head, rows, rank }: Component,
-  directions: Directions | null,
-  weights: LayerWeights,
-  dHead: number,
-): Float64Array {
-  const out = new Float64Array((directions ? rank : dHead) * dHead);
-  if (!directions) {
-    for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
-    return out;
-  }
-  if (directions.head) return Float64Array.from(directions.head);
-  const query = augmentedHead(weights.q, head!, dHead);
-  for (let r = 0; r < rows; r++)
-    for (let k = 0; k < rank; k++) {
-      const u = directions.u[r * rank + k]!;
-      for (let c = 0; c < dHead; c++) out[k * dHead + c]! += u * query[r * dHead + c]!;
-    }
-  return out;
 }
 
 /** Turns a query to its position, in place. */
