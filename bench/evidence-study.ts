@@ -8,7 +8,8 @@
  * stability, families and two tasks at once. What is complete in the folder is not done again, so the same command goes
  * on after an interruption. It writes bench/results/evidence-NAME.json, and from that docs/study-NAME.md with its
  * pictures; `--size short` tries every stage in minutes and writes both into its folder. `--page` makes the page anew
- * from the figures. `--steps` sets the steps of both phases of every training, `--pairs` training pairs, `--draws`
+ * from the figures. `--only TASK` does what belongs to that task and writes no figures: two processes can share a
+ * folder so, once both circuits are there, and the whole command then finds everything done. `--steps` sets the steps of both phases of every training, `--pairs` training pairs, `--draws`
  * random sets of the sheet.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -18,7 +19,8 @@ import { parseArgs } from 'node:util';
 import { writeJson, writeText } from '../src/formats/atomic-file.js';
 import { makeFolder } from '../src/formats/make-folder.js';
 import { packageFile } from '../src/package-file.js';
-import { SIZE_FIGURES } from '../src/report/size-curve-picture.js';
+import { methodName } from '../src/report/compare-page.js';
+import { sizeCurve } from '../src/report/size-curve-picture.js';
 import {
   type BasisRow,
   basisRow,
@@ -30,8 +32,8 @@ import {
   stableSetsOf,
   withoutIntervals,
 } from './evidence/digest.js';
-import { type Picture, studyPage } from './evidence/page.js';
-import { pictureFile } from './evidence/picture.js';
+import { studyPage } from './evidence/page.js';
+import { svgFile } from './evidence/picture.js';
 import { planOf, type StudyPlan, TASKS, type TaskName } from './evidence/plan.js';
 import { Stages } from './evidence/stages.js';
 
@@ -46,6 +48,7 @@ const { values: options, positionals } = parseArgs({
     pairs: { type: 'string' },
     draws: { type: 'string' },
     page: { type: 'boolean', default: false },
+    only: { type: 'string' },
   },
 });
 const [name] = positionals;
@@ -74,6 +77,12 @@ async function study(): Promise<void> {
   const stages = new Stages(plan, out, (line) =>
     console.error(`${new Date().toISOString().slice(11, 19)} ${line}`),
   );
+  if (options.only !== undefined) {
+    const task = TASKS.find((one) => one === options.only);
+    if (task === undefined) throw new Error(`--only ${options.only}: choose from ${TASKS.join(', ')}`);
+    await taskFigures(stages, task);
+    return;
+  }
   const figures: StudyFigures = {
     study: plan.name,
     title: plan.title,
@@ -157,22 +166,25 @@ function given(): string {
 }
 
 async function writePage(figures: StudyFigures): Promise<void> {
-  const pictures: Record<string, Picture[]> = {};
+  const pictures: Record<string, { file: string; text: string }[]> = {};
   for (const [task, { comparison }] of Object.entries(figures.tasks)) {
-    pictures[task] = [];
+    const names = comparison.methods.map((method) => ({
+      name: methodName(method),
+      dashed: method.ranking === 'absolute',
+    }));
     for (const figure of ['f', 'kl'] as const) {
-      const drawn = pictureFile(comparison, figure);
+      const drawn = sizeCurve(comparison.methods, figure);
       if (drawn === null) continue;
       const file = `study-${figures.study}-${task}-${figure}.svg`;
-      await writeText(join(places.page, file), drawn);
-      pictures[task].push({
-        file,
-        text: `${SIZE_FIGURES[figure]} by share of the directions kept, a panel for each family of methods`,
-      });
+      await writeText(join(places.page, file), svgFile(drawn, names));
+      pictures[task] = [
+        ...(pictures[task] ?? []),
+        { file, text: `${figure === 'f' ? 'Faithfulness' : 'KL'} by share of the directions kept` },
+      ];
     }
   }
   await writeText(
     join(places.page, `study-${figures.study}.md`),
-    studyPage(figures, (task) => pictures[task]!),
+    studyPage(figures, (task) => pictures[task] ?? []),
   );
 }
