@@ -19,8 +19,7 @@ import { parseArgs } from 'node:util';
 import { writeJson, writeText } from '../src/formats/atomic-file.js';
 import { makeFolder } from '../src/formats/make-folder.js';
 import { packageFile } from '../src/package-file.js';
-import { methodName } from '../src/report/compare-page.js';
-import { sizeCurve } from '../src/report/size-curve-picture.js';
+import { SIZE_FIGURES } from '../src/report/size-curve-picture.js';
 import {
   type BasisRow,
   basisRow,
@@ -32,8 +31,8 @@ import {
   stableSetsOf,
   withoutIntervals,
 } from './evidence/digest.js';
-import { studyPage } from './evidence/page.js';
-import { svgFile } from './evidence/picture.js';
+import { type Picture, studyPage } from './evidence/page.js';
+import { pictureFile } from './evidence/picture.js';
 import { planOf, type StudyPlan, TASKS, type TaskName } from './evidence/plan.js';
 import { Stages } from './evidence/stages.js';
 
@@ -166,25 +165,22 @@ function given(): string {
 }
 
 async function writePage(figures: StudyFigures): Promise<void> {
-  const pictures: Record<string, { file: string; text: string }[]> = {};
+  const pictures: Record<string, Picture[]> = {};
   for (const [task, { comparison }] of Object.entries(figures.tasks)) {
-    const names = comparison.methods.map((method) => ({
-      name: methodName(method),
-      dashed: method.ranking === 'absolute',
-    }));
+    pictures[task] = [];
     for (const figure of ['f', 'kl'] as const) {
-      const drawn = sizeCurve(comparison.methods, figure);
+      const drawn = pictureFile(comparison, figure);
       if (drawn === null) continue;
       const file = `study-${figures.study}-${task}-${figure}.svg`;
-      await writeText(join(places.page, file), svgFile(drawn, names));
-      pictures[task] = [
-        ...(pictures[task] ?? []),
-        { file, text: `${figure === 'f' ? 'Faithfulness' : 'KL'} by share of the directions kept` },
-      ];
+      await writeText(join(places.page, file), drawn);
+      pictures[task].push({
+        file,
+        text: `${SIZE_FIGURES[figure]} by share of the directions kept, a panel for each family of methods`,
+      });
     }
   }
   await writeText(
     join(places.page, `study-${figures.study}.md`),
-    studyPage(figures, (task) => pictures[task] ?? []),
+    studyPage(figures, (task) => pictures[task]!),
   );
 }
