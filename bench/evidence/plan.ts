@@ -137,6 +137,7 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
     ...{ attack: short ? 1 : 10, attackStarts: 1, attackPairs: short ? 4 : 16 },
   });
   const ranked = short ? { rankPairs: 4, cutPairs: 4 } : { rankPairs: 32, cutPairs: 48 };
+  const fewer = short ? ranked : { rankPairs: 32, cutPairs: 24 };
   return {
     name: 'smollm2',
     title: 'SmolLM2-135M',
@@ -153,11 +154,11 @@ const smollm2 = (short: boolean, model: string): StudyPlan => {
       ...{ ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
     },
     perDirection: 'ioi',
-    compareQk: { methods: ON_QK, ...ranked, points: short ? 2 : 8, randomDraws: short ? 1 : 2 },
-    compareBases: { ...ranked, resamples: 20 },
+    compareQk: { methods: ON_QK, ...fewer, points: short ? 2 : 4, randomDraws: 1 },
+    compareBases: { ...fewer, resamples: 20 },
     verdict: short
       ? { draws: 2, setPairs: 4, members: 2, knockouts: 1, permutations: 99 }
-      : { draws: 100, setPairs: 16, members: 16, knockouts: 8 },
+      : { draws: 100, setPairs: 8, members: 16, knockouts: 8 },
     sets: { setPairs: short ? 4 : 32, draws: 2 },
     stability: false,
     groups: null,
