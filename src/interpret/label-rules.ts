@@ -4,7 +4,7 @@
  */
 import { percent } from '../report/figures.js';
 import type { Pattern } from './generic-sequences.js';
-import type { Reading, Spelt, SpeltRole } from './readings.js';
+import type { Reading, SpeltRole } from './readings.js';
 
 /** Tokens that are named of a list. */
 const TOKENS = 3;
@@ -42,9 +42,8 @@ function ofDirection({
   if (role) return looking(role);
   if (keys) return `${tokens(reads)} look for ${tokens(keys)}`;
   if (!raises || !lowers) return `reads ${tokens(reads)}, against ${tokens(reads_against)}`;
-  const from = reads ? `reads ${tokens(reads)}, ` : '';
   const neuron = neurons && neurons.length > 0 ? ` (neuron ${neurons[0]!.id})` : '';
-  return from + writing(raises, lowers, groups) + neuron;
+  return use({ reads, reads_against, raises, lowers }, groups) + neuron;
 }
 
 /** The last characters of a context, whole characters. */
@@ -67,17 +66,21 @@ function looking({ classes, highest }: SpeltRole): string {
     : `looks away from ${best.class}`;
 }
 
-/** As it is used: a singular vector's sign is free, so a direction whose coefficients are negative writes the reverse. */
-function writing(raises: readonly Spelt[], lowers: readonly Spelt[], groups: Reading['groups']): string {
-  const text = (up: readonly Spelt[], down: readonly Spelt[]) =>
-    `raises ${tokens(up)}, lowers ${tokens(down)}`;
+/** As it is used: a singular vector's sign is free, so one whose coefficients are negative reads and writes the reverse. */
+function use(
+  { reads, reads_against, raises, lowers }: Pick<Reading, 'reads' | 'reads_against' | 'raises' | 'lowers'>,
+  groups: Reading['groups'],
+): string {
+  const text = (from: typeof reads, up: typeof reads, down: typeof reads) =>
+    `${from ? `reads ${tokens(from)}, ` : ''}raises ${tokens(up)}, lowers ${tokens(down)}`;
+  const [forward, reverse] = [text(reads, raises, lowers), text(reads_against, lowers, raises)];
   const all = Object.entries(groups ?? {});
   // One prompt has no interval: its mean alone decides.
   const positive = all.filter(([, { mean, low }]) => (low ?? mean) > 0).map(([name]) => name);
   const negative = all.filter(([, { mean, high }]) => (high ?? mean) < 0).map(([name]) => name);
-  if (negative.length > 0 && positive.length === 0) return text(lowers, raises);
-  if (negative.length === 0) return text(raises, lowers);
-  return `${text(raises, lowers)} on ${positive.join(', ')}; the reverse on ${negative.join(', ')}`;
+  if (negative.length > 0 && positive.length === 0) return reverse;
+  if (negative.length === 0) return forward;
+  return `${forward} on ${positive.join(', ')}; the reverse on ${negative.join(', ')}`;
 }
 
 function tokens(list: readonly { token: string }[] | null): string {

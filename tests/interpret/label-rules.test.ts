@@ -18,14 +18,16 @@ const gender = {
   raises: spelt(' she', ' her', ' hers', ' woman'),
   lowers: spelt(' he', ' his'),
   reads: spelt('Sarah'),
+  reads_against: spelt('John'),
 };
 
-it('says what is written, by the sign that coefficients have', () => {
+it('says what is read and written, by the sign that coefficients have', () => {
   const label = (groups: Reading['groups']) => labelByRule(reading({ ...gender, groups }));
   const plain = 'reads “Sarah”, raises “ she” “ her” “ hers”, lowers “ he” “ his”';
   expect(label(null)).toBe(plain);
   expect(label({ all: mean(3) })).toBe(plain);
-  expect(label({ all: mean(-3) })).toBe('reads “Sarah”, raises “ he” “ his”, lowers “ she” “ her” “ hers”');
+  // What makes a coefficient negative is the other end of what the direction reads.
+  expect(label({ all: mean(-3) })).toBe('reads “John”, raises “ he” “ his”, lowers “ she” “ her” “ hers”');
   expect(label({ she: mean(4), he: mean(-4), all: mean(0) })).toBe(`${plain} on she; the reverse on he`);
 });
 
