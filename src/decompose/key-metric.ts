@@ -3,8 +3,8 @@ import type { Rotary } from '../models/architecture.js';
 import { planesOf } from '../models/qk-split.js';
 
 /**
- * G = mean over offsets Δ = 0 … offsets − 1 of R_Δ Kᵀ K R_Δᵀ, where R_Δ turns a plane's coordinates as a column:
- * (x, y) → (x cos − y sin, x sin + y cos). Which offsets are averaged over decides in what order directions come
+ * G = mean over offsets Δ = 0 … offsets − 1 of R_Δᵀ Kᵀ K R_Δ, where R_Δ turns a plane's coordinates as a row:
+ * (x, y) R_Δ = (x cos − y sin, x sin + y cos). Which offsets are averaged over decides in what order directions come
  * and how they share the scores; it never touches their sum.
  * @param key [rows, dHead], the bias row included: the augmented key matrix of one head
  * @returns [dHead, dHead], symmetric
@@ -26,7 +26,7 @@ export function keyMetric(
     frequencies.forEach((frequency, plane) => {
       const [cos, sin] = [Math.cos(offset * frequency), Math.sin(offset * frequency)];
       const [a, b] = [plane, plane + dims / 2];
-      // Rows of R_Δ M, then columns of M R_Δᵀ: the same rotation on either side.
+      // Rows of R_Δᵀ M, then columns of M R_Δ: the same rotation on either side.
       for (let i = 0; i < dHead; i++) rotatePair(turned, a * dHead + i, b * dHead + i, cos, sin);
       for (let i = 0; i < dHead; i++) rotatePair(turned, i * dHead + a, i * dHead + b, cos, sin);
     });
@@ -93,7 +93,7 @@ function gramOf(key: Float32Array, n: number): Float64Array {
   return gram;
 }
 
-/** Coordinates a and b under R_Δ from the left. */
+/** Coordinates a and b as R_Δ turns them. */
 function rotatePair(values: Float64Array, a: number, b: number, cos: number, sin: number): void {
   const [x, y] = [values[a]!, values[b]!];
   values[a] = x * cos - y * sin;
