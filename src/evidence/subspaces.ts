@@ -1,5 +1,5 @@
 /** Spaces that circuits keep of their components: what two of them share, whatever their bases. */
-import { orthonormal, principalAngles } from '../statistics/principal-angles.js';
+import { anglesBetween, orthonormal } from '../statistics/principal-angles.js';
 
 /** By component, vectors of the directions that a circuit keeps there: what they write; of QK, what queries read. */
 export type KeptVectors = ReadonlyMap<string, readonly ArrayLike<number>[]>;
@@ -40,7 +40,7 @@ export function sharedSpaces(
     ];
     smaller += Math.min(one.length, other.length);
     if (one.length === 0 || other.length === 0) continue;
-    const angles = principalAngles(one, other);
+    const angles = anglesBetween(one, other);
     components.push({
       component,
       a: one.length,

@@ -9,8 +9,12 @@ import { orthogonaliseRows } from '../kernels/reference/reference-svd.js';
  * @example principalAngles([[1, 0]], [[1, 1]]) // [π/4]
  */
 export function principalAngles(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number[] {
-  const [p, q] = [orthonormal(a), orthonormal(b)];
-  const [few, many] = p.length <= q.length ? [p, q] : [q, p];
+  return anglesBetween(orthonormal(a), orthonormal(b));
+}
+
+/** The same of orthonormal bases. */
+export function anglesBetween(a: readonly Float64Array[], b: readonly Float64Array[]): number[] {
+  const [few, many] = a.length <= b.length ? [a, b] : [b, a];
   // A small angle is exact by its sine, a large one by its cosine.
   const inside = few.map((row) => many.map((other) => dot(row, other)));
   const outside = few.map((row, i) =>
@@ -42,7 +46,9 @@ export function orthonormal(vectors: readonly ArrayLike<number>[]): Float64Array
 
 /** Descending; as many as there are rows. */
 function singularValues(rows: ArrayLike<number>[]): number[] {
-  const turned = rows.map((row) => Float64Array.from(row));
+  // Those of the rows' coordinates in their own span are the same, and those rows are shorter.
+  const axes = orthonormal(rows);
+  const turned = rows.map((row) => Float64Array.from(axes, (axis) => dot(row, axis)));
   orthogonaliseRows(turned);
   return turned.map((row) => Math.sqrt(dot(row, row))).sort((a, b) => b - a);
 }
