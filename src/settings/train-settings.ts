@@ -143,7 +143,7 @@ export const trainSettings = table(TRAINING, {
   cut: {
     schema: oneOf(CUTS),
     default: 'validation',
-    presets: { reference: 'half' },
+    presets: { reference: 'half', robust: 'half' },
     describe:
       'What the final phase begins with: masks above a half, or as many as are best on the validation pairs',
   },
