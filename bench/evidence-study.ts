@@ -9,8 +9,8 @@
  * on after an interruption. It writes bench/results/evidence-NAME.json, and from that docs/study-NAME.md with its
  * pictures; `--size short` tries every stage in minutes and writes both into its folder. `--page` makes the page anew
  * from the figures. `--only TASK` does what belongs to that task and writes no figures: two processes can share a
- * folder so, once both circuits are there, and the whole command then finds everything done. `--steps` sets the steps of both phases of every training, `--pairs` training pairs, `--draws`
- * random sets of the sheet.
+ * folder so, once both circuits are there, and the whole command then finds everything done. `--steps` sets the steps of
+ * both phases of every training, `--pairs` training pairs, `--draws` random sets of the sheet.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

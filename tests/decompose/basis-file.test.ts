@@ -20,29 +20,16 @@ import { Random } from '../../src/random.js';
 import { orthonormal } from '../../src/statistics/principal-angles.js';
 import { decomposed } from '../support/decomposed.js';
 import { availableEngines } from '../support/engines.js';
-import { openForTest } from '../support/open-model.js';
-import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
-import { writeRandomGpt2 } from '../support/random-gpt2.js';
+import { ALL_FAMILIES, openOneLayer } from '../support/family-model.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const folder = temporaryFolder();
 const kernels = await loadKernels();
 const SIZE = 2;
 
-async function modelOf(family: 'gpt2' | (typeof ROTARY_FAMILIES)[number]) {
-  const path = join(folder, family);
-  if (family === 'gpt2') await writeRandomGpt2(path, { layers: 1 });
-  else
-    await writeRandomFamily(path, {
-      ...{ family, layers: 1, kvHeads: 2, group: 2, planes: 2, dModel: 9, dMlp: 13 },
-      ...{ vocabulary: 11, biased: true, seed: 4 },
-    });
-  return openForTest(path);
-}
-
 /** A random subspace of each component, in a file; and the layer as it is read back. */
-async function written(family: Parameters<typeof modelOf>[0]) {
-  const model = await modelOf(family);
+async function written(family: (typeof ALL_FAMILIES)[number]) {
+  const model = await openOneLayer(folder, family);
   const { decomposition } = await decomposed(model);
   const singular = await decomposition.layer(0);
   const random = new Random(6);
@@ -77,7 +64,7 @@ function apart(a: Float32Array, b: Float32Array): number {
 const scaled = ({ u, s, component: { rank } }: Directions) => u.map((value, at) => value * s[at % rank]!);
 
 it('reads back the directions that were written, and no further ones', async () => {
-  for (const family of ['gpt2', ...ROTARY_FAMILIES] as const) {
+  for (const family of ALL_FAMILIES) {
     const { model, turned, loaded } = await written(family);
     const { architecture } = model;
     const { q } = await model.layer(0);

@@ -15,8 +15,8 @@ import { Random } from '../../src/random.js';
 import { BASES } from '../../src/settings/choices.js';
 import { orthonormal, principalAngles } from '../../src/statistics/principal-angles.js';
 import { decomposed } from '../support/decomposed.js';
+import { ALL_FAMILIES, openOneLayer } from '../support/family-model.js';
 import { openForTest } from '../support/open-model.js';
-import { ROTARY_FAMILIES, writeRandomFamily } from '../support/random-family.js';
 import { writeRandomGpt2 } from '../support/random-gpt2.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -148,15 +148,8 @@ describe('every basis of every family', () => {
   const OTHERS = BASES.filter((basis) => basis !== 'svd');
 
   it('adds up to the matrix, through the head as well', async () => {
-    for (const family of ['gpt2', ...ROTARY_FAMILIES] as const) {
-      const path = join(folder, family);
-      if (family === 'gpt2') await writeRandomGpt2(path, { layers: 1 });
-      else
-        await writeRandomFamily(path, {
-          ...{ family, layers: 1, kvHeads: 2, group: 2, planes: 2, dModel: 9, dMlp: 13 },
-          ...{ vocabulary: 11, biased: true, seed: 4 },
-        });
-      const one = await openForTest(path);
+    for (const family of ALL_FAMILIES) {
+      const one = await openOneLayer(folder, family);
       const { architecture } = one;
       const weights = await one.layer(0);
       for (const basis of OTHERS) {

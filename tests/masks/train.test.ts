@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
+import { MOST_CUTS } from '../../src/masks/cut.js';
 import { type HistoryLine, type MaskObjective, trainMasks } from '../../src/masks/train.js';
 import type { TrainState } from '../../src/masks/train-state.js';
 import { PRESETS, type TrainSettings } from '../../src/settings/train-settings.js';
@@ -201,6 +202,32 @@ describe('cut on the validation pairs', () => {
     expect(cuts).toHaveLength(1);
     expect(cuts[0]).toMatchObject({ phase: 'rounding', validation: true, step: how.steps, kl: 0, l1: 3 });
     expect(cuts[0]!.cut).toBeLessThan(half.soft[0]!);
+  });
+
+  it('measures cuts on the pairs that are enough for it, and all else on all', async () => {
+    const cuts: Float32Array[] = [];
+    const validated: Float32Array[] = [];
+    const watched: MaskObjective = {
+      ...sure,
+      validate: (masks) => {
+        validated.push(masks);
+        return sure.validate(masks);
+      },
+      compareCuts: (masks) => {
+        cuts.push(masks);
+        return sure.validate(masks);
+      },
+    };
+    const lines: HistoryLine[] = [];
+    const onHistory = (line: HistoryLine) => void lines.push(line);
+    const found = await trainMasks(watched, { ...how, cut: 'validation' }, 0, { onHistory });
+    expect(found).toEqual(await trainMasks(sure, { ...how, cut: 'validation' }, 0));
+    // At least the cut at ½, which drops all, and the one that keeps what is needed.
+    expect(cuts.length).toBeGreaterThanOrEqual(2);
+    expect(cuts.length).toBeLessThanOrEqual(MOST_CUTS);
+    expect(validated).toHaveLength(
+      lines.filter(({ validation, cut }) => validation && cut === undefined).length,
+    );
   });
 
   it('interrupted anywhere and resumed, gives what one run gives, and leaves frozen masks alone', async () => {

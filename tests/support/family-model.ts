@@ -5,7 +5,7 @@ import { MaskedModel } from '../../src/forward/masked-model.js';
 import type { Positions } from '../../src/forward/masking-rules.js';
 import { type Kind, kindsOf } from '../../src/models/components.js';
 import type { QkSplit } from '../../src/models/qk-split.js';
-import type { WeightForm } from '../../src/models/weights.js';
+import type { Model, WeightForm } from '../../src/models/weights.js';
 import { Random } from '../../src/random.js';
 import { decomposed } from './decomposed.js';
 import { openForTest } from './open-model.js';
@@ -60,4 +60,16 @@ export async function loadFamily(
   const random = new Random(7);
   const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
   return { model, reference, prompt };
+}
+
+/** A random model of one layer, opened: the smallest that has every matrix of its family. */
+export async function openOneLayer(folder: string, family: (typeof ALL_FAMILIES)[number]): Promise<Model> {
+  const path = join(folder, family);
+  if (family === 'gpt2') await writeRandomGpt2(path, { layers: 1 });
+  else
+    await writeRandomFamily(path, {
+      ...{ family, layers: 1, kvHeads: 2, group: 2, planes: 2, dModel: 9, dMlp: 13 },
+      ...{ vocabulary: 11, biased: true, seed: 4 },
+    });
+  return openForTest(path);
 }
