@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { makeFolder } from '../formats/make-folder.js';
 import { openSafetensors, type TensorSource } from '../formats/safetensors.js';
+import { parseChecksums } from '../formats/safetensors-file.js';
+import { CHECKSUMS } from '../formats/safetensors-header.js';
 import { type TensorData, writeSafetensors } from '../formats/safetensors-write.js';
 import { clusters } from '../kernels/thin-svd.js';
 import {
@@ -23,6 +25,9 @@ import type { Decomposition, Directions } from './directions.js';
 const CODE_VERSION = 3;
 /** The same for bases that are made from them. */
 const BASIS_VERSION = 1;
+
+/** Tensors of a component that directions are read from. */
+const PARTS = ['u', 's', 'vt', 'head'];
 
 /** What a decomposition depends on. */
 export interface DecompositionIdentity {
@@ -67,6 +72,30 @@ export class DecompositionStore {
   bytes(components: readonly Component[]): number {
     const width = this.dtype === 'f16' ? 2 : 4;
     return components.reduce((sum, { rows, cols, rank }) => sum + rank * (width * (rows + cols) + 8), 0);
+  }
+
+  /**
+   * What tells stored directions from those that another machine computed: 32 hex digits, of the checksums of all
+   * their tensors.
+   * @returns null where a layer is missing or damaged
+   */
+  async fingerprint(
+    key: string,
+    model: DecomposedModel,
+    kinds: readonly Kind[],
+    ranks?: Ranks,
+  ): Promise<string | null> {
+    const components = storedComponents(model, kinds, ranks);
+    const named = new Set(components.flatMap(({ name }) => PARTS.map((part) => `${name}.${part}`)));
+    const sums: [string, unknown][] = [];
+    for (const layer of new Set(components.map((component) => component.layer))) {
+      const found = await this.withLayer(key, layer, async ({ metadata, path }) =>
+        parseChecksums(metadata[CHECKSUMS], path),
+      );
+      if (found === null) return null;
+      sums.push(...[...found].filter(([name]) => named.has(name)));
+    }
+    return digest(sums.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   /**
@@ -137,20 +166,30 @@ export class DecompositionStore {
     return this.readEach(key, layer, components, readSigma);
   }
 
-  private async readEach<T>(
+  private readEach<T>(
     key: string,
     layer: number,
     components: readonly Component[],
     readOne: (source: TensorSource, component: Component) => Promise<T>,
   ): Promise<Map<string, T> | null> {
+    return this.withLayer(key, layer, async (source) => {
+      const found = new Map<string, T>();
+      for (const component of components) found.set(component.name, await readOne(source, component));
+      return found;
+    });
+  }
+
+  private async withLayer<T>(
+    key: string,
+    layer: number,
+    work: (source: TensorSource) => Promise<T>,
+  ): Promise<T | null> {
     const path = this.path(key, layer);
     if (!existsSync(path)) return null;
     try {
       const source = await openSafetensors(path);
       try {
-        const found = new Map<string, T>();
-        for (const component of components) found.set(component.name, await readOne(source, component));
-        return found;
+        return await work(source);
       } finally {
         await source.close();
       }
@@ -162,15 +201,21 @@ export class DecompositionStore {
   }
 }
 
+type DecomposedModel = Pick<Model, 'architecture' | 'qkSplit'>;
+
+function storedComponents(model: DecomposedModel, kinds: readonly Kind[], ranks?: Ranks): Component[] {
+  return listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit, ranks);
+}
+
 /** A decomposition that the store is known to hold. Its layers throw InputError if they are gone or damaged since. */
 export function storedDecomposition(
   store: DecompositionStore,
   key: string,
-  model: Pick<Model, 'architecture' | 'qkSplit'>,
+  model: DecomposedModel,
   kinds: readonly Kind[],
   ranks?: Ranks,
 ): Decomposition {
-  const components = listComponents(model.architecture, decomposedKinds(model, kinds), model.qkSplit, ranks);
+  const components = storedComponents(model, kinds, ranks);
   return {
     key,
     computed: 0,

@@ -149,7 +149,11 @@ export class SafetensorsFile {
   }
 }
 
-function parseChecksums(text: string | undefined, path: string): Map<string, unknown> {
+/**
+ * The CRC-32 of each tensor, by name, from the metadata of a file that was written with them.
+ * @throws InputError if it has none
+ */
+export function parseChecksums(text: string | undefined, path: string): Map<string, unknown> {
   if (text === undefined) throw new InputError(`${path}: has no checksums`);
   return new Map(Object.entries(parseJsonObject(text, `${path}: checksums`)));
 }

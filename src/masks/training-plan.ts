@@ -88,11 +88,19 @@ export function planTraining({
 
 /**
  * The same where each worker is a process with a GPU, and so with the limit, to itself: all that were asked for, each
- * of which takes its share of a batch. Pasts are not kept, since they would have to travel with every batch: of a
- * model of width d that is 1/3d bytes for each operation saved, which a GPU does in less time.
+ * of which takes its share of a batch.
  * @throws InputError if one prompt does not fit
  */
-export function planProcesses({ workers, batchSize, ...request }: PlanRequest): TrainingPlan {
-  const share = Math.ceil(batchSize / workers);
-  return { ...planTraining({ ...request, workers: 1, batchSize: share, keepPast: false }), workers };
+export function planProcesses({ workers, ...request }: PlanRequest): TrainingPlan {
+  return { ...planShare({ ...request, workers: 1 }, workers), workers };
+}
+
+/**
+ * A plan for one of so many that share a batch and no memory. Pasts are not kept, since they would have to travel with
+ * every batch: of a model of width d that is 1/3d bytes for each operation saved, which a GPU does in less time.
+ * @throws InputError if one prompt does not fit
+ */
+export function planShare(request: PlanRequest, sharers: number): TrainingPlan {
+  const batchSize = Math.ceil(request.batchSize / sharers);
+  return planTraining({ ...request, batchSize, keepPast: false });
 }

@@ -1,6 +1,6 @@
 /**
  * Data-parallel masks: every worker holds the model, a batch is shared out over them, and only masks, gradients
- * and scores travel, to processes also what is kept about the prompts. Who computes what depends on the prompts and
+ * and scores travel, to processes and other machines also what is kept about the prompts. Who computes what depends on the prompts and
  * the number of workers alone, and sums are taken in a fixed order, so that two runs agree to the last bit.
  */
 import { emptyScores, type PromptScores, setScores } from '../evaluate/prompt-scores.js';
@@ -38,7 +38,7 @@ export interface ParallelOptions extends LongCall {
   model: WorkerModel;
   masking: Masking;
   /** Opens the workers, whose entry is this file below dist/. */
-  openPool: (file: string) => WorkerPool;
+  openPool: (file: string) => WorkerPool | Promise<WorkerPool>;
   passes: Passes;
 }
 
@@ -51,7 +51,7 @@ export async function openParallelRunner({
   onProgress,
   signal,
 }: ParallelOptions): Promise<MaskRunner> {
-  const pool = openPool('src/run/mask-worker.js');
+  const pool = await openPool('src/run/mask-worker.js');
   const { workers } = pool;
   onProgress?.({ stage: 'load', done: 0, total: workers });
   // As many jobs as workers: each takes one and loads.

@@ -5,28 +5,34 @@ import { DecompositionStore } from '../decompose/store.js';
 import { cudaDevices } from '../engine/devices.js';
 import { type Engine, type EngineChoice, openEngine } from '../engine/engine.js';
 import { engineMemory } from '../engine/memory.js';
+import { InputError } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
-import { planProcesses, planTraining, type TrainingPlan } from '../masks/training-plan.js';
+import { planProcesses, planShare, planTraining, type TrainingPlan } from '../masks/training-plan.js';
 import { openProcesses } from '../pool/processes.js';
 import { openThreads } from '../pool/threads.js';
 import type { WorkerPool } from '../pool/worker-pool.js';
+import type { Listener } from '../progress.js';
 import { openAskedBasis, ranksBefore } from './basis.js';
 import type { RunData } from './data.js';
 import { checkedKinds, type DecompositionOptions, decomposeSubject, storeFolder } from './decomposition.js';
 import { type MaskRunner, runnerInThisThread } from './mask-runner.js';
+import type { WorkerModel } from './mask-worker.js';
 import { openParallelRunner } from './parallel-runner.js';
+import { openSharedPool } from './share-pool.js';
 import type { Subject } from './subject.js';
 
-export interface WorkbenchOptions extends DecompositionOptions, Basis {
+export interface WorkbenchOptions extends DecompositionOptions, Basis, Listener {
   engine: EngineChoice;
   positions: Positions;
   /** Training pairs, on which principal components are estimated. */
   estimatedOn?: readonly TokenPair[];
   /** The basis of masks that are there already. */
   basisName?: string | null;
+  /** Addresses of machines that share every batch. */
+  share?: readonly string[] | null;
 }
 
 /** What will be run: with the memory limit it decides how much at a time. */
@@ -81,6 +87,8 @@ export async function openWorkbench(
 }
 
 export interface WorkPlan extends TrainingPlan {
+  /** Of this machine; `workers` counts every other one as one more until it says how many it has. */
+  here: number;
   /** CUDA devices that share a batch, with a process each; none where threads share it, or nobody. */
   devices: readonly string[];
 }
@@ -94,7 +102,7 @@ export async function planFor(
   { model }: Subject,
   { lengths, batchSize }: Workload,
   { name }: Engine,
-  { components, positions, workers, memory, basis }: WorkbenchOptions,
+  { components, positions, workers, memory, basis, share }: WorkbenchOptions,
 ): Promise<WorkPlan> {
   const { architecture, qkSplit } = model;
   const ranks = ranksBefore(model, { basis });
@@ -107,9 +115,19 @@ export async function planFor(
     lengths,
     batchSize,
   };
-  if (name === 'native-gpu' && request.workers > 1)
-    return { devices: await cudaDevices(request.workers), ...planProcesses(request) };
-  return { devices: [], ...planTraining(name === 'wasm' ? request : { ...request, workers: 1 }) };
+  const machines = share?.length ?? 0;
+  if (name === 'native-gpu' && request.workers > 1) {
+    const devices = await cudaDevices(request.workers);
+    const here = devices.length;
+    return { devices, here, ...planProcesses({ ...request, workers: here + machines }) };
+  }
+  const alone = name === 'wasm' ? request : { ...request, workers: 1 };
+  if (machines === 0) {
+    const plan = planTraining(alone);
+    return { devices: [], here: plan.workers, ...plan };
+  }
+  const plan = planShare(alone, 1 + machines);
+  return { devices: [], here: plan.workers, ...plan, workers: plan.workers + machines };
 }
 
 /** On GPUs `workers` counts those, and decomposition, which is done by the processor, takes one thread a core. */
@@ -121,37 +139,67 @@ export function decompositionThreads(
 }
 
 async function openRunner(
-  { model }: Subject,
+  subject: Subject,
   engine: Engine,
   decomposition: Decomposition,
-  { workers, devices, passes }: WorkPlan,
-  { components, positions, store, onProgress, signal }: WorkbenchOptions,
+  plan: WorkPlan,
+  options: WorkbenchOptions,
 ): Promise<MaskRunner> {
+  const { model } = subject;
   const { architecture, form, qkSplit, path } = model;
+  const { components, positions, store, onProgress, signal } = options;
   const kinds = checkedKinds(model, components);
-  if (workers === 1) {
+  if (plan.workers === 1) {
     const masking = { kinds, positions, onProgress, signal };
-    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition, masking), passes);
+    return runnerInThisThread(await MaskedModel.load(engine, model, decomposition, masking), plan.passes);
   }
   const { key, ranks } = decomposition;
   const layout = new MaskLayout(architecture, kinds, qkSplit, ranks);
+  const workerModel: WorkerModel = {
+    engine: engine.name,
+    folder: path,
+    form,
+    qkSplit,
+    store: storeFolder(store),
+    ...{ key, ranks },
+    kinds: layout.kinds,
+    positions,
+  };
   return openParallelRunner({
-    model: {
-      engine: engine.name,
-      folder: path,
-      form,
-      qkSplit,
-      store: storeFolder(store),
-      ...{ key, ranks },
-      kinds: layout.kinds,
-      positions,
-    },
+    model: workerModel,
     masking: { architecture, layout, positions },
-    openPool: poolOf({ devices, workers }),
-    passes,
+    openPool: options.share
+      ? (file) => sharedPool(subject, workerModel, plan, options, file)
+      : poolOf({ ...plan, workers: plan.here }),
+    passes: plan.passes,
     onProgress,
     signal,
   });
+}
+
+/** The workers of this machine and those of others. */
+async function sharedPool(
+  { model, source }: Subject,
+  { engine, form, qkSplit, store, key, ranks, kinds, positions }: WorkerModel,
+  { devices, here, memory }: WorkPlan,
+  { share, onNote, signal }: WorkbenchOptions,
+  file: string,
+): Promise<WorkerPool> {
+  const fingerprint = await new DecompositionStore(store).fingerprint(key, model, kinds, ranks);
+  if (fingerprint === null) throw new InputError(`${store}: lost the directions; run the command again`);
+  const hello = {
+    engine,
+    model: { name: source.id, hash: await model.hash() },
+    ...{ form, qkSplit, key, ranks, fingerprint, positions },
+    kinds: [...kinds],
+    memory: Math.ceil(memory / here),
+  };
+  // TensorFlow would hold this thread up, which is to hear the other machines.
+  const inProcess = engine !== 'wasm' && devices.length === 0;
+  const own = inProcess
+    ? () => openProcesses({ file, places: [{ name: 'this machine', env: {} }] })
+    : () => poolOf({ devices, workers: here })(file);
+  return openSharedPool({ share: share!, hello, onNote, signal }, own);
 }
 
 /** Opens what shares a batch: a process for each device, threads where there are none. */

@@ -34,6 +34,7 @@ import {
   placeSettings,
   promptSettings,
   resumeSettings,
+  shareSettings,
   sourceSettings,
   storeSettings,
   subjectSettings,
@@ -72,10 +73,19 @@ export const COMMANDS = {
     ...attackSettings,
     ...pageSettings,
     ...machine,
+    ...shareSettings,
     ...outSettings,
     ...resumeSettings,
   },
-  train: { ...modelSettings, ...subjectSettings, ...training, ...machine, ...outSettings, ...resumeSettings },
+  train: {
+    ...modelSettings,
+    ...subjectSettings,
+    ...training,
+    ...machine,
+    ...shareSettings,
+    ...outSettings,
+    ...resumeSettings,
+  },
   evaluate: {
     ...sourceSettings,
     ...table(
@@ -108,6 +118,7 @@ export const COMMANDS = {
     ...evaluateSettings,
     ...attackSettings,
     ...machine,
+    ...shareSettings,
     ...outSettings,
   },
   decompose: {
@@ -232,7 +243,14 @@ export const COMMANDS = {
     ...machine,
     ...outSettings,
   },
-  verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
+  verdict: {
+    ...sourceSettings,
+    ...verdictSettings,
+    ...engineSettings,
+    ...workerSettings,
+    ...placeSettings,
+    ...shareSettings,
+  },
   families: {
     ...sourceSettings,
     ...familiesSettings,
@@ -273,6 +291,7 @@ export const COMMANDS = {
     level: evaluateSettings.level,
     resamples: evaluateSettings.resamples,
     ...machine,
+    ...shareSettings,
     ...outSettings,
   },
   report: {

@@ -1,5 +1,6 @@
-/** Settings of sweeps, of scoring over a queue, and of the workers that take from it. */
+/** Settings of sweeps, of scoring over a queue, and of the workers that take from it or share a training's batches. */
 import { EMBEDDED } from '../formats/model-folder.js';
+import { address } from './address.js';
 import { flag, listOf, text, whole } from './schemas.js';
 import { shardSchema, shardText } from './score-settings.js';
 import { table } from './table.js';
@@ -46,11 +47,18 @@ export const queueWorkerSettings = table(
   { group: 'Queue', determines: false },
   {
     redis,
+    listen: {
+      schema: address.nullable(),
+      default: null,
+      otherwise: 'takes from the queue',
+      describe:
+        'HOST:PORT on which it shares the batches of others that name it with --share; a PORT alone is of this machine only',
+    },
     model: {
       schema: listOf(text),
       default: [EMBEDDED],
       repeatable: true,
-      describe: 'Folder or hub id of a model whose runs it takes; repeatable',
+      describe: 'Folder or hub id of a model whose work it takes; repeatable',
     },
     root: {
       schema: text,

@@ -4,6 +4,7 @@ import { parseByteSize } from '../formats/byte-size.js';
 import { LEAST_SEED, MOST_SEED } from '../random.js';
 import { MOST_PAIRS } from '../tasks/task.js';
 import { TASKS } from '../tasks/tasks.js';
+import { address } from './address.js';
 import {
   BASES,
   BOS_CHOICES,
@@ -225,6 +226,19 @@ export const workerSettings = table(
       recorded: false,
       otherwise: 'one per core decomposes, one trains',
       describe: 'Threads that decompose and, on wasm, train; on native-gpu, GPUs that train',
+    },
+  },
+);
+
+/** Not recorded: a result follows from how many workers there are, not from where. */
+export const shareSettings = table(
+  { group: 'Machine', determines: false },
+  {
+    share: {
+      schema: listOf(address).nullable(),
+      default: null,
+      otherwise: 'this machine alone',
+      describe: 'HOST:PORT of machines that share every batch: each runs "orthoscope worker --listen"',
     },
   },
 );
