@@ -32,6 +32,11 @@ export class Channel {
     );
   }
 
+  /** Bytes that have come, of messages that are not whole yet, too. */
+  get received(): number {
+    return this.socket.bytesRead;
+  }
+
   /** @throws InputError if the message is too large */
   send(message: unknown): void {
     const pieces = framed(message);

@@ -50,13 +50,17 @@ class Machine implements WorkerPool {
   readonly #underway = new Set<Promise<unknown>>();
   #greeted: (said: { workers: number } | { refused: string }) => void = () => {};
   #jobs = 0;
-  #missed = 0;
 
   constructor(private readonly options: RemotePoolOptions) {
     this.#channel = new Channel(options.socket, (message) => this.#hear(message));
-    // Counted are beats, not seconds: a process that was stopped for a while could not listen.
+    let received = 0;
+    let missed = 0;
+    // Counted are beats, not seconds: a process that was stopped for a while could not listen. A beat may have to wait
+    // for the end of a large message, whose bytes are as good a sign.
     const watch = setInterval(() => {
-      if (++this.#missed > MISSED_BEATS)
+      missed = this.#channel.received > received ? 0 : missed + 1;
+      received = this.#channel.received;
+      if (missed >= MISSED_BEATS)
         this.#channel.destroy(`no sign of life for ${(BEAT * MISSED_BEATS) / 1000} s`);
     }, BEAT);
     this.#lost = this.#channel.closed.then((why) => {
@@ -119,7 +123,6 @@ class Machine implements WorkerPool {
   }
 
   #hear(message: unknown): void {
-    this.#missed = 0;
     const said = reply.parse(message);
     if ('id' in said) this.#outcomes.get(said.id)?.(said.outcome);
     else if (!('beat' in said)) this.#greeted(said);

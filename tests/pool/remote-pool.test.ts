@@ -230,6 +230,35 @@ describe('a machine that goes away', () => {
     }
   });
 
+  it('is not one that is in the middle of a long answer', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const answer = Buffer.concat(framed({ id: 0, outcome: { value: 'after a while' } }));
+    const slow = await listenSecretly(LOCAL, SECRET, (socket) => {
+      for (const piece of framed({ workers: 1 })) socket.write(piece);
+      other.sockets.push(socket);
+    });
+    try {
+      const pool = await openRemotePool({
+        socket: await connectSecretly(slow.address, SECRET),
+        name: 'host:7400',
+        hello: null,
+        toSend: (job) => job,
+        answered: (_, value) => value,
+      });
+      const running = pool.run('whoami', null);
+      for (const byte of answer) {
+        other.sockets[0]!.write(Buffer.of(byte));
+        await delay(5);
+        vi.advanceTimersByTime(5000);
+      }
+      expect(await running).toBe('after a while');
+    } finally {
+      vi.useRealTimers();
+      other.sockets.pop()!.destroy();
+      slow.close();
+    }
+  });
+
   it('is still there while it works on something long', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
