@@ -4,7 +4,7 @@
  * first order.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { activate } from '../engine/ops/activation.js';
+import { activate, activatePull } from '../engine/ops/activation.js';
 import { toTensor } from '../engine/tensor.js';
 import type { Direction } from '../interpret/coefficients.js';
 import type { Kind } from '../models/components.js';
@@ -111,8 +111,9 @@ export async function innerLinks(
   const [up, gate] = [through(weights.mlpIn, x), weights.mlpGate && through(weights.mlpGate, x)];
   const { y, slope } = tf.tidy(() => {
     const before = toTensor(gate ?? up, [1, architecture.dMlp]) as tf.Tensor2D;
-    const found = activate(before, architecture.activation, true);
-    return { y: found.y.dataSync(), slope: found.slope!.dataSync() };
+    const { y, kept } = activate(before, architecture.activation, true);
+    const slope = activatePull(tf.onesLike(before), kept!, architecture.activation);
+    return { y: y.dataSync(), slope: slope.dataSync() };
   });
   /** Of each hidden neuron by what goes into it. */
   const slopeOf = (kind: Kind, m: number) =>

@@ -19,6 +19,8 @@ export interface BlockInput {
   lastOnly: boolean;
   /** Whether the pass will be pulled back. */
   trace: boolean;
+  /** Whether somebody wants keys and values of the stream's positions. */
+  keysWanted: boolean;
   /** Of the positions before those of the stream; null where it begins at the first. Not disposed by the block. */
   past: KeysValues | null;
   /** [1, batch or 1, positions of the stream, past ones and those]: added to the attention scores. */

@@ -7,7 +7,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import {
   type AttentionTrace,
   attend,
+  attendInOnePass,
+  attendInOnePassPull,
   attendPull,
+  attendsSideBySide,
+  type Heads,
   mergeHeads,
   repeatHeads,
   repeatHeadsPull,
@@ -28,12 +32,14 @@ import {
 import { type MlpTrace, mlpForward, mlpPull } from './mlp.js';
 import { type OutputNormTrace, outputNorm, outputNormPull } from './output-norm.js';
 import type { KeysValues } from './past.js';
-import { backward, onward } from './places.js';
+import { backward, changes, onward } from './places.js';
 import { padPositions, rows, type Span } from './positions.js';
 
 /** What a block's pullback needs. */
 export interface BlockTrace {
   span: Span;
+  /** Whether heads stayed side by side on the way forward. */
+  sideBySide: boolean;
   attentionNorm: Normalised;
   attention: AttentionTrace;
   queryKey: QueryKeyTrace;
@@ -47,14 +53,14 @@ export interface BlockResult {
   /** [batch, queries, dModel]. */
   stream: tf.Tensor3D;
   trace: BlockTrace;
-  /** Keys and values of the stream's positions. */
-  own: KeysValues;
+  /** Keys and values of the stream's positions; they may be missing where nobody wants them. */
+  own: KeysValues | null;
 }
 
 export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult {
   return tidy(() => {
-    const { architecture, weights, hooks, past } = input;
-    const { nHeads, nKvHeads, norm, normEpsilon, parallelResidual } = architecture;
+    const { architecture, weights, hooks } = input;
+    const { nKvHeads, norm, normEpsilon, parallelResidual } = architecture;
     const span = spanOf(given, input);
     const { batch, positions, queries } = span;
     const shape: [number, number, number] = [batch, queries, given.shape[2]];
@@ -62,15 +68,18 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
 
     const attentionNorm = normalise(rows(stream), norm, normEpsilon);
     const x = onward(hooks.attentionInput, attentionNorm.y);
-    const { q, k: keys, trace: queryKey } = queriesAndKeys(x, span, input);
-    const values = onward(hooks.v, splitHeads(weights.value.apply(x), batch, nKvHeads));
-    const k = repeatHeads(afterPast(past?.keys, keys), nHeads);
-    const v = repeatHeads(afterPast(past?.values, values), nHeads);
-    const { z, trace: attention } = attend(q, k, v, scoringOf(span, input), {
-      scores: hooks.scores && ((scores) => onward(hooks.scores, scores)),
-      weights: hooks.pattern && ((pattern) => onward(hooks.pattern, pattern)),
-    });
-
+    const sideBySide = staySideBySide(span, input);
+    const { q, k: ownKeys, trace: queryKey } = queriesAndKeys(x, span, input, sideBySide);
+    const product = weights.value.apply(x);
+    const { z, attention, own } = sideBySide
+      ? attendTogether(q, ownKeys, product, span, input)
+      : attendApart(
+          q as tf.Tensor4D,
+          ownKeys as tf.Tensor4D,
+          onward(hooks.v, splitHeads(product, batch, nKvHeads)),
+          span,
+          input,
+        );
     const written = onward(hooks.attentionWritten, outputOfHeads(onward(hooks.z, z), span, input));
     const attentionOutput = outputNorm(written, weights.norms.attention, normEpsilon);
     const kept = queries === positions ? stream : tf.slice(stream, [0, positions - queries, 0]);
@@ -89,6 +98,7 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
       stream: tf.reshape<tf.Rank.R3>(onward(hooks.streamAfter, after), shape),
       trace: {
         span,
+        sideBySide,
         attentionNorm,
         attention,
         queryKey,
@@ -97,7 +107,7 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
         mlp,
         mlpOutput: mlpOutput.trace,
       },
-      own: { keys, values },
+      own,
     };
   });
 }
@@ -138,22 +148,19 @@ export function pullBlock(
       weights.norms.attention,
     );
     const dHeads = rows(backward(hooks.attentionWritten, dWritten));
-    const dz = backward(hooks.z, outputOfHeadsPull(dHeads, trace.span, input));
-    const scoring = scoringOf(trace.span, input);
-    const { dq, dk, dv } = attendPull(dz, trace.attention, scoring, wantStream ? positions : 0, {
-      scores: hooks.scores && ((dScores) => backward(hooks.scores, dScores)),
-      weights: hooks.pattern && ((dPattern) => backward(hooks.pattern, dPattern)),
-    });
-    const dQueryInput = queriesPull(dq, trace.queryKey, input, wantStream);
+    const dz = backward(hooks.z, outputOfHeadsPull(dHeads, trace.span, input, trace.sideBySide));
+    const { dq, dk, dv } = attentionPull(dz, trace, input, wantStream);
+    const dQueryInput = queriesPull(dq, trace.queryKey, trace.span, input, wantStream);
     if (!wantStream) return { stream: null };
 
-    const dKeyInput = keysPull(dk!, trace.queryKey, input);
+    const dKeyInput = keysPull(dk!, trace.queryKey, trace.span, input);
     const dValues = backward(hooks.v, repeatHeadsPull(dv!, nKvHeads));
     const dValueInput = weights.value.pull(mergeHeads(dValues));
-    const dNormalised = tf.add(
-      tf.add(dKeyInput, dValueInput),
+    const dNormalised = tf.addN([
+      dKeyInput,
+      dValueInput,
       padPositions(dQueryInput!, batch, positions, queries),
-    ) as tf.Tensor2D;
+    ]) as tf.Tensor2D;
     const dx = backward(hooks.attentionInput, dNormalised);
     const throughAttention = tf.reshape(normalisePull(dx, trace.attentionNorm, norm), [batch, positions, -1]);
     const dWhole = tf.reshape(padPositions(rows(dKept), batch, positions, queries), throughAttention.shape);
@@ -161,6 +168,78 @@ export function pullBlock(
     return { stream: backward(hooks.streamBefore, dStream) };
   });
   return stream;
+}
+
+/**
+ * Whether queries, keys and values stay as products leave them, since the engine attends to them in one pass and nothing
+ * wants to see them in between.
+ */
+function staySideBySide({ positions }: Span, { architecture, weights, hooks, past }: BlockInput): boolean {
+  const { nHeads, nKvHeads, queryKeyNorm, scoreCap } = architecture;
+  const { q, k, v, z, scores, pattern } = hooks;
+  const seen = [q, k, v, z, scores, pattern].some((hook) => hook !== undefined);
+  // Where QK passes its directions and nothing turns, each head has keys of its own.
+  const alike = nHeads === nKvHeads || !(changes(hooks['qk.coefficients']) && weights.qk?.keys);
+  const bare = queryKeyNorm === undefined && scoreCap === undefined;
+  return !past && !seen && alike && bare && attendsSideBySide(positions);
+}
+
+interface Attended {
+  z: Heads;
+  attention: AttentionTrace;
+  own: KeysValues | null;
+}
+
+function attendTogether(
+  q: Heads,
+  keys: Heads,
+  values: tf.Tensor2D,
+  span: Span,
+  input: BlockInput,
+): Attended {
+  const { nHeads: heads, nKvHeads: kvHeads } = input.architecture;
+  const { batch } = span;
+  const { z, trace } = attendInOnePass(q, keys, values, scoringOf(span, input), { batch, heads, kvHeads });
+  const split = (x: Heads) => splitHeads(mergeHeads(x), batch, kvHeads);
+  const own = input.keysWanted ? { keys: split(keys), values: split(values) } : null;
+  return { z, attention: trace, own };
+}
+
+function attendApart(
+  q: tf.Tensor4D,
+  keys: tf.Tensor4D,
+  values: tf.Tensor4D,
+  span: Span,
+  input: BlockInput,
+): Attended {
+  const { hooks, past, architecture } = input;
+  const k = repeatHeads(afterPast(past?.keys, keys), architecture.nHeads);
+  const v = repeatHeads(afterPast(past?.values, values), architecture.nHeads);
+  const { z, trace } = attend(q, k, v, scoringOf(span, input), {
+    scores: hooks.scores && ((scores) => onward(hooks.scores, scores)),
+    weights: hooks.pattern && ((pattern) => onward(hooks.pattern, pattern)),
+  });
+  return { z, attention: trace, own: { keys, values } };
+}
+
+/** @param moving whether keys and values are to have gradients */
+function attentionPull(
+  dz: Heads,
+  { span, sideBySide, attention }: BlockTrace,
+  input: BlockInput,
+  moving: boolean,
+): { dq: Heads; dk: Heads | null; dv: Heads | null } {
+  const { hooks, architecture } = input;
+  const scoring = scoringOf(span, input);
+  if (sideBySide) {
+    const { nHeads: heads, nKvHeads: kvHeads } = architecture;
+    const counts = { batch: span.batch, heads, kvHeads };
+    return attendInOnePassPull(dz as tf.Tensor2D, attention, scoring, counts, moving);
+  }
+  return attendPull(dz as tf.Tensor4D, attention, scoring, moving ? span.positions : 0, {
+    scores: hooks.scores && ((dScores) => backward(hooks.scores, dScores)),
+    weights: hooks.pattern && ((dPattern) => backward(hooks.pattern, dPattern)),
+  });
 }
 
 function afterPast(past: tf.Tensor4D | undefined, own: tf.Tensor4D): tf.Tensor4D {

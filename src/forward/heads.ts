@@ -1,12 +1,12 @@
 /** Attention's queries and keys, plain or through QK directions, and its output, plain or through OV directions. */
 import * as tf from '@tensorflow/tfjs-core';
-import { mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
+import { type Heads, mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
 import { outputRate, outputRatePull } from '../engine/ops/norm.js';
 import { rotate } from '../engine/ops/rotary.js';
 import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
 import { backward, changes, type Hook, onward } from './places.js';
-import { firstOf, joinPositions, lastOf, type Span, sliceHeads } from './positions.js';
+import { firstOf, joinPositions, lastOf, rows, type Span, sliceHeads } from './positions.js';
 
 /** What the pullback of queries and keys needs: where they are normalised, how. */
 export interface QueryKeyTrace {
@@ -26,6 +26,7 @@ interface RateTrace {
 
 /**
  * @param x [batch·positions, dModel]
+ * @param sideBySide whether heads stay so where a product leaves them so; then they have no normalisation and no hooks
  * @returns q [heads, batch, queries, width]; k [heads, or key heads where keys are plain, batch, positions, width].
  * The width is dHead but where QK passes its directions and nothing turns: there queries and keys are coefficients
  */
@@ -33,37 +34,42 @@ export function queriesAndKeys(
   x: tf.Tensor2D,
   { batch, queries }: Span,
   input: BlockInput,
-): { q: tf.Tensor4D; k: tf.Tensor4D; trace: QueryKeyTrace } {
+  sideBySide: boolean,
+): { q: Heads; k: Heads; trace: QueryKeyTrace } {
   const { architecture, weights, hooks, rotary } = input;
   const { nHeads, nKvHeads, queryKeyNorm } = architecture;
   const queryInput = lastOf(x, batch, queries);
   const hook = hooks['qk.coefficients'];
   const basis = changes(hook) ? weights.qk! : null;
-  const plainQueries = () => splitHeads(weights.query.apply(queryInput), batch, nHeads);
-  let q: tf.Tensor4D;
+  const laid = (product: tf.Tensor2D, heads: number) =>
+    sideBySide ? product : splitHeads(product, batch, heads);
+  const plainQueries = () => laid(weights.query.apply(queryInput), nHeads);
+  let q: Heads;
   if (!basis) {
     if (hook) onward(hook, weights.qk!.read.apply(queryInput));
     q = plainQueries();
   } else {
-    q = splitHeads(onward(hook, basis.read.apply(queryInput)), batch, nHeads);
-    if (basis.back) q = byHead(q, basis.back);
+    const coefficients = onward(hook, basis.read.apply(queryInput));
+    q = basis.back
+      ? byHead(splitHeads(coefficients, batch, nHeads), basis.back)
+      : laid(coefficients, nHeads);
   }
-  let k = basis?.keys
-    ? splitHeads(basis.keys.apply(x), batch, nHeads)
-    : splitHeads(weights.key.apply(x), batch, nKvHeads);
+  let k: Heads = basis?.keys
+    ? laid(basis.keys.apply(x), nHeads)
+    : laid(weights.key.apply(x), nKvHeads);
   const trace: QueryKeyTrace = { norms: null };
   if (queryKeyNorm !== undefined) {
     const norms = {
       query: rated(basis ? plainQueries() : q, q, weights.norms.query!, queryKeyNorm, hooks.queryRate),
       key: rated(k, k, weights.norms.key!, queryKeyNorm, hooks.keyRate),
     };
-    q = tf.mul(q, norms.query.rate);
-    k = tf.mul(k, norms.key.rate);
+    q = tf.mul<tf.Tensor4D>(q, norms.query.rate);
+    k = tf.mul<tf.Tensor4D>(k, norms.key.rate);
     trace.norms = norms;
   }
   if (rotary) {
-    q = rotate(q, rotary, 1);
-    k = rotate(k, rotary, 1);
+    q = rotate(q, rotary, 1, { batch, heads: nHeads });
+    k = rotate(k, rotary, 1, { batch, heads: nKvHeads });
   }
   if (basis?.keys) {
     if (hooks.q ?? hooks.k)
@@ -77,14 +83,15 @@ export function queriesAndKeys(
 
 /** @returns the gradient by the queries' input, if wanted */
 export function queriesPull(
-  dq: tf.Tensor4D,
+  dq: Heads,
   { norms }: QueryKeyTrace,
+  { batch }: Span,
   input: BlockInput,
   want: boolean,
 ): tf.Tensor2D | null {
-  const { weights, hooks, rotary } = input;
+  const { architecture, weights, hooks, rotary } = input;
   const dTurned = backward(hooks.q, dq);
-  let dCarried = rotary ? rotate(dTurned, rotary, -1) : dTurned;
+  let dCarried = rotary ? rotate(dTurned, rotary, -1, { batch, heads: architecture.nHeads }) : dTurned;
   let dWritten: tf.Tensor4D | null = null;
   if (norms) [dCarried, dWritten] = ratedPull(dCarried, norms.query, weights.norms.query!, hooks.queryRate);
   const dWhole = dWritten && want ? weights.query.pull(mergeHeads(dWritten)) : null;
@@ -93,7 +100,7 @@ export function queriesPull(
   if (!changes(hook)) dInput = want ? weights.query.pull(mergeHeads(dCarried)) : null;
   else {
     const { read, back } = weights.qk!;
-    const dCoefficients = mergeHeads(back ? byHead(dCarried, back, true) : dCarried);
+    const dCoefficients = mergeHeads(back ? byHead(dCarried as tf.Tensor4D, back, true) : dCarried);
     const dOwn = backward(hook, dCoefficients);
     dInput = want ? read.pull(dOwn) : null;
   }
@@ -101,34 +108,43 @@ export function queriesPull(
 }
 
 /** Returns the gradient by the keys' input, [batch·positions, dModel]. */
-export function keysPull(dk: tf.Tensor4D, { norms }: QueryKeyTrace, input: BlockInput): tf.Tensor2D {
+export function keysPull(
+  dk: Heads,
+  { norms }: QueryKeyTrace,
+  { batch }: Span,
+  input: BlockInput,
+): tf.Tensor2D {
   const { architecture, weights, hooks, rotary } = input;
   const direct = changes(hooks['qk.coefficients']) && weights.qk!.keys;
   if (direct) return direct.pull(mergeHeads(dk));
-  const grouped = backward(hooks.k, repeatHeadsPull(dk, architecture.nKvHeads));
-  const turned = rotary ? rotate(grouped, rotary, -1) : grouped;
+  const { nKvHeads } = architecture;
+  const grouped = backward(hooks.k, repeatHeadsPull(dk, nKvHeads));
+  const turned = rotary ? rotate(grouped, rotary, -1, { batch, heads: nKvHeads }) : grouped;
   if (!norms) return weights.key.pull(mergeHeads(turned));
   const [dCarried, dWritten] = ratedPull(turned, norms.key, weights.norms.key!, hooks.keyRate);
-  return weights.key.pull(mergeHeads(tf.add(dCarried, dWritten)));
+  return weights.key.pull(mergeHeads(tf.add<tf.Tensor4D>(dCarried, dWritten)));
 }
 
 function rated(
-  written: tf.Tensor4D,
-  carried: tf.Tensor4D,
+  product: Heads,
+  going: Heads,
   weights: tf.Tensor1D,
   epsilon: number,
   hook: Hook | undefined,
 ): RateTrace {
+  // Heads with a norm of their own are never side by side.
+  const [written, carried] = [product as tf.Tensor4D, going as tf.Tensor4D];
   return { written, carried, rate: onward(hook, outputRate(written, weights, epsilon)) };
 }
 
 /** Gradients by what was carried and by what was written. */
 function ratedPull(
-  dy: tf.Tensor4D,
+  gradient: Heads,
   { written, carried, rate }: RateTrace,
   weights: tf.Tensor1D,
   hook: Hook | undefined,
 ): [tf.Tensor4D, tf.Tensor4D] {
+  const dy = gradient as tf.Tensor4D;
   const dRate = backward(hook, tf.sum(tf.mul(dy, carried), -1, true) as tf.Tensor4D);
   return [tf.mul(dy, rate), outputRatePull(dRate, written, rate, weights)];
 }
@@ -141,30 +157,26 @@ function byHead(x: tf.Tensor4D, matrix: tf.Tensor3D, transpose = false): tf.Tens
 }
 
 /**
- * @param z [heads, batch, queries, dHead]
+ * @param z [heads, batch, queries, dHead], or side by side
  * @returns [batch, queries, dModel]
  */
-export function outputOfHeads(
-  z: tf.Tensor4D,
-  { batch, plain, masked }: Span,
-  input: BlockInput,
-): tf.Tensor3D {
-  const { weights, hooks } = input;
+export function outputOfHeads(z: Heads, { batch, plain, masked }: Span, input: BlockInput): tf.Tensor3D {
+  const { architecture, weights, hooks } = input;
   const hook = hooks['ov.coefficients'];
-  const direct = (part: tf.Tensor4D) => weights.output.apply(mergeHeads(part));
-  const coefficients = (part: tf.Tensor4D) => {
+  const direct = (part: Heads) => weights.output.apply(mergeHeads(part));
+  const coefficients = (part: Heads) => {
     const { read, readBias } = weights.ov!;
-    const own = byHead(part, read);
+    const own = byHead(apart(part, batch, architecture.nHeads), read);
     return mergeHeads(readBias ? (tf.add(own, tf.expandDims(readBias, 1)) as tf.Tensor4D) : own);
   };
-  const last = () => sliceHeads(z, plain, masked);
+  const last = () => sliceHeads(z, batch, plain, masked);
   if (!changes(hook)) {
     if (hook) onward(hook, coefficients(last()));
     return joinPositions(batch, null, direct(z));
   }
   return joinPositions(
     batch,
-    plain > 0 ? direct(sliceHeads(z, 0, plain)) : null,
+    plain > 0 ? direct(sliceHeads(z, batch, 0, plain)) : null,
     withRest(weights.ov!.write.apply(onward(hook, coefficients(last()))), weights.ov!, () => direct(last())),
   );
 }
@@ -172,16 +184,31 @@ export function outputOfHeads(
 /**
  * The pullback of {@link outputOfHeads}.
  * @param dy [batch·queries, dModel]
+ * @param sideBySide how z lies, and its gradient
  */
-export function outputOfHeadsPull(dy: tf.Tensor2D, span: Span, input: BlockInput): tf.Tensor4D {
+export function outputOfHeadsPull(
+  dy: tf.Tensor2D,
+  span: Span,
+  input: BlockInput,
+  sideBySide: boolean,
+): Heads {
   const { architecture, weights, hooks } = input;
   const { batch, plain, masked } = span;
   const { nHeads } = architecture;
   const hook = hooks['ov.coefficients'];
-  const direct = (part: tf.Tensor2D) => splitHeads(weights.output.pull(part), batch, nHeads);
+  const direct = (part: tf.Tensor2D) => {
+    const pulled = weights.output.pull(part);
+    return sideBySide ? pulled : splitHeads(pulled, batch, nHeads);
+  };
   if (!changes(hook)) return direct(dy);
   const { read, write } = weights.ov!;
   const dOwn = backward(hook, write.pull(lastOf(dy, batch, masked)));
   const last = byHead(splitHeads(dOwn, batch, nHeads), read, true);
-  return plain > 0 ? tf.concat([direct(firstOf(dy, batch, plain)), last], 2) : last;
+  const first = plain > 0 ? direct(firstOf(dy, batch, plain)) : null;
+  if (sideBySide) return rows(joinPositions(batch, first as tf.Tensor2D | null, mergeHeads(last)));
+  return first ? tf.concat([first as tf.Tensor4D, last], 2) : last;
+}
+
+function apart(x: Heads, batch: number, heads: number): tf.Tensor4D {
+  return x.rank === 4 ? (x as tf.Tensor4D) : splitHeads(x as tf.Tensor2D, batch, heads);
 }

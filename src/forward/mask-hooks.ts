@@ -1,5 +1,6 @@
 /** Masks as hooks on the coefficients that they scale. */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasOnePass, onePass } from '../engine/ops/one-pass.js';
 import type { Hook } from './places.js';
 import { firstOf, joinPositions, lastOf, rows } from './positions.js';
 
@@ -16,21 +17,35 @@ export function maskHook(
 ): Hook {
   let difference: tf.Tensor;
   const replace = (own: tf.Tensor) => {
-    difference = baseline ? tf.sub(own, baseline) : own;
+    let mixed: tf.Tensor;
+    if (baseline && hasOnePass('OrthoscopeMix'))
+      [mixed, difference] = onePass('OrthoscopeMix', [own, baseline, mask]) as [tf.Tensor, tf.Tensor];
+    else {
+      difference = baseline ? tf.sub(own, baseline) : own;
+      const kept = tf.mul(difference, mask);
+      mixed = baseline ? tf.add(baseline, kept) : kept;
+    }
     // The pullback needs it after the block's own tensors are disposed of.
     if (record) tf.keep(difference);
-    const kept = tf.mul(difference, mask);
-    return baseline ? tf.add(baseline, kept) : kept;
+    return mixed;
   };
   if (!record) return { replace };
   return {
     replace,
     pull(gradient) {
-      record(tf.keep(sumRows(tf.mul(difference, gradient))));
+      const [dOwn, dMask] = pullMix(gradient, difference, mask);
+      record(tf.keep(dMask));
       difference.dispose();
-      return tf.mul(gradient, mask);
+      return dOwn;
     },
   };
+}
+
+/** Gradients by a place's own coefficients and by its mask. */
+function pullMix(gradient: tf.Tensor, difference: tf.Tensor, mask: tf.Tensor1D): [tf.Tensor, tf.Tensor1D] {
+  if (hasOnePass('OrthoscopeMixPull'))
+    return onePass('OrthoscopeMixPull', [gradient, difference, mask]) as [tf.Tensor, tf.Tensor1D];
+  return [tf.mul(gradient, mask), sumRows(tf.mul(difference, gradient))];
 }
 
 /**

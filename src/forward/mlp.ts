@@ -1,6 +1,13 @@
 /** The MLP of a block; each of its matrices is passed plain, or at masked positions through its directions. */
 import * as tf from '@tensorflow/tfjs-core';
-import { activate } from '../engine/ops/activation.js';
+import {
+  type ActivationTrace,
+  activate,
+  activateGate,
+  activateGatePull,
+  activatePull,
+  type GateTrace,
+} from '../engine/ops/activation.js';
 import type { FrozenLinear } from '../engine/ops/linear.js';
 import type { Kind } from '../models/components.js';
 import { withRest } from './bases.js';
@@ -8,12 +15,10 @@ import type { BlockInput } from './block-input.js';
 import { type BlockHooks, backward, changes, coefficientsOf, onward } from './places.js';
 import { byPart, firstOf, joinPositions, lastOf, rows, type Span } from './positions.js';
 
-/** What the pullback of the hidden layer needs, [rows, dMlp] each. */
+/** What the pullback of the hidden layer needs, [rows, dMlp] each; one of them, or neither in passes not pulled back. */
 interface PartTrace {
-  /** Slope of the activation; null in passes that are not pulled back. */
-  slope: tf.Tensor2D | null;
-  /** Gated MLPs only: activation(gate), and what it multiplies. */
-  gated: { gate: tf.Tensor2D; up: tf.Tensor2D } | null;
+  plain: ActivationTrace | null;
+  gated: GateTrace | null;
 }
 
 /** Of all positions together, or of the plain ones and of the masked ones. */
@@ -92,28 +97,29 @@ function partForward(
   const through = (kind: Kind, plain: FrozenLinear, value: tf.Tensor2D) =>
     matrixForward(kind, plain, value, span, input);
   if (!gatedMlp) {
-    const { y, slope } = activate(through('mlp_in', weights.mlpIn, x), activation, trace);
+    const { y, kept } = activate(through('mlp_in', weights.mlpIn, x), activation, trace);
     const hidden = onward(hooks.mlpHidden, y);
-    return { output: through('mlp_out', weights.mlpOut, hidden), trace: { slope, gated: null } };
+    return { output: through('mlp_out', weights.mlpOut, hidden), trace: { plain: kept, gated: null } };
   }
   const up = through('mlp_up', weights.mlpIn, x);
-  const { y: gate, slope } = activate(through('mlp_gate', weights.mlpGate!, x), activation, trace);
-  const hidden = onward(hooks.mlpHidden, tf.mul<tf.Tensor2D>(gate, up));
-  return { output: through('mlp_down', weights.mlpOut, hidden), trace: { slope, gated: { gate, up } } };
+  const gate = through('mlp_gate', weights.mlpGate!, x);
+  const { y, kept } = activateGate(gate, up, activation, trace);
+  const hidden = onward(hooks.mlpHidden, y);
+  return { output: through('mlp_down', weights.mlpOut, hidden), trace: { plain: null, gated: kept } };
 }
 
-function partPull(dy: tf.Tensor2D, { slope, gated }: PartTrace, span: Span, input: BlockInput): tf.Tensor2D {
-  const { weights, hooks } = input;
+function partPull(dy: tf.Tensor2D, { plain, gated }: PartTrace, span: Span, input: BlockInput): tf.Tensor2D {
+  const { weights, architecture, hooks } = input;
+  const { activation } = architecture;
   const back = (kind: Kind, plain: FrozenLinear, dValue: tf.Tensor2D) =>
     matrixPull(kind, plain, dValue, span, input);
   if (!gated) {
     const dHidden = backward(hooks.mlpHidden, back('mlp_out', weights.mlpOut, dy));
-    return back('mlp_in', weights.mlpIn, tf.mul(dHidden, slope!));
+    return back('mlp_in', weights.mlpIn, activatePull(dHidden, plain!, activation));
   }
   const dHidden = backward(hooks.mlpHidden, back('mlp_down', weights.mlpOut, dy));
-  const throughUp = back('mlp_up', weights.mlpIn, tf.mul(dHidden, gated.gate));
-  const dGate = tf.mul<tf.Tensor2D>(tf.mul(dHidden, gated.up), slope!);
-  return tf.add(throughUp, back('mlp_gate', weights.mlpGate!, dGate));
+  const { dGate, dUp } = activateGatePull(dHidden, gated, activation);
+  return tf.add(back('mlp_up', weights.mlpIn, dUp), back('mlp_gate', weights.mlpGate!, dGate));
 }
 
 /** A matrix with its bias, by way of its coefficients where there is a hook on them. */

@@ -1,5 +1,6 @@
 /** Cuts and joins streams along positions. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Heads } from '../engine/ops/attention.js';
 
 /** Positions of the stream in a block. */
 export interface Span {
@@ -21,7 +22,8 @@ export function rows(x: tf.Tensor): tf.Tensor2D {
 
 /** The first `count` positions of each prompt, [batch·count, d]. */
 export function firstOf(x: tf.Tensor2D, batch: number, count: number): tf.Tensor2D {
-  const d = x.shape[1];
+  const [n, d] = x.shape;
+  if (n === batch * count) return x;
   return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, 0, 0], [batch, count, d]));
 }
 
@@ -66,7 +68,11 @@ export function padPositions(x: tf.Tensor2D, batch: number, total: number, count
   );
 }
 
-export function sliceHeads(z: tf.Tensor4D, from: number, count: number): tf.Tensor4D {
-  const [heads, batch, positions, width] = z.shape;
-  return positions === count ? z : tf.slice(z, [0, 0, from, 0], [heads, batch, count, width]);
+/** Some positions of heads, apart or side by side: the first ones where `from` is 0, else the last ones. */
+export function sliceHeads(z: Heads, batch: number, from: number, count: number): Heads {
+  if (z.rank === 2) return (from === 0 ? firstOf : lastOf)(z as tf.Tensor2D, batch, count);
+  const [heads, , positions, width] = z.shape as tf.Tensor4D['shape'];
+  return positions === count
+    ? z
+    : tf.slice(z as tf.Tensor4D, [0, 0, from, 0], [heads, batch, count, width]);
 }

@@ -47,6 +47,8 @@ interface StartOptions extends PassOptions {
   past?: Past | null;
   /** The stream's positions: how many from the last, and the first one's position for rotations. */
   columns?: { count: number; first: number };
+  /** Whether keys and values are wanted of each block. */
+  keysWanted?: boolean;
 }
 
 /** A pass that is about to begin; running it disposes of it. */
@@ -191,6 +193,7 @@ export class Transformer {
       ends = 'last',
       past = null,
       columns = { count: past ? 1 : longestOf(prompts), first: 0 },
+      keysWanted = false,
     }: StartOptions,
   ): Start {
     this.check(hooks);
@@ -210,6 +213,7 @@ export class Transformer {
         positions,
         lastOnly: ends === 'last' && layer === this.layers.length - 1,
         trace: layer >= lowest,
+        keysWanted,
         past: null,
         attentionBias,
         rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
@@ -286,13 +290,14 @@ export class Transformer {
     const earlier = prompts.map((ids) => ids.subarray(0, -1));
     const longest = longestOf(earlier);
     // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
-    const start = this.start(earlier, { ...options, columns: { count: longest, first: -longest } });
+    const columns = { count: longest, first: -longest };
+    const start = this.start(earlier, { ...options, columns, keysWanted: true });
     let last = start.stream;
     try {
       for (const [, { own, trace, stream }] of this.blocks(start)) {
         tf.dispose(trace as unknown as tf.TensorContainer);
         last = stream;
-        yield own;
+        yield own!;
       }
     } finally {
       disposeStart(start);

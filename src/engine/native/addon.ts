@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { coresHere } from '../../cores.js';
 import { InputError } from '../../errors.js';
+import { offerFused } from './fused.js';
 import './removed-from-node.js';
 
 export const LINK_COMMAND = 'orthoscope engine link';
@@ -17,6 +18,8 @@ export interface NativeBackend {
   version: string;
   /** Whether tensors live on a GPU. */
   gpu: boolean;
+  /** Whether the addon has this program's own operations; one that an earlier version linked has not. */
+  fused?: boolean;
 }
 
 let started: NativeBackend | undefined;
@@ -65,7 +68,9 @@ function load(gpu: boolean): NativeBackend {
       isUsingGpuDevice: boolean;
     };
     proveItComputes();
-    return { version: backend.binding.TF_Version, gpu: backend.isUsingGpuDevice };
+    const { isUsingGpuDevice: usesGpu } = backend;
+    // They are made for the CPU: on a GPU tensors would travel to and fro.
+    return { version: backend.binding.TF_Version, gpu: usesGpu, fused: !usesGpu && offerFused() };
   } catch (error) {
     const [cause] = String((error as Error).message).split('\n');
     throw new InputError(`the linked TensorFlow does not work (${cause}); run: ${LINK_COMMAND}`);

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { builtFile } from '../../built-file.js';
 import { InputError } from '../../errors.js';
 import { fileError } from '../../formats/file-error.js';
+import { packageFile } from '../../package-file.js';
 import type { LongCall } from '../../progress.js';
 import { addonPath, type NativeBackend } from './addon.js';
 import { LIBRARIES } from './find-tensorflow.js';
@@ -64,15 +65,53 @@ async function compile(
 ): Promise<void> {
   const compiler = await findCompiler();
   await mkdir(dirname(addon), { recursive: true });
-  const args = ['-std=gnu++17', '-O2', '-fPIC', '-shared', '-w'];
-  args.push('-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding');
-  args.push('-I', nodeHeaders(), '-I', join(tensorflow, 'include'));
+  const run = async (args: string[]) => {
+    const common = ['-std=gnu++17', '-fPIC', '-w', '-I', join(tensorflow, 'include')];
+    const result = await runCommand(compiler, [...common, ...args], { signal });
+    if (result.code !== 0)
+      throw new InputError(`building the addon against ${tensorflow} failed: ${lastLines(result)}`);
+  };
+  const args = ['-O2', '-shared', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding'];
+  args.push('-I', nodeHeaders(), ...(await onePassObjects(tensorflow, dirname(addon), run)));
   args.push(join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc'), '-o', addon);
   args.push('-L', tensorflow, ...LIBRARIES.map((library) => `-l:${library}`));
   args.push('-Xlinker', '-rpath', '-Xlinker', tensorflow);
-  const result = await runCommand(compiler, args, { signal });
-  if (result.code !== 0)
-    throw new InputError(`building the addon against ${tensorflow} failed: ${lastLines(result)}`);
+  await run(args);
+}
+
+/** Compiler flags by instruction set: the addon holds the loops for each and takes the best that its machine has. */
+const INSTRUCTION_SETS: Record<string, string[]> = {
+  kBaseline: [],
+  ...(process.arch === 'x64' && {
+    kAvx2: ['-mavx2', '-mfma'],
+    kAvx512: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'],
+  }),
+};
+
+/** Compiles the operations of our own (`fused.cc`); none where TensorFlow's headers do not say how to add some. */
+async function onePassObjects(
+  tensorflow: string,
+  folder: string,
+  run: (args: string[]) => Promise<void>,
+): Promise<string[]> {
+  if (!existsSync(join(tensorflow, 'include', 'tensorflow', 'c', 'kernels.h'))) return [];
+  const source = (name: string) => packageFile(`src/engine/native/${name}`);
+  const operations = join(folder, 'fused.o');
+  await run([
+    '-O2',
+    ...(process.arch === 'x64' ? ['-DORTHOSCOPE_X86'] : []),
+    '-c',
+    source('fused.cc'),
+    '-o',
+    operations,
+  ]);
+  const loops = Object.entries(INSTRUCTION_SETS).map(async ([name, flags]) => {
+    const object = join(folder, `${name}.o`);
+    const plain = ['-O3', '-fno-math-errno', '-fno-trapping-math', `-DLOOPS=${name}`];
+    await run([...plain, ...flags, '-c', source('fused-loops.cc'), '-o', object]);
+    return object;
+  });
+  return [operations, ...(await Promise.all(loops))];
 }
 
 async function findCompiler(): Promise<string> {

@@ -1,24 +1,84 @@
-/** Activation functions with their slopes, in few passes: elementwise work is what portable engines are slow at. */
+/** Activation functions and their pullbacks, in few passes: elementwise work is what portable engines are slow at. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Activation } from '../../models/architecture.js';
+import { hasOnePass, onePass } from './one-pass.js';
 import { tidy } from './tidy.js';
 
-export interface Activated {
+/** Numbers of the functions in `fused.h`. */
+const KINDS: Record<Activation, number> = { relu: 0, silu: 1, gelu_new: 2, gelu: 3 };
+
+/** A value, and what its pullback needs; null unless asked for. */
+interface Applied<Kept> {
   y: tf.Tensor2D;
-  /** dy/dx, elementwise; null unless asked for. */
-  slope: tf.Tensor2D | null;
+  kept: Kept | null;
+}
+
+/** x where the engine computes slopes in the pullback's own pass; elsewhere dy/dx, made beside y in the same passes. */
+export type ActivationTrace = tf.Tensor2D;
+
+/** Of f(gate)·up: both, and f(gate) with its slope where they were made beside it. */
+export interface GateTrace {
+  gate: tf.Tensor2D;
+  up: tf.Tensor2D;
+  own: { y: tf.Tensor2D; slope: tf.Tensor2D } | null;
+}
+
+/** f(x), elementwise. */
+export function activate(x: tf.Tensor2D, kind: Activation, pulled: boolean): Applied<ActivationTrace> {
+  if (hasOnePass('OrthoscopeActivate')) {
+    const [y] = onePass('OrthoscopeActivate', [x], { kind: KINDS[kind] }) as [tf.Tensor2D];
+    return { y, kept: pulled ? tf.clone(x) : null };
+  }
+  const { y, slope } = composed(x, kind, pulled);
+  return { y, kept: slope };
+}
+
+/** dy·f′(x), elementwise. */
+export function activatePull(dy: tf.Tensor2D, kept: ActivationTrace, kind: Activation): tf.Tensor2D {
+  if (!hasOnePass('OrthoscopeActivatePull')) return tf.mul(dy, kept);
+  return onePass('OrthoscopeActivatePull', [dy, kept], { kind: KINDS[kind] })[0] as tf.Tensor2D;
+}
+
+/** f(gate)·up, elementwise. */
+export function activateGate(
+  gate: tf.Tensor2D,
+  up: tf.Tensor2D,
+  kind: Activation,
+  pulled: boolean,
+): Applied<GateTrace> {
+  if (hasOnePass('OrthoscopeGate')) {
+    const [y] = onePass('OrthoscopeGate', [gate, up], { kind: KINDS[kind] }) as [tf.Tensor2D];
+    return { y, kept: pulled ? { gate: tf.clone(gate), up: tf.clone(up), own: null } : null };
+  }
+  return tidy((): Applied<GateTrace> => {
+    const { y, slope } = composed(gate, kind, pulled);
+    const kept = slope && { gate: tf.clone(gate), up: tf.clone(up), own: { y, slope } };
+    return { y: tf.mul(y, up), kept };
+  });
+}
+
+/** Gradients by the gate's input and by what it multiplies. */
+export function activateGatePull(
+  dy: tf.Tensor2D,
+  { gate, up, own }: GateTrace,
+  kind: Activation,
+): { dGate: tf.Tensor2D; dUp: tf.Tensor2D } {
+  if (own) return { dGate: tf.tidy(() => tf.mul(tf.mul(dy, up), own.slope)), dUp: tf.mul(dy, own.y) };
+  const [dGate, dUp] = onePass('OrthoscopeGatePull', [dy, gate, up], { kind: KINDS[kind] });
+  return { dGate: dGate as tf.Tensor2D, dUp: dUp as tf.Tensor2D };
 }
 
 /** gelu_new is x·s(v) with s the sigmoid and v = 2√(2/π)(x + 0.044715x³): tanh as a sigmoid, fast everywhere. */
 const GELU_LINEAR = 2 * Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715 * GELU_LINEAR;
 
-/**
- * Of gelu_new, gelu, relu or silu. The slope is made in the same passes, since the pullback then needs
- * one product and neither x nor y has to be kept.
- */
-export function activate(x: tf.Tensor2D, kind: Activation, withSlope: boolean): Activated {
-  return tidy((): Activated => {
+/** f(x) from the engine's own operations, and unless it is not wanted its slope in the same passes. */
+function composed(
+  x: tf.Tensor2D,
+  kind: Activation,
+  withSlope: boolean,
+): { y: tf.Tensor2D; slope: tf.Tensor2D | null } {
+  return tidy((): { y: tf.Tensor2D; slope: tf.Tensor2D | null } => {
     switch (kind) {
       case 'relu':
         return { y: tf.relu(x), slope: withSlope ? tf.step(x) : null };

@@ -1,5 +1,9 @@
-/** Causal attention over left-padded prompts, and its pullback. Heads come first in every shape. */
+/**
+ * Causal attention over left-padded prompts, and its pullback. Heads come first in every shape, but where an engine
+ * takes them side by side as products leave them.
+ */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasOnePass, onePass } from './one-pass.js';
 import { tidy } from './tidy.js';
 
 /** How values are summed. */
@@ -12,10 +16,13 @@ interface Pattern {
   bent: tf.Tensor4D | null;
 }
 
+/** Heads apart, [heads, batch, positions, width], or side by side, [batch·positions, heads·width]. */
+export type Heads = tf.Tensor4D | tf.Tensor2D;
+
 export interface AttentionTrace {
-  q: tf.Tensor4D;
-  k: tf.Tensor4D;
-  v: tf.Tensor4D;
+  q: Heads;
+  k: Heads;
+  v: Heads;
   /** Null where scores are made tile by tile: there the pullback makes them again. */
   pattern: Pattern | null;
 }
@@ -81,12 +88,13 @@ export function attend(
  */
 export function attendPull(
   dz: tf.Tensor4D,
-  { q, k, v, pattern }: AttentionTrace,
+  { pattern, ...trace }: AttentionTrace,
   scoring: Scoring,
   moving: number,
   standIn: StandIns = {},
   most = MOST_SCORES,
 ): { dq: tf.Tensor4D; dk: tf.Tensor4D | null; dv: tf.Tensor4D | null } {
+  const { q, k, v } = trace as Record<'q' | 'k' | 'v', tf.Tensor4D>;
   if (pattern) return pull(dz, q, k, v, pattern, scoring, moving, standIn);
   return tidy(() => {
     const keys = k.shape[2];
@@ -121,6 +129,60 @@ export function attendPull(
   });
 }
 
+/** More keys than this are worth the products of all heads at once. */
+const MOST_KEYS_SIDE_BY_SIDE = 128;
+
+/** Whether the engine attends to so many keys in one pass, so that heads can stay side by side. */
+export function attendsSideBySide(keys: number): boolean {
+  return keys <= MOST_KEYS_SIDE_BY_SIDE && hasOnePass('OrthoscopeAttend');
+}
+
+/** How prompts and heads lie side by side. */
+export interface SideBySide {
+  batch: number;
+  heads: number;
+  kvHeads: number;
+}
+
+/**
+ * As {@link attend}, where {@link attendsSideBySide} says so; without a cap. Each head of keys serves its group of
+ * queries' heads.
+ * @returns z [batch·queries, heads·dHead]
+ */
+export function attendInOnePass(
+  q: Heads,
+  k: Heads,
+  v: Heads,
+  { bias, scale }: Scoring,
+  { batch, heads, kvHeads }: SideBySide,
+): { z: tf.Tensor2D; trace: AttentionTrace } {
+  const settings = { kind: batch, heads, shared: kvHeads, factor: scale };
+  const [z, weights] = onePass('OrthoscopeAttend', [q, k, v, bias], settings) as [tf.Tensor2D, tf.Tensor4D];
+  return { z, trace: { q, k, v, pattern: { weights, used: weights, bent: null } } };
+}
+
+/**
+ * The pullback of {@link attendInOnePass}.
+ * @param dz [batch·queries, heads·dHead]
+ * @param moving whether keys and values depend on anything trained
+ * @returns each in the shape of what it is the gradient by
+ */
+export function attendInOnePassPull(
+  dz: tf.Tensor2D,
+  { q, k, v, pattern }: AttentionTrace,
+  { scale }: Scoring,
+  { batch, heads, kvHeads }: SideBySide,
+  moving: boolean,
+): { dq: Heads; dk: Heads | null; dv: Heads | null } {
+  const settings = { kind: batch, heads, shared: kvHeads, factor: scale, flag: moving };
+  const [dq, dk, dv] = onePass('OrthoscopeAttendPull', [dz, q, k, v, pattern!.weights], settings) as [
+    Heads,
+    Heads,
+    Heads,
+  ];
+  return moving ? { dq, dk, dv } : { dq, dk: null, dv: null };
+}
+
 function patternOf(
   q: tf.Tensor4D,
   k: tf.Tensor4D,
@@ -128,7 +190,11 @@ function patternOf(
   standIn: StandIns,
 ): Pattern {
   return tidy(() => {
-    const products = tf.matMul(q, k, false, true);
+    const products = tf.matMul<tf.Tensor4D>(q, k, false, true);
+    if (cap === undefined && !standIn.scores && hasOnePass('OrthoscopeSoftmax')) {
+      const [weights] = onePass('OrthoscopeSoftmax', [products, bias], { factor: scale }) as [tf.Tensor4D];
+      return { weights, used: standIn.weights?.(weights) ?? weights, bent: null };
+    }
     const tanh = cap === undefined ? null : (tf.tanh(tf.mul(products, scale / cap)) as tf.Tensor4D);
     const own = (tanh ? tf.mul(tanh, cap!) : tf.mul(products, scale)) as tf.Tensor4D;
     const scores = standIn.scores?.(own) ?? own;
@@ -150,6 +216,8 @@ function pull(
   const dScores = tf.tidy(() => {
     const dUsed = tf.matMul<tf.Tensor4D>(dz, v, false, true);
     const dWeights = standIn.weights?.(dUsed) ?? dUsed;
+    if (!bent && !standIn.scores && hasOnePass('OrthoscopeSoftmaxPull'))
+      return onePass('OrthoscopeSoftmaxPull', [dWeights, weights], { factor: scale })[0] as tf.Tensor4D;
     const own = tf.sum(tf.mul(dWeights, weights), -1, true);
     const dOwn = tf.mul<tf.Tensor4D>(weights, tf.sub(dWeights, own));
     const dCapped = tf.mul<tf.Tensor4D>(standIn.scores?.(dOwn) ?? dOwn, scale);
@@ -222,10 +290,11 @@ export function splitHeads(x: tf.Tensor2D, batch: number, heads: number): tf.Ten
   return tf.tidy(() => tf.transpose(tf.reshape(x, [batch, positions, heads, width]), [2, 0, 1, 3]));
 }
 
-/** [heads, batch, positions, width] → [batch·positions, heads·width]. */
-export function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {
-  const [heads, batch, positions, width] = x.shape;
-  return tf.tidy(() => tf.reshape(tf.transpose(x, [1, 2, 0, 3]), [batch * positions, heads * width]));
+/** [heads, batch, positions, width] → [batch·positions, heads·width]; where they are so already, what was given. */
+export function mergeHeads(x: Heads): tf.Tensor2D {
+  if (x.rank === 2) return x as tf.Tensor2D;
+  const [heads, batch, positions, width] = x.shape as tf.Tensor4D['shape'];
+  return tf.tidy(() => tf.reshape(tf.transpose(x as tf.Tensor4D, [1, 2, 0, 3]), [batch * positions, heads * width]));
 }
 
 /** Gives each query head its key head: [kvHeads, …] → [heads, …], each repeated for its group. */
@@ -239,12 +308,13 @@ export function repeatHeads(x: tf.Tensor4D, heads: number): tf.Tensor4D {
   });
 }
 
-/** The pullback of {@link repeatHeads}: sums over each group. */
-export function repeatHeadsPull(dy: tf.Tensor4D, kvHeads: number): tf.Tensor4D {
-  const [heads, batch, positions, width] = dy.shape;
+/** The pullback of {@link repeatHeads}: sums over each group. Heads side by side were never repeated. */
+export function repeatHeadsPull(dy: Heads, kvHeads: number): Heads {
+  if (dy.rank === 2) return tf.clone(dy);
+  const [heads, batch, positions, width] = dy.shape as tf.Tensor4D['shape'];
   if (kvHeads === heads) return tf.clone(dy);
   return tf.tidy(() =>
-    tf.reshape(tf.sum(tf.reshape(dy, [kvHeads, heads / kvHeads, batch * positions * width]), 1), [
+    tf.reshape<tf.Rank.R4>(tf.sum(tf.reshape(dy, [kvHeads, heads / kvHeads, batch * positions * width]), 1), [
       kvHeads,
       batch,
       positions,

@@ -1,5 +1,6 @@
 /** Normalisations without gain and bias (these are folded into the weights), and their pullbacks. */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasOnePass, onePass } from './one-pass.js';
 
 export type Normalised = {
   /** [n, d]: (x − mean)/√(var + ε), or x/√(mean x² + ε) for RMSNorm. */
@@ -10,6 +11,10 @@ export type Normalised = {
 
 /** @param x [n, d] */
 export function normalise(x: tf.Tensor2D, kind: 'layer' | 'rms', epsilon: number): Normalised {
+  if (hasOnePass('OrthoscopeNormalise')) {
+    const [y, rate] = onePass('OrthoscopeNormalise', [x], { factor: epsilon, flag: kind === 'layer' });
+    return { y: y as tf.Tensor2D, rate: rate as tf.Tensor2D };
+  }
   return tf.tidy(() => {
     const centred = kind === 'layer' ? tf.sub(x, tf.mean(x, 1, true)) : x;
     const rate = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon)) as tf.Tensor2D;
@@ -19,6 +24,10 @@ export function normalise(x: tf.Tensor2D, kind: 'layer' | 'rms', epsilon: number
 
 /** dx = rate·(dy − mean(dy) − y·mean(dy∘y)); RMSNorm lacks the middle term. Shapes as in {@link normalise}. */
 export function normalisePull(dy: tf.Tensor2D, { y, rate }: Normalised, kind: 'layer' | 'rms'): tf.Tensor2D {
+  if (hasOnePass('OrthoscopeNormalisePull')) {
+    const [dx] = onePass('OrthoscopeNormalisePull', [dy, y, rate], { flag: kind === 'layer' });
+    return dx as tf.Tensor2D;
+  }
   return tf.tidy(() => {
     const along = tf.mul(y, tf.mean(tf.mul(dy, y), 1, true));
     const across = kind === 'layer' ? tf.sub(dy, tf.mean(dy, 1, true)) : dy;

@@ -1,6 +1,8 @@
 /** Rotary positions in the halves layout. Only differences of positions matter, so left padding needs no correction. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rotary } from '../../models/architecture.js';
+import type { Heads } from './attention.js';
+import { hasOnePass, onePass } from './one-pass.js';
 
 export interface RotaryTable {
   /** [positions, dims] each; the second half of the columns repeats the first. */
@@ -41,8 +43,22 @@ export function rotaryTable({ dims, frequencies, scale }: Rotary, positions: num
 /**
  * Rotates x [heads, batch, positions, width] whose last position is the table's last.
  * @param direction 1 rotates, −1 is the transpose: the pullback
+ * @param lie how heads lie, if side by side: [batch·positions, heads·width]
  */
-export function rotate(x: tf.Tensor4D, table: RotaryTable, direction: 1 | -1): tf.Tensor4D {
+export function rotate<T extends Heads>(
+  x: T,
+  table: RotaryTable,
+  direction: 1 | -1,
+  lie: { batch: number; heads: number } = { batch: 0, heads: 0 },
+): T {
+  if (hasOnePass('OrthoscopeRotate')) {
+    const settings = { kind: lie.batch, heads: lie.heads, factor: direction };
+    return onePass('OrthoscopeRotate', [x, table.cos, table.sin], settings)[0] as T;
+  }
+  return turned(x as tf.Tensor4D, table, direction) as T;
+}
+
+function turned(x: tf.Tensor4D, table: RotaryTable, direction: 1 | -1): tf.Tensor4D {
   const [heads, batch, positions, width] = x.shape;
   const { dims } = table;
   const skip = table.cos.shape[0] - positions;
@@ -52,9 +68,9 @@ export function rotate(x: tf.Tensor4D, table: RotaryTable, direction: 1 | -1): t
     const part = (from: number, count: number) =>
       tf.slice(x, [0, 0, 0, from], [heads, batch, positions, count]);
     const own = dims === width ? x : part(0, dims);
-    const turned = tf.reshape(tf.matMul(tf.reshape(own, [-1, dims]), table.turn), own.shape);
-    const [along, across] = [tf.mul(own, cos), tf.mul(turned, sin)];
-    const rotated = (direction === 1 ? tf.add(along, across) : tf.sub(along, across)) as tf.Tensor4D;
+    const across = tf.reshape(tf.matMul(tf.reshape(own, [-1, dims]), table.turn), own.shape);
+    const [kept, turned] = [tf.mul(own, cos), tf.mul(across, sin)];
+    const rotated = (direction === 1 ? tf.add(kept, turned) : tf.sub(kept, turned)) as tf.Tensor4D;
     return dims === width ? rotated : (tf.concat([rotated, part(dims, width - dims)], 3) as tf.Tensor4D);
   });
 }

@@ -4,12 +4,17 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
   attend,
+  attendInOnePass,
+  attendInOnePassPull,
   attendPull,
+  attendsSideBySide,
+  type Heads,
   mergeHeads,
   repeatHeads,
   repeatHeadsPull,
   splitHeads,
 } from '../../../src/engine/ops/attention.js';
+import { tidy } from '../../../src/engine/ops/tidy.js';
 import { describeOnEngines } from '../../support/engines.js';
 import { dot, expectClose, normals, resultsOf, rowsIn, slopes } from '../../support/operations.js';
 import { capped, softmax } from '../../support/reference-forward.js';
@@ -127,6 +132,86 @@ describeOnEngines('attention', () => {
         },
       ),
       { numRuns: 40 },
+    );
+  });
+
+  it('gives the same in one pass, however heads lie', ({ skip }) => {
+    skip(!attendsSideBySide(1), 'this engine has no attention of one pass');
+    fc.assert(
+      fc.property(
+        fc.record({
+          kvHeads: fc.integer({ min: 1, max: 3 }),
+          group: fc.integer({ min: 1, max: 3 }),
+          batch: fc.integer({ min: 1, max: 3 }),
+          keys: fc.integer({ min: 1, max: 40 }),
+          queries: fc.integer({ min: 1, max: 40 }),
+          width: fc.integer({ min: 1, max: 70 }),
+          dHead: fc.integer({ min: 1, max: 70 }),
+        }),
+        fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+        fc.nat(1000),
+        (sizes, [qApart, kApart, vApart, moving, oneBias], seed) => {
+          const { kvHeads, group, batch, keys, width, dHead } = sizes;
+          const queries = Math.min(sizes.queries, keys);
+          const heads = kvHeads * group;
+          const random = (shape: [number, number, number, number], at: number) =>
+            tf.tensor4d(
+              normals(
+                shape.reduce((a, b) => a * b),
+                seed + at,
+              ),
+              shape,
+            );
+          const q = random([heads, batch, queries, width], 0);
+          const k = random([kvHeads, batch, keys, width], 1);
+          const v = random([kvHeads, batch, keys, dHead], 2);
+          const dz = random([heads, batch, queries, dHead], 3);
+          const prompts = oneBias ? 1 : batch;
+          const hidden = Array.from({ length: prompts * queries * keys }, (_, i) => {
+            const at = keys - queries + (Math.floor(i / keys) % queries);
+            const padding = i % keys === 0 && Math.floor(i / (queries * keys)) === 1 && at > 0;
+            return i % keys > at || padding ? HIDDEN : 0;
+          });
+          const bias = tf.tensor4d(hidden, [1, prompts, queries, keys]);
+          const scoring = { bias, scale: 0.3 };
+          const counts = { batch, heads, kvHeads };
+          const lain = (x: tf.Tensor4D, apart: boolean): Heads => (apart ? tf.clone(x) : mergeHeads(x));
+          const wanted = resultsOf(() =>
+            tidy(() => {
+              const { z, trace } = attend(q, repeatHeads(k, heads), repeatHeads(v, heads), scoring);
+              const { dq, dk, dv } = attendPull(dz, trace, scoring, moving ? keys : 0);
+              return {
+                z: mergeHeads(z),
+                dq,
+                dk: dk && repeatHeadsPull(dk, kvHeads),
+                dv: dv && repeatHeadsPull(dv, kvHeads),
+              };
+            }),
+          );
+          const found = resultsOf(() =>
+            tidy(() => {
+              const given = [lain(q, qApart), lain(k, kApart), lain(v, vApart)] as const;
+              const { z, trace } = attendInOnePass(...given, scoring, counts);
+              const pulled = attendInOnePassPull(mergeHeads(dz), trace, scoring, counts, moving);
+              const split = (x: Heads, count: number) =>
+                x.rank === 4 ? x : splitHeads(x as tf.Tensor2D, batch, count);
+              return {
+                z,
+                dq: split(pulled.dq, heads),
+                dk: pulled.dk && split(pulled.dk, kvHeads),
+                dv: pulled.dv && split(pulled.dv, kvHeads),
+              };
+            }),
+          );
+          expectClose(found.z, wanted.z!);
+          expectClose(found.dq, wanted.dq!);
+          for (const name of ['dk', 'dv'] as const)
+            if (moving) expectClose(found[name], wanted[name]!);
+            else expect(found[name]).toBeNull();
+          tf.dispose([q, k, v, dz, bias]);
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 

@@ -1,6 +1,8 @@
 /** Rotary positions against their definition; the pullback is the transpose. */
 import * as tf from '@tensorflow/tfjs-core';
-import { it } from 'vitest';
+import { expect, it } from 'vitest';
+import { mergeHeads, splitHeads } from '../../../src/engine/ops/attention.js';
+import { hasOnePass } from '../../../src/engine/ops/one-pass.js';
 import { rotaryTable, rotate } from '../../../src/engine/ops/rotary.js';
 import { describeOnEngines } from '../../support/engines.js';
 import { dot, expectClose, normals, resultsOf, rowsIn } from '../../support/operations.js';
@@ -33,6 +35,15 @@ describeOnEngines('rotary positions', () => {
       dx,
       x.map((_, i) => dot(dy, definition(unit(i)))),
     );
+    if (hasOnePass('OrthoscopeRotate')) {
+      const beside = mergeHeads(tx);
+      const lie = { batch: BATCH, heads: HEADS };
+      const { rows } = resultsOf(() =>
+        tf.tidy(() => ({ rows: splitHeads(rotate(beside, table, 1, lie), BATCH, HEADS) })),
+      );
+      expect(rows).toEqual(y);
+      beside.dispose();
+    }
     tf.dispose([tx, tdy, table.cos, table.sin]);
   });
 });

@@ -1,0 +1,540 @@
+// TensorFlow operations of one pass where its own take many: activations, normalisations, softmax, rotations, masks.
+// Built into the addon (build-addon.ts) and offered to TensorFlow.js by fused.ts. Float32 on the CPU alone.
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fused.h"
+#include "tensorflow/c/kernels.h"
+#include "tensorflow/c/ops.h"
+#include "tensorflow/c/tf_tensor.h"
+
+namespace orthoscope {
+
+extern const Loops kBaseline;
+#ifdef ORTHOSCOPE_X86
+extern const Loops kAvx2;
+extern const Loops kAvx512;
+#endif
+
+namespace {
+
+#ifdef ORTHOSCOPE_X86
+const Loops& bestLoops() {
+  __builtin_cpu_init();
+  // What holds TensorFlow's products to an instruction set holds these: so a machine can stand in for a lesser one.
+  const char* held = std::getenv("ONEDNN_MAX_CPU_ISA");
+  const std::string most = held ? held : "";
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (!avx2 || most == "SSE41" || most == "AVX") return kBaseline;
+  return avx512 && most.rfind("AVX2", 0) != 0 ? kAvx512 : kAvx2;
+}
+#else
+const Loops& bestLoops() { return kBaseline; }
+#endif
+
+const Loops& loops() {
+  static const Loops& best = bestLoops();
+  return best;
+}
+
+// As many threads as TensorFlow's products use, the caller among them. They sleep between jobs and end with the process.
+class Team {
+ public:
+  static Team& instance() {
+    static Team* team = new Team();
+    return *team;
+  }
+
+  // Calls part(from, to) over [0, count) in pieces; `cost` is the number of floats behind one of them.
+  template <typename Part>
+  void each(int64_t count, int64_t cost, const Part& part) {
+    // Waking a thread takes as long as some ten thousand floats.
+    const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cost));
+    const int64_t pieces = std::min<int64_t>((count + grain - 1) / grain, 4 * (workers_ + 1));
+    std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+    if (pieces < 2 || workers_ == 0 || !turn) {
+      part(0, count);
+      return;
+    }
+    std::atomic<int64_t> next{0};
+    run([&] {
+      for (int64_t piece; (piece = next++) < pieces;) part(piece * count / pieces, (piece + 1) * count / pieces);
+    });
+  }
+
+ private:
+  static constexpr int64_t kGrain = 16384;
+
+  Team() {
+    const char* wanted = std::getenv("TF_NUM_INTRAOP_THREADS");
+    int threads = wanted ? std::atoi(wanted) : 0;
+    if (threads <= 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+    workers_ = std::max(0, threads - 1);
+    for (int i = 0; i < workers_; i++) std::thread([this] { serve(); }).detach();
+  }
+
+  template <typename Job>
+  void run(const Job& job) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = [](const void* context) { (*static_cast<const Job*>(context))(); };
+      context_ = &job;
+      round_++;
+    }
+    wake_.notify_all();
+    job();
+    {
+      // Whoever has not woken by now is not waited for.
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = nullptr;
+    }
+    // The others are at their last pieces: sleeping would take longer than they do, unless something else has their core.
+    for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; spins++)
+      if (spins > kSpins) std::this_thread::yield();
+  }
+
+  void serve() {
+    for (uint64_t seen = 0;;) {
+      void (*job)(const void*);
+      const void* context;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [&] { return round_ != seen; });
+        seen = round_;
+        if (!job_) continue;
+        job = job_;
+        context = context_;
+        busy_.fetch_add(1, std::memory_order_relaxed);
+      }
+      job(context);
+      busy_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  static constexpr int kSpins = 4096;
+  int workers_;
+  std::mutex turn_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  uint64_t round_ = 0;
+  void (*job_)(const void*) = nullptr;
+  const void* context_ = nullptr;
+  std::atomic<int> busy_{0};
+};
+
+struct Freed {
+  void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
+  void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
+};
+
+using Tensor = std::unique_ptr<TF_Tensor, Freed>;
+
+// Attributes of an operation.
+struct Settings {
+  int64_t kind = 0;
+  int64_t heads = 0;
+  int64_t shared = 0;
+  float factor = 0;
+  bool flag = false;
+};
+
+// What an operation reads and writes.
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {
+    for (int i = 0; i < TF_NumInputs(context); i++) {
+      TF_Tensor* tensor = nullptr;
+      TF_GetInput(context, i, &tensor, status_.get());
+      inputs_.emplace_back(tensor);
+    }
+  }
+
+  ~Call() {
+    if (TF_GetCode(status_.get()) != TF_OK) TF_OpKernelContext_Failure(context_, status_.get());
+  }
+
+  bool sound() const { return TF_GetCode(status_.get()) == TF_OK; }
+
+  // Says where an input has not the size that the loops will read.
+  bool require(bool condition, const char* message) {
+    if (sound() && !condition) TF_SetStatus(status_.get(), TF_INVALID_ARGUMENT, message);
+    return sound();
+  }
+
+  const float* in(int i) const { return static_cast<const float*>(TF_TensorData(inputs_[i].get())); }
+  int64_t size(int i) const { return TF_TensorElementCount(inputs_[i].get()); }
+  int rank(int i) const { return TF_NumDims(inputs_[i].get()); }
+  int64_t dim(int i, int axis) const { return TF_Dim(inputs_[i].get(), axis < 0 ? rank(i) + axis : axis); }
+  int64_t width(int i) const { return rank(i) > 0 ? dim(i, -1) : 1; }
+  int64_t rows(int i) const { return width(i) > 0 ? size(i) / width(i) : 0; }
+
+  // An output of the shape of an input, its last axis as wide as said.
+  float* out(int index, int like, int64_t width) {
+    std::vector<int64_t> shape;
+    for (int axis = 0; axis < rank(like); axis++) shape.push_back(dim(like, axis));
+    if (!shape.empty()) shape.back() = width;
+    return allocate(index, shape);
+  }
+
+  float* out(int index, int like) { return out(index, like, width(like)); }
+
+  float* allocate(int index, const std::vector<int64_t>& shape) {
+    if (!sound()) return nullptr;
+    size_t bytes = sizeof(float);
+    for (int64_t extent : shape) bytes *= extent;
+    Tensor tensor(TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(), shape.size(), bytes, status_.get()));
+    return sound() ? static_cast<float*>(TF_TensorData(tensor.get())) : nullptr;
+  }
+
+ private:
+  TF_OpKernelContext* context_;
+  std::unique_ptr<TF_Status, Freed> status_;
+  std::vector<Tensor> inputs_;
+};
+
+void activate(const Settings& settings, Call& call) {
+  const float* x = call.in(0);
+  float* y = call.out(0, 0);
+  if (!y) return;
+  Team::instance().each(call.size(0), 1, [&](int64_t from, int64_t to) {
+    loops().activate(settings.kind, x + from, y + from, to - from);
+  });
+}
+
+void activatePull(const Settings& settings, Call& call) {
+  if (!call.require(call.size(0) == call.size(1), "gradient and value differ in size")) return;
+  const float *dy = call.in(0), *x = call.in(1);
+  float* dx = call.out(0, 0);
+  if (!dx) return;
+  Team::instance().each(call.size(0), 1, [&](int64_t from, int64_t to) {
+    loops().activatePull(settings.kind, dy + from, x + from, dx + from, to - from);
+  });
+}
+
+void gate(const Settings& settings, Call& call) {
+  if (!call.require(call.size(0) == call.size(1), "gate and value differ in size")) return;
+  const float *g = call.in(0), *up = call.in(1);
+  float* y = call.out(0, 0);
+  if (!y) return;
+  Team::instance().each(call.size(0), 1, [&](int64_t from, int64_t to) {
+    loops().gate(settings.kind, g + from, up + from, y + from, to - from);
+  });
+}
+
+void gatePull(const Settings& settings, Call& call) {
+  const int64_t size = call.size(0);
+  if (!call.require(size == call.size(1) && size == call.size(2), "gradient, gate and value differ in size")) return;
+  const float *dy = call.in(0), *g = call.in(1), *up = call.in(2);
+  float *dGate = call.out(0, 0), *dUp = call.out(1, 0);
+  if (!dUp) return;
+  Team::instance().each(size, 1, [&](int64_t from, int64_t to) {
+    loops().gatePull(settings.kind, dy + from, g + from, up + from, dGate + from, dUp + from, to - from);
+  });
+}
+
+void normalise(const Settings& settings, Call& call) {
+  const int64_t width = call.width(0);
+  const float* x = call.in(0);
+  float *y = call.out(0, 0), *rate = call.out(1, 0, 1);
+  if (!rate) return;
+  Team::instance().each(call.rows(0), width, [&](int64_t from, int64_t to) {
+    loops().normalise(x + from * width, y + from * width, rate + from, to - from, width, settings.factor,
+                      settings.flag);
+  });
+}
+
+void normalisePull(const Settings& settings, Call& call) {
+  const int64_t width = call.width(0), rows = call.rows(0);
+  if (!call.require(call.size(1) == call.size(0) && call.size(2) == rows, "gradient, values and rates do not fit"))
+    return;
+  const float *dy = call.in(0), *y = call.in(1), *rate = call.in(2);
+  float* dx = call.out(0, 0);
+  if (!dx) return;
+  Team::instance().each(rows, width, [&](int64_t from, int64_t to) {
+    loops().normalisePull(dy + from * width, y + from * width, rate + from, dx + from * width, to - from, width,
+                          settings.flag);
+  });
+}
+
+// scores [heads, batch, queries, keys], bias [1, batch or 1, queries, keys].
+void softmax(const Settings& settings, Call& call) {
+  const bool fits = call.rank(0) == 4 && call.rank(1) == 4 && call.dim(1, 0) == 1 &&
+                    (call.dim(1, 1) == call.dim(0, 1) || call.dim(1, 1) == 1) && call.dim(1, 2) == call.dim(0, 2) &&
+                    call.dim(1, 3) == call.dim(0, 3);
+  if (!call.require(fits, "scores and bias do not fit")) return;
+  const int64_t width = call.width(0), period = call.rows(1);
+  const float *scores = call.in(0), *bias = call.in(1);
+  float* weights = call.out(0, 0);
+  if (!weights) return;
+  Team::instance().each(call.rows(0), 4 * width, [&](int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++)
+      loops().softmax(scores + row * width, bias + row % period * width, weights + row * width, width,
+                      settings.factor);
+  });
+}
+
+void softmaxPull(const Settings& settings, Call& call) {
+  if (!call.require(call.size(0) == call.size(1), "gradient and weights differ in size")) return;
+  const int64_t width = call.width(0);
+  const float *dWeights = call.in(0), *weights = call.in(1);
+  float* dScores = call.out(0, 0);
+  if (!dScores) return;
+  Team::instance().each(call.rows(0), width, [&](int64_t from, int64_t to) {
+    loops().softmaxPull(dWeights + from * width, weights + from * width, dScores + from * width, to - from, width,
+                        settings.factor);
+  });
+}
+
+// A tensor of heads, either apart [heads, batch, positions, width] or side by side [batch·positions, heads·width].
+struct HeadsIn {
+  int64_t heads, batch, positions, width;
+  bool apart;
+
+  HeadsIn(const Call& call, int input, int64_t batch_, int64_t heads_) : batch(batch_), apart(call.rank(input) == 4) {
+    heads = apart ? call.dim(input, 0) : heads_;
+    if (apart) batch = call.dim(input, 1);
+    positions = apart ? call.dim(input, 2) : batch > 0 ? call.dim(input, 0) / batch : 0;
+    width = apart ? call.dim(input, 3) : heads > 0 ? call.width(input) / heads : 0;
+  }
+
+  bool fits(const Call& call, int input) const {
+    return heads > 0 && batch > 0 && heads * batch * positions * width == call.size(input);
+  }
+
+  int64_t at(int64_t head, int64_t prompt) const {
+    return apart ? (head * batch + prompt) * positions * width : prompt * positions * heads * width + head * width;
+  }
+
+  int64_t stride() const { return apart ? width : heads * width; }
+
+  Rows rows(const float* data, int64_t head, int64_t prompt) const { return {data + at(head, prompt), stride()}; }
+
+  WritableRows rows(float* data, int64_t head, int64_t prompt) const {
+    return {data ? data + at(head, prompt) : nullptr, stride()};
+  }
+};
+
+// What attention reads: q, k, v, the bias [1, batch or 1, queries, keys]; `kind` is the batch, `heads` and `shared` how
+// many heads queries and keys have. Each head of keys serves as many of queries as follow each other.
+struct Attention {
+  HeadsIn q, k, v;
+  int64_t group;
+  bool oneBias;
+  float scale;
+
+  Attention(const Settings& settings, const Call& call, int first, int bias)
+      : q(call, first, settings.kind, settings.heads),
+        k(call, first + 1, settings.kind, settings.shared),
+        v(call, first + 2, settings.kind, settings.shared),
+        group(k.heads > 0 ? q.heads / k.heads : 0),
+        oneBias(call.rank(bias) == 4 && call.dim(bias, 1) == 1),
+        scale(settings.factor) {}
+
+  bool fits(const Call& call, int first, int bias) const {
+    return q.fits(call, first) && k.fits(call, first + 1) && v.fits(call, first + 2) && q.width == k.width &&
+           q.batch == k.batch && q.batch == v.batch && k.heads == v.heads && k.positions == v.positions &&
+           group * k.heads == q.heads && q.positions <= k.positions && call.rank(bias) == 4 &&
+           call.size(bias) == (oneBias ? 1 : q.batch) * q.positions * k.positions;
+  }
+
+  Head head(const Call& call, int first, const float* bias, float* weights, int64_t at, int64_t prompt,
+            std::vector<float>& scratch) const {
+    const int64_t scores = q.positions * k.positions;
+    scratch.resize(std::max<size_t>(scratch.size(), scratchFor(q.positions, k.positions, q.width, v.width)));
+    Head head{q.positions, k.positions, q.width, v.width, scale};
+    head.q = q.rows(call.in(first), at, prompt);
+    head.k = k.rows(call.in(first + 1), at / group, prompt);
+    head.v = v.rows(call.in(first + 2), at / group, prompt);
+    head.bias = bias + (oneBias ? 0 : prompt * scores);
+    head.weights = weights + (at * q.batch + prompt) * scores;
+    head.scratch = scratch.data();
+    return head;
+  }
+
+  // Floats behind a head of keys on a prompt, as each() counts them.
+  int64_t cost() const { return group * q.positions * k.positions * (q.width + v.width) / 8; }
+};
+
+void attend(const Settings& settings, Call& call) {
+  const Attention shape(settings, call, 0, 3);
+  if (!call.require(shape.fits(call, 0, 3), "queries, keys, values and bias do not fit")) return;
+  const HeadsIn &q = shape.q, &k = shape.k, &v = shape.v;
+  float* z = call.allocate(0, {q.batch * q.positions, q.heads * v.width});
+  float* weights = call.allocate(1, {q.heads, q.batch, q.positions, k.positions});
+  if (!weights) return;
+  HeadsIn out = v;
+  out.apart = false;
+  out.heads = q.heads;
+  out.positions = q.positions;
+  Team::instance().each(q.batch * k.heads, shape.cost(), [&](int64_t from, int64_t to) {
+    thread_local std::vector<float> scratch;
+    for (int64_t unit = from; unit < to; unit++)
+      for (int64_t one = 0; one < shape.group; one++) {
+        const int64_t at = unit % shape.k.heads * shape.group + one, prompt = unit / shape.k.heads;
+        loops().attend(shape.head(call, 0, call.in(3), weights, at, prompt, scratch), out.rows(z, at, prompt));
+      }
+  });
+}
+
+// dz side by side, then q, k, v and the weights; unless `flag` is set dk and dv are left as they come, unread.
+void attendPull(const Settings& settings, Call& call) {
+  const Attention shape(settings, call, 1, 4);
+  HeadsIn back = shape.v;
+  back.apart = false;
+  back.heads = shape.q.heads;
+  back.positions = shape.q.positions;
+  const bool fits = shape.group > 0 && shape.q.fits(call, 1) && shape.k.fits(call, 2) && shape.v.fits(call, 3) &&
+                    back.fits(call, 0) && shape.q.width == shape.k.width &&
+                    call.size(4) == shape.q.heads * shape.q.batch * shape.q.positions * shape.k.positions;
+  if (!call.require(fits, "gradient, queries, keys, values and weights do not fit")) return;
+  float *dq = call.out(0, 1), *dk = call.out(1, 2), *dv = call.out(2, 3);
+  if (!dv) return;
+  const bool keys = settings.flag;
+  Team::instance().each(shape.q.batch * shape.k.heads, 2 * shape.cost(), [&](int64_t from, int64_t to) {
+    thread_local std::vector<float> scratch;
+    for (int64_t unit = from; unit < to; unit++) {
+      const int64_t shared = unit % shape.k.heads, prompt = unit / shape.k.heads;
+      const WritableRows dKeys = shape.k.rows(dk, shared, prompt), dValues = shape.v.rows(dv, shared, prompt);
+      for (int64_t one = 0; one < shape.group; one++) {
+        const int64_t at = shared * shape.group + one;
+        auto* weights = const_cast<float*>(call.in(4));
+        Head head = shape.head(call, 1, nullptr, weights, at, prompt, scratch);
+        loops().attendPull(head, back.rows(call.in(0), at, prompt), shape.q.rows(dq, at, prompt),
+                           keys ? dKeys : WritableRows{nullptr, 0}, dValues, one > 0);
+      }
+    }
+  });
+}
+
+// x apart, or side by side where `kind` is the batch and `heads` how many there are; cos and sin [at least as many positions, dims], whose last row is x's last.
+void rotate(const Settings& settings, Call& call) {
+  const HeadsIn shape(call, 0, settings.kind, settings.heads);
+  const bool fits = shape.fits(call, 0) && call.rank(1) == 2 && call.size(1) == call.size(2) &&
+                    call.dim(1, 0) >= shape.positions && call.width(1) <= shape.width && call.width(1) % 2 == 0;
+  if (!call.require(fits, "values and rotations do not fit")) return;
+  const int64_t width = shape.width, dims = call.width(1), positions = shape.positions;
+  const int64_t skipped = call.dim(1, 0) - positions;
+  const float *x = call.in(0), *cos = call.in(1) + skipped * dims, *sin = call.in(2) + skipped * dims;
+  float* y = call.out(0, 0);
+  if (!y) return;
+  // As they lie, rows of a head's width come by position alone where heads are apart, else by head and then position.
+  const int64_t repeats = shape.apart ? 1 : shape.heads;
+  Team::instance().each(call.size(0) / width, width, [&](int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++) {
+      const int64_t at = row / repeats % positions * dims;
+      loops().rotate(x + row * width, cos + at, sin + at, y + row * width, width, dims, settings.factor);
+    }
+  });
+}
+
+// own [rows, width], base [rows or 1, width], mask [width].
+void mix(const Settings&, Call& call) {
+  const int64_t width = call.width(0), rows = call.rows(0), step = call.rows(1) == 1 ? 0 : width;
+  const bool fits = call.size(2) == width && call.width(1) == width && (step == 0 || call.rows(1) == rows);
+  if (!call.require(fits, "coefficients, their replacements and the mask do not fit")) return;
+  const float *own = call.in(0), *base = call.in(1), *mask = call.in(2);
+  float *mixed = call.out(0, 0), *difference = call.out(1, 0);
+  if (!difference) return;
+  Team::instance().each(rows, width, [&](int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++)
+      loops().mix(own + row * width, base + row * step, mask, mixed + row * width, difference + row * width, width);
+  });
+}
+
+// So many columns are added up at a time.
+constexpr int64_t kColumns = 128;
+
+// gradient and difference [rows, width], mask [width].
+void mixPull(const Settings&, Call& call) {
+  const int64_t width = call.width(0), rows = call.rows(0);
+  if (!call.require(call.size(1) == call.size(0) && call.size(2) == width, "gradient and mask do not fit")) return;
+  const float *gradient = call.in(0), *difference = call.in(1), *mask = call.in(2);
+  float *dOwn = call.out(0, 0), *dMask = call.allocate(1, {width});
+  if (!dMask) return;
+  // By columns, so that each sum is one thread's and comes out the same however many there are.
+  std::memset(dMask, 0, width * sizeof(float));
+  Team::instance().each((width + kColumns - 1) / kColumns, rows * kColumns, [&](int64_t from, int64_t to) {
+    const int64_t first = from * kColumns, count = std::min(width, to * kColumns) - first;
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t at = row * width + first;
+      loops().mixPull(gradient + at, difference + at, mask + first, dOwn + at, dMask + first, count);
+    }
+  });
+}
+
+using Compute = void (*)(const Settings&, Call&);
+
+void* readSettings(TF_OpKernelConstruction* construction) {
+  auto* settings = new Settings();
+  std::unique_ptr<TF_Status, Freed> status(TF_NewStatus());
+  TF_Bool flag = 0;
+  TF_OpKernelConstruction_GetAttrInt64(construction, "kind", &settings->kind, status.get());
+  TF_OpKernelConstruction_GetAttrInt64(construction, "heads", &settings->heads, status.get());
+  TF_OpKernelConstruction_GetAttrInt64(construction, "shared", &settings->shared, status.get());
+  TF_OpKernelConstruction_GetAttrFloat(construction, "factor", &settings->factor, status.get());
+  TF_OpKernelConstruction_GetAttrBool(construction, "flag", &flag, status.get());
+  settings->flag = flag != 0;
+  if (TF_GetCode(status.get()) != TF_OK) TF_OpKernelConstruction_Failure(construction, status.get());
+  return settings;
+}
+
+template <Compute compute>
+void computeWith(void* settings, TF_OpKernelContext* context) {
+  Call call(context);
+  if (call.sound()) compute(*static_cast<Settings*>(settings), call);
+}
+
+void deleteSettings(void* settings) { delete static_cast<Settings*>(settings); }
+
+void unknownShape(TF_ShapeInferenceContext* context, TF_Status* status) {
+  TF_ShapeInferenceContextSetUnknownShape(context, status);
+}
+
+// All operations have the same attributes, whichever of them they read: see Settings.
+template <Compute compute>
+void offer(const char* name, std::initializer_list<const char*> inputs, std::initializer_list<const char*> outputs) {
+  std::unique_ptr<TF_Status, Freed> status(TF_NewStatus());
+  TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
+  for (const char* attribute : {"kind: int = 0", "heads: int = 0", "shared: int = 0", "factor: float = 0.0", "flag: bool = false"})
+    TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, (std::string(input) + ": float").c_str());
+  for (const char* output : outputs)
+    TF_OpDefinitionBuilderAddOutput(definition, (std::string(output) + ": float").c_str());
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShape);
+  TF_RegisterOpDefinition(definition, status.get());
+  if (TF_GetCode(status.get()) != TF_OK) return;  // fused.ts finds it missing and does without
+  TF_KernelBuilder* builder =
+      TF_NewKernelBuilder(name, "CPU", readSettings, computeWith<compute>, deleteSettings);
+  TF_RegisterKernelBuilder(name, builder, status.get());
+}
+
+const bool offered = [] {
+  offer<activate>("OrthoscopeActivate", {"x"}, {"y"});
+  offer<activatePull>("OrthoscopeActivatePull", {"dy", "x"}, {"dx"});
+  offer<gate>("OrthoscopeGate", {"gate", "up"}, {"y"});
+  offer<gatePull>("OrthoscopeGatePull", {"dy", "gate", "up"}, {"d_gate", "d_up"});
+  offer<normalise>("OrthoscopeNormalise", {"x"}, {"y", "rate"});
+  offer<normalisePull>("OrthoscopeNormalisePull", {"dy", "y", "rate"}, {"dx"});
+  offer<attend>("OrthoscopeAttend", {"q", "k", "v", "bias"}, {"z", "weights"});
+  offer<attendPull>("OrthoscopeAttendPull", {"dz", "q", "k", "v", "weights"}, {"dq", "dk", "dv"});
+  offer<softmax>("OrthoscopeSoftmax", {"scores", "bias"}, {"weights"});
+  offer<softmaxPull>("OrthoscopeSoftmaxPull", {"d_weights", "weights"}, {"d_scores"});
+  offer<rotate>("OrthoscopeRotate", {"x", "cos", "sin"}, {"y"});
+  offer<mix>("OrthoscopeMix", {"own", "base", "mask"}, {"mixed", "difference"});
+  offer<mixPull>("OrthoscopeMixPull", {"gradient", "difference", "mask"}, {"d_own", "d_mask"});
+  return true;
+}();
+
+}  // namespace
+}  // namespace orthoscope

@@ -1,0 +1,46 @@
+/**
+ * Operations that an engine may have as one pass over memory, where composing them takes many. An engine offers them as
+ * kernels of these names; each caller composes its operation where there is none.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** How many tensors each returns. What they compute is said where they are called. */
+export const ONE_PASS = {
+  OrthoscopeActivate: 1,
+  OrthoscopeActivatePull: 1,
+  OrthoscopeGate: 1,
+  OrthoscopeGatePull: 2,
+  OrthoscopeNormalise: 2,
+  OrthoscopeNormalisePull: 1,
+  OrthoscopeAttend: 2,
+  OrthoscopeAttendPull: 3,
+  OrthoscopeSoftmax: 1,
+  OrthoscopeSoftmaxPull: 1,
+  OrthoscopeRotate: 1,
+  OrthoscopeMix: 2,
+  OrthoscopeMixPull: 2,
+} as const;
+
+/** All have the same; each reads some of them. */
+export interface OnePassSettings {
+  kind?: number;
+  heads?: number;
+  shared?: number;
+  factor?: number;
+  flag?: boolean;
+}
+
+/** Whether the current engine has one pass for it. */
+export function hasOnePass(name: keyof typeof ONE_PASS): boolean {
+  return tf.getKernel(name, tf.getBackend()) !== undefined;
+}
+
+/** @param inputs in the operation's order, all float32 */
+export function onePass(
+  name: keyof typeof ONE_PASS,
+  inputs: readonly tf.Tensor[],
+  settings: OnePassSettings = {},
+): tf.Tensor[] {
+  const named = Object.fromEntries(inputs.map((input, at) => [`input${at}`, input]));
+  return tf.engine().runKernel(name, named, settings as unknown as tf.NamedAttrMap) as unknown as tf.Tensor[];
+}
