@@ -42,15 +42,17 @@ export async function openEngine({ engine = 'auto' }: { engine?: EngineChoice } 
 }
 
 async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promise<Engine> {
-  const { version, gpu } = await startNative({ gpu: choice !== 'native-cpu' });
+  const { version, gpu, fused } = await startNative({ gpu: choice !== 'native-cpu' });
   if (choice === 'native-gpu' && !gpu) throw new InputError(`engine native-gpu: ${await whyNoGpu(version)}`);
+  const reason = gpu
+    ? 'TensorFlow is linked and uses a GPU'
+    : choice === 'native-cpu'
+      ? 'native-cpu was asked for'
+      : await whyNoGpu(version);
   return {
     name: gpu ? 'native-gpu' : 'native-cpu',
-    reason: gpu
-      ? 'TensorFlow is linked and uses a GPU'
-      : choice === 'native-cpu'
-        ? 'native-cpu was asked for'
-        : await whyNoGpu(version),
+    reason:
+      gpu || fused ? reason : `${reason}; it lacks operations of this version, to be faster: ${LINK_COMMAND}`,
     version: `TensorFlow ${version}`,
     fastTransposedMatMul: true,
   };

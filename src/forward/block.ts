@@ -190,13 +190,7 @@ interface Attended {
   own: KeysValues | null;
 }
 
-function attendTogether(
-  q: Heads,
-  keys: Heads,
-  values: tf.Tensor2D,
-  span: Span,
-  input: BlockInput,
-): Attended {
+function attendTogether(q: Heads, keys: Heads, values: tf.Tensor2D, span: Span, input: BlockInput): Attended {
   const { nHeads: heads, nKvHeads: kvHeads } = input.architecture;
   const { batch } = span;
   const { z, trace } = attendInOnePass(q, keys, values, scoringOf(span, input), { batch, heads, kvHeads });

@@ -50,13 +50,9 @@ export function queriesAndKeys(
     q = plainQueries();
   } else {
     const coefficients = onward(hook, basis.read.apply(queryInput));
-    q = basis.back
-      ? byHead(splitHeads(coefficients, batch, nHeads), basis.back)
-      : laid(coefficients, nHeads);
+    q = basis.back ? byHead(splitHeads(coefficients, batch, nHeads), basis.back) : laid(coefficients, nHeads);
   }
-  let k: Heads = basis?.keys
-    ? laid(basis.keys.apply(x), nHeads)
-    : laid(weights.key.apply(x), nKvHeads);
+  let k: Heads = basis?.keys ? laid(basis.keys.apply(x), nHeads) : laid(weights.key.apply(x), nKvHeads);
   const trace: QueryKeyTrace = { norms: null };
   if (queryKeyNorm !== undefined) {
     const norms = {

@@ -72,7 +72,5 @@ export function padPositions(x: tf.Tensor2D, batch: number, total: number, count
 export function sliceHeads(z: Heads, batch: number, from: number, count: number): Heads {
   if (z.rank === 2) return (from === 0 ? firstOf : lastOf)(z as tf.Tensor2D, batch, count);
   const [heads, , positions, width] = z.shape as tf.Tensor4D['shape'];
-  return positions === count
-    ? z
-    : tf.slice(z as tf.Tensor4D, [0, 0, from, 0], [heads, batch, count, width]);
+  return positions === count ? z : tf.slice(z as tf.Tensor4D, [0, 0, from, 0], [heads, batch, count, width]);
 }

@@ -13,13 +13,16 @@ export const LINK_COMMAND = 'orthoscope engine link';
 
 const require = createRequire(import.meta.url);
 
-export interface NativeBackend {
+export interface LinkedTensorFlow {
   /** TensorFlow's own, e.g. `2.21.0`. */
   version: string;
   /** Whether tensors live on a GPU. */
   gpu: boolean;
+}
+
+export interface NativeBackend extends LinkedTensorFlow {
   /** Whether the addon has this program's own operations; one that an earlier version linked has not. */
-  fused?: boolean;
+  fused: boolean;
 }
 
 let started: NativeBackend | undefined;

@@ -8,11 +8,11 @@ import { InputError } from '../../errors.js';
 import { fileError } from '../../formats/file-error.js';
 import { packageFile } from '../../package-file.js';
 import type { LongCall } from '../../progress.js';
-import { addonPath, type NativeBackend } from './addon.js';
+import { addonPath, type LinkedTensorFlow } from './addon.js';
 import { LIBRARIES } from './find-tensorflow.js';
 import { lastLines, runCommand } from './run-command.js';
 
-/** Loads the package it is given and multiplies; the last line printed is a NativeBackend in JSON. */
+/** Loads the package it is given and multiplies; the last line printed is a LinkedTensorFlow in JSON. */
 const PROOF = `
 const tf = require(process.argv[1]);
 const product = tf.matMul(tf.ones([64, 64]), tf.ones([64, 64])).dataSync();
@@ -32,7 +32,7 @@ export async function buildAddon(
   packageFolder: string,
   tensorflow: string,
   { onProgress, signal }: LongCall = {},
-): Promise<NativeBackend> {
+): Promise<LinkedTensorFlow> {
   let copy: string | undefined;
   try {
     copy = await mkdtemp(join(packageFolder, '.build-'));
@@ -138,7 +138,7 @@ async function prove(
   packageFolder: string,
   tensorflow: string,
   signal?: AbortSignal,
-): Promise<NativeBackend> {
+): Promise<LinkedTensorFlow> {
   const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
   const args = ['--import', removed, '-e', PROOF, join(packageFolder, 'dist', 'index.js')];
   const result = await runCommand(process.execPath, args, { signal, env: { TF_CPP_MIN_LOG_LEVEL: '2' } });
@@ -146,5 +146,5 @@ async function prove(
     const cause = /Error: (.*)/.exec(result.stderr)?.[1] ?? lastLines(result);
     throw new InputError(`the addon built against ${tensorflow} does not compute: ${cause}`);
   }
-  return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as NativeBackend;
+  return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as LinkedTensorFlow;
 }

@@ -1,7 +1,7 @@
 /** `orthoscope engine link`: from any TensorFlow wheel to a working native engine. */
 import { InputError } from '../../errors.js';
 import type { LongCall } from '../../progress.js';
-import { addonPackage, type NativeBackend } from './addon.js';
+import { addonPackage, type LinkedTensorFlow } from './addon.js';
 import { buildAddon } from './build-addon.js';
 import { CPU_WHEEL, CUDA_WHEEL, fetchTensorFlow } from './fetch-tensorflow.js';
 import { findPython, tensorflowIn, tensorflowOfPython } from './find-tensorflow.js';
@@ -17,7 +17,7 @@ export interface LinkOptions extends LongCall {
   packageFolder?: string;
 }
 
-export interface LinkResult extends NativeBackend {
+export interface LinkResult extends LinkedTensorFlow {
   /** The folder that the addon now refers to: it must stay. */
   tensorflow: string;
 }

@@ -294,7 +294,9 @@ export function splitHeads(x: tf.Tensor2D, batch: number, heads: number): tf.Ten
 export function mergeHeads(x: Heads): tf.Tensor2D {
   if (x.rank === 2) return x as tf.Tensor2D;
   const [heads, batch, positions, width] = x.shape as tf.Tensor4D['shape'];
-  return tf.tidy(() => tf.reshape(tf.transpose(x as tf.Tensor4D, [1, 2, 0, 3]), [batch * positions, heads * width]));
+  return tf.tidy(() =>
+    tf.reshape(tf.transpose(x as tf.Tensor4D, [1, 2, 0, 3]), [batch * positions, heads * width]),
+  );
 }
 
 /** Gives each query head its key head: [kvHeads, …] → [heads, …], each repeated for its group. */

@@ -114,13 +114,16 @@ describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}
     expect(readdirSync(packageFolder).sort()).toEqual(['binding', 'dist', 'lib', 'package.json']);
     expect(existsSync(join(tensorflow!, 'libtensorflow_cc.so.2'))).toBe(true);
     const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
-    const program = `const tf = require(${JSON.stringify(packageFolder)}); console.log(tf.getBackend(), tf.add(1, 2).dataSync()[0]);`;
+    const program = `const tf = require(${JSON.stringify(packageFolder)}); 
+      const [own] = tf.backend().executeMultipleOutputs('OrthoscopeActivate', [], [tf.tensor1d([-1, 2])], 1);
+      const [low, high] = tf.backend().readSync(own.dataId);
+      console.log(tf.getBackend(), tf.add(1, 2).dataSync()[0], low, high);`;
     expect(
       execFileSync(process.execPath, ['--import', removed, '-e', program], {
         encoding: 'utf8',
         stdio: 'pipe',
       }),
-    ).toBe('tensorflow 3\n');
+    ).toBe('tensorflow 3 0 2\n');
   });
 });
 

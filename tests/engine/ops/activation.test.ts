@@ -16,7 +16,9 @@ describeOnEngines('activation', () => {
     // From where it is flat to where it is a line; more than one thread's share of one pass.
     const [rows, width] = [601, 37];
     // No further out: the reference's series has too few digits left for differences there.
-    const x = normals(rows * width, 1).map((value) => Math.fround(Math.max(-4.5, Math.min(4.5, 2.5 * value))));
+    const x = normals(rows * width, 1).map((value) =>
+      Math.fround(Math.max(-4.5, Math.min(4.5, 2.5 * value))),
+    );
     const other = normals(rows * width, 2).map(Math.fround);
     const dy = normals(rows * width, 3).map(Math.fround);
     const value = x.map((one) => activation(one, kind));
