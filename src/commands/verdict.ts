@@ -73,8 +73,8 @@ export async function verdict(given: Given<'verdict'>, listener: Listener = {}):
       `${given.run}: is a model; a verdict is given on a run, which "orthoscope run" makes`,
     );
   const asked = complete('verdict', given);
-  const { engine, workers, store, memory, share } = asked;
-  const machine = { engine, workers, store, memory, share };
+  const { engine, workers, store, memory } = asked;
+  const machine = { engine, workers, store, memory };
   const own = complete('evaluate', { run: run.path, ...machine }, ownSettings(run));
   const settings = { ...asked, seed: asked.seed ?? own.seed };
   return withSubject(model, { ...own, ...listener }, async (subject) => {

@@ -243,14 +243,7 @@ export const COMMANDS = {
     ...machine,
     ...outSettings,
   },
-  verdict: {
-    ...sourceSettings,
-    ...verdictSettings,
-    ...engineSettings,
-    ...workerSettings,
-    ...placeSettings,
-    ...shareSettings,
-  },
+  verdict: { ...sourceSettings, ...verdictSettings, ...engineSettings, ...workerSettings, ...placeSettings },
   families: {
     ...sourceSettings,
     ...familiesSettings,
@@ -291,7 +284,6 @@ export const COMMANDS = {
     level: evaluateSettings.level,
     resamples: evaluateSettings.resamples,
     ...machine,
-    ...shareSettings,
     ...outSettings,
   },
   report: {
