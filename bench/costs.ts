@@ -2,15 +2,17 @@
  * What `--dry-run` predicts against what a command takes: `node dist/bench/costs.js [--models embedded,gpt2,FOLDER]
  * [--commands decompose,train,evaluate,score] [--engine wasm] [--steps 6]`, after `npm run build`. `gpt2` is a folder of
  * GPT-2 small's shape with weights by seed; `1b` and `3b` are of those of Llama 3.2 with its vocabulary, `1b:2` with two
- * layers of them. For evaluate, which comes after train, nothing is predicted. The seconds that `orthoscope model` takes are taken off, since no prediction counts the start of
- * a process. There is one worker everywhere, so that the processor's seconds are the time that a command takes on a free
- * machine, and can be compared where other work goes on. Linux alone (/proc).
+ * layers of them. What is evaluated is a random circuit of a twentieth of the directions. What `orthoscope model embedded`
+ * takes for a prompt is taken off, since no prediction counts the start of a process and of an engine. All of it is given
+ * one core and one worker, so that the processor's seconds are the time that a command takes there if nothing else runs,
+ * and can be compared where other work goes on. Linux alone (/proc, taskset).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readMasks, writeMasks } from '../src/masks/masks-file.js';
 import { packageFile } from '../src/package-file.js';
 import { Random } from '../src/random.js';
 import { writeGpt2Small } from './gpt2-folder.js';
@@ -26,7 +28,7 @@ const TICKS = 100;
 const { values: options } = parseArgs({
   options: {
     models: { type: 'string', default: 'embedded,gpt2' },
-    commands: { type: 'string', default: 'decompose,train,score' },
+    commands: { type: 'string', default: 'decompose,train,evaluate,score' },
     engine: { type: 'string', default: 'wasm' },
     steps: { type: 'string', default: '6' },
   },
@@ -41,6 +43,7 @@ interface Cost {
 const main = packageFile('dist/cli/main.js');
 const scratch = mkdtempSync(join(tmpdir(), 'orthoscope-costs-'));
 try {
+  const start = await measured(['model', 'embedded', '--engine', options.engine, '--prompt', 'a', '--json']);
   const data = join(scratch, 'pairs.jsonl');
   writeFileSync(data, pairs());
   console.log(
@@ -49,13 +52,13 @@ try {
   console.log('|---|---|---|---|---|---|---|---|');
   for (const name of options.models.split(',')) {
     const model = await folderOf(name);
-    const start = await measured(['model', model, '--json']);
     const store = join(scratch, `store-${name.replace(/\W/g, '-')}`);
     for (const command of options.commands.split(',')) {
       // The others need the directions, which are not theirs to pay for.
       if (command !== 'decompose' && !existsSync(store)) await measured(decomposeArgs(model, store));
       const args = argsOf(command, model, store, data);
-      const asked = command === 'evaluate' ? null : predicted(command, args);
+      if (command === 'evaluate') await drawCircuit(maskFile(store, 'train'), maskFile(store, 'circuit'));
+      const asked = predicted(command, args);
       const took = await measured(args);
       took.seconds -= start.seconds;
       console.log(`| ${name} | ${command} | ${row(asked, took)} |`);
@@ -65,9 +68,8 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-function row(asked: Cost | null, took: Cost): string {
+function row(asked: Cost, took: Cost): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-  if (!asked) return `– | ${took.seconds.toFixed(1)} | – | – | ${mib(took.memory)} | –`;
   return [
     `${asked.seconds.toFixed(1)} | ${took.seconds.toFixed(1)} | ${(asked.seconds / took.seconds).toFixed(2)}`,
     `${mib(asked.memory)} | ${mib(took.memory)} | ${(asked.memory / took.memory).toFixed(2)}`,
@@ -80,38 +82,42 @@ function decomposeArgs(model: string, store: string): string[] {
 
 function argsOf(command: string, model: string, store: string, data: string): string[] {
   const own = [model, '--store', store, '--workers', '1', '--engine', options.engine, '--json', '--quiet'];
-  const folder = (of: string) => join(scratch, `out-${of}-${basename(store)}`);
-  const out = ['--out', folder(command)];
+  const out = ['--out', outOf(store, command)];
   if (command === 'decompose') return decomposeArgs(model, store);
   if (command === 'score')
     return ['score', ...own, ...out, '--data', data, '--directions', 'all', '--positions', 'all'];
   if (command === 'evaluate') {
-    const masks = ['--masks', join(folder('train'), 'masks.safetensors')];
+    const masks = ['--masks', maskFile(store, 'circuit')];
     return ['evaluate', ...own, ...out, ...masks, '--data', data, '--control-seeds', '1', '--attack', '0'];
   }
   const rounding = Math.floor(Number(options.steps) / 3);
   const soft = Number(options.steps) - rounding;
   const steps = ['--steps', String(soft), '--rounding-steps', String(rounding)];
   steps.push('--validate-every', '4', '--batch-size', '32');
+  // A search runs as many cuts as masks are different, and those of a model that knows nothing are all alike.
+  steps.push('--cut', 'half');
   return ['train', ...own, ...out, '--data', data, ...steps];
 }
 
 /** What `--dry-run` says, without what was done before. */
 function predicted(command: string, args: readonly string[]): Cost {
-  const answer = execFileSync(process.execPath, [main, ...args, '--dry-run'], {
+  const [program, ...all] = onOneCore([...args, '--dry-run']);
+  const answer = execFileSync(program!, all, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const said = JSON.parse(answer);
   if (command === 'decompose') return { seconds: said.seconds, memory: said.memory_bytes };
-  if (command === 'train') return { seconds: said.seconds.train, memory: said.memory_bytes };
-  const parts: number[] = Object.values(said.memory_bytes);
-  return { seconds: said.seconds, memory: parts.reduce((sum, bytes) => sum + bytes, 0) };
+  const sum = (parts: Record<string, number>) =>
+    Object.values(parts).reduce((total, part) => total + part, 0);
+  if (command === 'score') return { seconds: said.seconds, memory: sum(said.memory_bytes) };
+  return { seconds: sum(said.seconds), memory: said.memory_bytes };
 }
 
 /** The process's processor time and largest resident size. */
 function measured(args: readonly string[]): Promise<Cost> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [program, ...all] = onOneCore(args);
+  const child = spawn(program!, all, { stdio: ['ignore', 'ignore', 'inherit'] });
   const cost: Cost = { seconds: 0, memory: 0 };
   const watch = setInterval(() => {
     try {
@@ -131,6 +137,28 @@ function measured(args: readonly string[]): Promise<Cost> {
       else reject(new Error(`${args.join(' ')}: ended with exit code ${code}`));
     });
   });
+}
+
+/** All that counts cores counts one then. */
+function onOneCore(args: readonly string[]): string[] {
+  return ['taskset', '--cpu-list', '0', process.execPath, main, ...args];
+}
+
+function outOf(store: string, command: string): string {
+  return join(scratch, `out-${command}-${basename(store)}`);
+}
+
+function maskFile(store: string, of: 'train' | 'circuit'): string {
+  return of === 'train' ? join(outOf(store, 'train'), 'masks.safetensors') : `${store}-circuit.safetensors`;
+}
+
+/** A file of masks like another one, which keeps a twentieth of the directions, drawn by seed: training on weights by seed keeps none. */
+async function drawCircuit(trained: string, target: string): Promise<void> {
+  const { values, metadata } = await readMasks(trained);
+  const random = new Random(1);
+  for (const masks of values.values())
+    for (let at = 0; at < masks.length; at++) masks[at] = Number(random.uniform() < 0.05);
+  await writeMasks(target, { values, metadata });
 }
 
 async function folderOf(name: string): Promise<string> {

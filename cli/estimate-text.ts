@@ -5,9 +5,10 @@ import { count, duration } from '../src/report/figures.js';
 import type { RunEstimate } from '../src/run/estimate.js';
 
 export function runEstimateText(estimate: RunEstimate): string {
-  const { decompose, train, evaluate } = estimate.seconds;
+  const { decompose, load, train, evaluate } = estimate.seconds;
   const stages = [
     [decompose, 'to decompose'],
+    [load, 'to load'],
     [train, `for at most ${count(estimate.steps)} steps`],
     [evaluate, 'to evaluate'],
   ] as const;

@@ -33,6 +33,7 @@ export const INDEX: { readonly [Of in Command]: Listed<Of> } = {
   evaluate: {
     usage: 'evaluate <run>',
     describe: "Measure a run's masks, or a masks file, with intervals and controls",
+    estimates: true,
     load: async () => (await import('./commands/evaluate.js')).evaluate,
   },
   verdict: {

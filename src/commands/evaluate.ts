@@ -11,18 +11,19 @@ import type { Listener } from '../progress.js';
 import { differences } from '../report/measured.js';
 import { begin, checkedData } from '../run/begin.js';
 import { type RunData, someSplits } from '../run/data.js';
+import { estimateWork, type RunEstimate } from '../run/estimate.js';
 import { evaluateOn } from '../run/evaluation.js';
-import { loadMasks } from '../run/masks.js';
+import { type LoadedMasks, loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
 import { ownSettings } from '../run/own-settings.js';
 import { concluding, timed } from '../run/session.js';
 import { settlingIn } from '../run/settling.js';
 import { checkModel, sourceOf } from '../run/source.js';
-import { withSubject } from '../run/subject.js';
-import type { Given } from '../settings/commands.js';
+import { type Subject, withSubject } from '../run/subject.js';
+import type { Given, Settings } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 import { promptSettings, subjectSettings } from '../settings/run-settings.js';
-import { SPLITS } from '../tasks/splits.js';
+import { SPLITS, type Split } from '../tasks/splits.js';
 
 export interface EvaluateOutcome {
   run: RunFolder;
@@ -37,34 +38,16 @@ export interface EvaluateOutcome {
  * const { metrics } = await evaluate({ run: 'runs/ioi', replacement: 'mean' });
  * const other = await evaluate({ run: 'gpt2', masks: 'masks.safetensors', data: 'pairs.jsonl' });
  */
-export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}): Promise<EvaluateOutcome> {
-  const { model, run } = await sourceOf(given.run, given.model);
-  const settings = complete('evaluate', given, run ? ownSettings(run, given) : {});
-  const { masks, split } = settings;
-  if (masks === null) throw new InputError(`${given.run}: is a model; give --masks, a masks.safetensors`);
-  const out = outFolder(
-    settings,
-    'runs',
-    `evaluate-${settings.task ?? basename(settings.data ?? '')}`,
-    listener,
-  );
-  return withSubject(model, { ...settings, ...listener }, async (subject) => {
-    await checkModel(subject.model, run);
-    const { kinds, values, masked, basisName } = await loadMasks(masks, subject.model, settings);
-    const name = split ?? 'test';
-    // A file by itself is measured whole: there the adversary sees what it is measured on.
-    const sees = settings.attack > 0 && (split !== null || settings.task !== null) ? 'train' : name;
-    const wanted = split === null ? SPLITS.filter((one) => one === name || one === sees) : SPLITS;
-    const loaded = await checkedData(
-      subject,
-      { ...settings, components: kinds, loss: 'kl' },
-      wanted,
+export function evaluate(given: Given<'evaluate'>, listener: Listener = {}): Promise<EvaluateOutcome> {
+  return withAsked(given, listener, async (subject, asked) => {
+    const { settings, run, file, loaded, data, measured, seen, batchSize } = asked;
+    const { kinds, values, masked, basisName } = loaded;
+    const out = outFolder(
+      settings,
+      'runs',
+      `evaluate-${settings.task ?? basename(settings.data ?? '')}`,
       listener,
     );
-    const data = someSplits([name, sees], loaded);
-    if (run) notePrompts(run, name, data, given, listener);
-    // An attack takes gradients, as training does.
-    const batchSize = settings.attack > 0 ? settings.attackPairs : 0;
     const beginning = {
       command: 'evaluate' as const,
       settings,
@@ -76,21 +59,71 @@ export async function evaluate(given: Given<'evaluate'>, listener: Listener = {}
     const { session, bench } = await begin(subject, { ...beginning, out, resume: false }, listener);
     return concluding(session, async () => {
       // How masks of a file by itself were trained is not known.
-      const origin = run && masks === run.file('masks.safetensors') ? run : null;
+      const origin = run && file === run.file('masks.safetensors') ? run : null;
       const settling = origin && (await settlingIn(origin));
-      const measuring = { ...data, measured: name, seen: sees };
       const metrics = await timed(session, 'evaluate', () =>
-        evaluateOn(bench, measuring, { values, masked, file: masks, settling }, settings, {
+        evaluateOn(bench, { ...data, measured, seen }, { values, masked, file, settling }, settings, {
           ...listener,
           onCircuitScores: (pairs, scores) => writePromptScores(session.file('prompts.jsonl'), pairs, scores),
         }),
       );
-      const copied = await readFile(masks);
-      await writeAtomically(session.file('masks.safetensors'), (file) => file.writeFile(copied));
+      const copied = await readFile(file);
+      await writeAtomically(session.file('masks.safetensors'), (target) => target.writeFile(copied));
       await writeJson(session.file('metrics.json'), metrics);
       if (origin) await noteDifferences(origin, session, metrics, listener);
       return { run: session, metrics, report: await writeReport(session.path) };
     }).finally(() => bench.runner.close());
+  });
+}
+
+/** What {@link evaluate} would do and take. */
+export function estimateEvaluate(given: Given<'evaluate'>, listener: Listener = {}): Promise<RunEstimate> {
+  return withAsked(given, listener, (subject, { settings, loaded, data, measured, seen, batchSize }) => {
+    const isBinary = loaded.values.every((mask) => mask === 0 || mask === 1);
+    const evaluation = { settings, measured, seen, masks: { isBinary, wasRounded: false } };
+    const work = { data, components: loaded.kinds, batchSize, training: null, evaluation };
+    return estimateWork(subject, work, { ...settings, ...listener });
+  });
+}
+
+/** What is to be evaluated, opened and checked. */
+interface Asked {
+  settings: Settings<'evaluate'>;
+  run: RunFolder | null;
+  /** The masks. */
+  file: string;
+  loaded: LoadedMasks;
+  data: RunData;
+  measured: Split;
+  /** What an adversary sees. */
+  seen: Split;
+  /** Pairs that gradients are taken of at once; 0 where none are. */
+  batchSize: number;
+}
+
+/** Opens what is asked for, for `work`, and closes the model's files afterwards. */
+async function withAsked<T>(
+  given: Given<'evaluate'>,
+  listener: Listener,
+  work: (subject: Subject, asked: Asked) => Promise<T>,
+): Promise<T> {
+  const { model, run } = await sourceOf(given.run, given.model);
+  const settings = complete('evaluate', given, run ? ownSettings(run, given) : {});
+  const { masks: file, split } = settings;
+  if (file === null) throw new InputError(`${given.run}: is a model; give --masks, a masks.safetensors`);
+  return withSubject(model, { ...settings, ...listener }, async (subject) => {
+    await checkModel(subject.model, run);
+    const loaded = await loadMasks(file, subject.model, settings);
+    const measured = split ?? 'test';
+    // A file by itself is measured whole: there the adversary sees what it is measured on.
+    const seen = settings.attack > 0 && (split !== null || settings.task !== null) ? 'train' : measured;
+    const wanted = split === null ? SPLITS.filter((one) => one === measured || one === seen) : SPLITS;
+    const request = { ...settings, components: loaded.kinds, loss: 'kl' as const };
+    const data = someSplits([measured, seen], await checkedData(subject, request, wanted, listener));
+    if (run) notePrompts(run, measured, data, given, listener);
+    // An attack takes gradients, as training does.
+    const batchSize = settings.attack > 0 ? settings.attackPairs : 0;
+    return work(subject, { settings, run, file, loaded, data, measured, seen, batchSize });
   });
 }
 

@@ -11,7 +11,7 @@ import type { RunFolder } from '../formats/run-folder.js';
 import type { Listener } from '../progress.js';
 import { begin, checkedData } from '../run/begin.js';
 import { writeClusters } from '../run/clusters.js';
-import { estimateTraining, type RunEstimate } from '../run/estimate.js';
+import { estimateWork, type RunEstimate } from '../run/estimate.js';
 import { evaluateOn } from '../run/evaluation.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding, timed } from '../run/session.js';
@@ -117,7 +117,18 @@ async function readForPage(
 /** What {@link run} would do and take. */
 export function estimateRun(given: Given<'run'> = {}, listener: Listener = {}): Promise<RunEstimate> {
   const settings = wholeSettings(given);
-  return estimateTraining(settings, settings, listener);
+  return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
+    const data = await checkedData(subject, settings, SPLITS, listener);
+    const rounds = settings.roundingSteps > 0;
+    const evaluation = {
+      settings,
+      measured: 'test',
+      seen: 'train',
+      masks: { isBinary: rounds, wasRounded: rounds },
+    } as const;
+    const work = { ...settings, data, training: settings, evaluation };
+    return estimateWork(subject, work, { ...settings, ...listener });
+  });
 }
 
 /** The embedded model learned one task above all. */

@@ -75,8 +75,7 @@ export async function estimateSweep(given: Given<'sweep'>, call: LongCall = {}):
   // Speed is only asked for where no finished run tells more.
   let gflops = 1;
   if (finished.length === 0) {
-    await openEngine({ engine: runs[0]!.job.settings.engine });
-    gflops = await measureMatMul();
+    gflops = await measureMatMul(await openEngine({ engine: runs[0]!.job.settings.engine }));
   }
   return {
     runs: runs.map(({ job: { id } }) => ({ id, label: labels.get(id)!, complete: complete.has(id) })),

@@ -3,11 +3,11 @@ import type { RunFolder } from '../formats/run-folder.js';
 import type { TrainResult } from '../masks/train.js';
 import type { Listener } from '../progress.js';
 import { begin, checkedData } from '../run/begin.js';
-import { estimateTraining, type RunEstimate } from '../run/estimate.js';
+import { estimateWork, type RunEstimate } from '../run/estimate.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding } from '../run/session.js';
 import { withSubject } from '../run/subject.js';
-import { trainInto } from '../run/training.js';
+import { trainInto, trainingSplits } from '../run/training.js';
 import type { Given } from '../settings/commands.js';
 import { complete } from '../settings/complete.js';
 
@@ -24,13 +24,11 @@ export function train(given: Given<'train'>, listener: Listener = {}): Promise<T
   const settings = complete('train', given);
   const out = outFolder(settings, 'runs', settings.task ?? settings.data ?? 'train', listener);
   return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
-    const validated = settings.task !== null || settings.validation !== null;
-    const splits = validated ? (['train', 'validation'] as const) : (['train'] as const);
-    const data = await checkedData(subject, settings, splits, listener);
+    const data = await checkedData(subject, settings, trainingSplits(settings), listener);
     const { components, batchSize, resume } = settings;
     const beginning = { command: 'train' as const, settings, data, components, batchSize, out, resume };
     const { session, bench } = await begin(subject, beginning, listener);
-    if (!validated) listener.onNote?.('no --validation file: validated on the training pairs');
+    if (!data.splits.validation) listener.onNote?.('no --validation file: validated on the training pairs');
     return concluding(session, async () => ({
       run: session,
       result: await trainInto(session, bench, data, settings, listener),
@@ -40,5 +38,10 @@ export function train(given: Given<'train'>, listener: Listener = {}): Promise<T
 
 /** What {@link train} would do and take. */
 export function estimateTrain(given: Given<'train'>, listener: Listener = {}): Promise<RunEstimate> {
-  return estimateTraining(complete('train', given), null, listener);
+  const settings = complete('train', given);
+  return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
+    const data = await checkedData(subject, settings, trainingSplits(settings), listener);
+    const work = { ...settings, data, training: settings, evaluation: null };
+    return estimateWork(subject, work, { ...settings, ...listener });
+  });
 }

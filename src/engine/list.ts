@@ -55,9 +55,9 @@ export async function listEngines({ measure = false }: { measure?: boolean } = {
 
 async function describe(name: EngineName, devices: Device[], measure: boolean): Promise<EngineEntry> {
   try {
-    const { version } = await openEngine({ engine: name });
-    const gflops = measure ? await measureMatMul() : null;
-    return { name, available: true, note: null, version, devices, gflops };
+    const engine = await openEngine({ engine: name });
+    const gflops = measure ? await measureMatMul(engine) : null;
+    return { name, available: true, note: null, version: engine.version, devices, gflops };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     return { name, available: false, note: error.message, version: null, devices: [], gflops: null };

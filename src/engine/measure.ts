@@ -1,30 +1,33 @@
 /** How fast the current engine multiplies matrices: one number that tells engines apart. */
 import * as tf from '@tensorflow/tfjs-core';
+import { leastSeconds } from '../least-seconds.js';
+import type { Engine } from './engine.js';
 
 /**
  * The best of a few float32 products of n × n matrices.
+ * @param engine the current one
+ * @param size.n of a size that takes a processor about a millisecond, where not given: a longer one is interrupted
  * @returns GFLOPS, counting 2·n³ operations a product
  */
-export async function measureMatMul(n = 768, seconds = 0.3): Promise<number> {
-  const [a, b] = [tf.randomNormal([n, n], 0, 1, 'float32', 1), tf.randomNormal([n, n], 0, 1, 'float32', 2)];
-  await timeProduct(a, b);
-  let best = Number.POSITIVE_INFINITY;
-  let spent = 0;
-  while (spent < seconds) {
-    const taken = await timeProduct(a, b);
-    best = Math.min(best, taken);
-    spent += taken;
+export async function measureMatMul(
+  { name }: Pick<Engine, 'name'>,
+  { n, most }: { n?: number; most?: number } = {},
+): Promise<number> {
+  const onProcessor = name === 'native-cpu' || name === 'wasm';
+  const side = n ?? (onProcessor ? 512 : 768);
+  const random = (seed: number) => tf.randomNormal([side, side], 0, 1, 'float32', seed);
+  const [a, b] = [random(1), random(2)];
+  try {
+    const seconds = await leastSeconds(() => multiply(a, b), { most, onProcessor });
+    return (2 * side ** 3) / seconds / 1e9;
+  } finally {
+    tf.dispose([a, b]);
   }
-  tf.dispose([a, b]);
-  return (2 * n ** 3) / best / 1e9;
 }
 
-/** Seconds until the product is there: one element is read back, as engines answer before they have finished. */
-async function timeProduct(a: tf.Tensor, b: tf.Tensor): Promise<number> {
-  const started = performance.now();
+/** Until the product is there: one element is read back, as engines answer before they have finished. */
+async function multiply(a: tf.Tensor, b: tf.Tensor): Promise<void> {
   const corner = tf.tidy(() => tf.slice(tf.matMul(a, b), [0, 0], [1, 1]));
   await corner.data();
-  const taken = (performance.now() - started) / 1000;
   corner.dispose();
-  return taken;
 }

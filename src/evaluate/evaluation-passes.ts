@@ -4,18 +4,18 @@ import type { AttackSettings } from '../settings/attack-settings.js';
 import { attackPasses, MEASURED } from './attack-metrics.js';
 import { maskVectors } from './evaluate.js';
 
-/** @param pairs of the training and of the test split */
+/** @param pairs that the adversary sees, and that masks are measured on */
 export function evaluationPasses(
-  settings: AttackSettings & { controlSeeds: number; roundingSteps: number },
-  pairs: { train: number; test: number },
+  settings: AttackSettings & { controlSeeds: number },
+  masks: Parameters<typeof maskVectors>[1],
+  pairs: { seen: number; measured: number },
 ): EvaluationPasses {
-  const rounds = settings.roundingSteps > 0;
   return {
-    scored: maskVectors(settings.controlSeeds, { isBinary: rounds, wasRounded: rounds }),
+    scored: maskVectors(settings.controlSeeds, masks),
     attack: {
       ...attackPasses(settings),
-      seen: Math.min(settings.attackPairs, pairs.train),
-      measured: Math.min(MEASURED * settings.attackPairs, pairs.test),
+      seen: Math.min(settings.attackPairs, pairs.seen),
+      measured: Math.min(MEASURED * settings.attackPairs, pairs.measured),
     },
   };
 }

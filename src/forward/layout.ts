@@ -16,6 +16,7 @@ export class MaskLayout {
   /** Length of the vector: the number of masked directions. */
   readonly size: number;
   readonly #byName = new Map<string, Block>();
+  readonly #of: (kinds: readonly Kind[]) => MaskLayout;
   readonly #byLayerKind = new Map<string, Block>();
 
   constructor(
@@ -24,6 +25,7 @@ export class MaskLayout {
     split: QkSplit = DEFAULT_SPLIT,
     ranks?: Ranks,
   ) {
+    this.#of = (some) => new MaskLayout(architecture, some, split, ranks);
     this.kinds = kindsOf(architecture).filter((kind) => kinds.includes(kind));
     this.components = listComponents(architecture, this.kinds, split, ranks);
     let start = 0;
@@ -36,6 +38,11 @@ export class MaskLayout {
       start += rank;
     }
     this.size = start;
+  }
+
+  /** The layout of the same model where only some of the kinds are masked. */
+  only(kinds: readonly Kind[]): MaskLayout {
+    return this.#of(kinds);
   }
 
   /** The block of one component. */

@@ -22,6 +22,12 @@ export function trainingSteps(settings: TrainSettings, pairs: number): number {
   return soft + rounding;
 }
 
+/** How often masks are validated on the way: so every few steps of a phase, and at its end. */
+export function validations(settings: TrainSettings, pairs: number): number {
+  const { soft, rounding } = phaseSteps(settings, pairs);
+  return [soft, rounding].reduce((sum, steps) => sum + Math.ceil(steps / settings.validateEvery), 0);
+}
+
 /** Which pairs, λ, rate and masks belong to a step: all of it follows from settings, seed and state. */
 export class Schedule {
   readonly #order = new Map<number, number[]>();

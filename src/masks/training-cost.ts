@@ -1,12 +1,12 @@
 /** Memory and operations of mask training, computed from the model's shapes before anything is loaded. */
 import type { EngineMemory } from '../engine/memory.js';
 import type { Masking } from '../forward/masking-rules.js';
-import { modelCost } from '../forward/model-cost.js';
+import { directionCost, modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { CUT_PAIRS, MOST_CUTS } from './cut.js';
-import { trainingSteps } from './schedule.js';
+import { trainingSteps, validations } from './schedule.js';
 
 /** What allocators lose between blocks of a pass. With it, `copies` and the rest fit bench/training.ts to a tenth. */
 const SLACK = 1.25;
@@ -61,15 +61,29 @@ export function trainingFlops(
 ): TrainingFlops {
   const { architecture, layout, positions } = masking;
   const { nLayers } = architecture;
-  const { layer, bases, unembedding } = modelCost(architecture, layout.components);
-  const fixed = hasFixedPast(masking) ? tokens - prompts : 0;
-  const past = 2 * nLayers * fixed * layer;
-  const masked = positions === 'all' ? tokens : prompts;
-  const blocks = 2 * nLayers * ((tokens - fixed) * layer + masked * bases);
+  const { layer, keysValues, unembedding } = modelCost(architecture);
+  const qk = layout.components.filter(({ kind }) => kind === 'qk');
+  const queries = directionCost(architecture, qk);
+  const masks = directionCost(
+    architecture,
+    layout.components.filter((component) => !qk.includes(component)),
+  );
+  // Positions of all layers. Of the last block only keys and values are wanted before the last one.
+  const [before, last] = [(tokens - prompts) * (nLayers - 1), prompts * nLayers];
+  const plain = 2 * ((before + last) * layer + (tokens - prompts) * keysValues);
+  const past = 2 * (before * layer + (tokens - prompts) * keysValues);
+  const masked = positions === 'all' ? before + last : last;
+  // QK masks act wherever there are queries.
+  const more =
+    2 * (before + last) * (queries.read + queries.write - queries.plain) +
+    2 * masked * (masks.read + masks.write - masks.plain);
+  const fixed = hasFixedPast(masking);
+  const blocks = plain - (fixed ? past : 0) + more;
   const logits = 2 * prompts * unembedding;
-  const forward = (keepPast ? 0 : past) + blocks + 2 * logits;
+  const forward = (fixed && !keepPast ? past : 0) + blocks + 2 * logits;
   return {
-    prepare: 4 * nLayers * tokens * layer + logits,
+    // Replacements are read from the corrupted prompts.
+    prepare: 2 * plain + 2 * masked * masks.read,
     forward,
     step: forward + blocks + logits,
   };
@@ -91,39 +105,48 @@ export interface EvaluationPasses {
   attack: { seen: number; gradients: number; measured: number; scores: number };
 }
 
-export const NO_EVALUATION: EvaluationPasses = {
-  scored: 0,
-  attack: { seen: 0, gradients: 0, measured: 0, scores: 0 },
-};
-
-/**
- * Operations of a run's training, validations included, and of its evaluation.
- * @param evaluation mask vectors that it scores on all test pairs, and what an attack does; nothing where there is none
- */
-export function runFlops(
+/** Operations of a training, preparation and validations included. */
+export function trainingRunFlops(
   masking: Masking,
   settings: TrainSettings,
-  splits: Record<'train' | 'validation' | 'test', SplitSize>,
-  evaluation: EvaluationPasses,
+  splits: Record<'train' | 'validation', SplitSize>,
   passes: Pick<Passes, 'keepPast'>,
-): { train: number; evaluate: number } {
-  const of = ({ pairs, tokens }: SplitSize) => trainingFlops(masking, tokens, pairs, passes);
-  const [train, validation, test] = [of(splits.train), of(splits.validation), of(splits.test)];
-  const steps = trainingSteps(settings, splits.train.pairs);
-  const { scored, attack } = evaluation;
+): number {
+  const train = flopsOf(masking, splits.train, passes);
+  const validation = flopsOf(masking, splits.validation, passes);
+  const { pairs } = splits.train;
   const cuts = settings.cut === 'validation' && settings.roundingSteps > 0 ? MOST_CUTS : 0;
-  const validations =
-    steps / settings.validateEvery + cuts * Math.min(1, CUT_PAIRS / Math.max(1, splits.validation.pairs));
-  return {
-    train:
-      train.prepare +
-      validation.prepare +
-      steps * train.step * Math.min(1, settings.batchSize / splits.train.pairs) +
-      validations * (settings.adversary > 0 ? 2 : 1) * validation.forward,
-    evaluate:
-      test.prepare +
-      scored * test.forward +
-      (attack.gradients * attack.seen * train.step) / splits.train.pairs +
-      (attack.scores * attack.measured * test.forward) / Math.max(1, splits.test.pairs),
-  };
+  const onAll =
+    validations(settings, pairs) + cuts * Math.min(1, CUT_PAIRS / Math.max(1, splits.validation.pairs));
+  return (
+    train.prepare +
+    // Those that it validates on where it has no others are prepared once.
+    (splits.validation === splits.train ? 0 : validation.prepare) +
+    trainingSteps(settings, pairs) * train.step * Math.min(1, settings.batchSize / pairs) +
+    onAll * (settings.adversary > 0 ? 2 : 1) * validation.forward
+  );
+}
+
+/**
+ * Operations of an evaluation.
+ * @param splits.seen what an adversary sees
+ */
+export function evaluationFlops(
+  masking: Masking,
+  splits: Record<'measured' | 'seen', SplitSize>,
+  { scored, attack }: EvaluationPasses,
+  passes: Pick<Passes, 'keepPast'>,
+): number {
+  const measured = flopsOf(masking, splits.measured, passes);
+  const seen = flopsOf(masking, splits.seen, passes);
+  return (
+    measured.prepare +
+    scored * measured.forward +
+    (attack.gradients * attack.seen * seen.step) / Math.max(1, splits.seen.pairs) +
+    (attack.scores * attack.measured * measured.forward) / Math.max(1, splits.measured.pairs)
+  );
+}
+
+function flopsOf(masking: Masking, { pairs, tokens }: SplitSize, passes: Pick<Passes, 'keepPast'>) {
+  return trainingFlops(masking, tokens, pairs, passes);
 }

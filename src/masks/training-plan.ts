@@ -1,11 +1,11 @@
 /** How much of mask training goes on at a time within a limit of memory, decided before anything is loaded. */
 
 import type { EngineMemory } from '../engine/memory.js';
-import { InputError } from '../errors.js';
-import { formatByteSize } from '../formats/byte-size.js';
 import type { Masking } from '../forward/masking-rules.js';
 import { FULL_PASSES, type Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
+import type { Kind } from '../models/components.js';
+import { roomOf, tooLittleMemory } from './too-little-memory.js';
 import { trainingMemory } from './training-cost.js';
 
 /** Most bytes of kept pasts where no memory limit was given; more could push other programs out of memory. */
@@ -28,7 +28,7 @@ export interface TrainingPlan {
 export interface PlanRequest {
   masking: Masking;
   engine: EngineMemory;
-  /** Bytes to stay within; null: no limit. */
+  /** Bytes to stay within; null: what the machine has. */
   limit: number | null;
   /** Most threads. */
   workers: number;
@@ -54,28 +54,26 @@ export function planTraining({
   batchSize,
   keepPast: mayKeep = true,
 }: PlanRequest): TrainingPlan {
-  const longest = Math.max(1, ...lengths);
-  const shortest = Math.min(longest, ...lengths);
-  const { weights, token, passing } = trainingMemory(masking, engine, shortest);
-  const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  const fixed = engine.process + pairMemory(masking, tokens, lengths.length);
-  const most = limit ?? Number.POSITIVE_INFINITY;
+  const { weights, token, passing, fixed, least, longest } = needsOf(masking, engine, lengths);
+  const most = limit ?? engine.machine;
+  const room = roomOf(engine, limit);
+  if (least > room.bytes)
+    throw tooLittleMemory(
+      { bytes: least, tokens: longest },
+      room,
+      mostThatFits(masking, (fewer) => needsOf(fewer, engine, lengths).least, room.bytes),
+    );
   // One trains in the process's own thread.
   const beside = (threads: number) => (threads > 1 ? engine.thread : 0);
-  const least = fixed + weights + longest * token;
-  if (least > most)
-    throw new InputError(
-      `--memory ${formatByteSize(most)}: one prompt of ${longest} tokens needs ${formatByteSize(least)} with this model; raise it`,
-    );
   const pasts = 4 * lengths.reduce((sum, length) => sum + pastSize(masking.architecture, length), 0);
-  const keepPast =
-    mayKeep && hasFixedPast(masking) && pasts <= (limit === null ? MOST_PAST : (limit - least) / 2);
+  const mostPast = Math.min((most - least) / 2, limit === null ? MOST_PAST : Number.POSITIVE_INFINITY);
+  const keepPast = mayKeep && hasFixedPast(masking) && pasts <= mostPast;
   const shared = fixed + (keepPast ? pasts : 0);
   let threads = workers;
-  const room = () => Math.min((most - shared) / threads - beside(threads), engine.most) - weights;
-  while (threads > 1 && room() < longest * token) threads--;
+  const left = () => Math.min((most - shared) / threads - beside(threads), engine.most) - weights;
+  while (threads > 1 && left() < longest * token) threads--;
   const size = (each: number, wanted: number) =>
-    Math.max(longest, Math.min(Math.floor(room() / each), wanted));
+    Math.max(longest, Math.min(Math.floor(left() / each), wanted));
   const inBatch = Math.ceil(batchSize / threads) * longest;
   const passes = {
     train: size(token, Math.min(FULL_PASSES.train, inBatch)),
@@ -84,6 +82,34 @@ export function planTraining({
   };
   const working = Math.max(passes.train * token, passes.forward * passing);
   return { workers: threads, passes, memory: shared + threads * (beside(threads) + weights + working) };
+}
+
+/** Bytes of one thread by the sizes of what it runs, and what it takes at least: with one prompt at a time. */
+function needsOf(masking: Masking, engine: EngineMemory, lengths: readonly number[]) {
+  const longest = Math.max(1, ...lengths);
+  const shortest = Math.min(longest, ...lengths);
+  const memory = trainingMemory(masking, engine, shortest);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const fixed = engine.process + pairMemory(masking, tokens, lengths.length);
+  return { ...memory, fixed, longest, least: fixed + memory.weights + longest * memory.token };
+}
+
+/** Of the kinds that are masked those whose masks fit, as many directions of them as do; null where none does. */
+function mostThatFits(
+  masking: Masking,
+  needs: (masking: Masking) => number,
+  room: number,
+): { kinds: Kind[]; bytes: number } | null {
+  const { kinds } = masking.layout;
+  const subsets = Array.from({ length: 2 ** kinds.length - 1 }, (_, at) =>
+    kinds.filter((_, kind) => ((at + 1) >> kind) & 1),
+  );
+  const fitting = subsets
+    .map((some) => masking.layout.only(some))
+    .map((layout) => ({ kinds: layout.kinds, size: layout.size, bytes: needs({ ...masking, layout }) }))
+    .filter(({ bytes }) => bytes <= room)
+    .sort((a, b) => b.size - a.size || a.bytes - b.bytes);
+  return fitting[0] ?? null;
 }
 
 /**

@@ -1,19 +1,20 @@
-/** What a training run would take: memory, time and disk, before any of it is spent. */
+/** What masking would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
 import { measureMatMul } from '../engine/measure.js';
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { trainingSteps } from '../masks/schedule.js';
-import { NO_EVALUATION, runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
-import type { Listener } from '../progress.js';
+import { evaluationFlops, type SplitSize, STEP_SPEED, trainingRunFlops } from '../masks/training-cost.js';
+import type { Kind } from '../models/components.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
-import type { Settings } from '../settings/commands.js';
-import { SPLITS } from '../tasks/splits.js';
+import type { TrainSettings } from '../settings/train-settings.js';
+import type { Split } from '../tasks/splits.js';
 import { ranksBefore } from './basis.js';
-import { checkedData } from './begin.js';
+import type { RunData } from './data.js';
 import { checkedKinds, type DecompositionEstimate, estimateDirections } from './decomposition.js';
-import { withSubject } from './subject.js';
-import { decompositionThreads, planFor, workload } from './workbench.js';
+import { loadingSeconds } from './loading.js';
+import type { Subject } from './subject.js';
+import { decompositionThreads, planFor, type WorkbenchOptions, workload } from './workbench.js';
 
 export interface RunEstimate {
   engine: EngineName;
@@ -21,74 +22,102 @@ export interface RunEstimate {
   workers: number;
   /** Positions, padding included, in one forward and backward pass. */
   micro_batch_tokens: number;
-  /** At most; training may end earlier. */
+  /** At most; training may end earlier. 0 where masks are there already. */
   steps: number;
   decomposition: DecompositionEstimate;
-  seconds: { decompose: number; train: number; evaluate: number };
+  seconds: { decompose: number; load: number; train: number; evaluate: number };
   /**
-   * The larger of decomposition and training: one follows the other. Over GPUs training counts with what each of its
-   * processes takes.
+   * The larger of decomposition and of what follows it. Over GPUs that counts with what each of its processes takes.
    */
   memory_bytes: number;
   disk_bytes: number;
 }
 
-/**
- * Measures for a moment how fast this machine is; times are good to about a half.
- * @param evaluation how masks will be evaluated; null: not at all
- */
-export function estimateTraining(
-  settings: Omit<Settings<'train'>, 'out' | 'resume' | 'preset'>,
-  evaluation: Pick<Settings<'run'>, 'controlSeeds' | keyof AttackSettings> | null,
-  listener: Listener,
-): Promise<RunEstimate> {
-  return withSubject(settings.model, { ...settings, ...listener }, async (subject) => {
-    const splits = evaluation === null ? (['train', 'validation'] as const) : SPLITS;
-    const data = await checkedData(subject, settings, splits, listener);
-    const engine = await openEngine(settings);
-    const plan = await planFor(subject, workload(data, settings.batchSize), engine, settings);
-    const decomposition = await estimateDirections(subject.model, {
-      ...settings,
-      workers: decompositionThreads(engine, settings),
-    });
+/** What is to be done with masks. */
+export interface PlannedWork {
+  data: RunData;
+  /** Kinds that are masked; null: all. */
+  components: readonly Kind[] | null;
+  /** As `begin` takes it. */
+  batchSize: number;
+  /** Null where masks are there already. */
+  training: TrainSettings | null;
+  /** Null where none are evaluated. */
+  evaluation: PlannedEvaluation | null;
+}
 
-    const { architecture, qkSplit } = subject.model;
-    const layout = new MaskLayout(
-      architecture,
-      checkedKinds(subject.model, settings.components),
-      qkSplit,
-      ranksBefore(subject.model, settings),
-    );
-    const masking = { architecture, layout, positions: settings.positions };
-    const sizeOf = (split: keyof typeof data.splits): SplitSize => {
-      const pairs = data.splits[split] ?? [];
-      return { pairs: pairs.length, tokens: pairs.reduce((sum, { clean }) => sum + clean.length, 0) };
-    };
-    const sizes = { train: sizeOf('train'), validation: sizeOf('validation'), test: sizeOf('test') };
-    const passes = evaluation
-      ? evaluationPasses(
-          { ...evaluation, roundingSteps: settings.roundingSteps },
-          { train: sizes.train.pairs, test: sizes.test.pairs },
-        )
-      : NO_EVALUATION;
-    const flops = runFlops(masking, settings, sizes, passes, plan.passes);
-    const steps = trainingSteps(settings, sizes.train.pairs);
-    const perSecond = STEP_SPEED * plan.workers * (await measureMatMul()) * 1e9;
-    return {
-      engine: engine.name,
-      workers: plan.workers,
-      micro_batch_tokens: plan.passes.train,
-      steps,
-      decomposition,
-      seconds: {
-        decompose: decomposition.seconds,
-        train: flops.train / perSecond,
-        evaluate: flops.evaluate / perSecond,
-      },
-      memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
-      disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),
-    };
+export interface PlannedEvaluation {
+  settings: AttackSettings & { controlSeeds: number };
+  measured: Split;
+  /** What an adversary sees. */
+  seen: Split;
+  masks: Parameters<typeof evaluationPasses>[1];
+}
+
+/** Computes for a moment, to see how fast this machine is; times are good to about a third. */
+export async function estimateWork(
+  subject: Subject,
+  { data, components, batchSize, training, evaluation }: PlannedWork,
+  options: Omit<WorkbenchOptions, 'components'>,
+): Promise<RunEstimate> {
+  const { model } = subject;
+  const engine = await openEngine(options);
+  const plan = await planFor(subject, workload(data, batchSize), engine, { ...options, components });
+  const decomposition = await estimateDirections(model, {
+    ...options,
+    components,
+    workers: decompositionThreads(engine, options),
   });
+
+  const { architecture, qkSplit } = model;
+  const layout = new MaskLayout(
+    architecture,
+    checkedKinds(model, components),
+    qkSplit,
+    ranksBefore(model, options),
+  );
+  const masking = { architecture, layout, positions: options.positions };
+  const sizes: Partial<Record<Split, SplitSize>> = Object.fromEntries(
+    Object.entries(data.splits).map(([split, pairs]) => [
+      split,
+      { pairs: pairs.length, tokens: pairs.reduce((sum, { clean }) => sum + clean.length, 0) },
+    ]),
+  );
+  const flops = { train: 0, evaluate: 0 };
+  if (training) {
+    const { train, validation = train } = sizes;
+    flops.train = trainingRunFlops(
+      masking,
+      training,
+      { train: train!, validation: validation! },
+      plan.passes,
+    );
+  }
+  if (evaluation) {
+    const [measured, seen] = [sizes[evaluation.measured]!, sizes[evaluation.seen]!];
+    const passes = evaluationPasses(evaluation.settings, evaluation.masks, {
+      seen: seen.pairs,
+      measured: measured.pairs,
+    });
+    flops.evaluate = evaluationFlops(masking, { measured, seen }, passes, plan.passes);
+  }
+  const steps = training ? trainingSteps(training, sizes.train!.pairs) : 0;
+  const perSecond = STEP_SPEED * plan.workers * (await measureMatMul(engine)) * 1e9;
+  return {
+    engine: engine.name,
+    workers: plan.workers,
+    micro_batch_tokens: plan.passes.train,
+    steps,
+    decomposition,
+    seconds: {
+      decompose: decomposition.seconds,
+      load: await loadingSeconds(engine, model, layout.components),
+      train: flops.train / perSecond,
+      evaluate: flops.evaluate / perSecond,
+    },
+    memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
+    disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),
+  };
 }
 
 /** Masks twice, a checkpoint of five vectors, a line of history a step; the page and the figures are small. */

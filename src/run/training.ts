@@ -27,6 +27,17 @@ export interface TrainingSettings extends TrainSettings, Basis {
 /** Prompt pairs to learn from; validated on the training pairs where there are no others. */
 export type TrainingPairs = Partial<Record<'train' | 'validation', readonly TokenPair[]>>;
 
+/** The splits that training asks for: a file without another one to validate on is not cut, but trained on whole. */
+export function trainingSplits({
+  task,
+  validation,
+}: {
+  task: string | null;
+  validation: string | null;
+}): readonly ('train' | 'validation')[] {
+  return task === null && validation === null ? ['train'] : ['train', 'validation'];
+}
+
 /** What training begins with. */
 export interface TrainingStart {
   resumed?: TrainState;

@@ -2,7 +2,7 @@
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { hasFixedPast } from '../forward/past.js';
-import { runFlops, type SplitSize, STEP_SPEED } from '../masks/training-cost.js';
+import { evaluationFlops, type SplitSize, STEP_SPEED, trainingRunFlops } from '../masks/training-cost.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import { ranksBefore } from '../run/basis.js';
 import type { Split } from '../tasks/splits.js';
@@ -24,9 +24,17 @@ function workOf({ job, architecture }: Pick<PlannedRun, 'job' | 'architecture'>)
   const layout = new MaskLayout(architecture, components ?? undefined, qkSplit, ranks);
   const masking = { architecture, layout, positions };
   const splits = sizes(job);
-  const passes = evaluationPasses(settings, { train: splits.train.pairs, test: splits.test.pairs });
-  const flops = runFlops(masking, settings, splits, passes, { keepPast: hasFixedPast(masking) });
-  return flops.train + flops.evaluate;
+  const passes = { keepPast: hasFixedPast(masking) };
+  const { train: seen, test: measured } = splits;
+  const evaluation = evaluationPasses(
+    settings,
+    { isBinary: settings.roundingSteps > 0, wasRounded: settings.roundingSteps > 0 },
+    { seen: seen.pairs, measured: measured.pairs },
+  );
+  return (
+    trainingRunFlops(masking, settings, splits, passes) +
+    evaluationFlops(masking, { measured, seen }, evaluation, passes)
+  );
 }
 
 function sizes({ settings }: RunJob): Record<Split, SplitSize> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.js';
 import { MOST_CUTS } from '../../src/masks/cut.js';
+import { validations } from '../../src/masks/schedule.js';
 import { type HistoryLine, type MaskObjective, trainMasks } from '../../src/masks/train.js';
 import type { TrainState } from '../../src/masks/train-state.js';
 import { PRESETS, type TrainSettings } from '../../src/settings/train-settings.js';
@@ -68,6 +69,14 @@ it('keeps the directions that are worth their price, and rounds to 0 or 1', asyn
     Array.from({ length: DIRECTIONS }, (_, k) => Number(1 / (k + 1) > 0.2)),
   );
   expect(result!.soft.some((mask) => mask > 0 && mask < 1)).toBe(true);
+});
+
+it('validates as often as is counted before', async () => {
+  for (const changes of [{}, { validateEvery: 7 }, { roundingSteps: 0 }, { steps: 3, validateEvery: 4 }]) {
+    const { history } = await record(changes);
+    const found = history.filter(({ validation, cut }) => validation && cut === undefined).length;
+    expect(found).toBe(validations({ ...settings, ...changes }, objective.pairs));
+  }
 });
 
 it('repeats itself with the same seed and differs with another', async () => {
