@@ -13,7 +13,7 @@ export async function measureMatMul(
   { name }: Pick<Engine, 'name'>,
   { n, most }: { n?: number; most?: number } = {},
 ): Promise<number> {
-  const onProcessor = name === 'native-cpu' || name === 'wasm';
+  const onProcessor = isOnProcessor({ name });
   const side = n ?? (onProcessor ? 512 : 768);
   const random = (seed: number) => tf.randomNormal([side, side], 0, 1, 'float32', seed);
   const [a, b] = [random(1), random(2)];
@@ -23,6 +23,11 @@ export async function measureMatMul(
   } finally {
     tf.dispose([a, b]);
   }
+}
+
+/** Whether all that an engine computes is the processor's work. */
+export function isOnProcessor({ name }: Pick<Engine, 'name'>): boolean {
+  return name === 'native-cpu' || name === 'wasm';
 }
 
 /** Until the product is there: one element is read back, as engines answer before they have finished. */

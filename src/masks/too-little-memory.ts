@@ -1,15 +1,7 @@
-/** What is said where masks of a model do not fit the memory: what is needed, what there is, and what would fit. */
+/** What is said where something does not fit the memory: what is needed, what there is, and what would fit. */
 import type { EngineMemory } from '../engine/memory.js';
 import { InputError } from '../errors.js';
 import { formatByteSize } from '../formats/byte-size.js';
-import type { Kind } from '../models/components.js';
-
-export interface Needed {
-  /** Bytes at least. */
-  bytes: number;
-  /** Tokens of the longest prompt, which has to fit at a time. */
-  tokens: number;
-}
 
 /** What there is to stay within. */
 export interface Room {
@@ -30,18 +22,19 @@ const NAMED: Record<Room['set'], string> = {
   engine: 'what this engine can address,',
 };
 
-/** @param fewer the most directions that do fit; null where no kind of component does */
+/**
+ * @param needed what needs how many bytes at least
+ * @param fits what to do so that it fits; null where nothing helps but more memory
+ */
 export function tooLittleMemory(
-  { bytes, tokens }: Needed,
+  needed: { what: string; bytes: number },
   room: Room,
-  fewer: { kinds: readonly Kind[]; bytes: number } | null,
+  fits: string | null,
 ): InputError {
   const otherwise = { asked: 'raise it', machine: null, engine: 'use --engine native-cpu' }[room.set];
-  const masking =
-    fewer && `mask --components ${fewer.kinds.join(',')}, which need ${formatByteSize(fewer.bytes)}`;
-  const advice = [otherwise, masking].filter((each) => each !== null).join(', or ');
+  const advice = [otherwise, fits].filter((each) => each !== null).join(', or ');
   return new InputError(
-    `${NAMED[room.set]} ${formatByteSize(room.bytes)}: one prompt of ${tokens} tokens needs ${formatByteSize(bytes)} ` +
-      `with this model, ${formatByteSize(bytes - room.bytes)} more; ${advice || 'not even one kind of component fits'}`,
+    `${NAMED[room.set]} ${formatByteSize(room.bytes)}: ${needed.what} needs ${formatByteSize(needed.bytes)} with this model, ` +
+      `${formatByteSize(needed.bytes - room.bytes)} more; ${advice || 'no part of it would fit'}`,
   );
 }

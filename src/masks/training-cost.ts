@@ -4,6 +4,7 @@ import type { Masking } from '../forward/masking-rules.js';
 import { directionCost, modelCost } from '../forward/model-cost.js';
 import type { Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
+import type { Architecture } from '../models/architecture.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import { CUT_PAIRS, MOST_CUTS } from './cut.js';
 import { trainingSteps, validations } from './schedule.js';
@@ -20,6 +21,11 @@ export interface TrainingMemory {
   passing: number;
 }
 
+/** Numbers that a forward pass has at once for each position: the hidden layer in a few forms, the stream in more. */
+export function passNumbers({ dModel, dMlp }: Architecture): number {
+  return SLACK * (8 * dModel + 6 * dMlp);
+}
+
 /** @param length tokens of a prompt; the shortest is on the safe side, since each prompt has its own logits */
 export function trainingMemory(masking: Masking, engine: EngineMemory, length: number): TrainingMemory {
   const { architecture, layout, positions } = masking;
@@ -32,8 +38,8 @@ export function trainingMemory(masking: Masking, engine: EngineMemory, length: n
   const past = hasFixedPast(masking);
   const moving = 2 * d + 2 * nHeads * dHead + nHeads * length + (gatedMlp ? 3 : 1) * dMlp + 2 * masked;
   const kept = 2 * nHeads * dHead + moving / (past ? length : 1);
-  // Within a block: the hidden layer in a few forms, the stream in more. At the end: logits in a few.
-  const passing = 8 * d + 6 * dMlp + (6 * nVocab) / length;
+  // At the end: logits in a few forms.
+  const passing = passNumbers(architecture) / SLACK + (6 * nVocab) / length;
   // While pairs are prepared, or masks with equal QK masks are scored, the whole past of a batch is in memory.
   const prepared = positions === 'last' ? pastSize(architecture, 2) : 0;
   return {

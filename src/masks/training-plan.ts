@@ -1,10 +1,10 @@
 /** How much of mask training goes on at a time within a limit of memory, decided before anything is loaded. */
 
 import type { EngineMemory } from '../engine/memory.js';
+import { formatByteSize } from '../formats/byte-size.js';
 import type { Masking } from '../forward/masking-rules.js';
 import { FULL_PASSES, type Passes } from '../forward/passes.js';
 import { hasFixedPast, pastSize } from '../forward/past.js';
-import type { Kind } from '../models/components.js';
 import { roomOf, tooLittleMemory } from './too-little-memory.js';
 import { trainingMemory } from './training-cost.js';
 
@@ -59,7 +59,7 @@ export function planTraining({
   const room = roomOf(engine, limit);
   if (least > room.bytes)
     throw tooLittleMemory(
-      { bytes: least, tokens: longest },
+      { what: `one prompt of ${longest} tokens`, bytes: least },
       room,
       mostThatFits(masking, (fewer) => needsOf(fewer, engine, lengths).least, room.bytes),
     );
@@ -94,12 +94,8 @@ function needsOf(masking: Masking, engine: EngineMemory, lengths: readonly numbe
   return { ...memory, fixed, longest, least: fixed + memory.weights + longest * memory.token };
 }
 
-/** Of the kinds that are masked those whose masks fit, as many directions of them as do; null where none does. */
-function mostThatFits(
-  masking: Masking,
-  needs: (masking: Masking) => number,
-  room: number,
-): { kinds: Kind[]; bytes: number } | null {
+/** Names of the kinds that are masked those that fit, with as many directions as do; null where none does. */
+function mostThatFits(masking: Masking, needs: (masking: Masking) => number, room: number): string | null {
   const { kinds } = masking.layout;
   const subsets = Array.from({ length: 2 ** kinds.length - 1 }, (_, at) =>
     kinds.filter((_, kind) => ((at + 1) >> kind) & 1),
@@ -109,7 +105,9 @@ function mostThatFits(
     .map((layout) => ({ kinds: layout.kinds, size: layout.size, bytes: needs({ ...masking, layout }) }))
     .filter(({ bytes }) => bytes <= room)
     .sort((a, b) => b.size - a.size || a.bytes - b.bytes);
-  return fitting[0] ?? null;
+  if (fitting.length === 0) return null;
+  const [{ kinds: some, bytes }] = fitting as [(typeof fitting)[0]];
+  return `mask --components ${some.join(',')}, which need ${formatByteSize(bytes)}`;
 }
 
 /**

@@ -13,7 +13,7 @@ import { sharedFloat32, transpose } from '../models/matrix.js';
 import type { LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import type { ScoredComponent } from './chosen-directions.js';
-import type { KeyBasis, ReadingBasis } from './reading-basis.js';
+import { type KeyBasis, READ_FROM, type ReadingBasis } from './reading-basis.js';
 import { unitOf } from './statistics-state.js';
 
 /** Directions of one basis at most, so that large matrices can be spread over threads. */
@@ -85,7 +85,13 @@ function basisOf(
   const { name, layer, kind, head, rows } = component;
   const { dModel: d, dHead, nHeads } = architecture;
   const n = indices.length;
-  const common = { name, layer, units: Float64Array.from(indices, (k) => unitOf(s[k]!)), keys: null };
+  const common = {
+    name,
+    layer,
+    source: READ_FROM[kind],
+    units: Float64Array.from(indices, (k) => unitOf(s[k]!)),
+    keys: null,
+  };
   const vectors = () => chosenRows(own.vt, component.cols, indices);
   switch (kind) {
     case 'qk': {
@@ -93,7 +99,6 @@ function basisOf(
       const augmented = rows > d;
       return {
         ...common,
-        source: 'attentionInput',
         from: 0,
         width: d,
         matrix: augmented ? u.slice(n) : u,
@@ -108,7 +113,6 @@ function basisOf(
       const share = weights.o.bias?.map((value) => value / nHeads);
       return {
         ...common,
-        source: 'context',
         from: head! * dHead,
         width: dHead,
         matrix,
@@ -122,7 +126,6 @@ function basisOf(
       const augmented = rows > d;
       return {
         ...common,
-        source: 'mlpInput',
         from: 0,
         width: d,
         matrix: augmented ? scaled.slice(n) : scaled,
@@ -133,7 +136,6 @@ function basisOf(
     case 'mlp_down':
       return {
         ...common,
-        source: 'mlpOutput',
         from: 0,
         width: d,
         matrix: transpose(vectors(), n, d),

@@ -1,4 +1,5 @@
 /** What coefficients are read with, and what from. */
+import type { Kind } from '../models/components.js';
 
 /**
  * What rows of a layer can be read from, each [rows, width]; `keys` is [columns · batch, width]. `queries` and `keys`
@@ -12,6 +13,17 @@ export type Source =
   | 'queries'
   | 'queryRates'
   | 'keys';
+
+/** What directions of a kind are read from; those of QK's strongest key besides: see {@link KeyBasis}. */
+export const READ_FROM: Record<Kind, Source> = {
+  qk: 'attentionInput',
+  ov: 'context',
+  mlp_in: 'mlpInput',
+  mlp_up: 'mlpInput',
+  mlp_gate: 'mlpInput',
+  mlp_out: 'mlpOutput',
+  mlp_down: 'mlpOutput',
+};
 
 /** Some directions of one component: coefficient = row · matrix + bias, times the strongest key's factor for QK. */
 export interface ReadingBasis {

@@ -1,34 +1,23 @@
 /** What scoring will take, from the first records of each data set and a real pass over them. */
-import { engineMemory } from '../engine/memory.js';
-import { modelCost } from '../forward/model-cost.js';
-import type { Architecture } from '../models/architecture.js';
+import { stopwatch } from '../least-seconds.js';
 import type { LongCall } from '../progress.js';
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
 import { bytesOf, type DataSet, type RecordBlock, readBlocks } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
-import { type ReadingBasis, type Source, sourcesOf } from './reading-basis.js';
-import { FORWARD_TOKENS, LAYERS_IN_FLIGHT, type Scorer } from './scorer.js';
-import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
+import type { ReadingBasis } from './reading-basis.js';
+import type { Scorer } from './scorer.js';
+import { type ScoringMemory, statisticsBytes } from './scoring-memory.js';
+import type { ExampleSizes } from './statistics-state.js';
 
 export interface Estimate {
   directions: number;
   data_sets: Record<string, DataSetEstimate>;
-  /** Of all data sets together; null where one comes from a pipe. */
+  /** Of all data sets together, loading included; null where one comes from a pipe. */
   seconds: number | null;
+  load_seconds: number;
   tokens_per_second: number;
-  memory_bytes: {
-    /** The process and its engine, without any model. */
-    process: number;
-    /** Directions' bases, in the threads. */
-    bases: number;
-    /** Statistics and examples, in the threads and once more while they are written. */
-    statistics: number;
-    /** Rows on their way from the engine to the threads. */
-    rows: number;
-    /** Float32 weights of the layers that are run, as often as the engine holds them, and the embedding. */
-    weights: number;
-  };
+  memory_bytes: ScoringMemory;
   disk_bytes: {
     /** While the run goes on. */
     states: number;
@@ -53,9 +42,10 @@ export interface EstimateOptions extends Pick<LongCall, 'signal'> {
   passages: PassageSettings;
   scorer: Scorer;
   bases: readonly ReadingBasis[];
-  architecture: Architecture;
-  /** Name of the engine. */
-  engine: string;
+  memory: ScoringMemory;
+  /** What loading took. */
+  loadSeconds: number;
+  onProcessor: boolean;
   settings: ExampleSizes & { shard: Shard; values: ValueType | null };
 }
 
@@ -63,7 +53,7 @@ export interface EstimateOptions extends Pick<LongCall, 'signal'> {
 const ROW_BYTES = { direction: 160, example: 40, valueBeside: 2 };
 
 export async function estimateScoring(options: EstimateOptions): Promise<Estimate> {
-  const { dataSets, passages, scorer, bases, settings } = options;
+  const { dataSets, passages, scorer, bases, memory, loadSeconds, onProcessor, settings } = options;
   const { of } = settings.shard;
   const directions = bases.reduce((sum, { units }) => sum + units.length, 0);
   const found: Record<string, DataSetEstimate> = {};
@@ -77,11 +67,11 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     const positions = sample.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
     // A pass to warm up, and one that is timed.
     for (let pass = 0; pass < 2; pass++) {
-      const started = performance.now();
+      const taken = stopwatch(onProcessor);
       for (const side of ['clean', 'corrupted'] as const)
         for await (const _ of scorer.score(side, first.block[side], false, options));
       await scorer.drain();
-      speed = sampled / ((performance.now() - started) / 1000);
+      speed = sampled / taken();
     }
     const share = bytes === null ? null : bytes / first.bytes / of;
     found[dataSet.name] = {
@@ -94,23 +84,15 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
     tokens = share === null || tokens === null ? null : tokens + share * sampled;
     scored = share === null || scored === null ? null : scored + share * positions;
   }
-  const { layer, embedding } = modelCost(options.architecture);
-  const own = engineMemory(options.engine);
-  const depth = 1 + Math.max(...bases.map((basis) => basis.layer));
-  const statistics = directions * (stateBytes(settings) + stateBytes(NO_EXAMPLES));
+  const statistics = statisticsBytes(directions, settings);
   const width = settings.values === 'f16' ? 2 : 4;
   return {
     directions,
     data_sets: found,
-    seconds: tokens === null ? null : tokens / speed,
+    seconds: tokens === null ? null : loadSeconds + tokens / speed,
+    load_seconds: loadSeconds,
     tokens_per_second: Math.round(speed),
-    memory_bytes: {
-      process: own.process,
-      bases: bases.reduce((sum, basis) => sum + basisBytes(basis), 0),
-      statistics: 3 * statistics,
-      rows: rowBytes(options),
-      weights: 4 * (own.copies * depth * layer + embedding),
-    },
+    memory_bytes: memory,
     disk_bytes: {
       states: statistics * dataSets.length,
       tables:
@@ -138,29 +120,4 @@ async function firstBlock(
     return { block, bytes: block.bytes };
   const empty = { number: 0, records: 0, own: true, clean: [], corrupted: [], windows: 0, rejected: [] };
   return { block: { ...empty, hash: '', bytes: 1 }, bytes: 1 };
-}
-
-function basisBytes({ matrix, keys, units }: ReadingBasis): number {
-  return 4 * (matrix.length + (keys?.matrix.length ?? 0) + units.length);
-}
-
-/** The widest layer's rows, for as many layers as may wait. */
-function rowBytes({ bases, architecture, passages }: EstimateOptions): number {
-  const { dModel: d, nHeads, nKvHeads, dHead } = architecture;
-  const widths: Record<Source, number> = {
-    attentionInput: d,
-    context: nHeads * dHead,
-    mlpInput: d,
-    mlpOutput: d,
-    queries: nHeads * dHead,
-    queryRates: nHeads,
-    keys: nKvHeads * dHead,
-  };
-  const used = new Set(bases.flatMap(sourcesOf));
-  const all = passages.positions === 'all';
-  const perToken = [...used].reduce(
-    (sum, source) => sum + (all || source === 'keys' ? widths[source] : 0),
-    0,
-  );
-  return 4 * (LAYERS_IN_FLIGHT + 1) * FORWARD_TOKENS * perToken;
 }

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { coresHere } from '../cores.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
+import { isOnProcessor } from '../engine/measure.js';
+import { engineMemory } from '../engine/memory.js';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { type Manifest, readManifest } from '../formats/manifest.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { Transformer } from '../forward/transformer.js';
+import { stopwatch } from '../least-seconds.js';
 import { kindsOf } from '../models/components.js';
 import type { Listener, LongCall } from '../progress.js';
 import { decomposeSubject } from '../run/decomposition.js';
@@ -24,6 +27,7 @@ import { type ScorePlan, type ScoreRequest, withPlan } from './score-plan.js';
 import { Scorer } from './scorer.js';
 import { writeScoresPage } from './scores-page.js';
 import { type Estimate, estimateScoring } from './scoring-estimate.js';
+import { checkScoringMemory, type MemoryRequest, scoringMemory } from './scoring-memory.js';
 import { type Counters, readCounts, readStateFile } from './state-file.js';
 import { type ScoredDataSet, writeTables } from './tables.js';
 
@@ -157,15 +161,20 @@ function tablePaths(run: RunFolder): ScoreTables {
 /** What scoring would take: the first blocks are run for real, nothing is written but decompositions. */
 export function estimateScore(request: ScoreRequest, listener: Listener = {}): Promise<Estimate> {
   return withPlan(request, listener, async (plan) => {
-    const prepared = await prepare(plan, listener);
-    return withScorer(plan, prepared, listener, (scorer) =>
+    const engine = await openChecked(plan, listener);
+    const decomposition = await decompositionOf(plan, listener);
+    const onProcessor = isOnProcessor(engine);
+    const sinceLoading = stopwatch(onProcessor);
+    const read = await readBases(plan.subject.model, decomposition, plan.scored, listener);
+    return withScorer(plan, { engine, ...read }, listener, (scorer) =>
       estimateScoring({
         dataSets: plan.dataSets,
         passages: plan.passages,
         scorer,
-        bases: prepared.bases,
-        architecture: plan.subject.model.architecture,
-        engine: prepared.engine.name,
+        bases: read.bases,
+        memory: scoringMemory(memoryRequest(plan), engineMemory(engine.name)),
+        loadSeconds: sinceLoading(),
+        onProcessor,
         settings: request,
         signal: listener.signal,
       }),
@@ -192,11 +201,30 @@ interface Prepared extends ScoredBases {
 }
 
 async function prepare(plan: ScorePlan, listener: Listener): Promise<Prepared> {
-  // The engine first: one that is asked for and missing must not cost a decomposition.
-  const engine = await openEngine(plan.request);
-  listener.onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
+  const engine = await openChecked(plan, listener);
   const decomposition = await decompositionOf(plan, listener);
   return { engine, ...(await readBases(plan.subject.model, decomposition, plan.scored, listener)) };
+}
+
+/**
+ * The engine first: one that is asked for and missing, or a model that does not fit, must not cost a decomposition.
+ * @throws InputError if it is missing, or there is too little memory
+ */
+async function openChecked(plan: ScorePlan, { onNote }: Listener): Promise<Engine> {
+  const engine = await openEngine(plan.request);
+  onNote?.(`engine ${engine.name} (${engine.version}): ${engine.reason}`);
+  checkScoringMemory(memoryRequest(plan), engine.name, plan.request.memory);
+  return engine;
+}
+
+function memoryRequest({ request, subject, scored }: ScorePlan): MemoryRequest {
+  const { positions, examples, context } = request;
+  return {
+    architecture: subject.model.architecture,
+    scored,
+    positions,
+    sizes: { examples, context },
+  };
 }
 
 /** Opens a scorer for `work` and closes it afterwards. */

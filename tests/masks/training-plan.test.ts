@@ -1,13 +1,14 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { engineMemory } from '../../src/engine/memory.js';
+import { describe, expect, it } from 'vitest';
+import { type EngineMemory, engineMemory } from '../../src/engine/memory.js';
 import { InputError } from '../../src/errors.js';
 import { MaskLayout } from '../../src/forward/layout.js';
 import type { Masking } from '../../src/forward/masking-rules.js';
 import { FULL_PASSES } from '../../src/forward/passes.js';
 import { trainingFlops, trainingMemory } from '../../src/masks/training-cost.js';
 import { planProcesses, planTraining } from '../../src/masks/training-plan.js';
-import { GPT2_SMALL } from '../support/architectures.js';
+import type { Kind } from '../../src/models/components.js';
+import { GPT2_SMALL, LLAMA_3B } from '../support/architectures.js';
 
 const masking: Masking = {
   architecture: GPT2_SMALL,
@@ -110,3 +111,54 @@ it('plans for each process as for one that has its share of a batch, the limit t
     /--memory 500 MB: one prompt of 18/,
   );
 });
+
+describe('of a model of 3 billion parameters on 24 GB', () => {
+  const engine = { ...engineMemory('native-cpu'), machine: 24e9 };
+  const plan = (kinds?: Kind[], limit: number | null = null, on: EngineMemory = engine) =>
+    planTraining({
+      ...request,
+      masking: { architecture: LLAMA_3B, layout: new MaskLayout(LLAMA_3B, kinds), positions: 'last' },
+      engine: on,
+      limit,
+      workers: 1,
+    });
+
+  it('refuses what does not fit, with what is missing and the kinds that do fit', () => {
+    const refusal = errorOf(() => plan());
+    const [, needs, more] = /needs ([\d.]+) GB with this model, ([\d.]+) GB more/.exec(refusal)!;
+    expect(refusal).toMatch(/^the memory of this machine, 24.0 GB: one prompt of 18 tokens needs/);
+    expect(Number(needs) - Number(more)).toBeCloseTo(24, 0);
+    const [, kinds, theirs] = /mask --components (\S+), which need ([\d.]+) GB$/.exec(refusal)!;
+    const { memory } = plan(kinds!.split(',') as Kind[]);
+    expect(memory).toBeLessThanOrEqual(24e9);
+    expect(memory).toBeGreaterThanOrEqual(Number(theirs) * 1e9 - 1e8);
+  });
+
+  it('takes what is asked for by its word, be it more than there is', () => {
+    expect(plan(undefined, 64e9).memory).toBeGreaterThan(24e9);
+    expect(errorOf(() => plan(undefined, 30e9))).toMatch(/^--memory 30.0 GB: .* more; raise it, or mask /);
+    expect(errorOf(() => plan(undefined, 1e9))).toMatch(/ more; raise it$/);
+  });
+
+  it('refuses what an engine cannot address, however much there is', () => {
+    const wasm = { ...engineMemory('wasm'), machine: 1e12 };
+    expect(errorOf(() => plan(undefined, null, wasm))).toMatch(
+      /^what this engine can address, 4.44 GB: .* more; use --engine native-cpu$/,
+    );
+  });
+
+  it('says so where nothing helps', () => {
+    const small = { ...engine, machine: 4e9 };
+    expect(errorOf(() => plan(undefined, null, small))).toMatch(/ more; no part of it would fit$/);
+  });
+});
+
+function errorOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+  throw new Error('was not refused');
+}
