@@ -24,21 +24,23 @@ export async function withLine(
 ): Promise<void> {
   const script = fileURLToPath(new URL('../../bench/delay-line.py', import.meta.url));
   const [near, far] = [`orthoscope-near-${process.pid}`, `orthoscope-far-${process.pid}`];
-  let line: ChildProcess | undefined;
+  let close = async () => {};
   try {
     const afterIdle = `net.ipv4.tcp_slow_start_after_idle=${keepWindow ? 0 : 1}`;
     for (const name of [near, far]) {
       execute('ip', ['netns', 'add', name]);
       execute('ip', ['netns', 'exec', name, 'sysctl', '-q', '-w', afterIdle]);
     }
-    line = spawn('python3', [script, near, far, delay], { stdio: ['pipe', 'pipe', 'inherit'] });
-    await said(line, line.stdout!, 'ready');
+    const line = spawn('python3', [script, near, far, delay], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(line, 'close');
+    close = async () => {
+      line.stdin.end();
+      await ended;
+    };
+    await said(line, line.stdout, 'ready');
     await work({ near: ['ip', 'netns', 'exec', near], far: ['ip', 'netns', 'exec', far] });
   } finally {
-    if (line) {
-      line.stdin!.end();
-      await once(line, 'close');
-    }
+    await close();
     for (const name of [near, far])
       if (existsSync(`/run/netns/${name}`)) execute('ip', ['netns', 'del', name]);
   }

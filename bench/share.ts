@@ -203,12 +203,13 @@ async function withWorker(
   const { model } = options;
   const flags = ['--listen', listen, '--model', model, '--store', store, '--jobs', '1'];
   const worker = start(inside, core, [builtFile('cli/main.js'), 'worker', ...flags]);
+  const ended = once(worker, 'close');
   try {
     await said(worker, worker.stderr!, 'listening on');
     await work();
   } finally {
     worker.kill();
-    await once(worker, 'close');
+    await ended;
   }
 }
 
