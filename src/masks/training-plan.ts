@@ -107,7 +107,8 @@ function mostThatFits(masking: Masking, needs: (masking: Masking) => number, roo
     .sort((a, b) => b.size - a.size || a.bytes - b.bytes);
   if (fitting.length === 0) return null;
   const [{ kinds: some, bytes }] = fitting as [(typeof fitting)[0]];
-  return `mask --components ${some.join(',')}, which need ${formatByteSize(bytes)}`;
+  // Evaluations say it as well, whose masks were trained before.
+  return `train masks of --components ${some.join(',')} alone, which need ${formatByteSize(bytes)}`;
 }
 
 /**
