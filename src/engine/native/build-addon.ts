@@ -1,6 +1,6 @@
 /** Compiles the addon of tfjs-node-gpu against a TensorFlow, proves it in a process of its own, then puts it in place. */
 import { existsSync, realpathSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { builtFile } from '../../built-file.js';
@@ -95,7 +95,10 @@ async function onePassObjects(
   run: (args: string[]) => Promise<void>,
 ): Promise<string[]> {
   if (!existsSync(join(tensorflow, 'include', 'tensorflow', 'c', 'kernels.h'))) return [];
-  const source = (name: string) => packageFile(`src/engine/native/${name}`);
+  const source = (name: string) => join(folder, name);
+  // Yarn may keep this package in an archive, which Node reads and a compiler does not.
+  for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc'])
+    await writeFile(source(name), await readFile(packageFile(`src/engine/native/${name}`)));
   const operations = join(folder, 'fused.o');
   await run([
     '-O2',
