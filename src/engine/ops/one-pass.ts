@@ -21,12 +21,17 @@ export const ONE_PASS = {
   OrthoscopeMixPull: 2,
 } as const;
 
-/** All have the same; each reads some of them. */
+/** All operations have the same; each reads some of them. */
 export interface OnePassSettings {
+  /** Of activations: which. Where heads lie side by side: how many prompts. */
   kind?: number;
+  /** How many heads queries have, where they lie side by side. */
   heads?: number;
+  /** How many heads keys and values have, likewise. */
   shared?: number;
+  /** ε of a normalisation, scale of scores, direction of a rotation. */
   factor?: number;
+  /** Whether a normalisation centres; whether keys and values get gradients. */
   flag?: boolean;
 }
 
