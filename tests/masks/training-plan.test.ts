@@ -128,7 +128,9 @@ describe('of a model of 3 billion parameters on 24 GB', () => {
     const [, needs, more] = /needs ([\d.]+) GB with this model, ([\d.]+) GB more/.exec(refusal)!;
     expect(refusal).toMatch(/^the memory of this machine, 24.0 GB: one prompt of 18 tokens needs/);
     expect(Number(needs) - Number(more)).toBeCloseTo(24, 0);
-    const [, kinds, theirs] = /train masks of --components (\S+) alone, which need ([\d.]+) GB$/.exec(refusal)!;
+    const [, kinds, theirs] = /train masks of --components (\S+) alone, which need ([\d.]+) GB$/.exec(
+      refusal,
+    )!;
     const { memory } = plan(kinds!.split(',') as Kind[]);
     expect(memory).toBeLessThanOrEqual(24e9);
     expect(memory).toBeGreaterThanOrEqual(Number(theirs) * 1e9 - 1e8);
@@ -136,7 +138,9 @@ describe('of a model of 3 billion parameters on 24 GB', () => {
 
   it('takes what is asked for by its word, be it more than there is', () => {
     expect(plan(undefined, 64e9).memory).toBeGreaterThan(24e9);
-    expect(errorOf(() => plan(undefined, 30e9))).toMatch(/^--memory 30.0 GB: .* more; raise it, or train masks of /);
+    expect(errorOf(() => plan(undefined, 30e9))).toMatch(
+      /^--memory 30.0 GB: .* more; raise it, or train masks of /,
+    );
     expect(errorOf(() => plan(undefined, 1e9))).toMatch(/ more; raise it$/);
   });
 

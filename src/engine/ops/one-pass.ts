@@ -35,9 +35,10 @@ export interface OnePassSettings {
   flag?: boolean;
 }
 
-/** Whether the current engine has one pass for it. */
+/** Whether the current engine has one pass for it. On a tape it has none: no operation here has a derivative there. */
 export function hasOnePass(name: keyof typeof ONE_PASS): boolean {
-  return tf.getKernel(name, tf.getBackend()) !== undefined;
+  const { gradientDepth } = tf.engine().state;
+  return gradientDepth === 0 && tf.getKernel(name, tf.getBackend()) !== undefined;
 }
 
 /** @param inputs in the operation's order, all float32 */

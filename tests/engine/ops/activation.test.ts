@@ -49,6 +49,17 @@ describeOnEngines('activation', () => {
       tf.dispose([input, gradient]);
     });
 
+    it('on a tape', () => {
+      const [input, other, gradient] = tensors();
+      const derivative = tf.grad((given) => activate(given as tf.Tensor2D, kind, false).y);
+      const { taped } = resultsOf(() => ({ taped: derivative(input, gradient) }));
+      expectClose(
+        taped,
+        slope.map((one, at) => one * dy[at]!),
+      );
+      tf.dispose([input, other, gradient]);
+    });
+
     it('of a gate', () => {
       const [input, up, gradient] = tensors();
       const { y, dGate, dUp } = resultsOf(() =>
