@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
@@ -8,6 +7,7 @@ import { builtFile } from '../../src/built-file.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import { openProcesses } from '../../src/pool/processes.js';
 import type { WorkerPool } from '../../src/pool/worker-pool.js';
+import { runs } from '../support/runs.js';
 import { until } from '../support/until.js';
 
 // Processes run built files, dist/src/pool/process-entry.js among them: `npm test` builds first.
@@ -31,16 +31,6 @@ interface Self {
 }
 const selves = (pool: WorkerPool, count: number) =>
   Promise.all(Array.from({ length: count }, () => pool.run<Self>('whoami', null)));
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    // An orphan that ended stays in the list of processes until whoever inherited it looks.
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync('/proc/self');
-  }
-}
 
 it('gives as many jobs as places to the same places every time', async () => {
   const pool = open();

@@ -1,6 +1,5 @@
 /** Workers of another machine, over real connections to this one: what goes well, and every way in which it does not. */
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
@@ -12,6 +11,7 @@ import { LostError, openRemotePool } from '../../src/pool/remote-pool.js';
 import { connectSecretly, listenSecretly, type SecretServer } from '../../src/pool/secret-sockets.js';
 import { servePool } from '../../src/pool/served-pool.js';
 import type { WorkerPool } from '../../src/pool/worker-pool.js';
+import { runs } from '../support/runs.js';
 import { until } from '../support/until.js';
 
 const SECRET = 'a secret of two machines';
@@ -90,16 +90,6 @@ interface Self {
   jobs: number;
 }
 const selves = (pool: WorkerPool) => Promise.all([0, 1].map(() => pool.run<Self>('whoami', null)));
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    // An orphan that ended stays in the list of processes until whoever inherited it looks.
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync('/proc/self');
-  }
-}
 
 it('does jobs there, as many at once as there are workers, and gives them back as they are', async () => {
   const pool = await open();
