@@ -1,11 +1,12 @@
 /**
  * What `--dry-run` predicts against what a command takes: `node dist/bench/costs.js [--models embedded,gpt2,FOLDER]
- * [--commands decompose,train,evaluate,score] [--engine wasm] [--steps 6]`, after `npm run build`. `gpt2` is a folder of
+ * [--commands decompose,train,evaluate,score] [--engine wasm] [--steps 6] [--cores one|all]`, after `npm run build`. `gpt2` is a folder of
  * GPT-2 small's shape with weights by seed; `1b` and `3b` are of those of Llama 3.2 with its vocabulary, `1b:2` with two
  * layers of them. What is evaluated is a random circuit of a twentieth of the directions. What `orthoscope model embedded`
- * takes for a prompt is taken off, since no prediction counts the start of a process and of an engine. All of it is given
- * one core and one worker, so that the processor's seconds are the time that a command takes there if nothing else runs,
- * and can be compared where other work goes on. Linux alone (/proc, taskset).
+ * takes for a prompt is taken off, since no prediction counts the start of a process and of an engine. By default all of it
+ * is given one core and one worker, so that the processor's seconds are the time that a command takes there if nothing
+ * else runs, and can be compared where other work goes on; `--cores all` lets the commands choose and reads the clock,
+ * on a machine on which nothing else runs. Linux alone (/proc, taskset).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,8 +32,10 @@ const { values: options } = parseArgs({
     commands: { type: 'string', default: 'decompose,train,evaluate,score' },
     engine: { type: 'string', default: 'wasm' },
     steps: { type: 'string', default: '6' },
+    cores: { type: 'string', default: 'one' },
   },
 });
+const oneCore = options.cores === 'one';
 
 /** Seconds and bytes. */
 interface Cost {
@@ -77,11 +80,12 @@ function row(asked: Cost, took: Cost): string {
 }
 
 function decomposeArgs(model: string, store: string): string[] {
-  return ['decompose', model, '--store', store, '--workers', '1', '--json', '--quiet'];
+  return ['decompose', model, '--store', store, ...(oneCore ? ['--workers', '1'] : []), '--json', '--quiet'];
 }
 
 function argsOf(command: string, model: string, store: string, data: string): string[] {
-  const own = [model, '--store', store, '--workers', '1', '--engine', options.engine, '--json', '--quiet'];
+  const own = [model, '--store', store, ...(oneCore ? ['--workers', '1'] : [])];
+  own.push('--engine', options.engine, '--json', '--quiet');
   const out = ['--out', outOf(store, command)];
   if (command === 'decompose') return decomposeArgs(model, store);
   if (command === 'score')
@@ -101,7 +105,7 @@ function argsOf(command: string, model: string, store: string, data: string): st
 
 /** What `--dry-run` says, without what was done before. */
 function predicted(command: string, args: readonly string[]): Cost {
-  const [program, ...all] = onOneCore([...args, '--dry-run']);
+  const [program, ...all] = commandLine([...args, '--dry-run']);
   const answer = execFileSync(program!, all, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -114,9 +118,10 @@ function predicted(command: string, args: readonly string[]): Cost {
   return { seconds: sum(said.seconds), memory: said.memory_bytes };
 }
 
-/** The process's processor time and largest resident size. */
+/** The process's largest resident size and its time: the processor's on one core, the clock's on all. */
 function measured(args: readonly string[]): Promise<Cost> {
-  const [program, ...all] = onOneCore(args);
+  const [program, ...all] = commandLine(args);
+  const began = performance.now();
   const child = spawn(program!, all, { stdio: ['ignore', 'ignore', 'inherit'] });
   const cost: Cost = { seconds: 0, memory: 0 };
   const watch = setInterval(() => {
@@ -133,15 +138,16 @@ function measured(args: readonly string[]): Promise<Cost> {
     child.on('error', reject);
     child.on('exit', (code) => {
       clearInterval(watch);
+      if (!oneCore) cost.seconds = (performance.now() - began) / 1000;
       if (code === 0) resolve(cost);
       else reject(new Error(`${args.join(' ')}: ended with exit code ${code}`));
     });
   });
 }
 
-/** All that counts cores counts one then. */
-function onOneCore(args: readonly string[]): string[] {
-  return ['taskset', '--cpu-list', '0', process.execPath, main, ...args];
+/** All that counts cores counts one behind `taskset`. */
+function commandLine(args: readonly string[]): string[] {
+  return [...(oneCore ? ['taskset', '--cpu-list', '0'] : []), process.execPath, main, ...args];
 }
 
 function outOf(store: string, command: string): string {
