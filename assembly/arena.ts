@@ -1,5 +1,13 @@
 /** All memory of the kernels: one stack of blocks, grown on demand, given back by returning to a mark. */
 
+/** Given by the host: where the stack begins, and where it ends where the memory is not the kernels' alone, else 0. */
+// @ts-ignore: decorator
+@external('env', 'base')
+declare const base: usize;
+// @ts-ignore: decorator
+@external('env', 'limit')
+declare const limit: usize;
+
 /** The host and the SIMD loads like cache lines. */
 const ALIGNMENT: usize = 64;
 const PAGE: usize = 65536;
@@ -9,7 +17,7 @@ const PAGE: usize = 65536;
  */
 const STEP: i32 = 1024;
 
-let top: usize = (__heap_base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+let top: usize = (base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 
 /** The present height of the stack, to hand to `release` later. */
 export function mark(): usize {
@@ -21,13 +29,13 @@ export function release(height: usize): void {
   top = height;
 }
 
-/** A block of `bytes` bytes, aligned to 64; its content is whatever was there before. Traps if memory is used up. */
+/** A block of `bytes` bytes, aligned to 64; its content is whatever was there before. Traps if there is no more. */
 export function allocate(bytes: usize): usize {
   const start = top;
   // In 64 bits: the whole of a 4 GiB memory does not fit into 32, neither as a size nor as a difference.
   const end = (<u64>start + bytes + ALIGNMENT - 1) & ~(<u64>ALIGNMENT - 1);
   const missing = <i64>((end + PAGE - 1) / PAGE) - memory.size();
-  if (end > <u64>usize.MAX_VALUE || (missing > 0 && !grow(<i32>missing))) unreachable();
+  if (end > <u64>(limit || usize.MAX_VALUE) || (missing > 0 && !grow(<i32>missing))) unreachable();
   top = <usize>end;
   return start;
 }

@@ -4,6 +4,7 @@ import { multiplyAddInRegisters } from './peak';
 
 export { allocate, mark, release } from './arena';
 export { strongestKeys } from './keys';
+export { products } from './products';
 export { read } from './read';
 export { accumulate } from './statistics';
 export { svd, svdOfProduct } from './svd';

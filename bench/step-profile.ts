@@ -111,11 +111,11 @@ function fastestProduct(): number {
   const [n, k, m] = [1152, 1024, 3072];
   const a = tf.randomUniform([n, k]);
   // TensorFlow is at its best where the second operand's rows are the short side.
-  const second = tf.randomUniform(engine.fastTransposedMatMul ? [m, k] : [k, m]);
+  const second = tf.randomUniform(engine.prefersShortRows ? [m, k] : [k, m]);
   let best = 0;
   for (let i = 0; i < 12; i++) {
     const started = processorSeconds();
-    const product = tf.matMul(a, second, false, engine.fastTransposedMatMul);
+    const product = tf.matMul(a, second, false, engine.prefersShortRows);
 
     best = Math.max(best, (2 * n * k * m) / (processorSeconds() - started));
     product.dispose();

@@ -5,7 +5,7 @@ import type { EngineChoice } from '../settings/choices.js';
 import { nvidiaDevices } from './devices.js';
 import { LINK_COMMAND, startNative } from './native/addon.js';
 import type { Replays } from './replay.js';
-import { startWasm } from './wasm.js';
+import { startWasm } from './wasm/start.js';
 import { startWebGpu } from './webgpu/start.js';
 
 export type EngineName = 'native-gpu' | 'native-cpu' | 'wasm' | 'webgpu';
@@ -18,8 +18,8 @@ export interface Engine {
   readonly reason: string;
   /** Of what computes, e.g. `TensorFlow 2.21.0`. */
   readonly version: string;
-  /** Whether matMul with a transposed operand runs at full speed; on wasm it is ten times slower. */
-  readonly fastTransposedMatMul: boolean;
+  /** Whether products are twice as fast where the second operand's rows are its short side. */
+  readonly prefersShortRows: boolean;
   /** For computations that are done many times; dispose of them with what they compute on. Absent where none is recorded. */
   openReplays?(): Replays;
 }
@@ -54,7 +54,7 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
     reason:
       gpu || fused ? reason : `${reason}; it lacks operations of this version, to be faster: ${LINK_COMMAND}`,
     version: `TensorFlow ${version}`,
-    fastTransposedMatMul: true,
+    prefersShortRows: true,
   };
 }
 
@@ -70,7 +70,7 @@ async function openWasm(reason: string): Promise<Engine> {
     name: 'wasm',
     reason,
     version: `TensorFlow.js ${tf.version_core}`,
-    fastTransposedMatMul: false,
+    prefersShortRows: false,
   };
 }
 
@@ -81,7 +81,7 @@ async function openWebGpu(): Promise<Engine> {
     name: 'webgpu',
     reason: 'webgpu was asked for',
     version,
-    fastTransposedMatMul: true,
+    prefersShortRows: true,
     openReplays,
   };
 }

@@ -6,10 +6,7 @@ export interface EngineMemory {
   /** Bytes without any model, of the process and of each further thread. */
   process: number;
   thread: number;
-  /**
-   * Memory of the weights over their size: wasm's product keeps a packed copy of what it multiplied by, and loading
-   * leaves something behind on TensorFlow.
-   */
+  /** Memory of the weights over their size: loading leaves something behind on TensorFlow. */
   copies: number;
   /** Most that it can address in one thread. */
   most: number;
@@ -19,7 +16,7 @@ export interface EngineMemory {
 
 export function engineMemory(engine: string): EngineMemory {
   const machine = cpuDevice().memoryBytes;
-  if (engine === 'wasm') return { process: 150e6, thread: 150e6, copies: 2, most: 2 ** 32, machine };
+  if (engine === 'wasm') return { process: 150e6, thread: 150e6, copies: 1, most: 2 ** 32, machine };
   return {
     process: 500e6,
     thread: 0,

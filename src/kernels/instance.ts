@@ -17,6 +17,10 @@ export const PARAMETERS = {
   svdOfProduct: ['rows', 'inner', 'cols', 'a', 'b', 'u', 's', 'vt'],
   gemmF32: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
   gemmF64: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
+  products: [
+    ...(['count', 'transposeA', 'transposeB', 'm', 'n', 'k'] as const),
+    ...(['a', 'aStep', 'b', 'bStep', 'bias', 'c'] as const),
+  ],
   read: ['rows', 'width', 'cols', 'x', 'xStride', 'matrix', 'bias', 'out'],
   accumulate: [
     ...(['rows', 'cols', 'x', 'units', 'states', 'stateBytes', 'examples', 'context'] as const),
@@ -56,12 +60,17 @@ export async function compileKernels(variant?: KernelVariant): Promise<KernelBui
   return { variant: 'simd', module: await WebAssembly.compile(await readBuild('simd')) };
 }
 
-/** An instance with a memory of its own. */
-export function instantiate(module: WebAssembly.Module): WasmCalls {
-  const abort = () => {
-    throw new Error('the kernels aborted');
-  };
-  const { exports } = new WebAssembly.Instance(module, { env: { abort } });
+/** Memory that kernels have for themselves: a whole one, or a block of somebody else's, by byte. */
+export interface KernelRoom {
+  memory: WebAssembly.Memory;
+  base: number;
+  /** Where the block ends; 0: nowhere, the memory grows. */
+  limit: number;
+}
+
+/** An instance, with a memory of its own unless room is given. Address 0 stands for an array that is not there. */
+export function instantiate(module: WebAssembly.Module, room: KernelRoom = ownRoom()): WasmCalls {
+  const { exports } = new WebAssembly.Instance(module, { env: { ...room } });
   const calls = Object.entries(PARAMETERS).map(([name, parameters]) => {
     const call = exports[name] as (...args: number[]) => number;
     return [name, (args: Record<string, number>) => call(...parameters.map((each) => args[each]!))];
@@ -70,6 +79,10 @@ export function instantiate(module: WebAssembly.Module): WasmCalls {
     ...(Object.fromEntries(calls) as Omit<WasmCalls, 'memory'>),
     memory: new KernelMemory(exports as unknown as MemoryExports),
   };
+}
+
+function ownRoom(): KernelRoom {
+  return { memory: new WebAssembly.Memory({ initial: 1 }), base: 64, limit: 0 };
 }
 
 async function readBuild(variant: KernelVariant): Promise<Uint8Array<ArrayBuffer>> {

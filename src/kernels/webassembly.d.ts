@@ -7,7 +7,8 @@ declare namespace WebAssembly {
     constructor(module: Module, imports?: Record<string, Record<string, unknown>>);
     readonly exports: Record<string, unknown>;
   }
-  interface Memory {
+  class Memory {
+    constructor(descriptor: { initial: number });
     readonly buffer: ArrayBuffer;
   }
   class RuntimeError extends Error {}

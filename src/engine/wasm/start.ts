@@ -2,6 +2,8 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { replaceProducts } from './products.js';
+import { tensorKernels } from './tensor-memory.js';
 
 const HIJACKED = ['uncaughtException', 'unhandledRejection'] as const;
 
@@ -26,4 +28,5 @@ async function prepare(): Promise<void> {
     for (const listener of process.listeners(event as 'uncaughtException'))
       if (!before[i]!.includes(listener)) process.off(event, listener);
   });
+  replaceProducts(await tensorKernels());
 }

@@ -1,0 +1,24 @@
+/** Matrix products as a forward pass wants them: many of one shape, and with a bias. */
+import { at, clear, copy } from './arrays';
+import { ADD, SET, gemm } from './gemm';
+
+/**
+ * `count` products C [m, n] ← op(A) op(B) + bias in f32: A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or
+ * [n, k] with `transposeB`. The next operands lie so many elements on, each result behind the one before.
+ * @param bias [n], or 0 where there is none
+ */
+export function products(
+  count: i32, transposeA: i32, transposeB: i32, m: i32, n: i32, k: i32,
+  a: usize, aStep: i32, b: usize, bStep: i32, bias: usize, c: usize,
+): void {
+  const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
+  const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
+  for (let i = 0; i < count; i++) {
+    if (bias) for (let row = 0; row < m; row++) copy<f32>(bias, at<f32>(c, row * n), n);
+    else if (k == 0) clear<f32>(c, m * n);
+    gemm<f32>(bias ? ADD : SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n);
+    a = at<f32>(a, aStep);
+    b = at<f32>(b, bStep);
+    c = at<f32>(c, m * n);
+  }
+}

@@ -1,0 +1,79 @@
+/** The products that stand in for the backend's, held to plain loops, in every form that tf.matMul may ask for. */
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openEngine } from '../../../src/engine/engine.js';
+import { referenceProduct } from '../../../src/kernels/reference/reference-products.js';
+import { gaussian } from '../../support/matrices.js';
+
+beforeAll(() => openEngine({ engine: 'wasm' }));
+
+const [ROWS, INNER, COLS] = [5, 7, 14];
+
+/** Values of so many matrices. */
+const several = (count: number, rows: number, cols: number, seed: number) =>
+  gaussian(count * rows, cols, seed);
+
+describe.each([
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true],
+])('transposed %s, %s', (transposeA, transposeB) => {
+  it.each([
+    { outerA: [], outerB: [] },
+    { outerA: [3], outerB: [3] },
+    { outerA: [2, 3], outerB: [2, 3] },
+    { outerA: [2, 3], outerB: [] },
+    { outerA: [1], outerB: [4] },
+    { outerA: [2, 2], outerB: [1, 1] },
+  ])('multiplies $outerA matrices by $outerB', ({ outerA, outerB }) => {
+    const [countA, countB] = [tf.util.sizeFromShape(outerA), tf.util.sizeFromShape(outerB)];
+    const [a, b] = [several(countA, ROWS, INNER, 1), several(countB, INNER, COLS, 2)];
+    const ta = tf.tensor(a, [...outerA, ...(transposeA ? [INNER, ROWS] : [ROWS, INNER])]);
+    const tb = tf.tensor(b, [...outerB, ...(transposeB ? [COLS, INNER] : [INNER, COLS])]);
+    const product = tf.matMul(ta, tb, transposeA, transposeB);
+    const shape = { rows: ROWS, inner: INNER, cols: COLS, transposeA, transposeB };
+    const count = Math.max(countA, countB);
+    const outer = tf.broadcast_util.assertAndGetBroadcastShape(outerA, outerB);
+    expect(product.shape).toEqual([...outer, ROWS, COLS]);
+    const found = product.dataSync();
+    for (let i = 0; i < count; i++) {
+      const ofA = countA === 1 ? a : a.subarray(i * ROWS * INNER, (i + 1) * ROWS * INNER);
+      const ofB = countB === 1 ? b : b.subarray(i * INNER * COLS, (i + 1) * INNER * COLS);
+      const exact = referenceProduct(ofA, ofB, shape);
+      exact.forEach((value, at) => expect(found[i * ROWS * COLS + at]).toBeCloseTo(value, 5));
+    }
+    tf.dispose([ta, tb, product]);
+  });
+
+  it('adds a bias', () => {
+    const [a, b, bias] = [gaussian(ROWS, INNER, 1), gaussian(INNER, COLS, 2), gaussian(1, COLS, 3)];
+    const given = {
+      a: tf.tensor2d(a, transposeA ? [INNER, ROWS] : [ROWS, INNER]),
+      b: tf.tensor2d(b, transposeB ? [COLS, INNER] : [INNER, COLS]),
+      bias: tf.tensor1d(bias),
+    };
+    const sum = tf.fused.matMul({ ...given, transposeA, transposeB });
+    const exact = referenceProduct(a, b, { rows: ROWS, inner: INNER, cols: COLS, transposeA, transposeB });
+    const found = sum.dataSync();
+    exact.forEach((value, at) => expect(found[at]).toBeCloseTo(value + bias[at % COLS]!, 5));
+    tf.dispose([given, sum] as tf.TensorContainer);
+  });
+});
+
+it('gives zeros where there is nothing to add up, and leaves to the backend what else a fused product may do', () => {
+  const none = tf.matMul(tf.zeros([2, 0]), tf.zeros([0, 3]));
+  expect([...none.dataSync()]).toEqual([0, 0, 0, 0, 0, 0]);
+  const [a, b] = [tf.tensor2d([[1, -1]]), tf.tensor2d([[2], [3]])];
+  const bent = tf.fused.matMul({ a, b, activation: 'relu' });
+  expect([...bent.dataSync()]).toEqual([0]);
+  tf.dispose([none, a, b, bent]);
+});
+
+it('holds where the memory grows in between', () => {
+  const [a, b] = [tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])];
+  const large = tf.ones([2 ** 24]);
+  const product = tf.matMul(a, b);
+  expect([...product.dataSync()]).toEqual([11]);
+  tf.dispose([a, b, large, product]);
+});
