@@ -163,12 +163,13 @@ function describe(
   inputs: tf.NamedTensorInfoMap,
   result: tf.TensorInfo | tf.TensorInfo[],
 ): { name: string; flops: number } {
-  if (!/MatMul/.test(kernel)) return { name: kernel, flops: 0 };
+  if (!/MatMul|Product/.test(kernel)) return { name: kernel, flops: 0 };
   const out = Array.isArray(result) ? result[0]! : result;
   const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
   const [n, m] = out.shape.slice(-2) as [number, number];
   const batch = size(out.shape.slice(0, -2));
-  const depth = size(inputs.a!.shape) / batch / n;
+  const [first] = Object.values(inputs) as [tf.TensorInfo];
+  const depth = size((inputs.a ?? first).shape) / batch / n;
   const times = batch > 1 ? `${batch} × ` : '';
   return { name: `product ${times}[${n}, ${depth}]·[${depth}, ${m}]`, flops: 2 * size(out.shape) * depth };
 }

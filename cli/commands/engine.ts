@@ -11,7 +11,11 @@ export const engine: Handler<'engine'> = async (_, context) => {
 
 export const link: Handler<'engine link'> = async (settings, context) => {
   const linked = await linkEngine(settings, context);
-  context.result(linked, `linked TensorFlow ${linked.version} (${linked.gpu ? 'GPU' : 'CPU'})`);
+  const products =
+    linked.withoutOpenblas === null
+      ? 'with OpenBLAS for products'
+      : `without OpenBLAS (${linked.withoutOpenblas}): products on the CPU are slower`;
+  context.result(linked, `linked TensorFlow ${linked.version} (${linked.gpu ? 'GPU' : 'CPU'}), ${products}`);
 };
 
 function entryLine({ name, available, note, version, devices, gflops }: EngineEntry): string {

@@ -80,7 +80,8 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
           span,
           input,
         );
-    const written = onward(hooks.attentionWritten, outputOfHeads(onward(hooks.z, z), span, input));
+    const attended = tf.reshape<tf.Rank.R3>(outputOfHeads(onward(hooks.z, z), span, input), shape);
+    const written = onward(hooks.attentionWritten, attended);
     const attentionOutput = outputNorm(written, weights.norms.attention, normEpsilon);
     const kept = queries === positions ? stream : tf.slice(stream, [0, positions - queries, 0]);
     const middle = onward(

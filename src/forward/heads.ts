@@ -6,7 +6,7 @@ import { rotate } from '../engine/ops/rotary.js';
 import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
 import { backward, changes, type Hook, onward } from './places.js';
-import { firstOf, joinPositions, lastOf, rows, type Span, sliceHeads } from './positions.js';
+import { firstOf, joinPositions, lastOf, type Span, sliceHeads } from './positions.js';
 
 /** What the pullback of queries and keys needs: where they are normalised, how. */
 export interface QueryKeyTrace {
@@ -154,9 +154,9 @@ function byHead(x: tf.Tensor4D, matrix: tf.Tensor3D, transpose = false): tf.Tens
 
 /**
  * @param z [heads, batch, queries, dHead], or side by side
- * @returns [batch, queries, dModel]
+ * @returns [batch·queries, dModel]
  */
-export function outputOfHeads(z: Heads, { batch, plain, masked }: Span, input: BlockInput): tf.Tensor3D {
+export function outputOfHeads(z: Heads, { batch, plain, masked }: Span, input: BlockInput): tf.Tensor2D {
   const { architecture, weights, hooks } = input;
   const hook = hooks['ov.coefficients'];
   const direct = (part: Heads) => weights.output.apply(mergeHeads(part));
@@ -168,7 +168,7 @@ export function outputOfHeads(z: Heads, { batch, plain, masked }: Span, input: B
   const last = () => sliceHeads(z, batch, plain, masked);
   if (!changes(hook)) {
     if (hook) onward(hook, coefficients(last()));
-    return joinPositions(batch, null, direct(z));
+    return direct(z);
   }
   return joinPositions(
     batch,
@@ -201,7 +201,7 @@ export function outputOfHeadsPull(
   const dOwn = backward(hook, write.pull(lastOf(dy, batch, masked)));
   const last = byHead(splitHeads(dOwn, batch, nHeads), read, true);
   const first = plain > 0 ? direct(firstOf(dy, batch, plain)) : null;
-  if (sideBySide) return rows(joinPositions(batch, first as tf.Tensor2D | null, mergeHeads(last)));
+  if (sideBySide) return joinPositions(batch, first as tf.Tensor2D | null, mergeHeads(last));
   return first ? tf.concat([first as tf.Tensor4D, last], 2) : last;
 }
 

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasOnePass, onePass } from '../engine/ops/one-pass.js';
 import type { Hook } from './places.js';
-import { firstOf, joinPositions, lastOf, rows } from './positions.js';
+import { firstOf, joinPositions, lastOf } from './positions.js';
 
 /**
  * Mixes coefficients with what replaces those that are masked out: c = ỹ + m·(y − ỹ).
@@ -58,7 +58,7 @@ export function onLastPosition({ replace, pull }: Hook, batch: number): Hook {
     if (n === batch) return change(x);
     const all = x as tf.Tensor2D;
     const changed = change(lastOf(all, batch, 1)) as tf.Tensor2D;
-    return rows(joinPositions(batch, firstOf(all, batch, n / batch - 1), changed));
+    return joinPositions(batch, firstOf(all, batch, n / batch - 1), changed);
   };
   return { ...(replace && { replace: last(replace) }), ...(pull && { pull: last(pull) }) };
 }

@@ -13,7 +13,7 @@ import type { Kind } from '../models/components.js';
 import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
 import { type BlockHooks, backward, changes, coefficientsOf, onward } from './places.js';
-import { byPart, firstOf, joinPositions, lastOf, rows, type Span } from './positions.js';
+import { byPart, firstOf, joinPositions, lastOf, type Span } from './positions.js';
 
 /** What the pullback of the hidden layer needs, [rows, dMlp] each; one of them, or neither in passes not pulled back. */
 interface PartTrace {
@@ -59,7 +59,7 @@ function eachPart(
   const [first, last] = parts as [Part, Part | undefined];
   if (!last) return apply(x, first, 0);
   const plain = apply(firstOf(x, batch, first.span.queries), first, 0);
-  return rows(joinPositions(batch, plain, apply(lastOf(x, batch, last.span.queries), last, 1)));
+  return joinPositions(batch, plain, apply(lastOf(x, batch, last.span.queries), last, 1));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Cuts and joins streams along positions. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Heads } from '../engine/ops/attention.js';
+import { hasOnePass, onePass } from '../engine/ops/one-pass.js';
 
 /** Positions of the stream in a block. */
 export interface Span {
@@ -22,23 +23,30 @@ export function rows(x: tf.Tensor): tf.Tensor2D {
 
 /** The first `count` positions of each prompt, [batch·count, d]. */
 export function firstOf(x: tf.Tensor2D, batch: number, count: number): tf.Tensor2D {
-  const [n, d] = x.shape;
-  if (n === batch * count) return x;
-  return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, 0, 0], [batch, count, d]));
+  return cut(x, batch, count, false);
 }
 
 /** The last `count` positions of each prompt, [batch·count, d]. */
 export function lastOf(x: tf.Tensor2D, batch: number, count: number): tf.Tensor2D {
-  const [n, d] = x.shape;
-  if (n === batch * count) return x;
-  return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, n / batch - count, 0], [batch, count, d]));
+  return cut(x, batch, count, true);
 }
 
-/** [batch, a + b, d] from [batch·a, d] (or nothing) and [batch·b, d]. */
-export function joinPositions(batch: number, first: tf.Tensor2D | null, last: tf.Tensor2D): tf.Tensor3D {
-  const d = last.shape[1];
-  const end = tf.reshape(last, [batch, -1, d]) as tf.Tensor3D;
-  return first ? tf.concat([tf.reshape(first, [batch, -1, d]) as tf.Tensor3D, end], 1) : end;
+function cut(x: tf.Tensor2D, batch: number, count: number, last: boolean): tf.Tensor2D {
+  const [n, d] = x.shape;
+  if (n === batch * count) return x;
+  if (hasOnePass('OrthoscopeCut'))
+    return onePass('OrthoscopeCut', [x], { kind: batch, heads: count, flag: last })[0] as tf.Tensor2D;
+  const from = last ? n / batch - count : 0;
+  return rows(tf.slice(tf.reshape(x, [batch, -1, d]), [0, from, 0], [batch, count, d]));
+}
+
+/** [batch·(a + b), d] from [batch·a, d] (or nothing) and [batch·b, d]. */
+export function joinPositions(batch: number, first: tf.Tensor2D | null, last: tf.Tensor2D): tf.Tensor2D {
+  if (!first) return last;
+  if (hasOnePass('OrthoscopeJoin'))
+    return onePass('OrthoscopeJoin', [first, last], { kind: batch })[0] as tf.Tensor2D;
+  const [start, end] = [first, last].map((x) => tf.reshape<tf.Rank.R3>(x, [batch, -1, x.shape[1]]));
+  return rows(tf.concat([start!, end!], 1));
 }
 
 /**
@@ -53,7 +61,7 @@ export function byPart(
   onMasked: (x: tf.Tensor2D) => tf.Tensor2D,
 ): tf.Tensor2D {
   const last = onMasked(lastOf(x, batch, masked));
-  return plain === 0 ? last : rows(joinPositions(batch, onPlain(firstOf(x, batch, plain)), last));
+  return joinPositions(batch, plain === 0 ? null : onPlain(firstOf(x, batch, plain)), last);
 }
 
 /** Zeros before the last `count` of `total` positions, [batch·total, d]. */

@@ -10,6 +10,7 @@ import { packageFile } from '../../package-file.js';
 import type { LongCall } from '../../progress.js';
 import { addonPath, type LinkedTensorFlow } from './addon.js';
 import { LIBRARIES } from './find-tensorflow.js';
+import { OPENBLAS_LIBRARY, type OpenBlas } from './openblas.js';
 import { lastLines, runCommand } from './run-command.js';
 
 /** Loads the package it is given and multiplies; the last line printed is a LinkedTensorFlow in JSON. */
@@ -21,16 +22,22 @@ const { binding, isUsingGpuDevice } = tf.backend();
 console.log(JSON.stringify({ version: binding.TF_Version, gpu: isUsingGpuDevice }));
 `;
 
+/** What an addon is linked to. */
+export interface Linked {
+  /** The folder with TensorFlow's libraries and headers. */
+  tensorflow: string;
+  openblas?: OpenBlas | undefined;
+}
+
 /**
  * The addon is built and proved in a copy of the package and takes its place by one rename: until then, and if
  * anything fails, the addon from before stays in use. It refers to TensorFlow where that lies; nothing is copied.
  * @param packageFolder of tfjs-node-gpu
- * @param tensorflow the folder with TensorFlow's libraries and headers
  * @throws InputError without a compiler or Node's headers, if the build fails, or if the result does not compute
  */
 export async function buildAddon(
   packageFolder: string,
-  tensorflow: string,
+  linked: Linked,
   { onProgress, signal }: LongCall = {},
 ): Promise<LinkedTensorFlow> {
   let copy: string | undefined;
@@ -39,9 +46,9 @@ export async function buildAddon(
     await cp(join(packageFolder, 'dist'), join(copy, 'dist'), { recursive: true });
     await cp(join(packageFolder, 'package.json'), join(copy, 'package.json'));
     onProgress?.({ stage: 'build', done: 0, total: 2, note: 'compiling' });
-    await compile(join(packageFolder, 'binding'), tensorflow, addonPath(copy), signal);
+    await compile(join(packageFolder, 'binding'), linked, addonPath(copy), signal);
     onProgress?.({ stage: 'build', done: 1, total: 2, note: 'proving' });
-    const backend = await prove(copy, tensorflow, signal);
+    const backend = await prove(copy, linked.tensorflow, signal);
     await mkdir(dirname(addonPath(packageFolder)), { recursive: true });
     await rename(addonPath(copy), addonPath(packageFolder));
     // What the package's own installer, or node-gyp, would have left: no longer read.
@@ -59,7 +66,7 @@ export async function buildAddon(
 /** What the package's binding.gyp says, in one call: no make, no Python, no headers from the network. */
 async function compile(
   sources: string,
-  tensorflow: string,
+  { tensorflow, openblas }: Linked,
   addon: string,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -72,10 +79,12 @@ async function compile(
       throw new InputError(`building the addon against ${tensorflow} failed: ${lastLines(result)}`);
   };
   const args = ['-O2', '-shared', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding'];
-  args.push('-I', nodeHeaders(), ...(await onePassObjects(tensorflow, dirname(addon), run)));
+  args.push('-I', nodeHeaders(), ...(await onePassObjects({ tensorflow, openblas }, dirname(addon), run)));
   args.push(join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc'), '-o', addon);
   args.push('-L', tensorflow, ...LIBRARIES.map((library) => `-l:${library}`));
-  args.push('-Xlinker', '-rpath', '-Xlinker', tensorflow);
+  if (openblas) args.push('-L', openblas.library, `-l:${OPENBLAS_LIBRARY}`);
+  for (const folder of [tensorflow, ...(openblas ? [openblas.library] : [])])
+    args.push('-Xlinker', '-rpath', '-Xlinker', folder);
   await run(args);
 }
 
@@ -90,7 +99,7 @@ const INSTRUCTION_SETS: Record<string, string[]> = {
 
 /** Compiles the operations of our own (`fused.cc`); none where TensorFlow's headers do not say how to add some. */
 async function onePassObjects(
-  tensorflow: string,
+  { tensorflow, openblas }: Linked,
   folder: string,
   run: (args: string[]) => Promise<void>,
 ): Promise<string[]> {
@@ -103,6 +112,7 @@ async function onePassObjects(
   await run([
     '-O2',
     ...(process.arch === 'x64' ? ['-DORTHOSCOPE_X86'] : []),
+    ...(openblas ? ['-DORTHOSCOPE_OPENBLAS', '-I', openblas.include] : []),
     '-c',
     source('fused.cc'),
     '-o',

@@ -1,4 +1,5 @@
-// TensorFlow operations of one pass where its own take many: activations, normalisations, softmax, rotations, masks.
+// TensorFlow operations of one pass where its own take many: activations, normalisations, softmax, rotations, masks;
+// and products by OpenBLAS, where the addon is linked to it, which are faster than TensorFlow's.
 // Built into the addon (build-addon.ts) and offered to TensorFlow.js by fused.ts. Float32 on the CPU alone.
 #include <algorithm>
 #include <atomic>
@@ -12,6 +13,9 @@
 #include <thread>
 #include <vector>
 
+#ifdef ORTHOSCOPE_OPENBLAS
+#include "cblas.h"
+#endif
 #include "fused.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
@@ -55,6 +59,8 @@ class Team {
     static Team* team = new Team();
     return *team;
   }
+
+  int threads() const { return workers_ + 1; }
 
   // Calls part(from, to) over [0, count) in pieces; `cost` is the number of floats behind one of them.
   template <typename Part>
@@ -172,6 +178,7 @@ class Call {
     return sound();
   }
 
+  int inputs() const { return inputs_.size(); }
   const float* in(int i) const { return static_cast<const float*>(TF_TensorData(inputs_[i].get())); }
   int64_t size(int i) const { return TF_TensorElementCount(inputs_[i].get()); }
   int rank(int i) const { return TF_NumDims(inputs_[i].get()); }
@@ -455,6 +462,9 @@ void mix(const Settings&, Call& call) {
 // So many columns are added up at a time.
 constexpr int64_t kColumns = 128;
 
+// So many products of a matrix product take as long as one float of the loops above.
+constexpr int64_t kProductsPerFloat = 32;
+
 // gradient and difference [rows, width], mask [width].
 void mixPull(const Settings&, Call& call) {
   const int64_t width = call.width(0), rows = call.rows(0);
@@ -472,6 +482,96 @@ void mixPull(const Settings&, Call& call) {
     }
   });
 }
+
+// Positions [batch·positions, width] of which the first or the last `heads` stay.
+void cut(const Settings& settings, Call& call) {
+  const int64_t batch = settings.kind, count = settings.heads, rows = call.rows(0), width = call.width(0);
+  const int64_t positions = batch > 0 ? rows / batch : 0;
+  if (!call.require(batch > 0 && positions * batch == rows && count <= positions, "there are not as many positions"))
+    return;
+  const float* x = call.in(0) + (settings.flag ? positions - count : 0) * width;
+  float* y = call.allocate(0, {batch * count, width});
+  if (!y) return;
+  Team::instance().each(batch, count * width, [&](int64_t from, int64_t to) {
+    for (int64_t prompt = from; prompt < to; prompt++)
+      std::memcpy(y + prompt * count * width, x + prompt * positions * width, count * width * sizeof(float));
+  });
+}
+
+// Positions of each prompt, one lot after the other.
+void join(const Settings& settings, Call& call) {
+  const int64_t batch = settings.kind, width = call.width(0);
+  const int64_t first = batch > 0 ? call.rows(0) / batch : 0, last = batch > 0 ? call.rows(1) / batch : 0;
+  const bool fits = batch > 0 && first * batch == call.rows(0) && last * batch == call.rows(1) && call.width(1) == width;
+  if (!call.require(fits, "what is to be joined does not fit")) return;
+  const float *start = call.in(0), *end = call.in(1);
+  float* y = call.allocate(0, {batch * (first + last), width});
+  if (!y) return;
+  Team::instance().each(batch, (first + last) * width, [&](int64_t from, int64_t to) {
+    for (int64_t prompt = from; prompt < to; prompt++) {
+      float* target = y + prompt * (first + last) * width;
+      std::memcpy(target, start + prompt * first * width, first * width * sizeof(float));
+      std::memcpy(target + first * width, end + prompt * last * width, last * width * sizeof(float));
+    }
+  });
+}
+
+#ifdef ORTHOSCOPE_OPENBLAS
+// A product is cut into as many tiles as there are threads. Each of them packs its part of either operand: so many
+// rows of tiles as make that least.
+struct Tiles {
+  int64_t down, across;
+
+  Tiles(int64_t threads, int64_t rows, int64_t cols) : down(1), across(threads) {
+    for (int64_t by = 1; by <= threads; by++)
+      if (threads % by == 0 && packed(by, threads / by, rows, cols) < packed(down, across, rows, cols)) {
+        down = by;
+        across = threads / by;
+      }
+  }
+
+ private:
+  static int64_t packed(int64_t down, int64_t across, int64_t rows, int64_t cols) { return across * rows + down * cols; }
+};
+
+// Where the i-th of `parts` begins, at a multiple of what the kernels have in registers at a time.
+int64_t boundary(int64_t size, int64_t parts, int64_t i) {
+  constexpr int64_t kUnit = 16;
+  return i == parts ? size : size * i / parts / kUnit * kUnit;
+}
+
+// x [.., inner], one weight [inner, cols] or transposed, and perhaps a bias [cols].
+void product(const Settings& settings, Call& call) {
+  const bool transposed = settings.flag, biased = call.inputs() == 3;
+  const bool matrices = call.rank(0) >= 2 && call.rank(1) >= 2;
+  const int64_t inner = matrices ? call.dim(0, -1) : 0, rows = matrices ? call.rows(0) : 0;
+  const int64_t cols = matrices ? call.dim(1, transposed ? -2 : -1) : 0;
+  const bool fits = matrices && call.dim(1, transposed ? -1 : -2) == inner && call.size(1) == inner * cols &&
+                    (!biased || call.size(2) == cols);
+  if (!call.require(fits, "the factors of a product do not fit")) return;
+  const float *x = call.in(0), *weight = call.in(1), *bias = biased ? call.in(2) : nullptr;
+  float* y = call.out(0, 0, cols);
+  if (!y || rows == 0 || cols == 0) return;
+  Team& team = Team::instance();
+  const Tiles tiles(team.threads(), rows, cols);
+  const int64_t cost = rows * cols * std::max<int64_t>(1, inner) / kProductsPerFloat / (tiles.down * tiles.across);
+  team.each(tiles.down * tiles.across, cost, [&](int64_t from, int64_t to) {
+    for (int64_t tile = from; tile < to; tile++) {
+      const int64_t i = tile / tiles.across, j = tile % tiles.across;
+      const int64_t top = boundary(rows, tiles.down, i), height = boundary(rows, tiles.down, i + 1) - top;
+      const int64_t left = boundary(cols, tiles.across, j), width = boundary(cols, tiles.across, j + 1) - left;
+      if (height == 0 || width == 0) continue;
+      float* corner = y + top * cols + left;
+      // OpenBLAS adds to what is there: a bias costs no pass of its own.
+      for (int64_t row = 0; biased && row < height; row++)
+        std::memcpy(corner + row * cols, bias + left, width * sizeof(float));
+      scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, height, width, inner, 1,
+                        x + top * inner, inner, weight + (transposed ? left * inner : left), transposed ? inner : cols,
+                        biased ? 1 : 0, corner, cols);
+    }
+  });
+}
+#endif
 
 using Compute = void (*)(const Settings&, Call&);
 
@@ -533,6 +633,13 @@ const bool offered = [] {
   offer<rotate>("OrthoscopeRotate", {"x", "cos", "sin"}, {"y"});
   offer<mix>("OrthoscopeMix", {"own", "base", "mask"}, {"mixed", "difference"});
   offer<mixPull>("OrthoscopeMixPull", {"gradient", "difference", "mask"}, {"d_own", "d_mask"});
+  offer<cut>("OrthoscopeCut", {"x"}, {"y"});
+  offer<join>("OrthoscopeJoin", {"first", "last"}, {"y"});
+#ifdef ORTHOSCOPE_OPENBLAS
+  scipy_openblas_set_num_threads(1);
+  offer<product>("OrthoscopeProduct", {"x", "weight"}, {"y"});
+  offer<product>("OrthoscopeBiasedProduct", {"x", "weight", "bias"}, {"y"});
+#endif
   return true;
 }();
 

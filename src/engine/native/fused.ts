@@ -1,6 +1,10 @@
 /** Offers TensorFlow.js the operations of `fused.cc`, where the linked addon has them. */
 import * as tf from '@tensorflow/tfjs-core';
 import { ONE_PASS, type OnePassSettings } from '../ops/one-pass.js';
+import { type KernelCall, replaceKernel } from '../replace-kernel.js';
+
+/** As tfjs-node names it. */
+const BACKEND = 'tensorflow';
 
 /** Of tfjs-node's backend, what running an operation takes. */
 interface NodeBackend {
@@ -13,31 +17,68 @@ interface NodeBackend {
   ): tf.TensorInfo[];
 }
 
-/** Registers all of them, unless the addon was built before there were any. @returns whether it has them */
+/** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
+type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct';
+
+/**
+ * Registers those that the addon has.
+ * @returns whether it has all that this version can do without OpenBLAS; one that an earlier version linked has not
+ */
 export function offerFused(): boolean {
   const backend = tf.backend() as unknown as NodeBackend;
+  const one = () => tf.tensor2d([[1]]);
+  const fused = runs(backend, 'OrthoscopeCut', () => [one()], { kind: 1, heads: 1 });
+  const products = runs(backend, 'OrthoscopeProduct', () => [one(), one()], {});
+  if (products) replaceProducts(backend);
+  for (const name of Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[])
+    if (name === 'OrthoscopeBiasedProduct' ? products : fused)
+      tf.registerKernel({
+        kernelName: name,
+        backendName: BACKEND,
+        kernelFunc: ({ inputs, attrs }) =>
+          execute(backend, name, Object.values(inputs) as tf.TensorInfo[], attrs as OnePassSettings),
+      });
+  return fused;
+}
+
+/** Whether the addon has an operation. */
+function runs(
+  backend: NodeBackend,
+  name: Name,
+  inputs: () => tf.Tensor[],
+  attributes: OnePassSettings,
+): boolean {
   try {
     tf.tidy(() => {
-      const inputs = [tf.tensor2d([[1, -1]])];
-      const outputs = execute(backend, 'OrthoscopeNormalise', inputs, { factor: 0, flag: true });
-      for (const output of outputs) tf.engine().makeTensorFromTensorInfo(output);
+      for (const output of execute(backend, name, inputs(), attributes))
+        tf.engine().makeTensorFromTensorInfo(output);
     });
+    return true;
   } catch {
     return false;
   }
-  for (const name of Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[])
-    tf.registerKernel({
-      kernelName: name,
-      backendName: 'tensorflow',
-      kernelFunc: ({ inputs, attrs }) =>
-        execute(backend, name, Object.values(inputs) as tf.TensorInfo[], attrs as OnePassSettings),
-    });
-  return true;
+}
+
+/** By one matrix; what is rarely asked for, and many matrices by many, stays TensorFlow's. */
+function replaceProducts(backend: NodeBackend): void {
+  const product = ({ inputs, attrs }: KernelCall) => {
+    const { a, b, bias, preluActivationWeights } = inputs as Record<string, tf.TensorInfo | undefined>;
+    const { transposeA, transposeB, activation = 'linear' } = attrs as Record<string, unknown>;
+    const floats = a!.dtype === 'float32' && b!.dtype === 'float32';
+    const one = b!.shape.length <= a!.shape.length && b!.shape.slice(0, -2).every((count) => count === 1);
+    const plain = !transposeA && activation === 'linear' && !preluActivationWeights;
+    if (!floats || !one || !plain || (bias && bias.shape.length !== 1)) return null;
+    const factors = bias ? [a!, b!, bias] : [a!, b!];
+    const name = bias ? 'OrthoscopeBiasedProduct' : 'OrthoscopeProduct';
+    return execute(backend, name, factors, { flag: transposeB === true })[0]!;
+  };
+  replaceKernel('BatchMatMul', BACKEND, product);
+  replaceKernel('_FusedMatMul', BACKEND, product);
 }
 
 function execute(
   backend: NodeBackend,
-  name: keyof typeof ONE_PASS,
+  name: Name,
   inputs: tf.TensorInfo[],
   { kind = 0, heads = 0, shared = 0, factor = 0, flag = false }: OnePassSettings,
 ): tf.TensorInfo[] {
@@ -49,5 +90,6 @@ function execute(
     { name: 'factor', type: TF_ATTR_FLOAT, value: factor },
     { name: 'flag', type: TF_ATTR_BOOL, value: flag },
   ];
-  return backend.executeMultipleOutputs(name, attributes, inputs, ONE_PASS[name]);
+  const outputs = name === 'OrthoscopeProduct' ? 1 : ONE_PASS[name];
+  return backend.executeMultipleOutputs(name, attributes, inputs, outputs);
 }

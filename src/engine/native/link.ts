@@ -5,6 +5,7 @@ import { addonPackage, type LinkedTensorFlow } from './addon.js';
 import { buildAddon } from './build-addon.js';
 import { CPU_WHEEL, CUDA_WHEEL, fetchTensorFlow } from './fetch-tensorflow.js';
 import { findPython, tensorflowIn, tensorflowOfPython } from './find-tensorflow.js';
+import { fetchOpenBlas, type OpenBlas, openBlasIn, openBlasPays } from './openblas.js';
 
 export interface LinkOptions extends LongCall {
   /** A folder with TensorFlow's libraries, an unpacked wheel, or a site-packages. */
@@ -20,11 +21,16 @@ export interface LinkOptions extends LongCall {
 export interface LinkResult extends LinkedTensorFlow {
   /** The folder that the addon now refers to: it must stay. */
   tensorflow: string;
+  /** The folder with OpenBLAS's library, which must stay too; null where products are TensorFlow's. */
+  openblas: string | null;
+  /** Why products are TensorFlow's; null where they are not. */
+  withoutOpenblas: string | null;
 }
 
 /**
  * Links the first of: the folder in `from`; what `pip` or `cuda` say to fetch; the TensorFlow in the Python
- * environment; the tested wheel for the CPU, fetched.
+ * environment; the tested wheel for the CPU, fetched. With it goes OpenBLAS, where it can be had: from the same
+ * folder, else fetched.
  * @throws InputError for whatever is missing; the engine that was linked before, if any, is then still in use
  */
 export async function linkNative(options: LinkOptions = {}): Promise<LinkResult> {
@@ -34,7 +40,27 @@ export async function linkNative(options: LinkOptions = {}): Promise<LinkResult>
     );
   const packageFolder = options.packageFolder ?? addonPackage();
   const tensorflow = await chooseTensorFlow(options);
-  return { tensorflow, ...(await buildAddon(packageFolder, tensorflow, options)) };
+  const { openblas, why } = await chooseOpenBlas(options);
+  const linked = await buildAddon(packageFolder, { tensorflow, openblas }, options);
+  return { tensorflow, openblas: openblas?.library ?? null, withoutOpenblas: why, ...linked };
+}
+
+/** The engine works without it, only slower: whatever is wrong with it stops nothing. */
+async function chooseOpenBlas({
+  from,
+  onProgress,
+  signal,
+}: LinkOptions): Promise<{ openblas?: OpenBlas; why: string | null }> {
+  if (!openBlasPays) return { why: `not tried on ${process.arch}` };
+  try {
+    if (from !== undefined) return { openblas: openBlasIn(from), why: null };
+    const python = await findPython();
+    if (!python) return { why: 'no Python 3 to fetch OpenBLAS with' };
+    return { openblas: await fetchOpenBlas({ python, onProgress, signal }), why: null };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { why: error.message };
+  }
 }
 
 async function chooseTensorFlow({ from, pip, cuda, onProgress, signal }: LinkOptions): Promise<string> {

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../engine.js';
 import { toTensor } from '../tensor.js';
+import { hasOnePass, onePass } from './one-pass.js';
 
 type Stored = 'plain' | 'transposed';
 
@@ -51,6 +52,11 @@ export class FrozenLinear {
   apply(x: tf.Tensor2D): tf.Tensor2D {
     const transposeB = this.stored === 'transposed';
     if (!this.bias) return tf.matMul(x, this.weight, false, transposeB);
+    // Without the three reshapes that the library's takes.
+    if (hasOnePass('OrthoscopeBiasedProduct')) {
+      const settings = { flag: transposeB };
+      return onePass('OrthoscopeBiasedProduct', [x, this.weight, this.bias], settings)[0] as tf.Tensor2D;
+    }
     return tf.fused.matMul({ a: x, b: this.weight, transposeB, bias: this.bias }) as tf.Tensor2D;
   }
 

@@ -19,19 +19,22 @@ export const ONE_PASS = {
   OrthoscopeRotate: 1,
   OrthoscopeMix: 2,
   OrthoscopeMixPull: 2,
+  OrthoscopeBiasedProduct: 1,
+  OrthoscopeCut: 1,
+  OrthoscopeJoin: 1,
 } as const;
 
 /** All operations have the same; each reads some of them. */
 export interface OnePassSettings {
-  /** Of activations: which. Where heads lie side by side: how many prompts. */
+  /** Of activations: which. Where heads or positions lie side by side: how many prompts. */
   kind?: number;
-  /** How many heads queries have, where they lie side by side. */
+  /** How many heads queries have, where they lie side by side. Of a cut: how many positions it keeps. */
   heads?: number;
   /** How many heads keys and values have, likewise. */
   shared?: number;
   /** ε of a normalisation, scale of scores, direction of a rotation. */
   factor?: number;
-  /** Whether a normalisation centres; whether keys and values get gradients. */
+  /** Whether a normalisation centres; whether keys and values get gradients; whether a matrix is stored transposed; whether a cut keeps the last. */
   flag?: boolean;
 }
 

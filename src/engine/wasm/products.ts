@@ -3,6 +3,7 @@
  * engine has relaxed SIMD, and as fast where an operand is transposed, which the backend's is not.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { replaceKernel } from '../replace-kernel.js';
 import type { TensorKernels } from './tensor-memory.js';
 
 /** Operands and what they are multiplied as. */
@@ -17,21 +18,12 @@ interface Product {
 
 /** Takes the place of `BatchMatMul` and `_FusedMatMul`. What is rarely asked for stays with the backend's. */
 export function replaceProducts(kernels: TensorKernels): void {
-  replace('BatchMatMul', ({ inputs, attrs }) =>
+  replaceKernel('BatchMatMul', 'wasm', ({ inputs, attrs }) =>
     product(kernels, { ...inputs, ...attrs } as unknown as Product),
   );
-  replace('_FusedMatMul', ({ inputs, attrs }) =>
+  replaceKernel('_FusedMatMul', 'wasm', ({ inputs, attrs }) =>
     attrs!.activation === 'linear' ? product(kernels, { ...inputs, ...attrs } as unknown as Product) : null,
   );
-}
-
-type Call = Parameters<tf.KernelFunc>[0];
-
-/** @param compute null: leaves it to the backend */
-function replace(kernelName: string, compute: (call: Call) => tf.TensorInfo | null): void {
-  const { kernelFunc, ...config } = tf.getKernel(kernelName, 'wasm');
-  tf.unregisterKernel(kernelName, 'wasm');
-  tf.registerKernel({ ...config, kernelFunc: (call) => compute(call) ?? kernelFunc(call) });
 }
 
 function product(

@@ -100,13 +100,22 @@ describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}
     mkdirSync(join(packageFolder, 'deps', 'lib'), { recursive: true });
     symlinkSync(tensorflow!, join(packageFolder, 'deps', 'include'));
     const events: ProgressEvent[] = [];
+    const site = join(home, 'site-packages');
+    mkdirSync(site);
+    symlinkSync(tensorflow!, join(site, 'tensorflow'));
+    const openblas = loadedLibrary('libscipy_openblas.so');
+    if (openblas) symlinkSync(dirname(openblas), join(site, 'scipy_openblas32'));
     const result = await linkNative({
       packageFolder,
-      from: tensorflow!,
+      from: site,
       onProgress: (event) => events.push(event),
     });
     expect(result).toEqual({
-      tensorflow,
+      tensorflow: join(site, 'tensorflow'),
+      openblas: openblas ? join(site, 'scipy_openblas32', 'lib') : null,
+      withoutOpenblas: openblas
+        ? null
+        : expect.stringMatching(/no scipy_openblas32\/include\/cblas\.h|not tried/),
       version: expect.stringMatching(/^2\.\d+\.\d+/),
       gpu: expect.any(Boolean),
     });
@@ -117,21 +126,28 @@ describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}
     const program = `const tf = require(${JSON.stringify(packageFolder)}); 
       const [own] = tf.backend().executeMultipleOutputs('OrthoscopeActivate', [], [tf.tensor1d([-1, 2])], 1);
       const [low, high] = tf.backend().readSync(own.dataId);
-      console.log(tf.getBackend(), tf.add(1, 2).dataSync()[0], low, high);`;
+      const matrix = tf.tensor2d([[1, 2], [3, 4]]);
+      const [product] = ${openblas ? "tf.backend().executeMultipleOutputs('OrthoscopeProduct', [], [matrix, matrix], 1)" : '[tf.matMul(matrix, matrix)]'};
+      console.log(tf.getBackend(), tf.add(1, 2).dataSync()[0], low, high, ...tf.backend().readSync(product.dataId));`;
     expect(
       execFileSync(process.execPath, ['--import', removed, '-e', program], {
         encoding: 'utf8',
         stdio: 'pipe',
       }),
-    ).toBe('tensorflow 3 0 2\n');
+    ).toBe('tensorflow 3 0 2 7 10 15 22\n');
   });
 });
 
 /** Where the TensorFlow of this process lies, if the native engine is linked. */
 function loadedTensorFlow(): string | undefined {
   if (availableEngines()[0] === 'wasm') return undefined;
+  return loadedLibrary('libtensorflow_cc.so.2');
+}
+
+/** The folder of a library that is in this process. */
+function loadedLibrary(name: string): string | undefined {
   const report = process.report.getReport() as unknown as { sharedObjects: string[] };
-  const library = report.sharedObjects.find((path) => path.endsWith('libtensorflow_cc.so.2'));
+  const library = report.sharedObjects.find((path) => path.endsWith(name));
   return library && dirname(realpathSync(library));
 }
 

@@ -45,4 +45,46 @@ describeOnEngines('a frozen matrix', (engine) => {
       { numRuns: 20 },
     );
   });
+
+  // Engines cut large products into tiles, each for a thread or a cache.
+  it.each([
+    [64, 768, 96],
+    [130, 65, 257],
+    [300, 47, 33],
+    [1, 500, 1030],
+  ])('is right where %i rows of %i become ones of %i', (n, rows, cols) => {
+    const weight = normals(rows * cols, 1);
+    const bias = normals(cols, 2);
+    const [x, dy] = [normals(n * rows, 3), normals(n * cols, 4)];
+    const row = (from: number[], i: number, width: number) => from.slice(i * width, (i + 1) * width);
+    const column = (c: number) => Array.from({ length: rows }, (_, r) => weight[r * cols + c]!);
+    const linear = FrozenLinear.upload(
+      engine(),
+      Float32Array.from(weight),
+      rows,
+      cols,
+      Float32Array.from(bias),
+    );
+    const [tx, tdy] = [tf.tensor2d(x, [n, rows]), tf.tensor2d(dy, [n, cols])];
+    const { y, dx } = resultsOf(() => ({ y: linear.apply(tx), dx: linear.pull(tdy) }));
+    const columns = bias.map((_, c) => column(c));
+    // All columns of the first and last rows, and of all rows the first and last columns.
+    for (const i of [0, n - 1]) {
+      expectClose(
+        row([...y!], i, cols),
+        columns.map((values, c) => dot(row(x, i, rows), values) + bias[c]!),
+      );
+      expectClose(
+        row([...dx!], i, rows),
+        Array.from({ length: rows }, (_, r) => dot(row(dy, i, cols), row(weight, r, cols))),
+      );
+    }
+    for (const c of [0, cols - 1])
+      expectClose(
+        Array.from({ length: n }, (_, i) => y![i * cols + c]!),
+        Array.from({ length: n }, (_, i) => dot(row(x, i, rows), columns[c]!) + bias[c]!),
+      );
+    tf.dispose([tx, tdy]);
+    linear.dispose();
+  });
 });
