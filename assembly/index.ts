@@ -2,10 +2,13 @@
 import { SET, gemm } from './gemm';
 import { multiplyAddInRegisters } from './peak';
 
+export { activate, activatePull, gate, gatePull } from './activation';
 export { allocate, mark, release } from './arena';
+export { attend, attendPull } from './attention';
 export { strongestKeys } from './keys';
 export { products } from './products';
 export { read } from './read';
+export { mix, mixPull, normalise, normalisePull, rotatePositions, softmax, softmaxPull } from './rows';
 export { accumulate } from './statistics';
 export { svd, svdOfProduct } from './svd';
 

@@ -78,3 +78,11 @@ export namespace Passage {
   export const SHIFT = 12;
   export const BYTES = 16;
 }
+
+/** Activation functions, as operations are told which. */
+export namespace Activation {
+  export const RELU = 0;
+  export const SILU = 1;
+  export const GELU_NEW = 2;
+  export const GELU = 3;
+}

@@ -1,11 +1,17 @@
 /** Activation functions and their pullbacks, in few passes: elementwise work is what portable engines are slow at. */
 import * as tf from '@tensorflow/tfjs-core';
+import { Activation as Numbers } from '../../../assembly/layout.js';
 import type { Activation } from '../../models/architecture.js';
 import { hasOnePass, onePass } from './one-pass.js';
 import { tidy } from './tidy.js';
 
-/** Numbers of the functions in `fused.h`. */
-const KINDS: Record<Activation, number> = { relu: 0, silu: 1, gelu_new: 2, gelu: 3 };
+/** Numbers of the functions in assembly/, and in `fused.h`. */
+const KINDS: Record<Activation, number> = {
+  relu: Numbers.RELU,
+  silu: Numbers.SILU,
+  gelu_new: Numbers.GELU_NEW,
+  gelu: Numbers.GELU,
+};
 
 /** A value, and what its pullback needs; null unless asked for. */
 interface Applied<Kept> {

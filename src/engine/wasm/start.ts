@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { offerOnePass } from './one-pass.js';
 import { replaceProducts } from './products.js';
 import { tensorKernels } from './tensor-memory.js';
 
@@ -28,5 +29,7 @@ async function prepare(): Promise<void> {
     for (const listener of process.listeners(event as 'uncaughtException'))
       if (!before[i]!.includes(listener)) process.off(event, listener);
   });
-  replaceProducts(await tensorKernels());
+  const kernels = await tensorKernels();
+  replaceProducts(kernels);
+  offerOnePass(kernels);
 }

@@ -63,8 +63,8 @@ describeOnEngines('attention', () => {
         fc.record({
           heads: fc.integer({ min: 1, max: 2 }),
           batch: fc.integer({ min: 1, max: 2 }),
-          keys: fc.integer({ min: 1, max: 4 }),
-          queries: fc.integer({ min: 1, max: 4 }),
+          keys: fc.integer({ min: 1, max: 9 }),
+          queries: fc.integer({ min: 1, max: 9 }),
           width: fc.integer({ min: 1, max: 3 }),
           dHead: fc.integer({ min: 1, max: 3 }),
         }),

@@ -14,9 +14,10 @@ describeOnEngines('rotary positions', () => {
   it.each([
     ['whole heads', 4, 4, 0],
     ['a part of each head', 6, 4, 0],
+    ['wide heads', 15, 14, 0],
     ['positions before the first', 4, 4, -2],
   ])('of %s', (_, width, dims, first) => {
-    const rotary = { dims, frequencies: [1, 0.1], scale: 1.2 };
+    const rotary = { dims, frequencies: [1, 0.1, 2, 0.3, 0.5, 1.5, 0.2].slice(0, dims / 2), scale: 1.2 };
     // Two positions more than the queries have: those are the last.
     const table = rotaryTable(rotary, POSITIONS + 2, first);
     const shape: [number, number, number, number] = [HEADS, BATCH, POSITIONS, width];
