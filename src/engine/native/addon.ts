@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { coresHere } from '../../cores.js';
 import { InputError } from '../../errors.js';
-import { offerFused } from './fused.js';
+import { type Offered, offerFused } from './fused.js';
 import './removed-from-node.js';
 
 export const LINK_COMMAND = 'orthoscope engine link';
@@ -20,10 +20,7 @@ export interface LinkedTensorFlow {
   gpu: boolean;
 }
 
-export interface NativeBackend extends LinkedTensorFlow {
-  /** Whether the addon has this program's own operations; one that an earlier version linked has not. */
-  fused: boolean;
-}
+export interface NativeBackend extends LinkedTensorFlow, Offered {}
 
 let started: NativeBackend | undefined;
 
@@ -73,7 +70,8 @@ function load(gpu: boolean): NativeBackend {
     proveItComputes();
     const { isUsingGpuDevice: usesGpu } = backend;
     // They are made for the CPU: on a GPU tensors would travel to and fro.
-    return { version: backend.binding.TF_Version, gpu: usesGpu, fused: !usesGpu && offerFused() };
+    const offered = usesGpu ? { fused: false, products: false } : offerFused();
+    return { version: backend.binding.TF_Version, gpu: usesGpu, ...offered };
   } catch (error) {
     const [cause] = String((error as Error).message).split('\n');
     throw new InputError(`the linked TensorFlow does not work (${cause}); run: ${LINK_COMMAND}`);

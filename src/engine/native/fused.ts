@@ -20,11 +20,16 @@ interface NodeBackend {
 /** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
 type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct';
 
-/**
- * Registers those that the addon has.
- * @returns whether it has all that this version can do without OpenBLAS; one that an earlier version linked has not
- */
-export function offerFused(): boolean {
+/** What an addon has. */
+export interface Offered {
+  /** All that this version can do in one pass; one that an earlier version linked has not. */
+  fused: boolean;
+  /** OpenBLAS. */
+  products: boolean;
+}
+
+/** Registers those that the addon has. */
+export function offerFused(): Offered {
   const backend = tf.backend() as unknown as NodeBackend;
   const one = () => tf.tensor2d([[1]]);
   const fused = runs(backend, 'OrthoscopeCut', () => [one()], { kind: 1, heads: 1 });
@@ -38,7 +43,7 @@ export function offerFused(): boolean {
         kernelFunc: ({ inputs, attrs }) =>
           execute(backend, name, Object.values(inputs) as tf.TensorInfo[], attrs as OnePassSettings),
       });
-  return fused;
+  return { fused, products };
 }
 
 /** Whether the addon has an operation. */
