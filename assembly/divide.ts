@@ -100,7 +100,7 @@ function merge(n: i32, half: i32, d: usize, z: usize, rho: f64, q: usize, qRow: 
     multiplyOrClear(kept, half, upper + both, turn, kept, gathered, n, q, qRow);
     multiplyOrClear(kept, n - half, both + lower, at<f64>(turn, upper), kept, from, n, at<f64>(q, half), qRow);
   }
-  copyRows(n - kept, n, at<f64>(gathered, kept * n), n, at<f64>(q, kept * qRow), qRow);
+  copyRows<f64>(n - kept, n, at<f64>(gathered, kept * n), n, at<f64>(q, kept * qRow), qRow);
   copy<f64>(values, d, n);
   sortIndices(n, kept, d, order);
   release(height);

@@ -27,6 +27,11 @@ const MC: i32 = 32 * MR;
 /** Columns of B packed at a time: 3.75 MiB, read once for each block of A. */
 const NC: i32 = 960;
 
+/** Of few rows: 384 KiB. */
+const FEW: i32 = 96;
+/** Panels of B that are packed at a time where its rows are. */
+const TOGETHER: i32 = 8;
+
 const packedA: usize = allocate(MC * KC_BYTES);
 const packedB: usize = allocate(NC * KC_BYTES);
 const tile: usize = allocate(MR * NR_BYTES);
@@ -46,15 +51,17 @@ export function gemm<T>(
   const most = KC_BYTES / <i32>sizeof<T>();
   // Equal parts: a last one of a few indices would read and write all of C for next to no work.
   const KC = (k - 1) / ((k - 1) / most + 1) + 1;
-  for (let jc = 0; jc < n; jc += NC) {
-    const nc = min(NC, n - jc);
-    for (let pc = 0; pc < k; pc += KC) {
-      const kc = min(KC, k - pc);
-      const pass = pc == 0 ? mode : mode == SUBTRACT ? SUBTRACT : ADD;
+  // Few rows are packed once; columns then come by as few as stay in the second-level cache beside them.
+  const block = m <= MC ? FEW : NC;
+  for (let pc = 0; pc < k; pc += KC) {
+    const kc = min(KC, k - pc);
+    const pass = pc == 0 ? mode : mode == SUBTRACT ? SUBTRACT : ADD;
+    for (let jc = 0; jc < n; jc += block) {
+      const nc = min(block, n - jc);
       packPanels<T>(nc, NR, kc, at<T>(b, pc * bRow + jc * bCol), bCol, bRow, packedB);
       for (let ic = 0; ic < m && !(upper && ic >= jc + nc); ic += MC) {
         const mc = min(MC, m - ic);
-        packPanels<T>(mc, MR, kc, at<T>(a, ic * aRow + pc * aCol), aRow, aCol, packedA);
+        if (jc == 0 || m > MC) packPanels<T>(mc, MR, kc, at<T>(a, ic * aRow + pc * aCol), aRow, aCol, packedA);
         for (let jr = 0; jr < nc; jr += NR) {
           for (let ir = 0; ir < mc && !(upper && ic + ir >= jc + jr + NR); ir += MR) {
             const target = at<T>(c, (ic + ir) * cRow + jc + jr);
@@ -82,34 +89,88 @@ function packPanels<T>(
 ): void {
   const inner = (<usize>innerStride) * sizeof<T>();
   const step = (<usize>width) * sizeof<T>();
-  for (let line = 0; line < lines; line += width) {
+  const whole = lines - (lines % width);
+  let line = 0;
+  if (lineStride == 1 && width * <i32>sizeof<T>() == NR_BYTES) {
+    packVectors(whole / width, kc, from, inner, to);
+    line = whole;
+  }
+  for (; line < lines; line += width) {
     const filled = min(width, lines - line);
+    const panel = to + (<usize>(line / width)) * (<usize>kc) * step;
     const block = at<T>(from, line * lineStride);
-    if (filled < width) memory.fill(to, 0, (<usize>kc) * step);
-    if (lineStride == 1 && filled == width && width * <i32>sizeof<T>() == NR_BYTES) {
-      packVectors(kc, block, inner, to);
-    } else if (lineStride == 1) {
+    if (filled < width) memory.fill(panel, 0, (<usize>kc) * step);
+    if (lineStride == 1) {
       let source = block;
       for (let p = 0; p < kc; p++, source += inner)
-        for (let r = 0; r < filled; r++) set<T>(to, p * width + r, get<T>(source, r));
-    } else {
-      for (let r = 0; r < filled; r++) {
-        let source = at<T>(block, r * lineStride);
-        let target = at<T>(to, r);
-        for (let p = 0; p < kc; p++, source += inner, target += step) store<T>(target, load<T>(source));
-      }
+        for (let r = 0; r < filled; r++) set<T>(panel, p * width + r, get<T>(source, r));
+      continue;
     }
-    to += (<usize>kc) * step;
+    const done = sizeof<T>() == 4 && innerStride == 1 && filled == width ? packTurned(width, kc, block, lineStride, panel) : 0;
+    for (let r = 0; r < filled; r++) {
+      let source = at<T>(block, r * lineStride + done * innerStride);
+      let target = at<T>(panel, done * width + r);
+      for (let p = done; p < kc; p++, source += inner, target += step) store<T>(target, load<T>(source));
+    }
   }
 }
 
-/** Packs a full panel of a tile's width whose lines stand side by side. */
-function packVectors(kc: i32, from: usize, stride: usize, to: usize): void {
-  for (let p = 0; p < kc; p++, from += stride, to += NR_BYTES) {
-    v128.store(to, v128.load(from));
-    v128.store(to, v128.load(from, 16), 16);
-    if (NR_BYTES == 48) v128.store(to, v128.load(from, 32), 32);
+/**
+ * Packs full panels of a tile's width whose lines stand side by side, some panels at a time: what is read then is long
+ * enough for the processor to fetch what comes next.
+ */
+function packVectors(panels: i32, kc: i32, from: usize, stride: usize, to: usize): void {
+  const size = (<usize>kc) * NR_BYTES;
+  for (let first = 0; first < panels; first += TOGETHER) {
+    const end = min(panels, first + TOGETHER);
+    let line = from + (<usize>first) * NR_BYTES;
+    for (let p = 0; p < kc; p++, line += stride) {
+      let source = line;
+      let target = to + (<usize>first) * size + (<usize>p) * NR_BYTES;
+      for (let panel = first; panel < end; panel++, source += NR_BYTES, target += size) {
+        v128.store(target, v128.load(source));
+        v128.store(target, v128.load(source, 16), 16);
+        if (NR_BYTES == 48) v128.store(target, v128.load(source, 32), 32);
+      }
+    }
   }
+}
+
+/**
+ * Packs a full panel of f32 lines whose elements stand side by side, four at a time.
+ * @returns how many elements of each line that were
+ */
+function packTurned(width: i32, kc: i32, from: usize, lineStride: i32, to: usize): i32 {
+  const whole = kc & ~3;
+  const next = at<f32>(0, lineStride);
+  const step = at<f32>(0, width);
+  if (width == 3) {
+    for (let p = 0; p < whole; p += 4, from += 16, to += 48) {
+      const a = v128.load(from), b = v128.load(from + next), c = v128.load(from + 2 * next);
+      const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5), bc = v128.shuffle<f32>(b, c, 2, 6, 3, 7);
+      // a₀ b₀ c₀ a₁, b₁ c₁ a₂ b₂, c₂ a₃ b₃ c₃
+      v128.store(to, v128.shuffle<f32>(ab, v128.shuffle<f32>(c, a, 0, 5, 0, 5), 0, 1, 4, 5));
+      v128.store(to, v128.shuffle<f32>(v128.shuffle<f32>(b, c, 1, 5, 1, 5), v128.shuffle<f32>(a, b, 2, 6, 2, 6), 0, 1, 4, 5), 16);
+      v128.store(to, v128.shuffle<f32>(v128.shuffle<f32>(c, a, 2, 7, 2, 7), bc, 0, 1, 6, 7), 32);
+    }
+    return whole;
+  }
+  if (width % 4 != 0) return 0;
+  for (let group = 0; group < width; group += 4, from += 4 * next) {
+    let source = from;
+    let target = to + at<f32>(0, group);
+    for (let p = 0; p < whole; p += 4, source += 16, target += 4 * step) {
+      const a = v128.load(source), b = v128.load(source + next);
+      const c = v128.load(source + 2 * next), d = v128.load(source + 3 * next);
+      const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5), cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+      const ef = v128.shuffle<f32>(a, b, 2, 6, 3, 7), gh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+      v128.store(target, v128.shuffle<f32>(ab, cd, 0, 1, 4, 5));
+      v128.store(target + step, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
+      v128.store(target + 2 * step, v128.shuffle<f32>(ef, gh, 0, 1, 4, 5));
+      v128.store(target + 3 * step, v128.shuffle<f32>(ef, gh, 2, 3, 6, 7));
+    }
+  }
+  return whole;
 }
 
 /** Brings the part of the shared edge tile that lies inside C into C. */

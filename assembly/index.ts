@@ -1,6 +1,7 @@
 /** What the host may call; both builds export the same. Matrices are row-major, pointers are byte addresses. */
 import { SET, gemm } from './gemm';
 import { multiplyAddInRegisters } from './peak';
+import { copyRows } from './vector';
 
 export { activate, activatePull, gate, gatePull } from './activation';
 export { allocate, mark, release } from './arena';
@@ -19,6 +20,11 @@ export function gemmF32(
   const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
   const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
   gemm<f32>(SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n);
+}
+
+/** See `copyRows`. */
+export function copyRowsF32(rows: i32, cols: i32, from: usize, fromRow: i32, to: usize, toRow: i32): void {
+  copyRows<f32>(rows, cols, from, fromRow, to, toRow);
 }
 
 /** As `gemmF32`, in f64. */

@@ -29,6 +29,6 @@ export function factorRows(r: i32, m: i32, a: usize, l: usize, tau: usize): void
     if (end == r) break;
     const rest = at<f64>(a, end * m + start), corner = at<f64>(a, start * m + start);
     applyBlock(r - end, m - start, block, rest, m, corner, m, at<f64>(tau, start), false);
-    copyRows(r - end, block, rest, m, at<f64>(l, end * r + start), r);
+    copyRows<f64>(r - end, block, rest, m, at<f64>(l, end * r + start), r);
   }
 }

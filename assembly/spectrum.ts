@@ -94,7 +94,7 @@ function turnRows(n: i32, cols: i32, e: usize, z: usize): void {
   for (let start = 0; start < cols; start += COLUMNS) {
     const width = min(COLUMNS, cols - start);
     const part = at<f64>(z, start);
-    copyRows(n, width, part, cols, panel, width);
+    copyRows<f64>(n, width, part, cols, panel, width);
     gemm<f64>(SET, false, n, width, n, e, n, 1, panel, width, 1, part, cols);
   }
   release(height);

@@ -83,7 +83,7 @@ function svdOfFactors(
 function turned(r: i32, m: i32, x: usize, a: usize, tau: usize): usize {
   const rows = create<f64>(r * m);
   clear<f64>(rows, r * m);
-  copyRows(r, r, x, r, rows, m);
+  copyRows<f64>(r, r, x, r, rows, m);
   applyReflectors(r, m, r, rows, m, a, m, tau);
   return rows;
 }

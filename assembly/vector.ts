@@ -67,9 +67,9 @@ export function rotate(n: i32, c: f64, s: f64, x: usize, y: usize): void {
   }
 }
 
-/** Copies `rows` rows of `cols` f64 each between matrices of any row strides (in elements). */
-export function copyRows(rows: i32, cols: i32, from: usize, fromRow: i32, to: usize, toRow: i32): void {
+/** Copies `rows` rows of `cols` elements each between matrices of any row strides (in elements). */
+export function copyRows<T>(rows: i32, cols: i32, from: usize, fromRow: i32, to: usize, toRow: i32): void {
   for (let i = 0; i < rows; i++) {
-    copy<f64>(at<f64>(from, i * fromRow), at<f64>(to, i * toRow), cols);
+    copy<T>(at<T>(from, i * fromRow), at<T>(to, i * toRow), cols);
   }
 }

@@ -74,6 +74,24 @@ function operations(kernels: TensorKernels): Partial<Record<keyof typeof ONE_PAS
       calls.softmaxPull({ ...rowsOf(weights!), scale, ...given, dScores: address(dScores) });
       return [dScores];
     },
+    OrthoscopeCut([x], { kind: batch, heads: count, flag: last }) {
+      const { rows, width } = rowsOf(x!);
+      const y = create([batch * count, width]);
+      const [whole, kept] = [(rows / batch) * width, count * width];
+      const from = address(x!) + (last ? 4 * (whole - kept) : 0);
+      calls.copyRowsF32({ rows: batch, cols: kept, from, fromRow: whole, to: address(y), toRow: kept });
+      return [y];
+    },
+    OrthoscopeJoin([first, last], { kind: batch }) {
+      const { width, rows } = rowsOf(first!);
+      const y = create([rows + rowsOf(last!).rows, width]);
+      const [start, end] = [sizeOf(first!) / batch, sizeOf(last!) / batch];
+      const into = { rows: batch, toRow: start + end };
+      const to = address(y);
+      calls.copyRowsF32({ ...into, cols: start, from: address(first!), fromRow: start, to });
+      calls.copyRowsF32({ ...into, cols: end, from: address(last!), fromRow: end, to: to + 4 * start });
+      return [y];
+    },
     OrthoscopeMix([own, base, mask]) {
       const [mixed, difference] = [create(own!.shape), create(own!.shape)];
       const { rows, width } = rowsOf(own!);
