@@ -174,7 +174,8 @@ describe('orthoscope score', () => {
     expect(estimate.directions).toBe(20);
     const whole = JSON.parse(readFileSync(join(folder, 'whole', 'counts.json'), 'utf8')).ioi;
     expect(Math.abs(estimate.data_sets.ioi.tokens / whole.tokens - 1)).toBeLessThan(0.05);
-    expect(estimate.seconds).toBeGreaterThan(0);
+    expect(estimate.tables_seconds).toBeGreaterThan(0);
+    expect(estimate.seconds).toBeGreaterThan(estimate.load_seconds + estimate.tables_seconds);
   });
 
   it('shows nothing of a folder that is damaged', async () => {
