@@ -42,7 +42,7 @@ export async function openEngine({ engine = 'auto' }: { engine?: EngineChoice } 
 }
 
 async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promise<Engine> {
-  const { version, gpu, fused, products } = await startNative({ gpu: choice !== 'native-cpu' });
+  const { version, gpu, fused, products, matrixUnit } = await startNative({ gpu: choice !== 'native-cpu' });
   if (choice === 'native-gpu' && !gpu) throw new InputError(`engine native-gpu: ${await whyNoGpu(version)}`);
   const reason = gpu
     ? 'TensorFlow is linked and uses a GPU'
@@ -53,7 +53,7 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
     name: gpu ? 'native-gpu' : 'native-cpu',
     reason:
       gpu || fused ? reason : `${reason}; it lacks operations of this version, to be faster: ${LINK_COMMAND}`,
-    version: `TensorFlow ${version}${products ? ' with OpenBLAS' : ''}`,
+    version: `TensorFlow ${version}${products ? ` with OpenBLAS${matrixUnit ? ' and AMX' : ''}` : ''}`,
     prefersShortRows: true,
   };
 }

@@ -97,6 +97,12 @@ const INSTRUCTION_SETS: Record<string, string[]> = {
   }),
 };
 
+/** What AMX's tiles take (`amx.cc`); compilers from before 2021 do not know some of them. */
+const MATRIX_UNIT = [
+  ...['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512bf16', '-mfma'],
+  ...['-mamx-tile', '-mamx-bf16'],
+];
+
 /** Compiles the operations of our own (`fused.cc`); none where TensorFlow's headers do not say how to add some. */
 async function onePassObjects(
   { tensorflow, openblas }: Linked,
@@ -106,13 +112,22 @@ async function onePassObjects(
   if (!existsSync(join(tensorflow, 'include', 'tensorflow', 'c', 'kernels.h'))) return [];
   const source = (name: string) => join(folder, name);
   // Yarn may keep this package in an archive, which Node reads and a compiler does not.
-  for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc'])
+  for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc', 'amx.h', 'amx.cc'])
     await writeFile(source(name), await readFile(packageFile(`src/engine/native/${name}`)));
+  const tiles = join(folder, 'amx.o');
+  const tiled =
+    openblas !== undefined &&
+    process.arch === 'x64' &&
+    (await run(['-O3', ...MATRIX_UNIT, '-c', source('amx.cc'), '-o', tiles]).then(
+      () => true,
+      () => false,
+    ));
   const operations = join(folder, 'fused.o');
   await run([
     '-O2',
     ...(process.arch === 'x64' ? ['-DORTHOSCOPE_X86'] : []),
     ...(openblas ? ['-DORTHOSCOPE_OPENBLAS', '-I', openblas.include] : []),
+    ...(tiled ? ['-DORTHOSCOPE_AMX'] : []),
     '-c',
     source('fused.cc'),
     '-o',
@@ -124,7 +139,7 @@ async function onePassObjects(
     await run([...plain, ...flags, '-c', source('fused-loops.cc'), '-o', object]);
     return object;
   });
-  return [operations, ...(await Promise.all(loops))];
+  return [operations, ...(tiled ? [tiles] : []), ...(await Promise.all(loops))];
 }
 
 async function findCompiler(): Promise<string> {

@@ -16,6 +16,9 @@
 #ifdef ORTHOSCOPE_OPENBLAS
 #include "cblas.h"
 #endif
+#ifdef ORTHOSCOPE_AMX
+#include "amx.h"
+#endif
 #include "fused.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
@@ -32,11 +35,15 @@ extern const Loops kAvx512;
 namespace {
 
 #ifdef ORTHOSCOPE_X86
+// What holds TensorFlow's products to an instruction set holds ours: so a machine can stand in for a lesser one.
+std::string mostInstructions() {
+  const char* held = std::getenv("ONEDNN_MAX_CPU_ISA");
+  return held ? held : "";
+}
+
 const Loops& bestLoops() {
   __builtin_cpu_init();
-  // What holds TensorFlow's products to an instruction set holds these: so a machine can stand in for a lesser one.
-  const char* held = std::getenv("ONEDNN_MAX_CPU_ISA");
-  const std::string most = held ? held : "";
+  const std::string most = mostInstructions();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -516,6 +523,17 @@ void join(const Settings& settings, Call& call) {
   });
 }
 
+#ifdef ORTHOSCOPE_AMX
+bool usesMatrixUnit() {
+  static const bool uses = [] {
+    const std::string most = mostInstructions();
+    const bool held = !most.empty() && most != "DEFAULT" && most.find("AMX") == std::string::npos;
+    return !held && amxReady();
+  }();
+  return uses;
+}
+#endif
+
 #ifdef ORTHOSCOPE_OPENBLAS
 // A product is cut into as many tiles as there are threads. Each of them packs its part of either operand: so many
 // rows of tiles as make that least.
@@ -540,6 +558,16 @@ int64_t boundary(int64_t size, int64_t parts, int64_t i) {
   return i == parts ? size : size * i / parts / kUnit * kUnit;
 }
 
+// Of a product with so many multiplications, whether the matrix unit takes it; smaller ones it would spend on cutting.
+bool byMatrixUnit([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, [[maybe_unused]] int64_t inner) {
+#ifdef ORTHOSCOPE_AMX
+  constexpr int64_t kLeast = 1 << 18, kLeastInner = 32;
+  return usesMatrixUnit() && inner >= kLeastInner && rows * cols * inner >= kLeast;
+#else
+  return false;
+#endif
+}
+
 // x [.., inner], one weight [inner, cols] or transposed, and perhaps a bias [cols].
 void product(const Settings& settings, Call& call) {
   const bool transposed = settings.flag, biased = call.inputs() == 3;
@@ -554,6 +582,7 @@ void product(const Settings& settings, Call& call) {
   if (!y || rows == 0 || cols == 0) return;
   Team& team = Team::instance();
   const Tiles tiles(team.threads(), rows, cols);
+  const bool matrixUnit = byMatrixUnit(rows, cols, inner);
   const int64_t cost = rows * cols * std::max<int64_t>(1, inner) / kProductsPerFloat / (tiles.down * tiles.across);
   team.each(tiles.down * tiles.across, cost, [&](int64_t from, int64_t to) {
     for (int64_t tile = from; tile < to; tile++) {
@@ -562,12 +591,20 @@ void product(const Settings& settings, Call& call) {
       const int64_t left = boundary(cols, tiles.across, j), width = boundary(cols, tiles.across, j + 1) - left;
       if (height == 0 || width == 0) continue;
       float* corner = y + top * cols + left;
+      const float *part = x + top * inner, *columns = weight + (transposed ? left * inner : left);
+      const int64_t stride = transposed ? inner : cols;
+#ifdef ORTHOSCOPE_AMX
+      if (matrixUnit) {
+        amxProduct(part, inner, columns, stride, transposed, biased ? bias + left : nullptr, corner, cols, height, width,
+                   inner);
+        continue;
+      }
+#endif
       // OpenBLAS adds to what is there: a bias costs no pass of its own.
       for (int64_t row = 0; biased && row < height; row++)
         std::memcpy(corner + row * cols, bias + left, width * sizeof(float));
       scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, height, width, inner, 1,
-                        x + top * inner, inner, weight + (transposed ? left * inner : left), transposed ? inner : cols,
-                        biased ? 1 : 0, corner, cols);
+                        part, inner, columns, stride, biased ? 1 : 0, corner, cols);
     }
   });
 }
@@ -637,6 +674,10 @@ const bool offered = [] {
   offer<join>("OrthoscopeJoin", {"first", "last"}, {"y"});
 #ifdef ORTHOSCOPE_OPENBLAS
   scipy_openblas_set_num_threads(1);
+#ifdef ORTHOSCOPE_AMX
+  // That there is one says whose products these are.
+  if (usesMatrixUnit()) offer<product>("OrthoscopeMatrixUnitProduct", {"x", "weight"}, {"y"});
+#endif
   offer<product>("OrthoscopeProduct", {"x", "weight"}, {"y"});
   offer<product>("OrthoscopeBiasedProduct", {"x", "weight", "bias"}, {"y"});
 #endif

@@ -18,7 +18,7 @@ interface NodeBackend {
 }
 
 /** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
-type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct';
+type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct' | 'OrthoscopeMatrixUnitProduct';
 
 /** What an addon has. */
 export interface Offered {
@@ -26,6 +26,8 @@ export interface Offered {
   fused: boolean;
   /** OpenBLAS. */
   products: boolean;
+  /** Whether the processor's matrix unit takes those that are worth it. */
+  matrixUnit: boolean;
 }
 
 /** Registers those that the addon has. */
@@ -34,6 +36,7 @@ export function offerFused(): Offered {
   const one = () => tf.tensor2d([[1]]);
   const fused = runs(backend, 'OrthoscopeCut', () => [one()], { kind: 1, heads: 1 });
   const products = runs(backend, 'OrthoscopeProduct', () => [one(), one()], {});
+  const matrixUnit = runs(backend, 'OrthoscopeMatrixUnitProduct', () => [one(), one()], {});
   if (products) replaceProducts(backend);
   for (const name of Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[])
     if (name === 'OrthoscopeBiasedProduct' ? products : fused)
@@ -43,7 +46,7 @@ export function offerFused(): Offered {
         kernelFunc: ({ inputs, attrs }) =>
           execute(backend, name, Object.values(inputs) as tf.TensorInfo[], attrs as OnePassSettings),
       });
-  return { fused, products };
+  return { fused, products, matrixUnit };
 }
 
 /** Whether the addon has an operation. */
@@ -95,6 +98,6 @@ function execute(
     { name: 'factor', type: TF_ATTR_FLOAT, value: factor },
     { name: 'flag', type: TF_ATTR_BOOL, value: flag },
   ];
-  const outputs = name === 'OrthoscopeProduct' ? 1 : ONE_PASS[name];
+  const outputs = name in ONE_PASS ? ONE_PASS[name as keyof typeof ONE_PASS] : 1;
   return backend.executeMultipleOutputs(name, attributes, inputs, outputs);
 }

@@ -1,0 +1,15 @@
+// Products by Intel's matrix unit (AMX), for processors that have it.
+#pragma once
+#include <cstdint>
+
+namespace orthoscope {
+
+// Whether this processor and system let this process use the unit.
+bool amxReady();
+
+// y [rows, cols] = x [rows, inner] · weight [inner, cols] (or its transpose where that is stored) + bias [cols] if not
+// null. Strides are in floats.
+void amxProduct(const float* x, int64_t xStride, const float* weight, int64_t weightStride, bool transposed,
+                const float* bias, float* y, int64_t yStride, int64_t rows, int64_t cols, int64_t inner);
+
+}  // namespace orthoscope
