@@ -7,7 +7,7 @@ import { allocate } from './arena';
 import { at, get, set } from './arrays';
 import { madd } from './simd';
 
-/** What happens to the result matrix: C ← AB, C ← C + AB, C ← C − AB. */
+/** What happens to the result matrix: C ← AB, or bias + AB where there is one; C ← C + AB; C ← C − AB. */
 export const SET: i32 = 0;
 export const ADD: i32 = 1;
 export const SUBTRACT: i32 = 2;
@@ -35,17 +35,22 @@ const TOGETHER: i32 = 8;
 const packedA: usize = allocate(MC * KC_BYTES);
 const packedB: usize = allocate(NC * KC_BYTES);
 const tile: usize = allocate(MR * NR_BYTES);
+/** What each row of a tile begins with where there is no bias, and that of a narrower tile. */
+const zeros: usize = allocate(NR_BYTES);
+const lastBias: usize = allocate(NR_BYTES);
+memory.fill(zeros, 0, NR_BYTES);
 
 /**
  * C ← mode(C, A·B), A [m, k] and B [k, n] with any strides (in elements), C row-major with row stride `cRow`.
  * With `upper`, only tiles that reach the diagonal or lie above it are computed, for symmetric results;
  * what then stands below the diagonal has no meaning.
+ * @param bias [n], with `SET`; or 0
  */
 export function gemm<T>(
   mode: i32, upper: bool, m: i32, n: i32, k: i32,
   a: usize, aRow: i32, aCol: i32,
   b: usize, bRow: i32, bCol: i32,
-  c: usize, cRow: i32,
+  c: usize, cRow: i32, bias: usize = 0,
 ): void {
   const NR = NR_BYTES / <i32>sizeof<T>();
   const most = KC_BYTES / <i32>sizeof<T>();
@@ -56,6 +61,7 @@ export function gemm<T>(
   for (let pc = 0; pc < k; pc += KC) {
     const kc = min(KC, k - pc);
     const pass = pc == 0 ? mode : mode == SUBTRACT ? SUBTRACT : ADD;
+    const biased = bias != 0 && pc == 0;
     for (let jc = 0; jc < n; jc += block) {
       const nc = min(block, n - jc);
       packPanels<T>(nc, NR, kc, at<T>(b, pc * bRow + jc * bCol), bCol, bRow, packedB);
@@ -63,14 +69,15 @@ export function gemm<T>(
         const mc = min(MC, m - ic);
         if (jc == 0 || m > MC) packPanels<T>(mc, MR, kc, at<T>(a, ic * aRow + pc * aCol), aRow, aCol, packedA);
         for (let jr = 0; jr < nc; jr += NR) {
+          const first = biased ? biasOf<T>(bias, jc + jr, n) : zeros;
           for (let ir = 0; ir < mc && !(upper && ic + ir >= jc + jr + NR); ir += MR) {
             const target = at<T>(c, (ic + ir) * cRow + jc + jr);
             const panelA = at<T>(packedA, ir * kc);
             const panelB = at<T>(packedB, jr * kc);
             if (ir + MR <= mc && jr + NR <= nc) {
-              multiplyTile<T>(kc, panelA, panelB, target, cRow, pass);
+              multiplyTile<T>(kc, panelA, panelB, first, target, cRow, pass);
             } else {
-              multiplyTile<T>(kc, panelA, panelB, tile, NR, SET);
+              multiplyTile<T>(kc, panelA, panelB, first, tile, NR, SET);
               addTile<T>(min(MR, mc - ir), min(NR, nc - jr), target, cRow, pass);
             }
           }
@@ -173,6 +180,14 @@ function packTurned(width: i32, kc: i32, from: usize, lineStride: i32, to: usize
   return whole;
 }
 
+/** Where the bias of a tile's columns from `col` on stands in full. */
+function biasOf<T>(bias: usize, col: i32, n: i32): usize {
+  const NR = NR_BYTES / <i32>sizeof<T>();
+  if (col + NR <= n) return at<T>(bias, col);
+  for (let i = 0; i < n - col; i++) set<T>(lastBias, i, get<T>(bias, col + i));
+  return lastBias;
+}
+
 /** Brings the part of the shared edge tile that lies inside C into C. */
 function addTile<T>(rows: i32, cols: i32, c: usize, cRow: i32, mode: i32): void {
   const NR = NR_BYTES / <i32>sizeof<T>();
@@ -186,16 +201,16 @@ function addTile<T>(rows: i32, cols: i32, c: usize, cRow: i32, mode: i32): void 
   }
 }
 
-/** One tile over kc inner indices: packed panels in, `mode` applied to C with row stride cRow. */
-function multiplyTile<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) multiplyThreeByThree<T>(kc, a, b, c, cRow, mode);
-  else multiplyFourByTwo<T>(kc, a, b, c, cRow, mode);
+/** One tile over kc inner indices: packed panels in, rows that begin with `first`, `mode` applied to C with row stride cRow. */
+function multiplyTile<T>(kc: i32, a: usize, b: usize, first: usize, c: usize, cRow: i32, mode: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) multiplyThreeByThree<T>(kc, a, b, first, c, cRow, mode);
+  else multiplyFourByTwo<T>(kc, a, b, first, c, cRow, mode);
 }
 
-function multiplyThreeByThree<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
-  let c00 = f64x2.splat(0), c01 = c00, c02 = c00;
-  let c10 = c00, c11 = c00, c12 = c00;
-  let c20 = c00, c21 = c00, c22 = c00;
+function multiplyThreeByThree<T>(kc: i32, a: usize, b: usize, first: usize, c: usize, cRow: i32, mode: i32): void {
+  let c00 = v128.load(first), c01 = v128.load(first, 16), c02 = v128.load(first, 32);
+  let c10 = c00, c11 = c01, c12 = c02;
+  let c20 = c00, c21 = c01, c22 = c02;
   for (let p = 0; p < kc; p++) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -229,11 +244,11 @@ function multiplyThreeByThree<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i3
   put<T>(c + 32, c22, mode);
 }
 
-function multiplyFourByTwo<T>(kc: i32, a: usize, b: usize, c: usize, cRow: i32, mode: i32): void {
-  let c00 = f64x2.splat(0), c01 = c00;
-  let c10 = c00, c11 = c00;
-  let c20 = c00, c21 = c00;
-  let c30 = c00, c31 = c00;
+function multiplyFourByTwo<T>(kc: i32, a: usize, b: usize, first: usize, c: usize, cRow: i32, mode: i32): void {
+  let c00 = v128.load(first), c01 = v128.load(first, 16);
+  let c10 = c00, c11 = c01;
+  let c20 = c00, c21 = c01;
+  let c30 = c00, c31 = c01;
   for (let p = 0; p < kc; p++) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);

@@ -1,6 +1,6 @@
 /** Matrix products as a forward pass wants them: many of one shape, and with a bias. */
 import { at, clear, copy } from './arrays';
-import { ADD, SET, gemm } from './gemm';
+import { SET, gemm } from './gemm';
 
 /**
  * `count` products C [m, n] ← op(A) op(B) + bias in f32: A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or
@@ -14,9 +14,11 @@ export function products(
   const aRow = transposeA ? 1 : k, aCol = transposeA ? m : 1;
   const bRow = transposeB ? 1 : n, bCol = transposeB ? k : 1;
   for (let i = 0; i < count; i++) {
-    if (bias) for (let row = 0; row < m; row++) copy<f32>(bias, at<f32>(c, row * n), n);
-    else if (k == 0) clear<f32>(c, m * n);
-    gemm<f32>(bias ? ADD : SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n);
+    if (k == 0) for (let row = 0; row < m; row++) {
+      if (bias) copy<f32>(bias, at<f32>(c, row * n), n);
+      else clear<f32>(at<f32>(c, row * n), n);
+    }
+    gemm<f32>(SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, n, bias);
     a = at<f32>(a, aStep);
     b = at<f32>(b, bStep);
     c = at<f32>(c, m * n);

@@ -1,6 +1,5 @@
 /** Coefficients: rows read by directions. */
-import { at, copy } from './arrays';
-import { ADD, SET, gemm } from './gemm';
+import { SET, gemm } from './gemm';
 
 /**
  * out [rows, cols] = X · matrix + bias, X [rows, width] with its rows `xStride` floats apart, matrix [width, cols];
@@ -9,6 +8,5 @@ import { ADD, SET, gemm } from './gemm';
 export function read(
   rows: i32, width: i32, cols: i32, x: usize, xStride: i32, matrix: usize, bias: usize, out: usize,
 ): void {
-  if (bias != 0) for (let i = 0; i < rows; i++) copy<f32>(bias, at<f32>(out, i * cols), cols);
-  gemm<f32>(bias != 0 ? ADD : SET, false, rows, cols, width, x, xStride, 1, matrix, cols, 1, out, cols);
+  gemm<f32>(SET, false, rows, cols, width, x, xStride, 1, matrix, cols, 1, out, cols, bias);
 }

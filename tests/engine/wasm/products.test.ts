@@ -46,17 +46,18 @@ describe.each([
     tf.dispose([ta, tb, product]);
   });
 
-  it('adds a bias', () => {
-    const [a, b, bias] = [gaussian(ROWS, INNER, 1), gaussian(INNER, COLS, 2), gaussian(1, COLS, 3)];
+  // In one pass over the inner indices, and in several, of which one alone may add it.
+  it.each([INNER, 1100])('adds a bias to sums of %i', (inner) => {
+    const [a, b, bias] = [gaussian(ROWS, inner, 1), gaussian(inner, COLS, 2), gaussian(1, COLS, 3)];
     const given = {
-      a: tf.tensor2d(a, transposeA ? [INNER, ROWS] : [ROWS, INNER]),
-      b: tf.tensor2d(b, transposeB ? [COLS, INNER] : [INNER, COLS]),
+      a: tf.tensor2d(a, transposeA ? [inner, ROWS] : [ROWS, inner]),
+      b: tf.tensor2d(b, transposeB ? [COLS, inner] : [inner, COLS]),
       bias: tf.tensor1d(bias),
     };
     const sum = tf.fused.matMul({ ...given, transposeA, transposeB });
-    const exact = referenceProduct(a, b, { rows: ROWS, inner: INNER, cols: COLS, transposeA, transposeB });
+    const exact = referenceProduct(a, b, { rows: ROWS, inner, cols: COLS, transposeA, transposeB });
     const found = sum.dataSync();
-    exact.forEach((value, at) => expect(found[at]).toBeCloseTo(value + bias[at % COLS]!, 5));
+    exact.forEach((value, at) => expect(found[at]).toBeCloseTo(value + bias[at % COLS]!, 4));
     tf.dispose([given, sum] as tf.TensorContainer);
   });
 });
