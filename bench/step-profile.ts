@@ -44,7 +44,10 @@ const { values: options } = parseArgs({
 /** What a kind of operation took in all. */
 interface Cost {
   calls: number;
+  /** Of all threads. */
   seconds: number;
+  /** By the clock: where it is not much less, one thread works alone. */
+  clock: number;
   /** Of products alone. */
   flops: number;
 }
@@ -127,25 +130,31 @@ function fastestProduct(): number {
 /** Times every kernel of the current engine until the returned function is called. */
 function timed(costs: Map<string, Cost>): () => void {
   const restores: (() => void)[] = [];
-  const inner: number[] = [];
+  const inner: { seconds: number; clock: number }[] = [];
   for (const config of tf.getKernelsForBackend(tf.getBackend())) {
     const original = config.kernelFunc;
     config.kernelFunc = (params) => {
-      inner.push(0);
-      const started = processorSeconds();
+      inner.push({ seconds: 0, clock: 0 });
+      const [started, clock] = [processorSeconds(), performance.now()];
       const result = original(params);
       const taken = processorSeconds() - started;
+      const passed = (performance.now() - clock) / 1000;
       const nested = inner.pop()!;
       // A product with a bias may be made of others, which are counted already.
-      if (inner.length > 0) inner[inner.length - 1]! += taken;
+      const outer = inner.at(-1);
+      if (outer) {
+        outer.seconds += taken;
+        outer.clock += passed;
+      }
       const { name, flops } =
-        nested > 0
+        nested.seconds > 0
           ? { name: config.kernelName, flops: 0 }
           : describe(config.kernelName, params.inputs, result);
-      const cost = costs.get(name) ?? { calls: 0, seconds: 0, flops: 0 };
+      const cost = costs.get(name) ?? { calls: 0, seconds: 0, clock: 0, flops: 0 };
       costs.set(name, {
         calls: cost.calls + 1,
-        seconds: cost.seconds + taken - nested,
+        seconds: cost.seconds + taken - nested.seconds,
+        clock: cost.clock + passed - nested.clock,
         flops: cost.flops + flops,
       });
       return result;
@@ -183,14 +192,16 @@ function report(
     steps,
   }: { seconds: number; onTheClock: number; limit: number; steps: number },
 ): void {
-  const rows = [...costs].map(([name, { calls, seconds, flops }]) => ({
+  const rows = [...costs].map(([name, { calls, seconds, clock, flops }]) => ({
     name,
     calls: calls / steps,
     seconds: seconds / steps,
+    clock: clock / steps,
     flops: flops / steps,
   }));
-  const sum = (of: 'seconds' | 'flops') => rows.reduce((total, row) => total + row[of], 0);
-  rows.push({ name: 'JavaScript', calls: 1, seconds: seconds - sum('seconds'), flops: 0 });
+  const sum = (of: 'seconds' | 'clock' | 'flops') => rows.reduce((total, row) => total + row[of], 0);
+  const [script, between] = [seconds - sum('seconds'), onTheClock - sum('clock')];
+  rows.push({ name: 'JavaScript', calls: 1, seconds: script, clock: between, flops: 0 });
   rows.sort((a, b) => b.seconds - a.seconds);
   if (options.json) {
     console.log(JSON.stringify({ seconds, onTheClock, limit, rows }, null, 2));
@@ -205,11 +216,11 @@ function report(
       `${((100 * sum('flops')) / limit / seconds).toFixed(0)} % of the limit, ${(limit / 1e9).toFixed(0)} GFLOP a processor second\n`,
   );
   console.log(
-    '| | calls | milliseconds of processors | share | GFLOP a second of them | of the limit |\n|---|---|---|---|---|---|',
+    '| | calls | milliseconds of processors | on the clock | share | GFLOP a second of them | of the limit |\n|---|---|---|---|---|---|---|',
   );
   for (const row of rows.filter((row) => row.seconds > 0.003 * seconds))
     console.log(
-      `| ${row.name} | ${row.calls.toFixed(0)} | ${(1000 * row.seconds).toFixed(1)} | ${((100 * row.seconds) / seconds).toFixed(1)} % ` +
+      `| ${row.name} | ${row.calls.toFixed(0)} | ${(1000 * row.seconds).toFixed(1)} | ${(1000 * row.clock).toFixed(1)} | ${((100 * row.seconds) / seconds).toFixed(1)} % ` +
         (row.flops > 0
           ? `| ${gflops(row.flops, row.seconds)} | ${((100 * row.flops) / row.seconds / limit).toFixed(0)} % |`
           : '| | |'),

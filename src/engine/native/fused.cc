@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/mman.h>
+
 #ifdef ORTHOSCOPE_OPENBLAS
 #include "cblas.h"
 #endif
@@ -146,6 +148,34 @@ class Team {
   std::atomic<int> busy_{0};
 };
 
+// Large tensors are to lie on pages of 2 MB: a product that reads of each row of a weight what fits its caches would
+// otherwise look up a page for every few hundred floats. What shares their first and last page comes along.
+constexpr uintptr_t kLargePage = 1 << 21, kLarge = 1 << 20;
+
+int advise(const void* data, size_t bytes, int advice) {
+  const uintptr_t from = reinterpret_cast<uintptr_t>(data) / kLargePage * kLargePage;
+  const uintptr_t to = (reinterpret_cast<uintptr_t>(data) + bytes + kLargePage - 1) / kLargePage * kLargePage;
+  return madvise(reinterpret_cast<void*>(from), to - from, advice);
+}
+
+// Of memory that nothing was written to yet.
+void beginLarge(const void* data, size_t bytes) {
+  if (bytes >= kLarge) advise(data, bytes, MADV_HUGEPAGE);
+}
+
+// Of memory in use: weights come from JavaScript. The system moves it once; which addresses it was asked for is kept as
+// long as no other one takes their place.
+void becomeLarge(const void* data, size_t bytes) {
+  if (bytes < kLarge) return;
+  constexpr int kCollapse = 25, kBits = 12;  // MADV_COLLAPSE, of Linux 6.1
+  static std::atomic<uintptr_t> asked[1 << kBits];
+  const auto at = reinterpret_cast<uintptr_t>(data);
+  std::atomic<uintptr_t>& place = asked[at * 0x9e3779b97f4a7c15u >> (64 - kBits)];
+  if (place.exchange(at, std::memory_order_relaxed) == at) return;
+  advise(data, bytes, MADV_HUGEPAGE);
+  advise(data, bytes, kCollapse);
+}
+
 struct Freed {
   void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
   void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
@@ -208,7 +238,9 @@ class Call {
     size_t bytes = sizeof(float);
     for (int64_t extent : shape) bytes *= extent;
     Tensor tensor(TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(), shape.size(), bytes, status_.get()));
-    return sound() ? static_cast<float*>(TF_TensorData(tensor.get())) : nullptr;
+    if (!sound()) return nullptr;
+    beginLarge(TF_TensorData(tensor.get()), bytes);
+    return static_cast<float*>(TF_TensorData(tensor.get()));
   }
 
  private:
@@ -580,6 +612,7 @@ void product(const Settings& settings, Call& call) {
   const float *x = call.in(0), *weight = call.in(1), *bias = biased ? call.in(2) : nullptr;
   float* y = call.out(0, 0, cols);
   if (!y || rows == 0 || cols == 0) return;
+  becomeLarge(weight, inner * cols * sizeof(float));
   Team& team = Team::instance();
   const Tiles tiles(team.threads(), rows, cols);
   const bool matrixUnit = byMatrixUnit(rows, cols, inner);
