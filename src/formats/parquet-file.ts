@@ -25,6 +25,7 @@ import { refusePointerFile } from './lfs-pointer.js';
 import { BOUNDED } from './parquet-codecs.js';
 import { checkSchema, MOST_ROWS, PageCheck } from './parquet-pages.js';
 import { checkStruct } from './parquet-thrift.js';
+import { snappyCompress } from './snappy.js';
 
 export interface ParquetColumn {
   name: string;
@@ -66,7 +67,11 @@ export async function writeParquet(
     const documents = schema.filter(({ converted_type }) => converted_type === 'JSON');
     // They come as bytes: the writer would copy every one before it spells it. Only the footer says what they are.
     for (const element of documents) element.converted_type = undefined;
-    const writer = new ParquetWriter({ writer: sink, schema, kvMetadata, createdBy: 'orthoscope' });
+    const compressors = { SNAPPY: snappyCompress };
+    const writer = new ParquetWriter({
+      ...{ writer: sink, schema, kvMetadata, compressors },
+      createdBy: 'orthoscope',
+    });
     for await (const group of groups) {
       if (group[0]!.length === 0) continue;
       writer.write({ columnData: described(group), rowGroupSize: group[0]!.length });
