@@ -37,6 +37,8 @@ export interface ParquetColumn {
   nullable?: boolean;
   /** Written into the file's metadata as `unit.NAME`. */
   unit?: string;
+  /** Whether the cells of a JSON column are given as texts, written already. */
+  spelt?: boolean;
 }
 
 /** One array a column, all of the same length. */
@@ -47,20 +49,34 @@ export type ParquetGroup = readonly ColumnSource['data'][];
  * @param metadata key-value metadata; units of columns are added
  * @throws InputError if the file cannot be written
  */
-export async function writeParquet(
+export function writeParquet(
   path: string,
   columns: readonly ParquetColumn[],
   metadata: Readonly<Record<string, string>>,
   groups: Iterable<ParquetGroup> | AsyncIterable<ParquetGroup>,
 ): Promise<void> {
+  return writingParquet(path, columns, metadata, async (write) => {
+    for await (const group of groups) await write(group);
+  });
+}
+
+/** As {@link writeParquet} does, with the groups that `work` gives to `write`. */
+export async function writingParquet(
+  path: string,
+  columns: readonly ParquetColumn[],
+  metadata: Readonly<Record<string, string>>,
+  work: (write: (group: ParquetGroup) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const units = columns.flatMap(({ name, unit }) => (unit === undefined ? [] : [[`unit.${name}`, unit]]));
   const kvMetadata = [...Object.entries(metadata), ...units].map(([key, value]) => ({ key: key!, value }));
   const described = (group: ParquetGroup | null): ColumnSource[] =>
-    columns.map(({ name, type, nullable = false }, i) => ({
-      ...{ name, type, nullable, data: (type === 'JSON' ? spelt(group?.[i]) : group?.[i]) ?? [] },
+    columns.map((column, i) => {
+      const { name, type, nullable = false } = column;
+      const data = group?.[i] ?? [];
+      if (type !== 'JSON') return { name, type, nullable, data };
       // Documents hardly repeat, and the least and the largest of them say nothing.
-      ...(type === 'JSON' && { encoding: 'PLAIN' as const, statistics: false }),
-    }));
+      return { name, type, nullable, data: documentsOf(column, data), encoding: 'PLAIN', statistics: false };
+    });
   await writeAtomically(path, async (handle) => {
     const sink = new FileSink();
     const schema = schemaFromColumnData({ columnData: described(null) });
@@ -72,11 +88,12 @@ export async function writeParquet(
       ...{ writer: sink, schema, kvMetadata, compressors },
       createdBy: 'orthoscope',
     });
-    for await (const group of groups) {
-      if (group[0]!.length === 0) continue;
-      writer.write({ columnData: described(group), rowGroupSize: group[0]!.length });
+    await work(async (group) => {
+      const { length } = group[0]!;
+      if (length === 0) return;
+      writer.write({ columnData: described(group), rowGroupSize: length });
       await sink.drain(handle);
-    }
+    });
     for (const element of documents) element.converted_type = 'JSON';
     writer.finish();
     await sink.drain(handle);
@@ -85,11 +102,24 @@ export async function writeParquet(
 
 const encoder = new TextEncoder();
 
+/** At most this many bytes a UTF-16 unit. */
+const UTF8_BYTES = 3;
+/** Documents lie side by side in pieces of memory of this size: one of its own for each takes longer than to spell it. */
+const PIECE = 1 << 20;
+
 /** Documents as bytes. */
-function spelt(documents: ColumnSource['data'] | undefined): (Uint8Array | null)[] | undefined {
-  return (
-    documents && Array.from(documents, (each) => (each == null ? null : encoder.encode(JSON.stringify(each))))
-  );
+function documentsOf({ spelt }: ParquetColumn, cells: ColumnSource['data']): (Uint8Array | null)[] {
+  let piece = new Uint8Array();
+  return Array.from(cells, (cell) => {
+    if (cell == null) return null;
+    const text = spelt ? (cell as string) : JSON.stringify(cell);
+    const most = UTF8_BYTES * text.length;
+    if (piece.length < most) piece = new Uint8Array(Math.max(PIECE, most));
+    const { written } = encoder.encodeInto(text, piece);
+    const document = piece.subarray(0, written);
+    piece = piece.subarray(written);
+    return document;
+  });
 }
 
 /** A writer whose bytes go to a file between row groups. */
@@ -115,20 +145,43 @@ function textOf(bytes: Uint8Array | undefined): string | null | undefined {
   }
 }
 
+/** A JSON document of a file, parsed where its row is asked for. */
+class Document {
+  constructor(private readonly bytes: Uint8Array) {}
+
+  parse(): unknown {
+    return parseJson(utf8.decode(this.bytes));
+  }
+}
+
 const PARSERS = {
   stringFromBytes: textOf,
-  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && parseJson(utf8.decode(bytes)),
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new Document(bytes),
   // Shapes on maps may lie within each other as deeply as a file says.
   geometryFromBytes: () => null,
   geographyFromBytes: () => null,
 };
 
+/** The rows of a row group. They lie by column: a row is made when it is asked for. */
+export interface ParquetRows {
+  length: number;
+  /**
+   * One cell: what {@link row} has there; undefined where there is no such column.
+   * @throws InputError if it is damaged
+   */
+  cell(column: string, row: number): unknown;
+  /**
+   * Integers of 64 bits are numbers, bytes that are no text null.
+   * @throws InputError if a cell is damaged
+   */
+  row(at: number): Record<string, unknown>;
+}
+
 /**
- * Streams the rows of a file, a row group at a time, by column; integers of 64 bits become numbers, bytes that are no
- * text null.
+ * Streams a file, a row group at a time.
  * @throws InputError if the file is missing or damaged
  */
-export async function* readParquetRows(path: string): AsyncGenerator<Record<string, unknown>> {
+export async function* readParquetGroups(path: string): AsyncGenerator<ParquetRows> {
   const opened = await openParquet(path);
   let rowStart = 0;
   for (const { num_rows } of opened.metadata.row_groups) {
@@ -137,9 +190,18 @@ export async function* readParquetRows(path: string): AsyncGenerator<Record<stri
         `${path}: a row group of ${num_rows} rows; at most ${MOST_ROWS} are read at once: write smaller row groups`,
       );
     const rowEnd = rowStart + Number(num_rows);
-    yield* rowsOf(opened, path, rowStart, rowEnd);
+    if (rowEnd > rowStart) yield await readRows(opened, path, rowStart, rowEnd);
     rowStart = rowEnd;
   }
+}
+
+/**
+ * Streams the rows of a file, one by one.
+ * @throws InputError if the file is missing or damaged
+ */
+export async function* readParquetRows(path: string): AsyncGenerator<Record<string, unknown>> {
+  for await (const rows of readParquetGroups(path))
+    for (let at = 0; at < rows.length; at++) yield rows.row(at);
 }
 
 /**
@@ -156,7 +218,7 @@ export async function checkParquet(path: string): Promise<number> {
         throw new InputError(
           `${path}: column "${column.path_in_schema.join('.')}" is compressed by ${column.codec}, which is not read; write it with zstd`,
         );
-  if (rows > 0) await rowsOf(opened, path, 0, 1).next();
+  if (rows > 0) (await readRows(opened, path, 0, 1)).row(0);
   return Number(rows);
 }
 
@@ -189,12 +251,12 @@ async function checkFooter(file: AsyncBuffer): Promise<void> {
 }
 
 /** Rows of one row group, or some of them. */
-async function* rowsOf(
+async function readRows(
   { file, metadata }: Opened,
   path: string,
   rowStart: number,
   rowEnd: number,
-): AsyncGenerator<Record<string, unknown>> {
+): Promise<ParquetRows> {
   const columns = await reading(path, async () => {
     const tree = parquetSchema(metadata);
     const pages = new PageCheck(file.byteLength);
@@ -235,22 +297,35 @@ async function* rowsOf(
         const { data: pages, skipped } = await data;
         const there = pages.reduce((sum, page) => sum + page.length, groupStart + skipped);
         if (there < rowEnd) throw new Error(`column "${pathInSchema[0]}" has ${there} of ${rowEnd} rows`);
-        return { name: pathInSchema[0]!, values: valuesOf(pages, rowStart - groupStart - skipped) };
+        return { name: pathInSchema[0]!, valueAt: over(pages, rowStart - groupStart - skipped) };
       }),
     );
   });
-  if (columns.length === 0) return;
-  for (let row = rowStart; row < rowEnd; row++)
-    yield Object.fromEntries(columns.map(({ name, values }) => [name, plain(values.next().value)]));
+  const byName = new Map(columns.map(({ name, valueAt }) => [name, valueAt]));
+  const making = <Made>(make: () => Made): Made => {
+    try {
+      return make();
+    } catch (error) {
+      throw damaged(path, error);
+    }
+  };
+  return {
+    length: columns.length === 0 ? 0 : rowEnd - rowStart,
+    cell: (column, row) => making(() => plain(byName.get(column)?.(row))),
+    row: (at) =>
+      making(() => Object.fromEntries(columns.map(({ name, valueAt }) => [name, plain(valueAt(at))]))),
+  };
 }
 
-/** Values of a column's pages, without the first few. */
-function* valuesOf(pages: readonly ArrayLike<unknown>[], skipped: number): Generator<unknown> {
-  let left = skipped;
-  for (const page of pages) {
-    for (let at = Math.min(left, page.length); at < page.length; at++) yield page[at];
-    left -= Math.min(left, page.length);
-  }
+/** Values of a column by number, over its pages; the first few are passed over. */
+function over(pages: readonly ArrayLike<unknown>[], skipped: number): (at: number) => unknown {
+  // Where the page begins that was looked at last: rows are mostly asked for in their order.
+  let [page, start] = [0, -skipped];
+  return (at) => {
+    while (at < start) start -= pages[--page]!.length;
+    while (at >= start + pages[page]!.length) start += pages[page++]!.length;
+    return pages[page]![at - start];
+  };
 }
 
 /** A promise that may fail without anybody waiting for it. */
@@ -259,9 +334,10 @@ function heard<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-/** Arrays and objects included: bigint becomes number, typed arrays become lists. */
+/** Arrays and objects included: documents are parsed, bigint becomes number, typed arrays become lists. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Document) return value.parse();
   if (Array.isArray(value) || ArrayBuffer.isView(value))
     return Array.from(value as ArrayLike<unknown>, plain);
   if (value !== null && typeof value === 'object' && !(value instanceof Date))
@@ -276,6 +352,10 @@ async function reading<T>(path: string, work: () => Promise<T>): Promise<T> {
     const known = fileError(error, path);
     if (known !== error || error instanceof InputError) throw known;
     await refusePointerFile(path);
-    throw new InputError(`${path}: not a Parquet file, or a damaged one (${(error as Error).message})`);
+    throw damaged(path, error);
   }
+}
+
+function damaged(path: string, error: unknown): InputError {
+  return new InputError(`${path}: not a Parquet file, or a damaged one (${(error as Error).message})`);
 }

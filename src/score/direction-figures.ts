@@ -35,26 +35,34 @@ export function extremesOf(state: DataView): { min: number; max: number } {
   return { min: state.getFloat32(State.MIN, true), max: state.getFloat32(State.MAX, true) };
 }
 
-/** Counts by value: buckets ascending, the middle of each and its count. */
-export interface Histogram {
-  middles: Float64Array;
-  counts: Float64Array;
-  total: number;
-}
+/** Of a histogram, ascending: negative magnitudes, the largest first; those near zero; positive ones. */
+const BUCKETS = 2 * State.MAGNITUDES + 1;
 
-export function histogramOf(state: DataView): Histogram {
-  const top = state.getInt32(State.TOP, true);
-  const middles = new Float64Array(2 * State.MAGNITUDES + 1);
-  const counts = new Float64Array(2 * State.MAGNITUDES + 1);
+/** Counts by bucket of the states that are looked at, one after the other. */
+const counts = new Float64Array(BUCKETS);
+const others = new Float64Array(BUCKETS);
+
+/**
+ * Reads counts by bucket, in the window that ends with `top`.
+ * @returns their sum
+ */
+function readCounts(state: DataView, top: number, into: Float64Array): number {
+  const shift = top - state.getInt32(State.TOP, true);
+  let near = state.getUint32(State.NEAR_ZERO, true);
+  let total = near;
+  into.fill(0);
   for (let i = 0; i < State.MAGNITUDES; i++) {
-    const middle = middleOf(top - (State.MAGNITUDES - 1) + i);
-    middles[State.MAGNITUDES - 1 - i] = -middle;
-    counts[State.MAGNITUDES - 1 - i] = state.getUint32(State.NEGATIVE + 4 * i, true);
-    middles[State.MAGNITUDES + 1 + i] = middle;
-    counts[State.MAGNITUDES + 1 + i] = state.getUint32(State.POSITIVE + 4 * i, true);
+    const negative = state.getUint32(State.NEGATIVE + 4 * i, true);
+    const positive = state.getUint32(State.POSITIVE + 4 * i, true);
+    total += negative + positive;
+    if (i < shift) near += negative + positive;
+    else {
+      into[State.MAGNITUDES - 1 - (i - shift)] = negative;
+      into[State.MAGNITUDES + 1 + (i - shift)] = positive;
+    }
   }
-  counts[State.MAGNITUDES] = state.getUint32(State.NEAR_ZERO, true);
-  return { middles, counts, total: counts.reduce((sum, value) => sum + value, 0) };
+  into[State.MAGNITUDES] = near;
+  return total;
 }
 
 const bits = new Uint32Array(1);
@@ -72,25 +80,29 @@ function middleOf(magnitude: number): number {
 }
 
 /**
- * The value below which the share q lies, of rank ⌈q·n⌉ (at least 1), as the middle of its bucket, within the
- * extremes. Error: {@link QUANTILE_ERROR} of the value, or {@link NEAR_ZERO} of the largest magnitude.
+ * The values below which the shares lie, of rank ⌈q·n⌉ (at least 1), each as the middle of its bucket, within the
+ * extremes; NaN where there are no values. Error: {@link QUANTILE_ERROR} of the value, or {@link NEAR_ZERO} of the
+ * largest magnitude.
+ * @param shares ascending
  */
-export function histogramQuantile(
-  { middles, counts, total }: Histogram,
-  q: number,
-  min: number,
-  max: number,
-): number {
-  if (total === 0) return Number.NaN;
-  const rank = Math.max(1, Math.ceil(q * total));
-  if (rank === 1) return min;
-  if (rank === total) return max;
-  let below = 0;
-  for (let i = 0; i < counts.length; i++) {
-    below += counts[i]!;
-    if (below >= rank) return Math.min(max, Math.max(min, middles[i]!));
-  }
-  return max;
+export function quantilesOf(state: DataView, shares: readonly number[]): number[] {
+  const top = state.getInt32(State.TOP, true);
+  const total = readCounts(state, top, counts);
+  if (total === 0) return shares.map(() => Number.NaN);
+  const { min, max } = extremesOf(state);
+  let [bucket, upTo] = [-1, 0];
+  return shares.map((share) => {
+    const rank = Math.max(1, Math.ceil(share * total));
+    if (rank === 1) return min;
+    if (rank === total) return max;
+    while (upTo < rank) upTo += counts[++bucket]!;
+    return Math.min(max, Math.max(min, middleOfBucket(bucket, top)));
+  });
+}
+
+function middleOfBucket(bucket: number, top: number): number {
+  const place = bucket - State.MAGNITUDES;
+  return Math.sign(place) * middleOf(top - State.MAGNITUDES + Math.abs(place));
 }
 
 export interface Separation {
@@ -103,35 +115,16 @@ export interface Separation {
 /** From histograms: values in the same bucket count as ties, which bounds the error by half their share of pairs. */
 export function aurocOf(first: DataView, second: DataView): Separation | null {
   const top = Math.max(first.getInt32(State.TOP, true), second.getInt32(State.TOP, true));
-  const [a, b] = [raised(first, top), raised(second, top)];
-  const [n, m] = [total(a), total(b)];
+  const [n, m] = [readCounts(first, top, counts), readCounts(second, top, others)];
   if (n === 0 || m === 0) return null;
   let [above, same, below] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    above += a[i]! * below;
-    same += a[i]! * b[i]!;
-    below += b[i]!;
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const [count, other] = [counts[bucket]!, others[bucket]!];
+    above += count * below;
+    same += count * other;
+    below += other;
   }
   return { auroc: (above + same / 2) / (n * m), error: same / 2 / (n * m) };
-}
-
-/** Counts by bucket, ascending, in the window that ends with `top`. */
-function raised(state: DataView, top: number): Float64Array {
-  const shift = top - state.getInt32(State.TOP, true);
-  const counts = new Float64Array(2 * State.MAGNITUDES + 1);
-  counts[State.MAGNITUDES] = state.getUint32(State.NEAR_ZERO, true);
-  for (let i = 0; i < State.MAGNITUDES; i++) {
-    const [negative, positive] = [State.NEGATIVE, State.POSITIVE].map((side) =>
-      state.getUint32(side + 4 * i, true),
-    );
-    counts[i < shift ? State.MAGNITUDES : State.MAGNITUDES - 1 - (i - shift)]! += negative!;
-    counts[i < shift ? State.MAGNITUDES : State.MAGNITUDES + 1 + (i - shift)]! += positive!;
-  }
-  return counts;
-}
-
-function total(counts: Float64Array): number {
-  return counts.reduce((sum, value) => sum + value, 0);
 }
 
 /** Difference of means over the pooled standard deviation; null where that is zero or not defined. */
@@ -169,7 +162,7 @@ export interface Example {
   key: number;
   /** The attention logit at that key. */
   logit: number;
-  /** Token ids that end with the example's own; −1 before the passage's beginning. */
+  /** Token ids of the passage that end with the example's own: as many as are kept, or all from its beginning. */
   context: number[];
   /** The direction's values at these tokens; NaN where they were not scored. */
   values: number[];
@@ -183,17 +176,24 @@ export function examplesOf(state: DataView, sizes: ExampleSizes, end: 'top' | 'b
     const slot = State.EXAMPLES + i * slotBytes(sizes);
     const prompt = state.getUint32(slot + Slot.PROMPT, true);
     if (prompt === Slot.EMPTY) break;
-    const words = (from: number) =>
-      Array.from({ length: sizes.context }, (_, at) => slot + Slot.CONTEXT + 4 * (from + at));
-    found.push({
+    const [ids, values] = [slot + Slot.CONTEXT, slot + Slot.CONTEXT + 4 * sizes.context];
+    const example: Example = {
       value: state.getFloat32(slot + Slot.VALUE, true),
       prompt,
       position: state.getInt32(slot + Slot.POSITION, true),
       key: state.getInt32(slot + Slot.KEY, true),
       logit: state.getFloat32(slot + Slot.LOGIT, true),
-      context: words(0).map((at) => state.getInt32(at, true)),
-      values: words(sizes.context).map((at) => state.getFloat32(at, true)),
-    });
+      context: [],
+      values: [],
+    };
+    for (let at = 0; at < 4 * sizes.context; at += 4) {
+      const id = state.getInt32(ids + at, true);
+      // Before the passage's beginning stands −1.
+      if (id < 0) continue;
+      example.context.push(id);
+      example.values.push(state.getFloat32(values + at, true));
+    }
+    found.push(example);
   }
   return found;
 }

@@ -1,19 +1,18 @@
 /** The tables that scoring ends in: `directions.parquet` and `examples.parquet` (docs/scoring.md, "Files"). */
-import { type ParquetColumn, type ParquetGroup, writeParquet } from '../formats/parquet-file.js';
+import { type ParquetColumn, type ParquetGroup, writingParquet } from '../formats/parquet-file.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import type { ScoredDirection } from './bases.js';
 import {
   aurocOf,
   cohensD,
-  type Example,
   examplesOf,
   extremesOf,
-  histogramOf,
-  histogramQuantile,
   keyFiguresOf,
+  type Moments,
   momentsOf,
   NEAR_ZERO,
   QUANTILE_ERROR,
+  quantilesOf,
 } from './direction-figures.js';
 import type { ScoredWith } from './directions-file.js';
 import type { States } from './reader-threads.js';
@@ -78,6 +77,12 @@ export interface ExampleRow {
   key_share: number | null;
 }
 
+/** As it is written: documents are spelt. */
+type WrittenExample = Omit<ExampleRow, 'context' | 'context_values'> & {
+  context: string;
+  context_values: string;
+};
+
 const FIGURES: readonly ParquetColumn[] = [
   { name: 'n', type: 'INT64', unit: 'scored positions' },
   { name: 'mean', type: 'DOUBLE', nullable: true, unit: UNIT },
@@ -125,8 +130,8 @@ export const EXAMPLE_COLUMNS: readonly ParquetColumn[] = [
   { name: 'position', type: 'INT32', unit: 'token of the prompt, from 0' },
   { name: 'value', type: 'FLOAT', unit: UNIT },
   { name: 'token', type: 'STRING' },
-  { name: 'context', type: 'JSON' },
-  { name: 'context_values', type: 'JSON', unit: UNIT },
+  { name: 'context', type: 'JSON', spelt: true },
+  { name: 'context_values', type: 'JSON', spelt: true, unit: UNIT },
   { name: 'key_position', type: 'INT32', nullable: true, unit: 'token of the prompt, from 0' },
   { name: 'key_share', type: 'DOUBLE', nullable: true, unit: 'value / attention logit at that key' },
 ];
@@ -142,7 +147,7 @@ export interface TableContext extends ScoredWith {
   metadata: Record<string, string>;
 }
 
-/** Writes both tables; data sets are loaded one at a time, twice. */
+/** Writes both tables, a data set after the other. */
 export async function writeTables(
   paths: { directions: string; examples: string },
   load: () => AsyncIterable<ScoredDataSet>,
@@ -153,40 +158,38 @@ export async function writeTables(
     ...context.metadata,
     quantile_error: `at most ${QUANTILE_ERROR} of the value, or ${NEAR_ZERO} of the largest magnitude`,
   };
-  await writeParquet(paths.directions, DIRECTION_COLUMNS, metadata, directionGroups(load(), context));
-  await writeParquet(paths.examples, EXAMPLE_COLUMNS, metadata, exampleGroups(load(), context));
+  const spell = spelling(context.tokenizer);
+  await writingParquet(paths.directions, DIRECTION_COLUMNS, metadata, (directions) =>
+    writingParquet(paths.examples, EXAMPLE_COLUMNS, metadata, async (examples) => {
+      for await (const dataSet of load()) {
+        await directions(directionGroup(dataSet, context));
+        for (let from = 0; from < context.directions.length; from += EXAMPLE_GROUP)
+          await examples(exampleGroup(dataSet, context, from, spell));
+      }
+    }),
+  );
 }
 
 /** Directions in one row group of examples. */
 const EXAMPLE_GROUP = 4096;
 
-async function* directionGroups(
-  dataSets: AsyncIterable<ScoredDataSet>,
-  context: TableContext,
-): AsyncGenerator<ParquetGroup> {
-  for await (const { name, states } of dataSets) {
-    const rows = context.directions.map((_, at) => directionRow(name, states, at, context));
-    yield columnsOf(DIRECTION_COLUMNS, rows as unknown as Record<string, unknown>[]);
-  }
+/** A table while it is filled: rows would be made of the same cells, and be larger. */
+type Cells<Row> = { [Name in keyof Row]-?: Row[Name][] };
+
+function noCells<Row>(columns: readonly ParquetColumn[]): Cells<Row> {
+  return Object.fromEntries(columns.map(({ name }) => [name, []])) as unknown as Cells<Row>;
 }
 
-async function* exampleGroups(
-  dataSets: AsyncIterable<ScoredDataSet>,
-  context: TableContext,
-): AsyncGenerator<ParquetGroup> {
-  for await (const { name, states } of dataSets)
-    for (let from = 0; from < context.directions.length; from += EXAMPLE_GROUP) {
-      const rows: ExampleRow[] = [];
-      const to = Math.min(from + EXAMPLE_GROUP, context.directions.length);
-      for (let at = from; at < to; at++) rows.push(...exampleRows(name, states, at, context));
-      yield columnsOf(EXAMPLE_COLUMNS, rows as unknown as Record<string, unknown>[]);
-    }
+/** Appends what is known of a row; every column of it must be given in the end. */
+function append<Row extends object>(cells: Cells<Row>, row: Partial<Row>): void {
+  for (const name in row) cells[name].push(row[name] as Row[typeof name]);
 }
 
-function columnsOf(columns: readonly ParquetColumn[], rows: Record<string, unknown>[]): ParquetGroup {
-  return columns.map(({ name, type }) =>
-    rows.map((row) => (type === 'INT64' ? BigInt(row[name] as number) : row[name])),
-  ) as ParquetGroup;
+function groupOf<Row>(columns: readonly ParquetColumn[], cells: Cells<Row>): ParquetGroup {
+  return columns.map(({ name, type }) => {
+    const column = cells[name as keyof Row];
+    return type === 'INT64' ? (column as number[]).map(BigInt) : column;
+  }) as ParquetGroup;
 }
 
 /** `L9H6.qk.28`. */
@@ -194,90 +197,108 @@ function directionName({ component, index }: ScoredDirection): string {
   return `${component.name}.${index}`;
 }
 
-function directionRow(
-  dataSet: string,
-  states: States,
-  at: number,
-  { directions, masks, sizes }: TableContext,
-): DirectionRow {
-  const direction = directions[at]!;
-  const { component, index, sigma, clustered } = direction;
-  const unit = unitOf(sigma);
-  const clean = stateAt(states.clean, at, stateBytes(sizes));
-  const corrupted = stateAt(states.corrupted, at, stateBytes(NO_EXAMPLES));
-  const [first, second] = [momentsOf(clean, unit), momentsOf(corrupted, unit)];
-  const separation = aurocOf(clean, corrupted);
-  const keys = component.kind === 'qk' && first.count > 0 ? keyFiguresOf(clean, unit) : null;
-  return {
-    data_set: dataSet,
-    id: at,
-    direction: directionName(direction),
-    component: component.name,
-    kind: component.kind,
-    layer: component.layer,
-    head: component.head ?? null,
-    index,
-    sigma,
-    mask: masks ? masks[at]! : null,
-    clustered,
-    ...sideFigures(clean, unit),
-    ...(Object.fromEntries(
-      Object.entries(sideFigures(corrupted, unit)).map(([name, value]) => [`${name}_corrupted`, value]),
-    ) as unknown as Corrupted),
-    mean_difference: second.count > 0 ? known(first.mean - second.mean) : null,
-    cohens_d: second.count > 0 ? cohensD(first, second) : null,
-    auroc: separation?.auroc ?? null,
-    auroc_error: separation?.error ?? null,
-    key_distance: keys?.distance ?? null,
-    key_share: keys?.share ?? null,
-  };
+function directionGroup({ name, states }: ScoredDataSet, context: TableContext): ParquetGroup {
+  const { directions, masks, sizes } = context;
+  const cells = noCells<DirectionRow>(DIRECTION_COLUMNS);
+  const [ofClean, ofCorrupted] = [figureCells(cells, ''), figureCells(cells, '_corrupted')];
+  directions.forEach((direction, at) => {
+    const { component, index, sigma, clustered } = direction;
+    const unit = unitOf(sigma);
+    const clean = stateAt(states.clean, at, stateBytes(sizes));
+    const corrupted = stateAt(states.corrupted, at, stateBytes(NO_EXAMPLES));
+    const first = appendFigures(ofClean, clean, unit);
+    const second = appendFigures(ofCorrupted, corrupted, unit);
+    const paired = second.count > 0;
+    const separation = paired ? aurocOf(clean, corrupted) : null;
+    const keys = component.kind === 'qk' && first.count > 0 ? keyFiguresOf(clean, unit) : null;
+    append(cells, {
+      data_set: name,
+      id: at,
+      direction: directionName(direction),
+      component: component.name,
+      kind: component.kind,
+      layer: component.layer,
+      head: component.head ?? null,
+      index,
+      sigma,
+      mask: masks ? masks[at]! : null,
+      clustered,
+      mean_difference: paired ? known(first.mean - second.mean) : null,
+      cohens_d: paired ? cohensD(first, second) : null,
+      auroc: separation?.auroc ?? null,
+      auroc_error: separation?.error ?? null,
+      key_distance: keys?.distance ?? null,
+      key_share: keys?.share ?? null,
+    });
+  });
+  return groupOf(DIRECTION_COLUMNS, cells);
 }
 
-function sideFigures(state: DataView, unit: number): SideFigures {
-  const { count, mean, variance } = momentsOf(state, unit);
+/** The columns of one side's figures, in the order of {@link FIGURES}. */
+function figureCells(cells: Cells<DirectionRow>, suffix: '' | '_corrupted'): (number | null)[][] {
+  return FIGURES.map(({ name }) => cells[`${name as keyof SideFigures}${suffix}`]);
+}
+
+function appendFigures(figures: (number | null)[][], state: DataView, unit: number): Moments {
+  const moments = momentsOf(state, unit);
+  const { count, mean, variance } = moments;
   const { min, max } = extremesOf(state);
-  const histogram = histogramOf(state);
-  const quantiles = QUANTILES.map((q) => [quantileName(q), known(histogramQuantile(histogram, q, min, max))]);
-  return {
-    n: count,
-    mean: known(mean),
-    variance: known(variance),
-    min: known(min),
-    max: known(max),
-    ...(Object.fromEntries(quantiles) as Record<Quantile, number | null>),
-  };
+  [count, mean, variance, min, max, ...quantilesOf(state, QUANTILES)].forEach((figure, i) => {
+    figures[i]!.push(known(figure));
+  });
+  return moments;
 }
 
-function exampleRows(
-  dataSet: string,
-  states: States,
-  at: number,
-  { directions, sizes, tokenizer }: TableContext,
-): ExampleRow[] {
-  const direction = directionName(directions[at]!);
-  const state = stateAt(states.clean, at, stateBytes(sizes));
-  const spell = (id: number) => (tokenizer ? tokenizer.token(id) : String(id));
-  const row = (example: Example, end: 'top' | 'bottom', rank: number): ExampleRow => {
-    const { value, prompt, position, key, logit, context, values } = example;
-    const start = context.findIndex((id) => id >= 0);
-    return {
-      data_set: dataSet,
-      direction,
-      end,
-      rank,
-      line: prompt,
-      position,
-      value,
-      token: spell(context.at(-1)!),
-      context: context.slice(start).map(spell),
-      context_values: values.slice(start).map(known),
-      key_position: key < 0 ? null : key,
-      key_share: key < 0 ? null : known(value / logit),
-    };
+function exampleGroup(
+  { name, states }: ScoredDataSet,
+  { directions, sizes }: TableContext,
+  from: number,
+  spell: (id: number) => SpeltToken,
+): ParquetGroup {
+  const cells = noCells<WrittenExample>(EXAMPLE_COLUMNS);
+  const to = Math.min(from + EXAMPLE_GROUP, directions.length);
+  for (let at = from; at < to; at++) {
+    const direction = directionName(directions[at]!);
+    const state = stateAt(states.clean, at, stateBytes(sizes));
+    for (const end of ['top', 'bottom'] as const)
+      examplesOf(state, sizes, end).forEach(({ value, prompt, position, key, logit, context, values }, i) => {
+        append(cells, {
+          data_set: name,
+          direction,
+          end,
+          rank: i + 1,
+          line: prompt,
+          position,
+          value,
+          token: spell(context.at(-1)!).token,
+          context: `[${context.map((id) => spell(id).json).join(',')}]`,
+          // What is not finite is null in JSON.
+          context_values: JSON.stringify(values),
+          key_position: key < 0 ? null : key,
+          key_share: key < 0 ? null : known(value / logit),
+        });
+      });
+  }
+  return groupOf(EXAMPLE_COLUMNS, cells);
+}
+
+interface SpeltToken {
+  token: string;
+  json: string;
+}
+
+/** Spells each token once. */
+function spelling(tokenizer: Tokenizer | null): (id: number) => SpeltToken {
+  const known = new Map<number, SpeltToken>();
+  return (id) => {
+    let spelt = known.get(id);
+    if (!spelt) {
+      const token = tokenizer ? tokenizer.token(id) : String(id);
+      spelt = { token, json: JSON.stringify(token) };
+      known.set(id, spelt);
+    }
+    return spelt;
   };
-  return (['top', 'bottom'] as const).flatMap((end) =>
-    examplesOf(state, sizes, end).map((example, i) => row(example, end, i + 1)),
-  );
 }
 
 function stateAt(states: Uint8Array, at: number, bytes: number): DataView {

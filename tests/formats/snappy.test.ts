@@ -11,7 +11,15 @@ const repeating = fc
   .array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40, max: 3 }), fc.integer({ min: 1, max: 60 })), {
     maxLength: 60,
   })
-  .map((parts) => Uint8Array.from(parts.flatMap(([part, times]) => Array(times).fill([...part]).flat())));
+  .map((parts) =>
+    Uint8Array.from(
+      parts.flatMap(([part, times]) =>
+        Array(times)
+          .fill([...part])
+          .flat(),
+      ),
+    ),
+  );
 
 function check(input: Uint8Array): void {
   const packed = snappyCompress(input);
