@@ -8,6 +8,11 @@ export interface ScoredComponent {
   indices: number[];
 }
 
+/** Layers that a pass runs through: none behind the last that is scored. */
+export function depthOf(scored: readonly ScoredComponent[]): number {
+  return 1 + Math.max(...scored.map(({ component }) => component.layer));
+}
+
 /**
  * @param list `all`, or items such as `L9H6.qk.28`, `L9H6.qk.0-7` or `L9H6.qk`
  * @param components of the model, in order

@@ -1,13 +1,10 @@
-/** What scoring will take, from the first records of each data set and a real pass over them. */
-import { stopwatch } from '../least-seconds.js';
-import type { LongCall } from '../progress.js';
+/** What scoring will take, from the first records of each data set and a real pass over some of them. */
 import type { ValueType } from '../settings/choices.js';
 import type { Shard } from '../shard.js';
 import { bytesOf, type DataSet, type RecordBlock, readBlocks } from './data-sets.js';
 import type { PassageSettings } from './passages.js';
-import type { ReadingBasis } from './reading-basis.js';
-import type { Scorer } from './scorer.js';
 import { type ScoringMemory, statisticsBytes } from './scoring-memory.js';
+import type { ScoringProbe } from './scoring-probe.js';
 import type { ExampleSizes } from './statistics-state.js';
 
 export interface Estimate {
@@ -39,48 +36,41 @@ export interface DataSetEstimate {
   rejected: number;
 }
 
-export interface EstimateOptions extends Pick<LongCall, 'signal'> {
+export interface EstimateOptions {
   dataSets: readonly DataSet[];
   passages: PassageSettings;
-  scorer: Scorer;
-  bases: readonly ReadingBasis[];
+  probe: ScoringProbe;
+  /** How many are scored. */
+  directions: number;
   memory: ScoringMemory;
-  /** What loading took. */
-  loadSeconds: number;
-  onProcessor: boolean;
   settings: ExampleSizes & { shard: Shard; values: ValueType | null };
 }
 
 /**
- * Processor seconds of a row of the tables, from its statistics to the file, measured on an Intel Xeon (SmolLM2-135M's
- * 86,400 directions with 2 and with 5 examples at each end). They are most of what a short run takes.
+ * Processor seconds of a row of the tables, from its statistics to the file and the page, measured on an Intel Xeon
+ * (SmolLM2-135M's 86,400 directions with 5 examples at each end) by bench/score-tables.ts.
  */
-const ROW_SECONDS = { direction: 1.7e-4, example: 2.6e-5 };
+const ROW_SECONDS = { direction: 4.2e-5, example: 1.2e-5 };
 
 /** Bytes of a row of the tables as they are written, measured. */
 const ROW_BYTES = { direction: 160, example: 40, valueBeside: 2 };
 
 export async function estimateScoring(options: EstimateOptions): Promise<Estimate> {
-  const { dataSets, passages, scorer, bases, memory, loadSeconds, onProcessor, settings } = options;
+  const { dataSets, passages, probe, directions, memory, settings } = options;
   const { of } = settings.shard;
-  const directions = bases.reduce((sum, { units }) => sum + units.length, 0);
   const found: Record<string, DataSetEstimate> = {};
-  let [tokens, scored]: [number | null, number | null] = [0, 0];
-  let speed = 0;
+  let [seconds, scored]: [number | null, number | null] = [0, 0];
+  /** Of what was looked at, all data sets together. */
+  const looked = { tokens: 0, seconds: 0 };
   for (const dataSet of dataSets) {
     const bytes = await bytesOf(dataSet);
     const first = await firstBlock(dataSet, passages);
     const sample = [...first.block.clean, ...first.block.corrupted];
     const sampled = sample.reduce((sum, { ids }) => sum + ids.length, 0);
     const positions = sample.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
-    // A pass to warm up, and one that is timed.
-    for (let pass = 0; pass < 2; pass++) {
-      const taken = stopwatch(onProcessor);
-      for (const side of ['clean', 'corrupted'] as const)
-        for await (const _ of scorer.score(side, first.block[side], false, options));
-      await scorer.drain();
-      speed = sampled / taken();
-    }
+    const taken = sampled === 0 ? 0 : sampled * (await probe.secondsPerToken(first.block));
+    looked.tokens += sampled;
+    looked.seconds += taken;
     const share = bytes === null ? null : bytes / first.bytes / of;
     found[dataSet.name] = {
       bytes,
@@ -89,7 +79,7 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
       sampled: first.block.records,
       rejected: first.block.rejected.length,
     };
-    tokens = share === null || tokens === null ? null : tokens + share * sampled;
+    seconds = share === null || seconds === null ? null : seconds + share * taken;
     scored = share === null || scored === null ? null : scored + share * positions;
   }
   const statistics = statisticsBytes(directions, settings);
@@ -100,10 +90,10 @@ export async function estimateScoring(options: EstimateOptions): Promise<Estimat
   return {
     directions,
     data_sets: found,
-    seconds: tokens === null ? null : loadSeconds + tokens / speed + tablesSeconds,
-    load_seconds: loadSeconds,
+    seconds: seconds === null ? null : probe.loadSeconds + seconds + tablesSeconds,
+    load_seconds: probe.loadSeconds,
     tables_seconds: tablesSeconds,
-    tokens_per_second: Math.round(speed),
+    tokens_per_second: looked.tokens === 0 ? 0 : Math.round(looked.tokens / looked.seconds),
     memory_bytes: memory,
     disk_bytes: {
       states: statistics * dataSets.length,

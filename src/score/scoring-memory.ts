@@ -6,7 +6,7 @@ import { roomOf, tooLittleMemory } from '../masks/too-little-memory.js';
 import { passNumbers } from '../masks/training-cost.js';
 import type { Architecture } from '../models/architecture.js';
 import type { ScoredPositions } from '../settings/choices.js';
-import type { ScoredComponent } from './chosen-directions.js';
+import { depthOf, type ScoredComponent } from './chosen-directions.js';
 import { READ_FROM, type Source } from './reading-basis.js';
 import { FORWARD_TOKENS, LAYERS_IN_FLIGHT } from './scorer.js';
 import { type ExampleSizes, NO_EXAMPLES, stateBytes } from './statistics-state.js';
@@ -44,14 +44,13 @@ export function scoringMemory(
   engine: EngineMemory,
 ): ScoringMemory {
   const { layer, embedding } = modelCost(architecture);
-  const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
   const directions = scored.reduce((sum, { indices }) => sum + indices.length, 0);
   return {
     process: engine.process,
     bases: scored.reduce((sum, each) => sum + basisBytes(each, architecture), 0),
     statistics: 3 * statisticsBytes(directions, sizes),
     rows: rowBytes(architecture, scored, positions),
-    weights: 4 * (engine.copies * depth * layer + embedding),
+    weights: 4 * (engine.copies * depthOf(scored) * layer + embedding),
     passes: 4 * FORWARD_TOKENS * passNumbers(architecture),
   };
 }
@@ -82,7 +81,11 @@ export function checkScoringMemory(request: MemoryRequest, engine: string, limit
   );
 }
 
-function basisBytes({ component: { kind }, indices }: ScoredComponent, architecture: Architecture): number {
+/** Of what a component's directions are read with. */
+export function basisBytes(
+  { component: { kind }, indices }: ScoredComponent,
+  architecture: Architecture,
+): number {
   const { dModel, dHead } = architecture;
   const width = kind === 'ov' ? dHead : dModel;
   return 4 * indices.length * (width + (kind === 'qk' ? dHead : 0) + 1);

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { coresHere } from '../cores.js';
 import type { Decomposition } from '../decompose/directions.js';
 import { type Engine, openEngine } from '../engine/engine.js';
-import { isOnProcessor } from '../engine/measure.js';
 import { engineMemory } from '../engine/memory.js';
 import { InputError } from '../errors.js';
 import { writeJson } from '../formats/atomic-file.js';
@@ -13,12 +12,12 @@ import { type Manifest, readManifest } from '../formats/manifest.js';
 import { createRun, findRun, type RunFolder } from '../formats/run-folder.js';
 import type { Tokenizer } from '../formats/tokenizer.js';
 import { Transformer } from '../forward/transformer.js';
-import { stopwatch } from '../least-seconds.js';
 import { kindsOf } from '../models/components.js';
 import type { Listener, LongCall } from '../progress.js';
 import { decomposeSubject } from '../run/decomposition.js';
 import { concluding, timed } from '../run/session.js';
 import { readBases, type ScoredBases, type ScoredDirection } from './bases.js';
+import { depthOf } from './chosen-directions.js';
 import { sourceOf } from './data-sets.js';
 import { type ScoredWith, writeScoredWith } from './directions-file.js';
 import { ReaderThreads } from './reader-threads.js';
@@ -28,6 +27,7 @@ import { Scorer } from './scorer.js';
 import { writeScoresPage } from './scores-page.js';
 import { type Estimate, estimateScoring } from './scoring-estimate.js';
 import { checkScoringMemory, type MemoryRequest, scoringMemory } from './scoring-memory.js';
+import { withProbe } from './scoring-probe.js';
 import { type Counters, readCounts, readStateFile } from './state-file.js';
 import { type ScoredDataSet, writeTables } from './tables.js';
 
@@ -158,25 +158,25 @@ function tablePaths(run: RunFolder): ScoreTables {
   };
 }
 
-/** What scoring would take: the first blocks are run for real, nothing is written but decompositions. */
+/**
+ * What scoring would take: some of the first blocks is run through a few layers, nothing is written but decompositions.
+ */
 export function estimateScore(request: ScoreRequest, listener: Listener = {}): Promise<Estimate> {
   return withPlan(request, listener, async (plan) => {
     const engine = await openChecked(plan, listener);
-    const decomposition = await decompositionOf(plan, listener);
-    const onProcessor = isOnProcessor(engine);
-    const sinceLoading = stopwatch(onProcessor);
-    const read = await readBases(plan.subject.model, decomposition, plan.scored, listener);
-    return withScorer(plan, { engine, ...read }, listener, (scorer) =>
+    const { subject, scored, dataSets, passages } = plan;
+    const probed = {
+      model: subject.model,
+      decomposition: await decompositionOf(plan, listener),
+      ...{ scored, positions: request.positions, examples: request.examples, context: request.context },
+      workers: request.workers ?? coresHere(),
+    };
+    return withProbe(engine, probed, listener, (probe) =>
       estimateScoring({
-        dataSets: plan.dataSets,
-        passages: plan.passages,
-        scorer,
-        bases: read.bases,
+        ...{ dataSets, passages, probe },
+        directions: scored.reduce((sum, { indices }) => sum + indices.length, 0),
         memory: scoringMemory(memoryRequest(plan), engineMemory(engine.name)),
-        loadSeconds: sinceLoading(),
-        onProcessor,
         settings: request,
-        signal: listener.signal,
       }),
     );
   });
@@ -234,8 +234,10 @@ async function withScorer<T>(
   call: LongCall,
   work: (scorer: Scorer, readers: ReaderThreads) => Promise<T>,
 ): Promise<T> {
-  const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
-  const model = await Transformer.load(engine, subject.model, { depth, logits: false, ...call });
+  const model = await Transformer.load(engine, subject.model, {
+    ...{ depth: depthOf(scored), logits: false },
+    ...call,
+  });
   try {
     const readers = await ReaderThreads.open(bases, request, request.workers ?? coresHere());
     try {
