@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { ONE_PASS } from '../ops/one-pass.js';
 import { headOperations, type Operation } from './heads.js';
+import { product } from './products.js';
 import type { TensorKernels } from './tensor-memory.js';
 
 /** Registers all of them for the wasm backend. */
@@ -73,6 +74,9 @@ function operations(kernels: TensorKernels): Partial<Record<keyof typeof ONE_PAS
       const given = { dWeights: address(dWeights!), weights: address(weights!) };
       calls.softmaxPull({ ...rowsOf(weights!), scale, ...given, dScores: address(dScores) });
       return [dScores];
+    },
+    OrthoscopeBiasedProduct([a, b, bias], { flag: transposeB }) {
+      return [product(kernels, { a: a!, b: b!, bias, transposeA: false, transposeB })!];
     },
     OrthoscopeCut([x], { kind: batch, heads: count, flag: last }) {
       const { rows, width } = rowsOf(x!);

@@ -26,7 +26,8 @@ export function replaceProducts(kernels: TensorKernels): void {
   );
 }
 
-function product(
+/** Null where an operand is of a kind that is rarely asked for. */
+export function product(
   { calls, address, create }: TensorKernels,
   { a, b, transposeA, transposeB, bias }: Product,
 ): tf.TensorInfo | null {

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { replaceKernel } from '../replace-kernel.js';
 import { offerOnePass } from './one-pass.js';
 import { replaceProducts } from './products.js';
 import { tensorKernels } from './tensor-memory.js';
@@ -31,5 +32,7 @@ async function prepare(): Promise<void> {
   });
   const kernels = await tensorKernels();
   replaceProducts(kernels);
+  // The backend's copies, though a tensor's values never change.
+  replaceKernel('Identity', 'wasm', ({ inputs }) => kernels.share(inputs.x!));
   offerOnePass(kernels);
 }

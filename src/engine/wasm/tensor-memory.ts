@@ -7,6 +7,7 @@ interface Backend {
   wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number };
   dataIdMap: { get(dataId: tf.DataId): { memoryOffset: number } };
   makeOutput(shape: number[], dtype: 'float32'): tf.TensorInfo;
+  incRef(dataId: tf.DataId): void;
 }
 
 /** Bytes that kernels may use beside tensors: panels of products take half of it, a head's scores less. */
@@ -19,6 +20,8 @@ export interface TensorKernels {
   address(tensor: tf.TensorInfo): number;
   /** A new float32 tensor with whatever was there before. */
   create(shape: number[]): tf.TensorInfo;
+  /** The same values under a second tensor, which may outlive the first. */
+  share(tensor: tf.TensorInfo): tf.TensorInfo;
 }
 
 /** Of the backend that is current. @throws InputError if the kernels are not built */
@@ -32,5 +35,9 @@ export async function tensorKernels(): Promise<TensorKernels> {
     calls: instantiate(module, room),
     address: ({ dataId }) => backend.dataIdMap.get(dataId).memoryOffset,
     create: (shape) => backend.makeOutput(shape, 'float32'),
+    share: ({ dataId, shape, dtype }) => {
+      backend.incRef(dataId);
+      return { dataId, shape, dtype };
+    },
   };
 }
