@@ -18,7 +18,7 @@ import {
   type Scoring,
   splitHeads,
 } from '../engine/ops/attention.js';
-import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
+import { type Normalised, normalise, normalisePullOnto } from '../engine/ops/norm.js';
 import { tidy } from '../engine/ops/tidy.js';
 import type { BlockInput } from './block-input.js';
 import {
@@ -93,10 +93,10 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
     const { output, trace: mlp } = mlpForward(onward(hooks.mlpInput, mlpNorm.y), span, input);
     const added = onward(hooks.mlpWritten, tf.reshape<tf.Rank.R3>(output, shape));
     const mlpOutput = outputNorm(added, weights.norms.mlp, normEpsilon);
-    const after = tf.add(middle, onward(hooks.mlpOutput, mlpOutput.y));
+    const after = tf.add<tf.Tensor3D>(middle, onward(hooks.mlpOutput, mlpOutput.y));
     return {
-      // Reshaped, so that the result is a tensor of its own even where a hook returns the one that it was given.
-      stream: tf.reshape<tf.Rank.R3>(onward(hooks.streamAfter, after), shape),
+      // Reshaped, so that the result is a tensor of its own even where the hook returns the one that it was given.
+      stream: hooks.streamAfter ? tf.reshape<tf.Rank.R3>(onward(hooks.streamAfter, after), shape) : after,
       trace: {
         span,
         sideBySide,
@@ -135,12 +135,9 @@ export function pullBlock(
     const dAdded = outputNormPull(backward(hooks.mlpOutput, dAfter), trace.mlpOutput, weights.norms.mlp);
     const dOutput = rows(backward(hooks.mlpWritten, dAdded));
     const dMlpInput = backward(hooks.mlpInput, mlpPull(dOutput, trace.mlp, trace.span, input));
-    const dMlp = tf.reshape(normalisePull(dMlpInput, trace.mlpNorm, norm), given.shape);
-    const dMiddle = backward(
-      hooks.streamBetween,
-      parallelResidual ? dAfter : (tf.add(dAfter, dMlp) as tf.Tensor3D),
-    );
-    const dKept = parallelResidual ? tf.add(dMiddle, dMlp) : dMiddle;
+    const throughMlp = (onto: tf.Tensor3D) => normalisePullOnto(dMlpInput, trace.mlpNorm, norm, onto);
+    const dMiddle = backward(hooks.streamBetween, parallelResidual ? dAfter : throughMlp(dAfter));
+    const dKept = parallelResidual ? throughMlp(dMiddle) : dMiddle;
 
     // Attention
     const dWritten = outputNormPull(
@@ -163,9 +160,15 @@ export function pullBlock(
       padPositions(dQueryInput!, batch, positions, queries),
     ]) as tf.Tensor2D;
     const dx = backward(hooks.attentionInput, dNormalised);
-    const throughAttention = tf.reshape(normalisePull(dx, trace.attentionNorm, norm), [batch, positions, -1]);
-    const dWhole = tf.reshape(padPositions(rows(dKept), batch, positions, queries), throughAttention.shape);
-    const dStream = tf.add(dWhole, throughAttention) as tf.Tensor3D;
+    const dWhole =
+      positions === queries
+        ? dKept
+        : tf.reshape<tf.Rank.R3>(padPositions(rows(dKept), batch, positions, queries), [
+            batch,
+            positions,
+            -1,
+          ]);
+    const dStream = normalisePullOnto(dx, trace.attentionNorm, norm, dWhole);
     return { stream: backward(hooks.streamBefore, dStream) };
   });
   return stream;

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Heads, mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
 import { outputRate, outputRatePull } from '../engine/ops/norm.js';
+import { hasOnePass, onePass } from '../engine/ops/one-pass.js';
 import { rotate } from '../engine/ops/rotary.js';
 import { withRest } from './bases.js';
 import type { BlockInput } from './block-input.js';
@@ -50,7 +51,9 @@ export function queriesAndKeys(
     q = plainQueries();
   } else {
     const coefficients = onward(hook, basis.read.apply(queryInput));
-    q = basis.back ? byHead(splitHeads(coefficients, batch, nHeads), basis.back) : laid(coefficients, nHeads);
+    if (!basis.back) q = laid(coefficients, nHeads);
+    else if (sideBySide) q = sideByHead(coefficients, batch, basis.back);
+    else q = byHead(splitHeads(coefficients, batch, nHeads), basis.back);
   }
   let k: Heads = basis?.keys ? laid(basis.keys.apply(x), nHeads) : laid(weights.key.apply(x), nKvHeads);
   const trace: QueryKeyTrace = { norms: null };
@@ -96,7 +99,9 @@ export function queriesPull(
   if (!changes(hook)) dInput = want ? weights.query.pull(mergeHeads(dCarried)) : null;
   else {
     const { read, back } = weights.qk!;
-    const dCoefficients = mergeHeads(back ? byHead(dCarried as tf.Tensor4D, back, true) : dCarried);
+    const dCoefficients = back
+      ? sideByHead(dCarried, batch, back, { transpose: true })
+      : mergeHeads(dCarried);
     const dOwn = backward(hook, dCoefficients);
     dInput = want ? read.pull(dOwn) : null;
   }
@@ -153,17 +158,34 @@ function byHead(x: tf.Tensor4D, matrix: tf.Tensor3D, transpose = false): tf.Tens
 }
 
 /**
+ * The same with heads side by side in the result, and perhaps in `x`.
+ * @param bias [heads, 1, b]
+ * @returns [batch·positions, heads·b]
+ */
+function sideByHead(
+  x: Heads,
+  batch: number,
+  matrix: tf.Tensor3D,
+  { transpose = false, bias }: { transpose?: boolean; bias?: tf.Tensor3D | null } = {},
+): tf.Tensor2D {
+  const name = bias ? 'OrthoscopeBiasedByHead' : 'OrthoscopeByHead';
+  if (x.rank === 2 && hasOnePass(name))
+    return onePass(name, bias ? [x, matrix, bias] : [x, matrix], { flag: transpose })[0] as tf.Tensor2D;
+  const own = byHead(apart(x, batch, matrix.shape[0]), matrix, transpose);
+  return mergeHeads(bias ? (tf.add(own, tf.expandDims(bias, 1)) as tf.Tensor4D) : own);
+}
+
+/**
  * @param z [heads, batch, queries, dHead], or side by side
  * @returns [batch·queries, dModel]
  */
 export function outputOfHeads(z: Heads, { batch, plain, masked }: Span, input: BlockInput): tf.Tensor2D {
-  const { architecture, weights, hooks } = input;
+  const { weights, hooks } = input;
   const hook = hooks['ov.coefficients'];
   const direct = (part: Heads) => weights.output.apply(mergeHeads(part));
   const coefficients = (part: Heads) => {
     const { read, readBias } = weights.ov!;
-    const own = byHead(apart(part, batch, architecture.nHeads), read);
-    return mergeHeads(readBias ? (tf.add(own, tf.expandDims(readBias, 1)) as tf.Tensor4D) : own);
+    return sideByHead(part, batch, read, { bias: readBias });
   };
   const last = () => sliceHeads(z, batch, plain, masked);
   if (!changes(hook)) {
@@ -199,9 +221,14 @@ export function outputOfHeadsPull(
   if (!changes(hook)) return direct(dy);
   const { read, write } = weights.ov!;
   const dOwn = backward(hook, write.pull(lastOf(dy, batch, masked)));
-  const last = byHead(splitHeads(dOwn, batch, nHeads), read, true);
   const first = plain > 0 ? direct(firstOf(dy, batch, plain)) : null;
-  if (sideBySide) return joinPositions(batch, first as tf.Tensor2D | null, mergeHeads(last));
+  if (sideBySide)
+    return joinPositions(
+      batch,
+      first as tf.Tensor2D | null,
+      sideByHead(dOwn, batch, read, { transpose: true }),
+    );
+  const last = byHead(splitHeads(dOwn, batch, nHeads), read, true);
   return first ? tf.concat([first as tf.Tensor4D, last], 2) : last;
 }
 

@@ -1,6 +1,6 @@
 /** Loss and gradient of a mask vector on a batch of prompt pairs, in micro-batches that fit the memory. */
 import * as tf from '@tensorflow/tfjs-core';
-import { klSum, type LossKind, type LossTargets, lossPull, lossSum } from '../engine/ops/loss.js';
+import { klSum, klWithPull, type LossKind, type LossTargets, lossPull, lossSum } from '../engine/ops/loss.js';
 import { toTensor } from '../engine/tensor.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
@@ -73,8 +73,11 @@ export function lossHead(
     inputs: [states, ...Object.values(marked)],
     pull: (logits) => {
       const targets = { teacher: model.logits(states), ...marked };
-      const values = [klSum(logits, targets.teacher)];
-      if (kind !== 'kl') values.push(lossSum(kind, logits, targets));
+      if (kind === 'kl') {
+        const { sum, dLogits } = klWithPull(logits, targets.teacher, 1 / total);
+        return { dLogits, values: [sum] };
+      }
+      const values = [klSum(logits, targets.teacher), lossSum(kind, logits, targets)];
       return { dLogits: tf.div(lossPull(kind, logits, targets), total), values };
     },
   };

@@ -144,8 +144,8 @@ void normalise(const float* x, float* y, float* rate, int64_t rows, int64_t widt
   }
 }
 
-void normalisePull(const float* dy, const float* y, const float* rate, float* dx, int64_t rows, int64_t width,
-                   bool centred) {
+void normalisePull(const float* dy, const float* y, const float* rate, const float* onto, float* dx, int64_t rows,
+                   int64_t width, bool centred) {
   for (int64_t row = 0; row < rows; row++, dy += width, y += width, dx += width) {
     const float* __restrict gradient = dy;
     const float* __restrict value = y;
@@ -153,7 +153,11 @@ void normalisePull(const float* dy, const float* y, const float* rate, float* dx
     const float mean = centred ? sum(width, [=](int64_t i) { return gradient[i]; }) / width : 0.f;
     const float along = sum(width, [=](int64_t i) { return gradient[i] * value[i]; }) / width;
     const float factor = rate[row];
-    for (int64_t i = 0; i < width; i++) to[i] = (gradient[i] - mean - value[i] * along) * factor;
+    if (onto) {
+      const float* __restrict base = onto + row * width;
+      for (int64_t i = 0; i < width; i++) to[i] = base[i] + (gradient[i] - mean - value[i] * along) * factor;
+    } else
+      for (int64_t i = 0; i < width; i++) to[i] = (gradient[i] - mean - value[i] * along) * factor;
   }
 }
 
@@ -177,6 +181,32 @@ void softmaxPull(const float* dw, const float* w, float* ds, int64_t rows, int64
     const float own = sum(width, [=](int64_t i) { return gradient[i] * weight[i]; });
     for (int64_t i = 0; i < width; i++) to[i] = weight[i] * (gradient[i] - own) * scale;
   }
+}
+
+float largest(const float* __restrict x, int64_t width) {
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = -3.4e38f;
+  int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes)
+    for (int lane = 0; lane < kLanes; lane++) lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
+  float most = -3.4e38f;
+  for (; i < width; i++) most = x[i] > most ? x[i] : most;
+  for (float lane : lanes) most = lane > most ? lane : most;
+  return most;
+}
+
+float exponentials(const float* __restrict x, int64_t width, float shift) {
+  return sum(width, [=](int64_t i) { return expOf(x[i] - shift); });
+}
+
+float divergence(const float* __restrict s, const float* __restrict t, float* __restrict d, int64_t width,
+                 float sShift, float tShift, float between, float factor) {
+  if (!d) return sum(width, [=](int64_t i) { return expOf(t[i] - tShift) * (t[i] - s[i] - between); });
+  return sum(width, [=](int64_t i) {
+    const float expected = expOf(t[i] - tShift);
+    d[i] = factor * (expOf(s[i] - sShift) - expected);
+    return expected * (t[i] - s[i] - between);
+  });
 }
 
 // [keys, n] turned to [n, padded], zeros behind the keys.
@@ -293,7 +323,8 @@ void mixPull(const float* __restrict gradient, const float* __restrict differenc
 }  // namespace
 
 extern const Loops LOOPS;
-const Loops LOOPS = {activate, activatePull, gate,   gatePull, normalise, normalisePull,
-                     attend,   attendPull,   softmax, softmaxPull,  rotate, mix,      mixPull};
+const Loops LOOPS = {activate,   activatePull, gate,        gatePull, normalise,     normalisePull,
+                     attend,     attendPull,   softmax,     softmaxPull, largest,    exponentials,
+                     divergence, rotate,       mix,         mixPull};
 
 }  // namespace orthoscope

@@ -3,6 +3,7 @@
 // Built into the addon (build-addon.ts) and offered to TensorFlow.js by fused.ts. Float32 on the CPU alone.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -300,16 +301,18 @@ void normalise(const Settings& settings, Call& call) {
   });
 }
 
+// Where there is a fourth input, the gradient is added to it and has its shape.
 void normalisePull(const Settings& settings, Call& call) {
   const int64_t width = call.width(0), rows = call.rows(0);
-  if (!call.require(call.size(1) == call.size(0) && call.size(2) == rows, "gradient, values and rates do not fit"))
-    return;
-  const float *dy = call.in(0), *y = call.in(1), *rate = call.in(2);
-  float* dx = call.out(0, 0);
+  const bool added = call.inputs() == 4;
+  const bool fits = call.size(1) == call.size(0) && call.size(2) == rows && (!added || call.size(3) == call.size(0));
+  if (!call.require(fits, "gradient, values and rates do not fit")) return;
+  const float *dy = call.in(0), *y = call.in(1), *rate = call.in(2), *onto = added ? call.in(3) : nullptr;
+  float* dx = call.out(0, added ? 3 : 0);
   if (!dx) return;
   Team::instance().each(rows, width, [&](int64_t from, int64_t to) {
-    loops().normalisePull(dy + from * width, y + from * width, rate + from, dx + from * width, to - from, width,
-                          settings.flag);
+    loops().normalisePull(dy + from * width, y + from * width, rate + from, added ? onto + from * width : nullptr,
+                          dx + from * width, to - from, width, settings.flag);
   });
 }
 
@@ -339,6 +342,31 @@ void softmaxPull(const Settings& settings, Call& call) {
   Team::instance().each(call.rows(0), width, [&](int64_t from, int64_t to) {
     loops().softmaxPull(dWeights + from * width, weights + from * width, dScores + from * width, to - from, width,
                         settings.factor);
+  });
+}
+
+// logits and the teacher's [rows, width]: Σ p_teacher·(log p_teacher − log p) of each row, and unless `flag` factor
+// times its gradient by the logits, p − p_teacher.
+void divergence(const Settings& settings, Call& call) {
+  const int64_t width = call.width(0), rows = call.rows(0);
+  if (!call.require(call.size(1) == call.size(0), "logits and the teacher's differ in size")) return;
+  const float *logits = call.in(0), *teacher = call.in(1);
+  float* kl = call.allocate(0, {rows});
+  float* d = settings.flag ? call.allocate(1, {0}) : call.out(1, 0);
+  if (!call.sound()) return;
+  Team::instance().each(rows, 8 * width, [&](int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++) {
+      const float *s = logits + row * width, *t = teacher + row * width;
+      const auto logSum = [&](const float* x) {
+        const float most = loops().largest(x, width);
+        return most + std::log(static_cast<double>(loops().exponentials(x, width, most)));
+      };
+      const double own = logSum(s), expected = logSum(t);
+      // The difference of what is subtracted is rounded once, not each of them: distributions that are close have it
+      // small.
+      kl[row] = loops().divergence(s, t, settings.flag ? nullptr : d + row * width, width, own, expected,
+                                   static_cast<float>(expected - own), settings.factor);
+    }
   });
 }
 
@@ -641,6 +669,35 @@ void product(const Settings& settings, Call& call) {
     }
   });
 }
+
+// x [rows, heads·inner], heads side by side, each times a matrix of its own: [heads, inner, cols] or transposed, and
+// perhaps a bias [heads, cols].
+void byHead(const Settings& settings, Call& call) {
+  const bool transposed = settings.flag, biased = call.inputs() == 3, whole = call.rank(0) == 2 && call.rank(1) == 3;
+  const int64_t heads = whole ? call.dim(1, 0) : 0, rows = whole ? call.rows(0) : 0;
+  const int64_t inner = whole ? call.dim(1, transposed ? 2 : 1) : 0, cols = whole ? call.dim(1, transposed ? 1 : 2) : 0;
+  const bool fits = whole && call.width(0) == heads * inner && (!biased || call.size(2) == heads * cols);
+  if (!call.require(fits, "heads and their matrices do not fit")) return;
+  const float *x = call.in(0), *matrices = call.in(1), *bias = biased ? call.in(2) : nullptr;
+  float* y = call.allocate(0, {rows, heads * cols});
+  if (!y || rows == 0 || cols == 0) return;
+  // By parts of rows as well: few heads must not leave threads idle.
+  constexpr int64_t kRowsOfPart = 192;
+  const int64_t parts = (rows + kRowsOfPart - 1) / kRowsOfPart;
+  const int64_t cost = rows / parts * cols * std::max<int64_t>(1, inner) / kProductsPerFloat;
+  Team::instance().each(heads * parts, cost, [&](int64_t from, int64_t to) {
+    for (int64_t unit = from; unit < to; unit++) {
+      const int64_t head = unit / parts, part = unit % parts;
+      const int64_t top = part * rows / parts, height = (part + 1) * rows / parts - top;
+      float* corner = y + top * heads * cols + head * cols;
+      for (int64_t row = 0; biased && row < height; row++)
+        std::memcpy(corner + row * heads * cols, bias + head * cols, cols * sizeof(float));
+      scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, height, cols, inner, 1,
+                        x + top * heads * inner + head * inner, heads * inner, matrices + head * inner * cols,
+                        transposed ? inner : cols, biased ? 1 : 0, corner, heads * cols);
+    }
+  });
+}
 #endif
 
 using Compute = void (*)(const Settings&, Call&);
@@ -696,6 +753,8 @@ const bool offered = [] {
   offer<gatePull>("OrthoscopeGatePull", {"dy", "gate", "up"}, {"d_gate", "d_up"});
   offer<normalise>("OrthoscopeNormalise", {"x"}, {"y", "rate"});
   offer<normalisePull>("OrthoscopeNormalisePull", {"dy", "y", "rate"}, {"dx"});
+  offer<normalisePull>("OrthoscopeNormalisePullOnto", {"dy", "y", "rate", "onto"}, {"dx"});
+  offer<divergence>("OrthoscopeDivergence", {"logits", "teacher"}, {"kl", "d_logits"});
   offer<attend>("OrthoscopeAttend", {"q", "k", "v", "bias"}, {"z", "weights"});
   offer<attendPull>("OrthoscopeAttendPull", {"dz", "q", "k", "v", "weights"}, {"dq", "dk", "dv"});
   offer<softmax>("OrthoscopeSoftmax", {"scores", "bias"}, {"weights"});
@@ -713,6 +772,8 @@ const bool offered = [] {
 #endif
   offer<product>("OrthoscopeProduct", {"x", "weight"}, {"y"});
   offer<product>("OrthoscopeBiasedProduct", {"x", "weight", "bias"}, {"y"});
+  offer<byHead>("OrthoscopeByHead", {"x", "matrices"}, {"y"});
+  offer<byHead>("OrthoscopeBiasedByHead", {"x", "matrices", "bias"}, {"y"});
 #endif
   return true;
 }();

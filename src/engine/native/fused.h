@@ -43,9 +43,10 @@ struct Loops {
   void (*gatePull)(int kind, const float* dy, const float* gate, const float* up, float* dGate, float* dUp, int64_t n);
   // y = (x − mean)·rate, rate = 1/√(mean (x − mean)² + ε); without the mean where rows are not centred
   void (*normalise)(const float* x, float* y, float* rate, int64_t rows, int64_t width, float epsilon, bool centred);
-  // dx = rate·(dy − mean(dy) − y·mean(dy∘y)); without the middle term where rows are not centred
-  void (*normalisePull)(const float* dy, const float* y, const float* rate, float* dx, int64_t rows, int64_t width,
-                        bool centred);
+  // dx = rate·(dy − mean(dy) − y·mean(dy∘y)), added to `onto` unless that is null; without the middle term where rows
+  // are not centred
+  void (*normalisePull)(const float* dy, const float* y, const float* rate, const float* onto, float* dx, int64_t rows,
+                        int64_t width, bool centred);
   // z = softmax(scale·q·kᵀ + bias)·v, keeping the weights
   void (*attend)(const Head& head, WritableRows z);
   // From dz: dq; and unless dk is null dk and dv, added to what is there if so wanted
@@ -54,6 +55,13 @@ struct Loops {
   void (*softmax)(const float* s, const float* bias, float* w, int64_t width, float scale);
   // Rows: ds = scale·w∘(dw − Σ dw∘w)
   void (*softmaxPull)(const float* dw, const float* w, float* ds, int64_t rows, int64_t width, float scale);
+  // Of one row the largest value, and Σ e^(x − shift)
+  float (*largest)(const float* x, int64_t width);
+  float (*exponentials)(const float* x, int64_t width, float shift);
+  // One row: p = e^(s − sShift), e = e^(t − tShift); returns Σ e∘((t − s) − between), between = tShift − sShift; unless d is null
+  // d = factor·(p − e)
+  float (*divergence)(const float* s, const float* t, float* d, int64_t width, float sShift, float tShift,
+                      float between, float factor);
   // One row: y = x∘cos ± turn(x)∘sin, where turn(x) = (−second half, first half) of the first `dims`; the rest stays
   void (*rotate)(const float* x, const float* cos, const float* sin, float* y, int64_t width, int64_t dims, float sign);
   // One row: difference = own − base, mixed = base + mask∘difference

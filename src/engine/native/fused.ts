@@ -20,6 +20,13 @@ interface NodeBackend {
 /** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
 type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct' | 'OrthoscopeMatrixUnitProduct';
 
+/** Those that OpenBLAS takes part in. */
+const OF_PRODUCTS: ReadonlySet<Name> = new Set([
+  'OrthoscopeBiasedProduct',
+  'OrthoscopeByHead',
+  'OrthoscopeBiasedByHead',
+]);
+
 /** What an addon has. */
 export interface Offered {
   /** All that this version can do in one pass; one that an earlier version linked has not. */
@@ -34,12 +41,13 @@ export interface Offered {
 export function offerFused(): Offered {
   const backend = tf.backend() as unknown as NodeBackend;
   const one = () => tf.tensor2d([[1]]);
-  const fused = runs(backend, 'OrthoscopeCut', () => [one()], { kind: 1, heads: 1 });
-  const products = runs(backend, 'OrthoscopeProduct', () => [one(), one()], {});
+  const fused = runs(backend, 'OrthoscopeDivergence', () => [one(), one()], {});
+  const matrices = () => tf.tensor3d([[[1]]]);
+  const products = runs(backend, 'OrthoscopeByHead', () => [one(), matrices()], {});
   const matrixUnit = runs(backend, 'OrthoscopeMatrixUnitProduct', () => [one(), one()], {});
   if (products) replaceProducts(backend);
   for (const name of Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[])
-    if (name === 'OrthoscopeBiasedProduct' ? products : fused)
+    if (OF_PRODUCTS.has(name) ? products : fused)
       tf.registerKernel({
         kernelName: name,
         backendName: BACKEND,

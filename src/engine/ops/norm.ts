@@ -35,6 +35,19 @@ export function normalisePull(dy: tf.Tensor2D, { y, rate }: Normalised, kind: 'l
   });
 }
 
+/** `onto` plus {@link normalisePull}, in the shape of `onto`. */
+export function normalisePullOnto<T extends tf.Tensor>(
+  dy: tf.Tensor2D,
+  normalised: Normalised,
+  kind: 'layer' | 'rms',
+  onto: T,
+): T {
+  const { y, rate } = normalised;
+  if (hasOnePass('OrthoscopeNormalisePullOnto'))
+    return onePass('OrthoscopeNormalisePullOnto', [dy, y, rate, onto], { flag: kind === 'layer' })[0] as T;
+  return tf.tidy(() => tf.add<T>(onto, tf.reshape(normalisePull(dy, normalised, kind), onto.shape)));
+}
+
 /**
  * The factor that an RMSNorm puts on what a matrix wrote, where the norm's gain is folded into the matrix:
  * 1/√(Σ_i w_i y_i² + ε) along the last axis (`LayerWeights.norms`).

@@ -12,6 +12,8 @@ export const ONE_PASS = {
   OrthoscopeGatePull: 2,
   OrthoscopeNormalise: 2,
   OrthoscopeNormalisePull: 1,
+  OrthoscopeNormalisePullOnto: 1,
+  OrthoscopeDivergence: 2,
   OrthoscopeAttend: 2,
   OrthoscopeAttendPull: 3,
   OrthoscopeSoftmax: 1,
@@ -20,6 +22,8 @@ export const ONE_PASS = {
   OrthoscopeMix: 2,
   OrthoscopeMixPull: 2,
   OrthoscopeBiasedProduct: 1,
+  OrthoscopeByHead: 1,
+  OrthoscopeBiasedByHead: 1,
   OrthoscopeCut: 1,
   OrthoscopeJoin: 1,
 } as const;
@@ -32,9 +36,12 @@ export interface OnePassSettings {
   heads?: number;
   /** How many heads keys and values have, likewise. */
   shared?: number;
-  /** ε of a normalisation, scale of scores, direction of a rotation. */
+  /** ε of a normalisation, scale of scores or of a gradient, direction of a rotation. */
   factor?: number;
-  /** Whether a normalisation centres; whether keys and values get gradients; whether a matrix is stored transposed; whether a cut keeps the last. */
+  /**
+   * Whether a normalisation centres; whether keys and values get gradients; whether a matrix is stored transposed; whether
+   * a cut keeps the last; whether a divergence has no gradient.
+   */
   flag?: boolean;
 }
 

@@ -1,7 +1,7 @@
 /** Training losses against their definitions, and their gradients. */
 import * as tf from '@tensorflow/tfjs-core';
-import { it } from 'vitest';
-import { type LossKind, lossPull, lossSum } from '../../../src/engine/ops/loss.js';
+import { expect, it } from 'vitest';
+import { klWithPull, type LossKind, lossPull, lossSum } from '../../../src/engine/ops/loss.js';
 import { describeOnEngines } from '../../support/engines.js';
 import { dot, expectClose, normals, resultsOf, rowsIn, slopes } from '../../support/operations.js';
 import { softmax } from '../../support/reference-forward.js';
@@ -39,5 +39,31 @@ describeOnEngines('loss', () => {
     expectClose(loss, [DEFINITIONS[kind](logits)]);
     expectClose(gradient, slopes(DEFINITIONS[kind], logits));
     tf.dispose([student, ...Object.values(targets)]);
+  });
+
+  // Far more of a vocabulary than a vector holds, logits as large as models have them, and rows that hardly differ.
+  it.each([
+    ['far apart', 1],
+    ['close', 1e-3],
+  ])('KL together with its gradient, distributions %s', (_, apart) => {
+    const size = 4099;
+    const [rows, share] = [2, 0.25];
+    const wanted = normals(rows * size, 3).map((value) => Math.fround(20 + 6 * value));
+    const own = normals(rows * size, 4).map((value, at) => Math.fround(wanted[at]! + apart * value));
+    const [logits, expected] = [own, wanted].map((values) => tf.tensor2d(values, [rows, size]));
+    const { sum, dLogits } = resultsOf(() => klWithPull(logits!, expected!, share));
+    const pairs = rowsIn(own, size).map(
+      (row, b) => [softmax(row), softmax(rowsIn(wanted, size)[b]!)] as const,
+    );
+    const kl = pairs.reduce(
+      (total, [q, p]) => total + p.reduce((part, value, at) => part + value * Math.log(value / q[at]!), 0),
+      0,
+    );
+    expect(Math.abs(sum![0]! - kl)).toBeLessThan(4e-6 + 1e-5 * kl);
+    expectClose(
+      dLogits,
+      pairs.flatMap(([q, p]) => p.map((value, at) => share * (q[at]! - value))),
+    );
+    tf.dispose([logits, expected] as tf.Tensor[]);
   });
 });

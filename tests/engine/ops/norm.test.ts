@@ -1,7 +1,13 @@
 /** Normalisations of rows, and the rate of a normalisation behind a matrix, with their pullbacks. */
 import * as tf from '@tensorflow/tfjs-core';
-import { it } from 'vitest';
-import { normalise, normalisePull, outputRate, outputRatePull } from '../../../src/engine/ops/norm.js';
+import { expect, it } from 'vitest';
+import {
+  normalise,
+  normalisePull,
+  normalisePullOnto,
+  outputRate,
+  outputRatePull,
+} from '../../../src/engine/ops/norm.js';
 import { describeOnEngines } from '../../support/engines.js';
 import { dot, expectClose, normals, resultsOf, rowsIn, slopes } from '../../support/operations.js';
 import { outputRate as rateOf } from '../../support/reference-forward.js';
@@ -22,18 +28,25 @@ describeOnEngines('normalisation', () => {
     const x = normals(N * D, 1).map((value) => Math.fround(0.5 + 2 * value));
     const dy = normals(N * D, 2);
     const [tx, tdy] = [tf.tensor2d(x, [N, D]), tf.tensor2d(dy, [N, D])];
-    const { y, dx } = resultsOf(() => {
+    const onto = tf.tensor3d(x, [2, N / 2, D]);
+    const { y, dx, sum } = resultsOf(() => {
       const normalised = normalise(tx, kind, EPSILON);
       const dx = normalisePull(tdy, normalised, kind);
+      const sum = normalisePullOnto(tdy, normalised, kind, onto);
+      expect(sum.shape).toEqual(onto.shape);
       normalised.rate.dispose();
-      return { y: normalised.y, dx };
+      return { y: normalised.y, dx, sum };
     });
     expectClose(y, definition(x, kind));
     expectClose(
       dx,
       slopes((input) => dot(dy, definition(input, kind)), x),
     );
-    tf.dispose([tx, tdy]);
+    expectClose(
+      sum,
+      dx!.map((value, at) => x[at]! + value),
+    );
+    tf.dispose([tx, tdy, onto]);
   });
 
   it('behind a matrix', () => {
