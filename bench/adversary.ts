@@ -29,6 +29,7 @@ import type { TrainSettings } from '../src/settings/train-settings.js';
 import { mean, quantile } from '../src/statistics/summary.js';
 import { SPLITS } from '../src/tasks/splits.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
+import { namedEngine } from './processor.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -265,7 +266,7 @@ function median(values: number[]): number | null {
 
 if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
 else {
-  console.log(`${machine}; engine ${options.engine}; recipe ${options.recipe}\n`);
+  console.log(`${machine}; engine ${await namedEngine(options.engine)}; recipe ${options.recipe}\n`);
   console.log(
     `| task | seed | training | kept | KL | adversary: ${marks.join(', ')} steps | exact match there | uniform, Bernoulli | shares ≤ ${rows[0]?.attack.by_cap.map(({ cap }) => cap).join(', ')} | prompts by themselves | step, soft and rounding | training | attack |`,
   );

@@ -18,6 +18,7 @@ import type { MaskMetrics, SplitMetrics } from '../src/evaluate/metrics-file.js'
 import { DEFAULT_SPLIT, type QkSplit } from '../src/models/qk-split.js';
 import { packageFile } from '../src/package-file.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
+import { namedEngine } from './processor.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
 
@@ -169,7 +170,7 @@ function smallestControl(controls: NonNullable<SplitMetrics['controls']>): numbe
 if (options.json) process.stdout.write(`${JSON.stringify(results(), null, 2)}\n`);
 else {
   console.log(
-    `${machine}; engine ${options.engine}; recipe ${options.recipe}; QK split by ${options['qk-split']}\n`,
+    `${machine}; engine ${await namedEngine(options.engine)}; recipe ${options.recipe}; QK split by ${options['qk-split']}\n`,
   );
   console.log(
     '| task | seed | kept (Σ soft) | sparsity | KL (soft) | exact match (soft) | accuracy (full) | prob diff (full) | smallest control KL / KL | training | memory | bounds |',

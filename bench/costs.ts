@@ -18,6 +18,7 @@ import { packageFile } from '../src/package-file.js';
 import { Random } from '../src/random.js';
 import { writeGpt2Small } from './gpt2-folder.js';
 import { LLAMA_SHAPES, writeLlama } from './llama-folder.js';
+import { namedEngine } from './processor.js';
 
 const PAIRS = 96;
 const PROMPT_TOKENS = 18;
@@ -49,6 +50,7 @@ try {
   const start = await measured(['model', 'embedded', '--engine', options.engine, '--prompt', 'a', '--json']);
   const data = join(scratch, 'pairs.jsonl');
   writeFileSync(data, pairs());
+  console.log(`engine ${await namedEngine(options.engine)}\n`);
   console.log(
     '| model | command | seconds, predicted | measured | ratio | peak memory, predicted | measured | ratio |',
   );

@@ -20,7 +20,7 @@ import { loadData } from '../src/run/data.js';
 import { decomposeSubject } from '../src/run/decomposition.js';
 import { withSubject } from '../src/run/subject.js';
 import { complete } from '../src/settings/complete.js';
-import { processorFeatures } from './processor.js';
+import { describeEngine, processorFeatures } from './processor.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -87,7 +87,7 @@ await withSubject(options.model, settings, async (subject) => {
     return;
   }
   console.log(
-    `${cpus()[0]?.model.trim()} (${processorFeatures()}), ${availableParallelism()} cores, ${engine.version}`,
+    `${cpus()[0]?.model.trim()} (${processorFeatures()}), ${availableParallelism()} cores, ${describeEngine(engine)}`,
   );
   for (const [name, taken] of seconds)
     console.log(`${name}: ${taken.map((one) => one.toFixed(1)).join(', ')} processor seconds`);

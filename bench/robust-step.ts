@@ -23,6 +23,7 @@ import { complete } from '../src/settings/complete.js';
 import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import { quantile } from '../src/statistics/summary.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
+import { namedEngine } from './processor.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES } from './recipes.js';
 
@@ -121,7 +122,7 @@ function median(values: readonly number[]): number {
 if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
 else {
   const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
-  console.log(`${machine}; engine ${options.engine}; recipe ${options.recipe}\n`);
+  console.log(`${machine}; engine ${await namedEngine(options.engine)}; recipe ${options.recipe}\n`);
   console.log('| task | plain step | robust step | ratio, and of each round |');
   console.log('|---|---|---|---|');
   for (const { task, seconds, ratios } of rows)

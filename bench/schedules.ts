@@ -24,6 +24,7 @@ import { openWorkbench } from '../src/run/workbench.js';
 import { complete } from '../src/settings/complete.js';
 import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import { PAPER_TASKS } from '../src/tasks/tasks.js';
+import { namedEngine } from './processor.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -126,7 +127,7 @@ async function curve(
 if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
 else {
   const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
-  console.log(`${machine}; engine ${options.engine}; settings ${options.settings}\n`);
+  console.log(`${machine}; engine ${await namedEngine(options.engine)}; settings ${options.settings}\n`);
   console.log(
     '| task | seed | reference: steps, seconds → objective | default: steps, seconds to it | its best |',
   );

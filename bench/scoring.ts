@@ -33,6 +33,7 @@ import { Scorer } from '../src/score/scorer.js';
 import { NO_EXAMPLES, stateBytes, unitOf } from '../src/score/statistics-state.js';
 import type { ScoredPositions } from '../src/settings/choices.js';
 import { gpt2SmallIn } from './gpt2-folder.js';
+import { describeEngine } from './processor.js';
 
 const SEED = 1;
 const SIZES = { examples: 5, context: 16 };
@@ -72,7 +73,7 @@ const peer = await measurePeer();
 
 const result = {
   machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`,
-  engine: `${engine.name} (${engine.version})`,
+  engine: describeEngine(engine),
   directions: directions.length,
   prompts: PROMPTS,
   tokens_a_prompt: TOKENS,

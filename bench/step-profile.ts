@@ -25,7 +25,7 @@ import { Random } from '../src/random.js';
 import { storeFolder } from '../src/run/decomposition.js';
 import { runnerInThisThread } from '../src/run/mask-runner.js';
 import { gpt2SmallIn } from './gpt2-folder.js';
-import { processorFeatures } from './processor.js';
+import { describeEngine, processorFeatures } from './processor.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -208,7 +208,7 @@ function report(
     return;
   }
   console.log(
-    `${cpus()[0]?.model.trim()} (${processorFeatures()}), ${availableParallelism()} cores, ${engine.version}`,
+    `${cpus()[0]?.model.trim()} (${processorFeatures()}), ${availableParallelism()} cores, ${describeEngine(engine)}`,
   );
   const gflops = (flops: number, time: number) => (flops / time / 1e9).toFixed(0);
   console.log(

@@ -37,6 +37,7 @@ import { openParallelRunner } from '../src/run/parallel-runner.js';
 import { poolOf } from '../src/run/workbench.js';
 import { PRESETS } from '../src/settings/train-settings.js';
 import { type Gpt2Small, gpt2SmallIn } from './gpt2-folder.js';
+import { namedEngine } from './processor.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -216,7 +217,7 @@ async function compare(): Promise<void> {
         rows.push({ name: `PyTorch (peer), ${device}`, ...(await peer(folder, gpt2, device)) });
     agree(rows.flatMap(({ measured }) => measured ?? []).map(({ check }) => check));
     if (options.json) console.log(JSON.stringify(rows, null, 2));
-    else table(rows);
+    else await table(rows);
   } finally {
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
   }
@@ -301,8 +302,9 @@ function agree(checks: Measured['check'][]): void {
       throw new InputError(`results differ: ${JSON.stringify(checks)}`);
 }
 
-function table(rows: { name: string; measured: Measured | null; note: string }[]): void {
+async function table(rows: { name: string; measured: Measured | null; note: string }[]): Promise<void> {
   console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`);
+  console.log(`engine ${await namedEngine(options.engine)}`);
   console.log(`${options.prompts} prompts of ${LENGTH} tokens, masked: ${options.kinds}\n`);
   console.log('| | seconds a step | CPU seconds a step | peak memory | at the end |\n|---|---|---|---|---|');
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;

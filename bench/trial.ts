@@ -22,6 +22,7 @@ import { complete } from '../src/settings/complete.js';
 import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import { mean } from '../src/statistics/summary.js';
 import { SPLITS } from '../src/tasks/splits.js';
+import { namedEngine } from './processor.js';
 import { recipePrompts } from './recipe-prompts.js';
 import { RECIPES, type Recipe } from './recipes.js';
 
@@ -178,7 +179,9 @@ interface Cost {
   seconds: number;
 }
 
-console.log(`${machine}; engine ${options.engine}; prompts of the recipe ${options.recipe}\n`);
+console.log(
+  `${machine}; engine ${await namedEngine(options.engine)}; prompts of the recipe ${options.recipe}\n`,
+);
 console.log('| task | seed | stage | Σm | KL | exact match | accuracy (full) | steps | training |');
 console.log('|---|---|---|---|---|---|---|---|---|');
 for (const { task, seed, stage, l1, kl, exact_match, accuracy, full_accuracy, steps, seconds } of rows)

@@ -18,6 +18,8 @@ export interface Engine {
   readonly reason: string;
   /** Of what computes, e.g. `TensorFlow 2.21.0`. */
   readonly version: string;
+  /** What it lacks because an earlier version linked it, and the command that renews it; null if it is of this version. */
+  readonly outdated: string | null;
   /** Whether products are twice as fast where the second operand's rows are its short side. */
   readonly prefersShortRows: boolean;
   /** For computations that are done many times; dispose of them with what they compute on. Absent where none is recorded. */
@@ -42,17 +44,22 @@ export async function openEngine({ engine = 'auto' }: { engine?: EngineChoice } 
 }
 
 async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promise<Engine> {
-  const { version, gpu, fused, products, matrixUnit } = await startNative({ gpu: choice !== 'native-cpu' });
+  const { version, gpu, products, matrixUnit, ...offered } = await startNative({
+    gpu: choice !== 'native-cpu',
+  });
   if (choice === 'native-gpu' && !gpu) throw new InputError(`engine native-gpu: ${await whyNoGpu(version)}`);
   const reason = gpu
     ? 'TensorFlow is linked and uses a GPU'
     : choice === 'native-cpu'
       ? 'native-cpu was asked for'
       : await whyNoGpu(version);
+  const outdated = offered.outdated
+    ? `an earlier version linked it, without all operations of this one; renew it: ${LINK_COMMAND}`
+    : null;
   return {
     name: gpu ? 'native-gpu' : 'native-cpu',
-    reason:
-      gpu || fused ? reason : `${reason}; it lacks operations of this version, to be faster: ${LINK_COMMAND}`,
+    reason: outdated === null ? reason : `${reason}; ${outdated}`,
+    outdated,
     version: `TensorFlow ${version}${products ? ` with OpenBLAS${matrixUnit ? ' and AMX' : ''}` : ''}`,
     prefersShortRows: true,
   };
@@ -69,6 +76,7 @@ async function openWasm(reason: string): Promise<Engine> {
   return {
     name: 'wasm',
     reason,
+    outdated: null,
     version: `TensorFlow.js ${tf.version_core}`,
     prefersShortRows: false,
   };
@@ -80,6 +88,7 @@ async function openWebGpu(): Promise<Engine> {
   return {
     name: 'webgpu',
     reason: 'webgpu was asked for',
+    outdated: null,
     version,
     prefersShortRows: true,
     openReplays,

@@ -70,7 +70,7 @@ function load(gpu: boolean): NativeBackend {
     proveItComputes();
     const { isUsingGpuDevice: usesGpu } = backend;
     // They are made for the CPU: on a GPU tensors would travel to and fro.
-    const offered = usesGpu ? { fused: false, products: false, matrixUnit: false } : offerFused();
+    const offered = usesGpu ? { outdated: false, products: false, matrixUnit: false } : offerFused();
     return { version: backend.binding.TF_Version, gpu: usesGpu, ...offered };
   } catch (error) {
     const [cause] = String((error as Error).message).split('\n');

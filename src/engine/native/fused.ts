@@ -20,8 +20,8 @@ interface NodeBackend {
 /** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
 type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct' | 'OrthoscopeMatrixUnitProduct';
 
-/** Those that OpenBLAS takes part in. */
-const OF_PRODUCTS: ReadonlySet<Name> = new Set([
+/** Those that OpenBLAS takes part in: an addon without it has none of them. */
+export const OF_PRODUCTS: ReadonlySet<Name> = new Set([
   'OrthoscopeBiasedProduct',
   'OrthoscopeByHead',
   'OrthoscopeBiasedByHead',
@@ -29,8 +29,8 @@ const OF_PRODUCTS: ReadonlySet<Name> = new Set([
 
 /** What an addon has. */
 export interface Offered {
-  /** All that this version can do in one pass; one that an earlier version linked has not. */
-  fused: boolean;
+  /** Whether it lacks an operation of this version: an earlier one linked it. It offers none in one pass then. */
+  outdated: boolean;
   /** OpenBLAS. */
   products: boolean;
   /** Whether the processor's matrix unit takes those that are worth it. */
@@ -41,23 +41,38 @@ export interface Offered {
 export function offerFused(): Offered {
   const backend = tf.backend() as unknown as NodeBackend;
   const one = () => tf.tensor2d([[1]]);
-  const fused = runs(backend, 'OrthoscopeDivergence', () => [one(), one()], {});
   const matrices = () => tf.tensor3d([[[1]]]);
   const products = runs(backend, 'OrthoscopeByHead', () => [one(), matrices()], {});
+  const openblas = knows(backend, 'OrthoscopeProduct');
+  const names = Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[];
+  const outdated = names.some((name) => (openblas || !OF_PRODUCTS.has(name)) && !knows(backend, name));
   const matrixUnit = runs(backend, 'OrthoscopeMatrixUnitProduct', () => [one(), one()], {});
   if (products) replaceProducts(backend);
-  for (const name of Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[])
-    if (OF_PRODUCTS.has(name) ? products : fused)
+  for (const name of names)
+    if (OF_PRODUCTS.has(name) ? products : !outdated)
       tf.registerKernel({
         kernelName: name,
         backendName: BACKEND,
         kernelFunc: ({ inputs, attrs }) =>
           execute(backend, name, Object.values(inputs) as tf.TensorInfo[], attrs as OnePassSettings),
       });
-  return { fused, products, matrixUnit };
+  return { outdated, products, matrixUnit };
 }
 
-/** Whether the addon has an operation. */
+/** As TensorFlow numbers what it has not found. */
+const NOT_FOUND = 'TF_Status: 5';
+
+/** Whether the addon has an operation of this name: without inputs none is run, and each is missed for another reason. */
+export function knows(backend: Pick<NodeBackend, 'executeMultipleOutputs'>, name: string): boolean {
+  try {
+    backend.executeMultipleOutputs(name, [], [], 1);
+  } catch (error) {
+    return !(error as Error).message.includes(NOT_FOUND);
+  }
+  return true;
+}
+
+/** Whether the addon has an operation, and it works. */
 function runs(
   backend: NodeBackend,
   name: Name,
