@@ -3,6 +3,7 @@
  * keeps a tile of the result in registers (K. Goto, R. van de Geijn, "Anatomy of
  * high-performance matrix multiplication", 2008; F. Van Zee, R. van de Geijn, "BLIS", 2015).
  */
+import { activate, activatePull } from './activation';
 import { allocate } from './arena';
 import { at, get, set } from './arrays';
 import { madd } from './simd';
@@ -34,6 +35,8 @@ const TOGETHER: i32 = 8;
 
 const packedA: usize = allocate(MC * KC_BYTES);
 const packedB: usize = allocate(NC * KC_BYTES);
+/** Rows of A that pass a function, before they are packed. */
+const passed: usize = allocate(MC * KC_BYTES);
 const tile: usize = allocate(MR * NR_BYTES);
 /** What each row of a tile begins with where there is no bias, and that of a narrower tile. */
 const zeros: usize = allocate(NR_BYTES);
@@ -45,12 +48,14 @@ memory.fill(zeros, 0, NR_BYTES);
  * With `upper`, only tiles that reach the diagonal or lie above it are computed, for symmetric results;
  * what then stands below the diagonal has no meaning.
  * @param bias [n], with `SET`; or 0
+ * @param kind of f32 rows that lie side by side: an activation function f that they pass, A = f(a), or −1
+ * @param dy as a: then A = dy·f′(a); or 0
  */
 export function gemm<T>(
   mode: i32, upper: bool, m: i32, n: i32, k: i32,
   a: usize, aRow: i32, aCol: i32,
   b: usize, bRow: i32, bCol: i32,
-  c: usize, cRow: i32, bias: usize = 0,
+  c: usize, cRow: i32, bias: usize = 0, kind: i32 = -1, dy: usize = 0,
 ): void {
   const NR = NR_BYTES / <i32>sizeof<T>();
   const most = KC_BYTES / <i32>sizeof<T>();
@@ -67,7 +72,14 @@ export function gemm<T>(
       packPanels<T>(nc, NR, kc, at<T>(b, pc * bRow + jc * bCol), bCol, bRow, packedB);
       for (let ic = 0; ic < m && !(upper && ic >= jc + nc); ic += MC) {
         const mc = min(MC, m - ic);
-        if (jc == 0 || m > MC) packPanels<T>(mc, MR, kc, at<T>(a, ic * aRow + pc * aCol), aRow, aCol, packedA);
+        if (jc == 0 || m > MC) {
+          const start = ic * aRow + pc * aCol;
+          if (kind >= 0) {
+            for (let row = 0; row < mc; row++)
+              through(kind, kc, at<T>(a, start + row * aRow), dy ? at<T>(dy, start + row * aRow) : 0, at<T>(passed, row * kc));
+            packPanels<T>(mc, MR, kc, passed, kc, 1, packedA);
+          } else packPanels<T>(mc, MR, kc, at<T>(a, start), aRow, aCol, packedA);
+        }
         for (let jr = 0; jr < nc; jr += NR) {
           const first = biased ? biasOf<T>(bias, jc + jr, n) : zeros;
           for (let ir = 0; ir < mc && !(upper && ic + ir >= jc + jr + NR); ir += MR) {
@@ -85,6 +97,14 @@ export function gemm<T>(
       }
     }
   }
+}
+
+/** to ← f(x), or dy·f′(x). */
+// @ts-ignore: decorator
+@inline
+function through(kind: i32, n: i32, x: usize, dy: usize, to: usize): void {
+  if (dy) activatePull(kind, n, dy, x, to);
+  else activate(kind, n, x, to);
 }
 
 /**

@@ -7,7 +7,7 @@ export { activate, activatePull, gate, gatePull } from './activation';
 export { allocate, mark, release } from './arena';
 export { attend, attendPull } from './attention';
 export { strongestKeys } from './keys';
-export { products } from './products';
+export { productOfActivated, products } from './products';
 export { read } from './read';
 export { mix, mixPull, normalise, normalisePull, rotatePositions, softmax, softmaxPull } from './rows';
 export { accumulate } from './statistics';

@@ -24,3 +24,15 @@ export function products(
     c = at<f32>(c, m * n);
   }
 }
+
+/**
+ * C [m, n] ← f(A) op(B) + bias, or (dY∘f′(A)) op(B) + bias: A and dY [m, k] pass the activation function as they are read,
+ * so that what comes of it is never written and read again.
+ * @param dy 0 for f(A)
+ * @param bias [n], or 0 where there is none
+ */
+export function productOfActivated(
+  kind: i32, transposeB: i32, m: i32, n: i32, k: i32, a: usize, dy: usize, b: usize, bias: usize, c: usize,
+): void {
+  gemm<f32>(SET, false, m, n, k, a, k, 1, b, transposeB ? 1 : n, transposeB ? k : 1, c, n, bias, kind, dy);
+}

@@ -6,6 +6,7 @@ import {
   activateGate,
   activateGatePull,
   activatePull,
+  activatesInProducts,
   type GateTrace,
 } from '../engine/ops/activation.js';
 import type { FrozenLinear } from '../engine/ops/linear.js';
@@ -97,7 +98,12 @@ function partForward(
   const through = (kind: Kind, plain: FrozenLinear, value: tf.Tensor2D) =>
     matrixForward(kind, plain, value, span, input);
   if (!gatedMlp) {
-    const { y, kept } = activate(through('mlp_in', weights.mlpIn, x), activation, trace);
+    const sums = through('mlp_in', weights.mlpIn, x);
+    if (!hooks.mlpHidden && !hooks[coefficientsOf('mlp_out')] && activatesInProducts()) {
+      const output = weights.mlpOut.applyActivated(sums, activation);
+      return { output, trace: { plain: trace ? tf.clone(sums) : null, gated: null } };
+    }
+    const { y, kept } = activate(sums, activation, trace);
     const hidden = onward(hooks.mlpHidden, y);
     return { output: through('mlp_out', weights.mlpOut, hidden), trace: { plain: kept, gated: null } };
   }
@@ -115,6 +121,8 @@ function partPull(dy: tf.Tensor2D, { plain, gated }: PartTrace, span: Span, inpu
     matrixPull(kind, plain, dValue, span, input);
   if (!gated) {
     const dHidden = backward(hooks.mlpHidden, back('mlp_out', weights.mlpOut, dy));
+    if (!changes(hooks[coefficientsOf('mlp_in')]) && activatesInProducts())
+      return weights.mlpIn.pullActivated(dHidden, plain!, activation);
     return back('mlp_in', weights.mlpIn, activatePull(dHidden, plain!, activation));
   }
   const dHidden = backward(hooks.mlpHidden, back('mlp_down', weights.mlpOut, dy));

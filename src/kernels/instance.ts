@@ -21,6 +21,7 @@ export const PARAMETERS = {
     ...(['count', 'transposeA', 'transposeB', 'm', 'n', 'k'] as const),
     ...(['a', 'aStep', 'b', 'bStep', 'bias', 'c'] as const),
   ],
+  productOfActivated: ['kind', 'transposeB', 'm', 'n', 'k', 'a', 'dy', 'b', 'bias', 'c'],
   copyRowsF32: ['rows', 'cols', 'from', 'fromRow', 'to', 'toRow'],
   activate: ['kind', 'n', 'x', 'y'],
   activatePull: ['kind', 'n', 'dy', 'x', 'dx'],

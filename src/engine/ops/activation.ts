@@ -6,7 +6,7 @@ import { hasOnePass, onePass } from './one-pass.js';
 import { tidy } from './tidy.js';
 
 /** Numbers of the functions in assembly/, and in `fused.h`. */
-const KINDS: Record<Activation, number> = {
+export const KINDS: Record<Activation, number> = {
   relu: Numbers.RELU,
   silu: Numbers.SILU,
   gelu_new: Numbers.GELU_NEW,
@@ -27,6 +27,14 @@ export interface GateTrace {
   gate: tf.Tensor2D;
   up: tf.Tensor2D;
   own: { y: tf.Tensor2D; slope: tf.Tensor2D } | null;
+}
+
+/**
+ * Whether the engine multiplies by what activations and their pullbacks give without writing it to memory
+ * (`FrozenLinear.applyActivated`).
+ */
+export function activatesInProducts(): boolean {
+  return hasOnePass('OrthoscopeProductOfActivated') && hasOnePass('OrthoscopeActivate');
 }
 
 /** f(x), elementwise. */

@@ -1,7 +1,9 @@
 /** Multiplication by a frozen matrix, and its pullback. Weights never get a gradient here. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Activation } from '../../models/architecture.js';
 import type { Engine } from '../engine.js';
 import { toTensor } from '../tensor.js';
+import { KINDS } from './activation.js';
 import { hasOnePass, onePass } from './one-pass.js';
 
 type Stored = 'plain' | 'transposed';
@@ -63,6 +65,19 @@ export class FrozenLinear {
   /** [n, cols] → [n, rows]: the gradient by x, given that by the result. */
   pull(dy: tf.Tensor2D): tf.Tensor2D {
     return tf.matMul(dy, this.weight, false, this.stored === 'plain');
+  }
+
+  /** f(x)·W + b, where {@link activatesInProducts}. */
+  applyActivated(x: tf.Tensor2D, activation: Activation): tf.Tensor2D {
+    const inputs = this.bias ? [x, this.weight, this.bias] : [x, this.weight];
+    const settings = { kind: KINDS[activation], flag: this.stored === 'transposed' };
+    return onePass('OrthoscopeProductOfActivated', inputs, settings)[0] as tf.Tensor2D;
+  }
+
+  /** The gradient by z where f(x) follows on x = z·W + b, likewise. @param dy gradient by f(x) */
+  pullActivated(dy: tf.Tensor2D, x: tf.Tensor2D, activation: Activation): tf.Tensor2D {
+    const settings = { kind: KINDS[activation], flag: this.stored === 'plain' };
+    return onePass('OrthoscopeProductOfActivatedPull', [dy, x, this.weight], settings)[0] as tf.Tensor2D;
   }
 
   dispose(): void {

@@ -28,6 +28,14 @@ export const ONE_PASS = {
   OrthoscopeJoin: 1,
 } as const;
 
+/** Likewise, of wasm alone, which is slow at memory: an activation, or its pullback, and the product with what comes of it. */
+export const PRODUCTS_OF_ACTIVATED = {
+  OrthoscopeProductOfActivated: 1,
+  OrthoscopeProductOfActivatedPull: 1,
+} as const;
+
+export type OnePass = keyof typeof ONE_PASS | keyof typeof PRODUCTS_OF_ACTIVATED;
+
 /** All operations have the same; each reads some of them. */
 export interface OnePassSettings {
   /** Of activations: which. Where heads or positions lie side by side: how many prompts. */
@@ -46,14 +54,14 @@ export interface OnePassSettings {
 }
 
 /** Whether the current engine has one pass for it. On a tape it has none: no operation here has a derivative there. */
-export function hasOnePass(name: keyof typeof ONE_PASS): boolean {
+export function hasOnePass(name: OnePass): boolean {
   const { gradientDepth } = tf.engine().state;
   return gradientDepth === 0 && tf.getKernel(name, tf.getBackend()) !== undefined;
 }
 
 /** @param inputs in the operation's order, all float32 */
 export function onePass(
-  name: keyof typeof ONE_PASS,
+  name: OnePass,
   inputs: readonly tf.Tensor[],
   settings: OnePassSettings = {},
 ): tf.Tensor[] {

@@ -1,8 +1,8 @@
 /** Offers TensorFlow.js the operations of one pass (`ops/one-pass.ts`) as kernels of assembly/. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { ONE_PASS } from '../ops/one-pass.js';
+import type { OnePass } from '../ops/one-pass.js';
 import { headOperations, type Operation } from './heads.js';
-import { product } from './products.js';
+import { product, productOfActivated } from './products.js';
 import type { TensorKernels } from './tensor-memory.js';
 
 /** Registers all of them for the wasm backend. */
@@ -19,7 +19,7 @@ export function offerOnePass(kernels: TensorKernels): void {
 }
 
 /** Those whose inputs and results are arrays or rows; heads have their own. */
-function operations(kernels: TensorKernels): Partial<Record<keyof typeof ONE_PASS, Operation>> {
+function operations(kernels: TensorKernels): Partial<Record<OnePass, Operation>> {
   const { calls, address, create } = kernels;
   return {
     ...headOperations(kernels),
@@ -32,6 +32,12 @@ function operations(kernels: TensorKernels): Partial<Record<keyof typeof ONE_PAS
       const dx = create(x!.shape);
       calls.activatePull({ kind, n: sizeOf(x!), dy: address(dy!), x: address(x!), dx: address(dx) });
       return [dx];
+    },
+    OrthoscopeProductOfActivated([x, b, bias], settings) {
+      return [productOfActivated(kernels, x!, null, b!, bias ?? null, settings)];
+    },
+    OrthoscopeProductOfActivatedPull([dy, x, b], settings) {
+      return [productOfActivated(kernels, x!, dy!, b!, null, settings)];
     },
     OrthoscopeGate([gates, up], { kind }) {
       const y = create(gates!.shape);

@@ -3,6 +3,7 @@
  * engine has relaxed SIMD, and as fast where an operand is transposed, which the backend's is not.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { OnePassSettings } from '../ops/one-pass.js';
 import { replaceKernel } from '../replace-kernel.js';
 import type { TensorKernels } from './tensor-memory.js';
 
@@ -61,6 +62,34 @@ export function product(
     b: address(b),
     bStep: countB === 1 ? 0 : k * n,
     bias: bias ? address(bias) : 0,
+    c: address(out),
+  });
+  return out;
+}
+
+/** Of f(x), or with `dy` of dy·f′(x), by a matrix. */
+export function productOfActivated(
+  { calls, address, create }: TensorKernels,
+  x: tf.TensorInfo,
+  dy: tf.TensorInfo | null,
+  b: tf.TensorInfo,
+  bias: tf.TensorInfo | null,
+  { kind, flag: transposeB }: Pick<Required<OnePassSettings>, 'kind' | 'flag'>,
+): tf.TensorInfo {
+  const [m, k] = sides(x, false);
+  const [, n] = sides(b, transposeB);
+  const out = create([m, n]);
+  const orZero = (tensor: tf.TensorInfo | null) => (tensor ? address(tensor) : 0);
+  calls.productOfActivated({
+    kind,
+    transposeB: Number(transposeB),
+    m,
+    n,
+    k,
+    a: address(x),
+    dy: orZero(dy),
+    b: address(b),
+    bias: orZero(bias),
     c: address(out),
   });
   return out;

@@ -2,6 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openEngine } from '../../../src/engine/engine.js';
+import { activate, activatePull } from '../../../src/engine/ops/activation.js';
+import { FrozenLinear } from '../../../src/engine/ops/linear.js';
 import { referenceProduct } from '../../../src/kernels/reference/reference-products.js';
 import { gaussian } from '../../support/matrices.js';
 
@@ -77,4 +79,38 @@ it('holds where the memory grows in between', () => {
   const product = tf.matMul(a, b);
   expect([...product.dataSync()]).toEqual([11]);
   tf.dispose([a, b, large, product]);
+});
+
+// In one block of rows and of inner indices, and in several.
+describe.each([
+  [5, 7, 14],
+  [100, 1100, 13],
+])('of %i rows that pass an activation, %i long, by %i columns', (rows, inner, cols) => {
+  it.each(['plain', 'short rows'])('multiplies as in two steps, %s', (stored) => {
+    const prefersShortRows = stored !== 'plain';
+    const matrix = (from: number, to: number) =>
+      FrozenLinear.upload({ prefersShortRows }, gaussian(from, to, 1), from, to, gaussian(1, to, 2));
+    const [after, before] = [matrix(inner, cols), matrix(cols, inner)];
+    const [x, dy] = [tf.tensor2d(gaussian(rows, inner, 3), [rows, inner]), tf.randomNormal([rows, inner])];
+    for (const kind of ['relu', 'silu', 'gelu_new', 'gelu'] as const) {
+      tf.tidy(() => {
+        const apart = after.apply(activate(x, kind, false).y).dataSync();
+        after
+          .applyActivated(x, kind)
+          .dataSync()
+          .forEach((value, at) => {
+            expect(value).toBeCloseTo(apart[at]!, 4);
+          });
+        const pulled = before.pull(activatePull(dy as tf.Tensor2D, x, kind)).dataSync();
+        before
+          .pullActivated(dy as tf.Tensor2D, x, kind)
+          .dataSync()
+          .forEach((value, at) => {
+            expect(value).toBeCloseTo(pulled[at]!, 4);
+          });
+      });
+    }
+    tf.dispose([x, dy]);
+    for (const each of [after, before]) each.dispose();
+  });
 });
