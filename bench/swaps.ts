@@ -14,6 +14,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Terminal } from '../cli/terminal.js';
 import { interpret } from '../src/commands/interpret.js';
 import { intervene } from '../src/commands/intervene.js';
 import { writeTaskFiles } from '../src/commands/task.js';
@@ -53,7 +54,8 @@ const saved = {
 };
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.version}`;
 const folder = mkdtempSync(join(tmpdir(), 'swaps-'));
-const log = (line: string) => process.stderr.write(`${line}\n`);
+const terminal = new Terminal({ quiet: false });
+const listener = { onNote: terminal.note, onProgress: terminal.progress };
 
 interface Experiment {
   name: string;
@@ -66,16 +68,18 @@ try {
   const prompts = { task, ...sizes, templates };
   const masks =
     options.masks ??
-    (await train({ model, ...prompts, engine, out: join(folder, 'run') })).run.file('masks.safetensors');
+    (await train({ model, ...prompts, engine, out: join(folder, 'run') }, listener)).run.file(
+      'masks.safetensors',
+    );
   const files = join(folder, 'prompts');
-  await writeTaskFiles({ model, ...prompts, validationPairs: Number(options.ranked), out: files });
+  await writeTaskFiles({ model, ...prompts, validationPairs: Number(options.ranked), out: files }, listener);
   const data = join(files, 'validation.jsonl');
   const ranked = await interpret(
     {
       ...{ run: model, masks, directions: 'active', engine, tokens: 1, exact: 30, top: 10_000 },
       ...{ data, validation: data, test: data, out: join(folder, 'ranked') },
     },
-    { onNote: log },
+    listener,
   );
   const order = ranked.summary.top.filter(({ raises }) => raises !== null);
   const [first] = order;
@@ -91,14 +95,14 @@ try {
   ];
   const experiments: Experiment[] = [];
   for (const [name, directions] of sets) {
-    log(`${name}: ${directions.length} directions`);
+    terminal.note(`${name}: ${directions.length} directions`);
     const { summary } = await intervene(
       {
         ...{ run: model, masks, directions: directions.join(','), change, engine, ...prompts },
         ...{ scales: options.scales.split(',').map(Number), draws: Number(options.draws), unrelatedPairs: 0 },
         out: join(folder, `experiment-${experiments.length + 1}`),
       },
-      { onNote: log },
+      listener,
     );
     experiments.push({ name, directions, effects: summary.tested });
     if (options.save)

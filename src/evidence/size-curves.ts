@@ -2,7 +2,7 @@
 
 import type { PromptScores } from '../evaluate/prompt-scores.js';
 import { heed } from '../heed.js';
-import type { LongCall } from '../progress.js';
+import type { LongCall, ProgressEvent } from '../progress.js';
 import { type BootstrapSettings, bootstrapIntervals, resampled } from '../statistics/bootstrap.js';
 import { areas, itemsAt, SIZES } from '../statistics/faithfulness.js';
 import { mean, quantile } from '../statistics/summary.js';
@@ -62,11 +62,15 @@ export class SizeCurves {
       const most = size === null ? this.ownSize : itemsAt(size, this.directions);
       const draws: PromptScores[] = [];
       let kept = 0;
-      for (const order of orders) {
+      for (const [draw, order] of orders.entries()) {
         await heed(signal);
         const chosen = cutAt(order, most);
         kept += chosen.length / orders.length;
-        draws.push(await this.scoresOf(chosen, signal));
+        const heard = (event: ProgressEvent) => {
+          const share = (done + (draw + event.done / event.total) / orders.length) / sizes.length;
+          onProgress?.({ stage, done, total: sizes.length, share });
+        };
+        draws.push(await this.scoresOf(chosen, { signal, onProgress: heard }));
       }
       perCut.push({ kept, draws });
       onProgress?.({ stage, done: done + 1, total: sizes.length });
@@ -78,12 +82,12 @@ export class SizeCurves {
     return { cuts, ...this.areasOf(curves) };
   }
 
-  private async scoresOf(kept: readonly number[], signal?: AbortSignal): Promise<PromptScores> {
+  private async scoresOf(kept: readonly number[], call: LongCall): Promise<PromptScores> {
     const masks = new Float32Array(this.directions);
     for (const at of kept) masks[at] = 1;
     const again = kept.length === 0 || kept.length === this.directions;
     const known = again ? this.#scores.get(String(kept.length)) : undefined;
-    const scores = known ?? (await this.prompts.score(masks, { signal }));
+    const scores = known ?? (await this.prompts.score(masks, call));
     if (again) this.#scores.set(String(kept.length), scores);
     return scores;
   }

@@ -4,6 +4,7 @@ import { recordOf, SCORES } from '../../src/evaluate/metrics.js';
 import type { PromptScores } from '../../src/evaluate/prompt-scores.js';
 import { ordersOf } from '../../src/evidence/methods.js';
 import { cutAt, SizeCurves } from '../../src/evidence/size-curves.js';
+import type { LongCall, ProgressEvent } from '../../src/progress.js';
 import { areas, itemsAt, SIZES } from '../../src/statistics/faithfulness.js';
 
 const DIRECTIONS = 200;
@@ -18,7 +19,8 @@ function prompts(rare = 0) {
   return {
     asked,
     length: PROMPTS,
-    async score(masks: Float32Array): Promise<PromptScores> {
+    async score(masks: Float32Array, { onProgress }: LongCall = {}): Promise<PromptScores> {
+      for (const done of [10, 20, PROMPTS]) onProgress?.({ stage: 'score', done, total: PROMPTS });
       asked.push(masks.reduce((sum, mask) => sum + mask, 0));
       const sum = masks.reduce((total, mask, at) => total + mask * effect(at), 0);
       const scores = recordOf(SCORES, () => new Float64Array(PROMPTS));
@@ -65,6 +67,22 @@ it('f and its areas are those of the definition, for either ranking', async () =
   // Signed, all that push come first, and what takes away from it last; its f is above 1 for long.
   expect(found[0]!.cmd!.value).toBeGreaterThan(found[1]!.cmd!.value);
   expect(found[0]!.cuts.at(-1)).toMatchObject({ size: null, kept: 10, kl: 2, f: expect.closeTo(10 / 8, 9) });
+});
+
+it('is heard of while a cut is scored, too', async () => {
+  const order = [...effects.keys()].map((at) => [at]);
+  const shares: number[] = [];
+  const onProgress = ({ stage, done, total, share }: ProgressEvent) => {
+    expect([stage, total]).toEqual(['cut', SIZES.length + 1]);
+    shares.push(share ?? done / total);
+  };
+  await (await curvesOf()).measure([order, order.toReversed()], 'cut', { onProgress });
+  expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+  // A cut that is scored anew is heard of three times in each of two orders.
+  const cuts = shares.map((share) => share * (SIZES.length + 1));
+  const within = cuts.filter((cut) => Math.abs(cut - Math.round(cut)) > 1e-9);
+  expect(within.slice(0, 5).map((cut) => Math.round(6 * (cut % 1)))).toEqual([1, 2, 3, 4, 5]);
+  expect(shares.at(-1)).toBe(1);
 });
 
 it('a few prompts with nothing to gain decide nothing', async () => {
