@@ -1,13 +1,12 @@
 // Products of float32 matrices by Intel's matrix unit. It multiplies bf16 numbers, which have 8 significant bits, and
 // adds in float32. So each factor is cut into two of them, x = x₁ + x₂ + at most 2⁻¹⁷|x|, and x·w taken as
-// x₁w₁ + x₁w₂ + x₂w₁: what is left out is at most some 2⁻¹⁶ of a term, and on average about 5·10⁻⁶ of a sum.
+// x₁w₁ + x₁w₂ + x₂w₁: what is left out is at most some 2⁻¹⁶ of a term, and on average about 5·10⁻⁶ of a sum. The unit
+// takes numbers below 10⁻³⁸ for 0, so those below some 10⁻³⁵ have fewer bits; and infinity less itself makes a product
+// with it, or with what bf16 rounds to it, no number.
 // Three products at the unit's speed are still several times as fast as one at that of the vector units.
 #include "amx.h"
 
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,8 +21,8 @@ constexpr int64_t kTile = 16, kStep = 32, kTileBytes = 1024;
 // Two tiles down and two across are summed at a time; of either factor one step of that is four tiles: the first parts
 // of two, then the second parts.
 constexpr int64_t kPanel = 2 * kTile, kStepBytes = 4 * kTileBytes;
-// So much of x is laid out at a time that it stays in a core's second cache (2 MB), and so many columns of the weight that
-// what is read of one of its rows are several lines of memory.
+// As much of x is laid out at a time as stays in a core's second cache (2 MB); and of the weight as many columns as make
+// several lines of memory of each row.
 constexpr int64_t kRows = 288, kDepth = 768, kCols = 128;
 
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -52,7 +51,7 @@ void configure() {
 
 __mmask16 first(int64_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
 
-// Of 32 numbers in their order the first parts and the second parts.
+// Cuts 32 numbers into their first and second parts, in the same order.
 inline void cut(__m512 x0, __m512 x1, __m512i& large, __m512i& small) {
   large = (__m512i)_mm512_cvtne2ps_pbh(x1, x0);
   const __m512i large0 = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(large)), 16);
@@ -61,16 +60,14 @@ inline void cut(__m512 x0, __m512 x1, __m512i& large, __m512i& small) {
                                        _mm512_sub_ps(x0, _mm512_castsi512_ps(large0)));
 }
 
-// Of 16 columns of two rows the parts, those of a column side by side.
+// The same for 16 columns of two rows, the parts of a column side by side.
 inline void cutPairs(__m512 x0, __m512 x1, __m512i& large, __m512i& small) {
-  const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(0xffff0000);
-  const __m512i large0 = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x0), half), upper);
-  const __m512i large1 = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x1), half), upper);
-  const __m512 rest0 = _mm512_sub_ps(x0, _mm512_castsi512_ps(large0));
-  const __m512 rest1 = _mm512_sub_ps(x1, _mm512_castsi512_ps(large1));
-  large = _mm512_or_si512(_mm512_srli_epi32(large0, 16), large1);
-  small = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(rest0), half), 16),
-                                  _mm512_add_epi32(_mm512_castps_si512(rest1), half));
+  // Numbers of 16 bits at i and 16 + i become the pair i.
+  const __m512i columns = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                           5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  cut(x0, x1, large, small);
+  large = _mm512_permutexvar_epi16(columns, large);
+  small = _mm512_permutexvar_epi16(columns, small);
 }
 
 inline void put(uint8_t* at, __m512i large, __m512i small) {
@@ -204,6 +201,7 @@ class Room {
     if (bytes > size_) {
       std::free(data_);
       data_ = static_cast<uint8_t*>(std::aligned_alloc(4096, up(bytes, 4096)));
+      if (!data_) std::abort();
       size_ = bytes;
     }
     return data_;
@@ -215,19 +213,6 @@ class Room {
 };
 
 }  // namespace
-
-bool amxReady() {
-  static const bool ready = [] {
-    unsigned a, b, c, bits, more;
-    constexpr unsigned kTiles = 1u << 24, kTilesOfBf16 = 1u << 22, kAvx512Bf16 = 1u << 5;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &bits) || !(bits & kTiles) || !(bits & kTilesOfBf16)) return false;
-    if (!__get_cpuid_count(7, 1, &more, &b, &c, &bits) || !(more & kAvx512Bf16)) return false;
-    // Linux keeps room for tiles only where a process asks for it. All its threads may use them then.
-    constexpr int kAsk = 0x1023, kTileData = 18;
-    return syscall(SYS_arch_prctl, kAsk, kTileData) == 0;
-  }();
-  return ready;
-}
 
 void amxProduct(const float* x, int64_t xStride, const float* weight, int64_t weightStride, bool transposed,
                 const float* bias, float* y, int64_t yStride, int64_t rows, int64_t cols, int64_t inner) {

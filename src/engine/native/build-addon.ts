@@ -115,13 +115,8 @@ async function onePassObjects(
   for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc', 'amx.h', 'amx.cc'])
     await writeFile(source(name), await readFile(packageFile(`src/engine/native/${name}`)));
   const tiles = join(folder, 'amx.o');
-  const tiled =
-    openblas !== undefined &&
-    process.arch === 'x64' &&
-    (await run(['-O3', ...MATRIX_UNIT, '-c', source('amx.cc'), '-o', tiles]).then(
-      () => true,
-      () => false,
-    ));
+  const tiled = openblas !== undefined && process.arch === 'x64' && (await knowsMatrixUnit(folder, run));
+  if (tiled) await run(['-O3', ...MATRIX_UNIT, '-c', source('amx.cc'), '-o', tiles]);
   const operations = join(folder, 'fused.o');
   await run([
     '-O2',
@@ -140,6 +135,15 @@ async function onePassObjects(
     return object;
   });
   return [operations, ...(tiled ? [tiles] : []), ...(await Promise.all(loops))];
+}
+
+async function knowsMatrixUnit(folder: string, run: (args: string[]) => Promise<void>): Promise<boolean> {
+  const empty = join(folder, 'empty.cc');
+  await writeFile(empty, '');
+  return run([...MATRIX_UNIT, '-c', empty, '-o', join(folder, 'empty.o')]).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function findCompiler(): Promise<string> {

@@ -200,11 +200,12 @@ float exponentials(const float* __restrict x, int64_t width, float shift) {
 }
 
 float divergence(const float* __restrict s, const float* __restrict t, float* __restrict d, int64_t width,
-                 float sShift, float tShift, float between, float factor) {
-  if (!d) return sum(width, [=](int64_t i) { return expOf(t[i] - tShift) * (t[i] - s[i] - between); });
+                 Weighted ofS, Weighted ofT, float between, float factor) {
+  const auto weighed = [](float x, Weighted how) { return how.factor * expOf(x - how.shift); };
+  if (!d) return sum(width, [=](int64_t i) { return weighed(t[i], ofT) * (t[i] - s[i] - between); });
   return sum(width, [=](int64_t i) {
-    const float expected = expOf(t[i] - tShift);
-    d[i] = factor * (expOf(s[i] - sShift) - expected);
+    const float expected = weighed(t[i], ofT);
+    d[i] = factor * (weighed(s[i], ofS) - expected);
     return expected * (t[i] - s[i] - between);
   });
 }

@@ -20,6 +20,10 @@
 #include "cblas.h"
 #endif
 #ifdef ORTHOSCOPE_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "amx.h"
 #endif
 #include "fused.h"
@@ -150,22 +154,19 @@ class Team {
 };
 
 // Large tensors are to lie on pages of 2 MB: a product that reads of each row of a weight what fits its caches would
-// otherwise look up a page for every few hundred floats. What shares their first and last page comes along.
+// otherwise look up a page for every few hundred floats.
 constexpr uintptr_t kLargePage = 1 << 21, kLarge = 1 << 20;
 
-int advise(const void* data, size_t bytes, int advice) {
+// Memory of a tensor that is about to be filled. What shares its first and last page comes along.
+void beginLarge(const void* data, size_t bytes) {
+  if (bytes < kLarge) return;
   const uintptr_t from = reinterpret_cast<uintptr_t>(data) / kLargePage * kLargePage;
   const uintptr_t to = (reinterpret_cast<uintptr_t>(data) + bytes + kLargePage - 1) / kLargePage * kLargePage;
-  return madvise(reinterpret_cast<void*>(from), to - from, advice);
+  madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
 }
 
-// Of memory that nothing was written to yet.
-void beginLarge(const void* data, size_t bytes) {
-  if (bytes >= kLarge) advise(data, bytes, MADV_HUGEPAGE);
-}
-
-// Of memory in use: weights come from JavaScript. The system moves it once; which addresses it was asked for is kept as
-// long as no other one takes their place.
+// Memory in use, as weights are that come from JavaScript. The system moves whole pages of it, once: which addresses it
+// was asked for is kept as long as no others take their places. Page by page, as one that it refuses would end the rest.
 void becomeLarge(const void* data, size_t bytes) {
   if (bytes < kLarge) return;
   constexpr int kCollapse = 25, kBits = 12;  // MADV_COLLAPSE, of Linux 6.1
@@ -173,8 +174,10 @@ void becomeLarge(const void* data, size_t bytes) {
   const auto at = reinterpret_cast<uintptr_t>(data);
   std::atomic<uintptr_t>& place = asked[at * 0x9e3779b97f4a7c15u >> (64 - kBits)];
   if (place.exchange(at, std::memory_order_relaxed) == at) return;
-  advise(data, bytes, MADV_HUGEPAGE);
-  advise(data, bytes, kCollapse);
+  beginLarge(data, bytes);
+  const uintptr_t first = (at + kLargePage - 1) / kLargePage * kLargePage;
+  for (uintptr_t page = first; page + kLargePage <= at + bytes; page += kLargePage)
+    madvise(reinterpret_cast<void*>(page), kLargePage, kCollapse);
 }
 
 struct Freed {
@@ -357,15 +360,13 @@ void divergence(const Settings& settings, Call& call) {
   Team::instance().each(rows, 8 * width, [&](int64_t from, int64_t to) {
     for (int64_t row = from; row < to; row++) {
       const float *s = logits + row * width, *t = teacher + row * width;
-      const auto logSum = [&](const float* x) {
-        const float most = loops().largest(x, width);
-        return most + std::log(static_cast<double>(loops().exponentials(x, width, most)));
-      };
-      const double own = logSum(s), expected = logSum(t);
-      // The difference of what is subtracted is rounded once, not each of them: distributions that are close have it
-      // small.
-      kl[row] = loops().divergence(s, t, settings.flag ? nullptr : d + row * width, width, own, expected,
-                                   static_cast<float>(expected - own), settings.factor);
+      const float sMost = loops().largest(s, width), tMost = loops().largest(t, width);
+      const double sSum = loops().exponentials(s, width, sMost), tSum = loops().exponentials(t, width, tMost);
+      // log p_teacher − log p = t − s less this, which is rounded once: it is small where the two are close.
+      const double between = tMost + std::log(tSum) - sMost - std::log(sSum);
+      kl[row] = loops().divergence(s, t, settings.flag ? nullptr : d + row * width, width,
+                                   {sMost, static_cast<float>(1 / sSum)}, {tMost, static_cast<float>(1 / tSum)},
+                                   static_cast<float>(between), settings.factor);
     }
   });
 }
@@ -584,11 +585,22 @@ void join(const Settings& settings, Call& call) {
 }
 
 #ifdef ORTHOSCOPE_AMX
+// Here and not in amx.cc, whose every function may hold instructions that other processors do not know.
+bool hasMatrixUnit() {
+  unsigned a, b, c, bits, more;
+  constexpr unsigned kTiles = 1u << 24, kTilesOfBf16 = 1u << 22, kAvx512Bf16 = 1u << 5;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &bits) || !(bits & kTiles) || !(bits & kTilesOfBf16)) return false;
+  if (!__get_cpuid_count(7, 1, &more, &b, &c, &bits) || !(more & kAvx512Bf16)) return false;
+  // Linux keeps room for tiles only where a process asks for it. All its threads may use them then.
+  constexpr int kAsk = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kAsk, kTileData) == 0;
+}
+
 bool usesMatrixUnit() {
   static const bool uses = [] {
     const std::string most = mostInstructions();
-    const bool held = !most.empty() && most != "DEFAULT" && most.find("AMX") == std::string::npos;
-    return !held && amxReady();
+    const bool free = most.empty() || most == "DEFAULT" || most == "ALL" || most.find("AMX") != std::string::npos;
+    return free && hasMatrixUnit();
   }();
   return uses;
 }
@@ -632,14 +644,20 @@ bool byMatrixUnit([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, 
 void product(const Settings& settings, Call& call) {
   const bool transposed = settings.flag, biased = call.inputs() == 3;
   const bool matrices = call.rank(0) >= 2 && call.rank(1) >= 2;
-  const int64_t inner = matrices ? call.dim(0, -1) : 0, rows = matrices ? call.rows(0) : 0;
+  const int64_t inner = matrices ? call.dim(0, -1) : 0;
   const int64_t cols = matrices ? call.dim(1, transposed ? -2 : -1) : 0;
+  int64_t rows = matrices ? 1 : 0;
+  for (int axis = 0; axis < call.rank(0) - 1; axis++) rows *= call.dim(0, axis);
   const bool fits = matrices && call.dim(1, transposed ? -1 : -2) == inner && call.size(1) == inner * cols &&
                     (!biased || call.size(2) == cols);
   if (!call.require(fits, "the factors of a product do not fit")) return;
   const float *x = call.in(0), *weight = call.in(1), *bias = biased ? call.in(2) : nullptr;
   float* y = call.out(0, 0, cols);
   if (!y || rows == 0 || cols == 0) return;
+  if (inner == 0) {
+    for (int64_t i = 0; i < rows * cols; i++) y[i] = biased ? bias[i % cols] : 0;
+    return;
+  }
   becomeLarge(weight, inner * cols * sizeof(float));
   Team& team = Team::instance();
   const Tiles tiles(team.threads(), rows, cols);
@@ -767,7 +785,7 @@ const bool offered = [] {
 #ifdef ORTHOSCOPE_OPENBLAS
   scipy_openblas_set_num_threads(1);
 #ifdef ORTHOSCOPE_AMX
-  // That there is one says whose products these are.
+  // Never run: its presence tells fused.ts that the matrix unit is in use.
   if (usesMatrixUnit()) offer<product>("OrthoscopeMatrixUnitProduct", {"x", "weight"}, {"y"});
 #endif
   offer<product>("OrthoscopeProduct", {"x", "weight"}, {"y"});

@@ -32,6 +32,11 @@ struct Head {
   float* scratch;     // scratchFor(…) floats
 };
 
+// How exponentials are taken: factor·e^(x − shift).
+struct Weighted {
+  float shift, factor;
+};
+
 struct Loops {
   // y = f(x)
   void (*activate)(int kind, const float* x, float* y, int64_t n);
@@ -58,10 +63,9 @@ struct Loops {
   // Of one row the largest value, and Σ e^(x − shift)
   float (*largest)(const float* x, int64_t width);
   float (*exponentials)(const float* x, int64_t width, float shift);
-  // One row: p = e^(s − sShift), e = e^(t − tShift); returns Σ e∘((t − s) − between), between = tShift − sShift; unless d is null
-  // d = factor·(p − e)
-  float (*divergence)(const float* s, const float* t, float* d, int64_t width, float sShift, float tShift,
-                      float between, float factor);
+  // One row: p of s and e of t; returns Σ e∘((t − s) − between), and d = factor·(p − e) unless d is null
+  float (*divergence)(const float* s, const float* t, float* d, int64_t width, Weighted ofS, Weighted ofT, float between,
+                      float factor);
   // One row: y = x∘cos ± turn(x)∘sin, where turn(x) = (−second half, first half) of the first `dims`; the rest stays
   void (*rotate)(const float* x, const float* cos, const float* sin, float* y, int64_t width, int64_t dims, float sign);
   // One row: difference = own − base, mixed = base + mask∘difference

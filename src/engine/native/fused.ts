@@ -18,7 +18,7 @@ interface NodeBackend {
 }
 
 /** Products without a bias take the place of TensorFlow.js's kernel: they are wanted everywhere. */
-type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct' | 'OrthoscopeMatrixUnitProduct';
+type Name = keyof typeof ONE_PASS | 'OrthoscopeProduct';
 
 /** Those that OpenBLAS takes part in: an addon without it has none of them. */
 export const OF_PRODUCTS: ReadonlySet<Name> = new Set([
@@ -29,7 +29,7 @@ export const OF_PRODUCTS: ReadonlySet<Name> = new Set([
 
 /** What an addon has. */
 export interface Offered {
-  /** Whether it lacks an operation of this version: an earlier one linked it. It offers none in one pass then. */
+  /** Whether it lacks an operation of this version: an earlier one linked it. None but products are offered then. */
   outdated: boolean;
   /** OpenBLAS. */
   products: boolean;
@@ -46,7 +46,7 @@ export function offerFused(): Offered {
   const openblas = knows(backend, 'OrthoscopeProduct');
   const names = Object.keys(ONE_PASS) as (keyof typeof ONE_PASS)[];
   const outdated = names.some((name) => (openblas || !OF_PRODUCTS.has(name)) && !knows(backend, name));
-  const matrixUnit = runs(backend, 'OrthoscopeMatrixUnitProduct', () => [one(), one()], {});
+  const matrixUnit = knows(backend, 'OrthoscopeMatrixUnitProduct');
   if (products) replaceProducts(backend);
   for (const name of names)
     if (OF_PRODUCTS.has(name) ? products : !outdated)
@@ -62,7 +62,7 @@ export function offerFused(): Offered {
 /** As TensorFlow numbers what it has not found. */
 const NOT_FOUND = 'TF_Status: 5';
 
-/** Whether the addon has an operation of this name: without inputs none is run, and each is missed for another reason. */
+/** Whether the addon has an operation of this name: called without inputs none runs, but fails for another reason. */
 export function knows(backend: Pick<NodeBackend, 'executeMultipleOutputs'>, name: string): boolean {
   try {
     backend.executeMultipleOutputs(name, [], [], 1);

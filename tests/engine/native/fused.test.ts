@@ -1,8 +1,10 @@
 /** Products of the native engine, whoever makes them on this machine, held to sums in double precision. */
+import { existsSync, readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openEngine } from '../../../src/engine/engine.js';
+import { hasOnePass, onePass } from '../../../src/engine/ops/one-pass.js';
 import { referenceProduct } from '../../../src/kernels/reference/reference-products.js';
 import { availableEngines } from '../../support/engines.js';
 import { gaussian } from '../../support/matrices.js';
@@ -30,8 +32,8 @@ describe.runIf(availableEngines().includes('native-cpu'))('products', () => {
   it('of all shapes', () => {
     const shape = fc.record({
       rows: fc.integer({ min: 1, max: 100 }),
-      inner: fc.integer({ min: 1, max: 200 }),
-      cols: fc.integer({ min: 1, max: 200 }),
+      inner: fc.integer({ min: 1, max: 300 }),
+      cols: fc.integer({ min: 1, max: 300 }),
     });
     fc.assert(
       fc.property(shape, fc.boolean(), fc.boolean(), fc.nat(), (shape, transposed, biased, seed) =>
@@ -41,13 +43,77 @@ describe.runIf(availableEngines().includes('native-cpu'))('products', () => {
     );
   });
 
-  it('say of what is not a number that it is none', () => {
-    const [x, weight] = [gaussian(128, 128, 1), gaussian(128, 128, 2)];
-    x[5 * 128 + 7] = Number.NaN;
-    const product = tf.tidy(() =>
-      tf.matMul(tf.tensor2d(x, [128, 128]), tf.tensor2d(weight, [128, 128])).dataSync(),
-    );
-    product.forEach((value, at) => expect(Number.isNaN(value)).toBe(Math.floor(at / 128) === 5));
+  it.each(['x', 'weight', 'weight, transposed'])(
+    'say of what is not a number that it is none: of %s',
+    (where) => {
+      const transposed = where === 'weight, transposed';
+      const [x, weight] = [gaussian(128, 128, 1), gaussian(128, 128, 2)];
+      // A NaN whose every bit is set: what rounds it as a number makes 0 of it.
+      const [at, factor] = [5 * 128 + 7, where === 'x' ? x : weight];
+      new Uint32Array(factor.buffer, factor.byteOffset)[at] = 0x7fffffff;
+      const product = tf.tidy(() =>
+        tf.matMul(tf.tensor2d(x, [128, 128]), tf.tensor2d(weight, [128, 128]), false, transposed).dataSync(),
+      );
+      const touched = (i: number) =>
+        where === 'x' ? i >> 7 === 5 : transposed ? i % 128 === 5 : i % 128 === 7;
+      product.forEach((value, i) => expect(Number.isNaN(value)).toBe(touched(i)));
+    },
+  );
+
+  it('are zeros, or the bias, where there is nothing to add up', () => {
+    const sums = tf.tidy(() => {
+      const [a, b] = [tf.zeros<tf.Rank.R2>([2, 0]), tf.zeros<tf.Rank.R2>([0, 3])];
+      return [tf.matMul(a, b), tf.fused.matMul({ a, b, bias: tf.tensor1d([1, 2, 3]) })].map((sum) => [
+        ...sum.dataSync(),
+      ]);
+    });
+    expect(sums).toEqual([
+      [0, 0, 0, 0, 0, 0],
+      [1, 2, 3, 1, 2, 3],
+    ]);
+  });
+
+  it.runIf(existsSync('/proc/cpuinfo'))(
+    'are the matrix unit’s only where the processor has one',
+    async () => {
+      const { version } = await openEngine({ engine: 'native-cpu' });
+      const here =
+        /\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'utf8')) && !process.env.ONEDNN_MAX_CPU_ISA;
+      if (version.includes('AMX')) expect(here).toBe(true);
+    },
+  );
+
+  it.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])('by head, heads side by side; transposed %s, with a bias %s', (transposed, biased) => {
+    const name = biased ? 'OrthoscopeBiasedByHead' : 'OrthoscopeByHead';
+    if (!hasOnePass(name)) return;
+    // More rows than one part has, and heads of another width before than after.
+    const [heads, rows, inner, cols] = [3, 401, 10, 7];
+    const x = gaussian(rows, heads * inner, 1);
+    const [matrices, bias] = [gaussian(heads * inner, cols, 2), gaussian(heads, cols, 3)];
+    const found = tf.tidy(() => {
+      const stored = tf.tensor3d(matrices, transposed ? [heads, cols, inner] : [heads, inner, cols]);
+      const inputs = [tf.tensor2d(x, [rows, heads * inner]), stored];
+      if (biased) inputs.push(tf.tensor3d(bias, [heads, 1, cols]));
+      return onePass(name, inputs, { flag: transposed })[0]!.dataSync();
+    });
+    for (let head = 0; head < heads; head++) {
+      const own = Float32Array.from({ length: rows * inner }, (_, i) => {
+        const [row, at] = [Math.floor(i / inner), i % inner];
+        return x[row * heads * inner + head * inner + at]!;
+      });
+      const matrix = matrices.subarray(head * inner * cols, (head + 1) * inner * cols);
+      const exact = referenceProduct(own, matrix, { rows, inner, cols, transposeB: transposed });
+      exact.forEach((value, i) => {
+        const [row, col] = [Math.floor(i / cols), i % cols];
+        const wanted = value + (biased ? bias[head * cols + col]! : 0);
+        expect(found[row * heads * cols + head * cols + col]).toBeCloseTo(wanted, 4);
+      });
+    }
   });
 });
 
