@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { openEngine } from '../engine/engine.js';
-import { measureMatMul } from '../engine/measure.js';
+import { measurePasses } from '../engine/measure.js';
 import { InterruptedError } from '../errors.js';
 import type { Listener, LongCall } from '../progress.js';
 import type { JobsListener } from '../queue/execute.js';
@@ -73,13 +73,13 @@ export async function estimateSweep(given: Given<'sweep'>, call: LongCall = {}):
   });
   const pending = runs.filter(({ job }) => !complete.has(job.id));
   // Speed is only asked for where no finished run tells more.
-  let gflops = 1;
+  let speed = 1;
   if (finished.length === 0) {
-    gflops = await measureMatMul(await openEngine({ engine: runs[0]!.job.settings.engine }));
+    speed = await measurePasses(await openEngine({ engine: runs[0]!.job.settings.engine }));
   }
   return {
     runs: runs.map(({ job: { id } }) => ({ id, label: labels.get(id)!, complete: complete.has(id) })),
-    prediction: predict(pending, finished, machine, gflops),
+    prediction: predict(pending, finished, machine, speed),
   };
 }
 

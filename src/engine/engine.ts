@@ -22,9 +22,15 @@ export interface Engine {
   readonly outdated: string | null;
   /** Whether products are twice as fast where the second operand's rows are its short side. */
   readonly prefersShortRows: boolean;
+  /** What share of the speed of one product (`measureMatMul`) whole passes reach, by bench/costs.ts. */
+  readonly passShare: number;
   /** For computations that are done many times; dispose of them with what they compute on. Absent where none is recorded. */
   openReplays?(): Replays;
 }
+
+const PASS_SHARE = 0.7;
+/** All but products is as fast without the unit, and within a pass its factors come from memory. */
+const BY_MATRIX_UNIT = 0.62;
 
 /**
  * Starts an engine and makes it the process's current one: TensorFlow.js knows one at a time. Opening another
@@ -60,6 +66,7 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
     name: gpu ? 'native-gpu' : 'native-cpu',
     reason: outdated === null ? reason : `${reason}; ${outdated}`,
     outdated,
+    passShare: matrixUnit ? BY_MATRIX_UNIT : PASS_SHARE,
     version: `TensorFlow ${version}${products ? ` with OpenBLAS${matrixUnit ? ' and AMX' : ''}` : ''}`,
     prefersShortRows: true,
   };
@@ -79,6 +86,7 @@ async function openWasm(reason: string): Promise<Engine> {
     outdated: null,
     version: `TensorFlow.js ${tf.version_core}`,
     prefersShortRows: false,
+    passShare: PASS_SHARE,
   };
 }
 
@@ -91,6 +99,7 @@ async function openWebGpu(): Promise<Engine> {
     outdated: null,
     version,
     prefersShortRows: true,
+    passShare: PASS_SHARE,
     openReplays,
   };
 }

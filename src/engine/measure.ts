@@ -25,6 +25,11 @@ export async function measureMatMul(
   }
 }
 
+/** Floating-point operations a second that whole passes of the current engine reach on one worker. */
+export async function measurePasses(engine: Pick<Engine, 'name' | 'passShare'>): Promise<number> {
+  return engine.passShare * (await measureMatMul(engine)) * 1e9;
+}
+
 /** Whether all that an engine computes is the processor's work. */
 export function isOnProcessor({ name }: Pick<Engine, 'name'>): boolean {
   return name === 'native-cpu' || name === 'wasm';

@@ -95,9 +95,6 @@ export function trainingFlops(
   };
 }
 
-/** Share of the speed of one large matrix product that whole steps reach. */
-export const STEP_SPEED = 0.7;
-
 /** Pairs of a split, and the tokens of their clean prompts together. */
 export interface SplitSize {
   pairs: number;

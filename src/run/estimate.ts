@@ -1,10 +1,10 @@
 /** What masking would take: memory, time and disk, before any of it is spent. */
 import { type EngineName, openEngine } from '../engine/engine.js';
-import { measureMatMul } from '../engine/measure.js';
+import { measurePasses } from '../engine/measure.js';
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { trainingSteps } from '../masks/schedule.js';
-import { evaluationFlops, type SplitSize, STEP_SPEED, trainingRunFlops } from '../masks/training-cost.js';
+import { evaluationFlops, type SplitSize, trainingRunFlops } from '../masks/training-cost.js';
 import type { Kind } from '../models/components.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
 import type { TrainSettings } from '../settings/train-settings.js';
@@ -102,7 +102,7 @@ export async function estimateWork(
     flops.evaluate = evaluationFlops(masking, { measured, seen }, passes, plan.passes);
   }
   const steps = training ? trainingSteps(training, sizes.train!.pairs) : 0;
-  const perSecond = STEP_SPEED * plan.workers * (await measureMatMul(engine)) * 1e9;
+  const perSecond = plan.workers * (await measurePasses(engine));
   return {
     engine: engine.name,
     workers: plan.workers,

@@ -2,7 +2,7 @@
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
 import { hasFixedPast } from '../forward/past.js';
-import { evaluationFlops, type SplitSize, STEP_SPEED, trainingRunFlops } from '../masks/training-cost.js';
+import { evaluationFlops, type SplitSize, trainingRunFlops } from '../masks/training-cost.js';
 import { Footprints, jobsAtOnce, type Machine } from '../queue/machine.js';
 import { ranksBefore } from '../run/basis.js';
 import type { Split } from '../tasks/splits.js';
@@ -64,13 +64,13 @@ export interface Prediction {
 /**
  * @param pending runs to do
  * @param finished pairs of a run and its result, from this sweep
- * @param gflops speed of the engine in a large product, for guesses
+ * @param speed floating-point operations a second that passes of the engine reach, for guesses
  */
 export function predict(
   pending: readonly PlannedRun[],
   finished: readonly { run: PlannedRun; result: RunRow }[],
   machine: Machine,
-  gflops: number,
+  speed: number,
 ): Prediction {
   const sum = <Item>(items: readonly Item[], of: (item: Item) => number) =>
     items.reduce((total, item) => total + of(item), 0);
@@ -83,7 +83,7 @@ export function predict(
   const measured = finished.length > 0;
   const rate = measured
     ? sum(finished, ({ run }) => workOf(run)) / sum(finished, ({ result }) => result.seconds)
-    : gflops * 1e9 * STEP_SPEED;
+    : speed;
   const alone = sum(pending, workOf) / rate + (measured ? 0 : START * pending.length);
   return { seconds: alone / atOnce, memory: atOnce * bytes, at_once: atOnce, measured };
 }

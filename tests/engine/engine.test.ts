@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { openEngine } from '../../src/engine/engine.js';
-import { measureMatMul } from '../../src/engine/measure.js';
+import { measureMatMul, measurePasses } from '../../src/engine/measure.js';
 import { toTensor } from '../../src/engine/tensor.js';
 import { ENGINE_CHOICES } from '../../src/settings/choices.js';
 import { availableEngines, describeOnEngines } from '../support/engines.js';
@@ -51,6 +51,10 @@ describeOnEngines('an engine', (engine) => {
   it('measures a speed and leaves no tensor behind', async () => {
     const before = tf.memory().numTensors;
     expect(await measureMatMul(engine(), { n: 64, most: 0.001 })).toBeGreaterThan(0);
+    // Passes multiply at some share of a product's speed; the two are measured at different moments.
+    const [passes, product] = [await measurePasses(engine()), await measureMatMul(engine())];
+    expect(passes).toBeGreaterThan(0);
+    expect(passes).toBeLessThan(3e9 * product);
     expect(tf.memory().numTensors).toBe(before);
   });
 });
