@@ -125,7 +125,8 @@ function tensorSource(
   return {
     path,
     files: files.map((file) => file.path),
-    metadata: Object.assign({}, ...files.map((file) => file.header.metadata)),
+    // Not by assignment, which loses an entry of the name "__proto__".
+    metadata: Object.fromEntries(files.flatMap((file) => Object.entries(file.header.metadata))),
     names: () => [...names],
     has: (name) => owners.has(name),
     info: (name) => {

@@ -257,7 +257,7 @@ describe('write, then read', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[[], JSON.parse('{"__proto__": "x"}')]] },
     );
   });
 });
