@@ -1,6 +1,6 @@
 // Products of float32 matrices by Intel's matrix unit. It multiplies bf16 numbers, which have 8 significant bits, and
 // adds in float32. So each factor is cut into two of them, x = x₁ + x₂ + at most 2⁻¹⁷|x|, and x·w taken as
-// x₁w₁ + x₁w₂ + x₂w₁: what is left out is at most some 2⁻¹⁶ of a term, and on average about 5·10⁻⁶ of a sum. The unit
+// x₁w₁ + x₁w₂ + x₂w₁: what is left out is at most some 2⁻¹⁶ of a term, and below 10⁻⁵ of a product's norm. The unit
 // takes numbers below 10⁻³⁸ for 0, so those below some 10⁻³⁵ have fewer bits; and infinity less itself makes a product
 // with it, or with what bf16 rounds to it, no number.
 // Three products at the unit's speed are still several times as fast as one at that of the vector units.
