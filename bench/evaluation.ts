@@ -10,8 +10,8 @@ import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { openEngine } from '../src/engine/engine.js';
-import { evaluateMasks, type PairScorer } from '../src/evaluate/evaluate.js';
-import { scoreEach, scorePrompts } from '../src/evaluate/prompt-scores.js';
+import { evaluateMasks, type PairScorer, scorerOf } from '../src/evaluate/evaluate.js';
+import { scorePrompts } from '../src/evaluate/prompt-scores.js';
 import { MaskedModel } from '../src/forward/masked-model.js';
 import { packageFile } from '../src/package-file.js';
 import { PreparedPairs } from '../src/pairs/prepared-pairs.js';
@@ -20,6 +20,7 @@ import { loadData } from '../src/run/data.js';
 import { decomposeSubject } from '../src/run/decomposition.js';
 import { withSubject } from '../src/run/subject.js';
 import { complete } from '../src/settings/complete.js';
+import { MOST_PAIRS } from '../src/tasks/task.js';
 import { describeEngine, processorFeatures } from './processor.js';
 
 const { values: options } = parseArgs({
@@ -40,6 +41,8 @@ const settings = complete('run', {
   task: options.task,
   testPairs: Number(options.pairs),
   controlSeeds: Number(options['control-seeds']),
+  // Controls on fewer are measured by control-pairs.ts.
+  controlPairs: MOST_PAIRS,
 });
 await withSubject(options.model, settings, async (subject) => {
   const engine = await openEngine({ engine: options.engine as EngineChoice });
@@ -51,7 +54,7 @@ await withSubject(options.model, settings, async (subject) => {
   const masks = Float32Array.from({ length: model.layout.size }, () =>
     Number(random.uniform() < Number(options.kept)),
   );
-  const scorer = { layout: model.layout, sigma: model.sigma, length: prepared.length };
+  const scorer = scorerOf(prepared);
   // With hooks, be there none in them, a pass goes through all directions.
   const whole = { changes: () => ({ hooks: {} }) };
   const ways: Record<string, PairScorer> = {
@@ -63,7 +66,7 @@ await withSubject(options.model, settings, async (subject) => {
         return scores;
       },
     },
-    'together, what masks leave': { ...scorer, scoreEach: (all) => scoreEach(prepared, all) },
+    'together, what masks leave': scorer,
   };
   const seconds = new Map(Object.keys(ways).map((name): [string, number[]] => [name, []]));
   const kls: number[][] = [];

@@ -5,6 +5,7 @@ import { inAlignedBasis, spanOf } from '../decompose/turned-basis.js';
 import { openEngine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
+import { evenly } from '../evaluate/some-pairs.js';
 import type { Alignment } from '../evidence/align-file.js';
 import {
   besideSingular,
@@ -24,7 +25,6 @@ import { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { Listener } from '../progress.js';
 import { Random } from '../random.js';
 import { decomposeSubject } from '../run/decomposition.js';
-import { evenly } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { ownData } from '../run/own-data.js';
 import { ownSettings } from '../run/own-settings.js';

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { InputError } from '../errors.js';
 import { denominatorOf, isToldFromZero } from '../evaluate/faithfulness.js';
+import { evenly } from '../evaluate/some-pairs.js';
 import type { Comparison, Method } from '../evidence/compare-file.js';
 import { type Cost, counted, METHOD_TEXT, ordersOf, type Scored } from '../evidence/methods.js';
 import {
@@ -32,7 +33,6 @@ import { checkRank } from '../run/basis.js';
 import { begin, checkedData } from '../run/begin.js';
 import type { RunData } from '../run/data.js';
 import { checkedKinds } from '../run/decomposition.js';
-import { evenly } from '../run/evaluation.js';
 import { loadMasks } from '../run/masks.js';
 import { outFolder } from '../run/out-folder.js';
 import { concluding } from '../run/session.js';

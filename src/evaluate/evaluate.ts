@@ -13,7 +13,8 @@ import { type Circuit, CONTROLS, type ControlName, noneKept } from './controls.j
 import { denominatorOf, faithfulnessInterval, faithfulnessOf, isToldFromZero } from './faithfulness.js';
 import { MASKED_MEASURES, type Measure, recordOf, SCORES, type Score } from './metrics.js';
 import type { ControlMetrics, SplitMetrics } from './metrics-file.js';
-import { type CircuitScores, type PromptScores, scoreEach } from './prompt-scores.js';
+import { type CircuitScores, type PromptScores, scoreEach, someScores } from './prompt-scores.js';
+import { oneOfEachPart } from './some-pairs.js';
 
 /** Prompt pairs of a model, and what scores masks on them. */
 export interface PairScorer {
@@ -26,6 +27,8 @@ export interface PairScorer {
   length: number;
   /** One result for each mask vector. */
   scoreEach(all: readonly Float32Array[], call: LongCall): Promise<PromptScores[]>;
+  /** The same of some of the pairs. */
+  some(indices: readonly number[]): Pick<PairScorer, 'scoreEach'>;
 }
 
 /** Scores in this thread. */
@@ -34,6 +37,7 @@ export function scorerOf(prepared: PreparedPairs): PairScorer {
   return {
     ...{ layout, sigma, length: prepared.length },
     scoreEach: (all, call) => scoreEach(prepared, all, call),
+    some: (indices) => scorerOf(prepared.some(indices)),
   };
 }
 
@@ -62,24 +66,23 @@ export async function evaluateMasks(
   const before = beforeRounding && { soft: beforeRounding, hard: binarised(beforeRounding, threshold) };
   const off = noneKept(circuit);
   const controls = controlSeeds > 0 ? controlsOf(circuit, settings) : [];
-  const vectors = [
-    off,
-    hard,
-    ...(isBinary ? [] : [masks]),
-    ...(before ? [before.soft, before.hard] : []),
-    // None kept is there already: faithfulness needs it.
-    ...controls.flatMap(({ key, masks }) => (key === 'all_off' ? [] : masks)),
-  ];
-  const found = await scorer.scoreEach(vectors, { onProgress, signal });
-  const scores = new Map(vectors.map((mask, at) => [mask, found[at]!]));
+  const vectors = [off, hard, ...(isBinary ? [] : [masks]), ...(before ? [before.soft, before.hard] : [])];
+  // None kept is there already: faithfulness needs it.
+  const others = controls.flatMap(({ key, masks }) => (key === 'all_off' ? [] : masks));
+  const { scores, chosen } = await scoresOf(scorer, vectors, others, settings, { onProgress, signal });
   const none = scores.get(off)!;
-  const denominator = denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
-  const measuresOf = (scores: PromptScores): Record<Measure, number | null> => {
+  const onAll = { scores: none, denominator: denominatorBy(none, settings) };
+  const { denominator } = onAll;
+  const measuresOf = (scores: PromptScores, none = onAll): Record<Measure, number | null> => {
     const means = recordOf(SCORES, (name) => mean(scores[name]));
-    const [own, full, least] = [means.logit_diff, means.full_logit_diff, mean(none.logit_diff)];
-    const defined = isToldFromZero(denominator) && own !== null && full !== null && least !== null;
+    const [own, full, least] = [means.logit_diff, means.full_logit_diff, mean(none.scores.logit_diff)];
+    const defined = isToldFromZero(none.denominator) && own !== null && full !== null && least !== null;
     return { ...means, faithfulness: defined ? faithfulnessOf(own, full, least) : null };
   };
+  const noneOfChosen = chosen && someScores(none, chosen);
+  const onChosen = noneOfChosen
+    ? { scores: noneOfChosen, denominator: denominatorBy(noneOfChosen, settings) }
+    : onAll;
   const circuitScores = (mask: Float32Array): CircuitScores => ({
     ...scores.get(mask)!,
     none_logit_diff: none.logit_diff,
@@ -104,26 +107,63 @@ export async function evaluateMasks(
     denominator,
     controls:
       controls.length > 0
-        ? controlMetrics(circuit, controls, (key, mask) =>
-            measuresOf(key === 'all_off' ? none : scores.get(mask)!),
+        ? controlMetrics(circuit, controls, chosen?.length, (key, mask) =>
+            key === 'all_off' ? measuresOf(none) : measuresOf(scores.get(mask)!, onChosen),
           )
         : null,
     attack: attack ? await attack(circuit, { onProgress, signal }) : null,
   };
 }
 
+/** Scores of masks on all pairs and of controls on at most so many; and on which, where that is not all. */
+async function scoresOf(
+  scorer: PairScorer,
+  own: readonly Float32Array[],
+  controls: readonly Float32Array[],
+  { controlPairs, seed }: EvaluateSettings & { seed: number },
+  { onProgress, signal }: LongCall,
+): Promise<{ scores: Map<Float32Array, PromptScores>; chosen: number[] | null }> {
+  const { length } = scorer;
+  const vectors = [...own, ...controls];
+  const byVector = (found: PromptScores[]) => new Map(vectors.map((mask, at) => [mask, found[at]!]));
+  if (controls.length === 0 || length <= controlPairs)
+    return { scores: byVector(await scorer.scoreEach(vectors, { onProgress, signal })), chosen: null };
+  const chosen = oneOfEachPart(length, controlPairs, new Random(seed).fork('control pairs'));
+  const [first, second] = [own.length * length, controls.length * controlPairs];
+  const part = (before: number, size: number): LongCall => ({
+    signal,
+    onProgress: (event) => {
+      const done = before + Math.round((size * event.done) / event.total);
+      onProgress?.({ ...event, done, total: first + second });
+    },
+  });
+  const found = [
+    ...(await scorer.scoreEach(own, part(0, first))),
+    ...(await scorer.some(chosen).scoreEach(controls, part(first, second))),
+  ];
+  return { scores: byVector(found), chosen };
+}
+
+/** What faithfulness divides by on the pairs that none kept was scored on. */
+function denominatorBy(none: PromptScores, settings: EvaluateSettings & { seed: number }) {
+  return denominatorOf({ ...none, none_logit_diff: none.logit_diff }, settings);
+}
+
 /**
- * How many mask vectors an evaluation scores.
+ * How many mask vectors an evaluation scores, on all pairs and as controls.
  * @param masks.isBinary whether the masks are all 0 or 1, and so their own circuit
  * @param masks.wasRounded whether those before a rounding phase are measured as well
  */
 export function maskVectors(
   controlSeeds: number,
   { isBinary, wasRounded }: { isBinary: boolean; wasRounded: boolean },
-): number {
+): { all: number; controls: number } {
   const controls = CONTROLS.reduce((sum, control) => sum + draws(control, controlSeeds), 0);
-  // That of none kept is always scored: faithfulness needs it.
-  return 1 + (isBinary ? 1 : 2) + (wasRounded ? 2 : 0) + (controlSeeds > 0 ? controls - 1 : 0);
+  return {
+    // That of none kept is always scored: faithfulness needs it.
+    all: 1 + (isBinary ? 1 : 2) + (wasRounded ? 2 : 0),
+    controls: controlSeeds > 0 ? controls - 1 : 0,
+  };
 }
 
 type Control = (typeof CONTROLS)[number];
@@ -150,6 +190,8 @@ function controlsOf(circuit: Circuit, { seed, controlSeeds }: EvaluateSettings &
 function controlMetrics(
   { layout, masked }: Circuit,
   controls: readonly Drawn[],
+  /** Pairs of all but none kept, where they are not all. */
+  pairs: number | undefined,
   measure: (key: ControlName, mask: Float32Array) => Record<Measure, number | null>,
 ): NonNullable<SplitMetrics['controls']> {
   const entries = controls.map(({ key, masks }): [ControlName, ControlMetrics] => {
@@ -157,7 +199,8 @@ function controlMetrics(
     const sizes = masks.map((mask) => circuitSize(layout, mask, 0, masked).l1);
     const each = (use: (values: number[]) => number | null) =>
       recordOf(MASKED_MEASURES, (name) => use(measured.map((draw) => draw[name] ?? Number.NaN)));
-    const summary = { active: mean(sizes)!, ...each(mean) };
+    const on = pairs === undefined || key === 'all_off' ? {} : { n: pairs };
+    const summary = { ...on, active: mean(sizes)!, ...each(mean) };
     const spread = sizes.length > 1 ? { sd: each(standardDeviation), seeds: sizes.length } : {};
     return [key, { ...summary, ...spread }];
   });

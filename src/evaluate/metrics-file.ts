@@ -31,6 +31,8 @@ const maskMetrics = circuitSize.extend({
 export type MaskMetrics = z.infer<typeof maskMetrics>;
 
 const controlMetrics = z.object({
+  /** Prompts, where they are not all of the split's. */
+  n: number.optional(),
   /** Directions kept. */
   active: number,
   /** The mean over draws where a control is drawn. */

@@ -7,6 +7,7 @@ import { Transformer } from '../forward/transformer.js';
 import { heed, heeding } from '../heed.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
+import { evenly } from './some-pairs.js';
 
 export interface ModelAnswers {
   /** Pairs that were asked: those with an answer, or some of them. */
@@ -36,7 +37,7 @@ export async function modelAnswers(
   const answered = pairs.filter(({ answers }) => answers.length > 0);
   const count = Math.min(most, answered.length);
   if (count === 0) return null;
-  const asked = Array.from({ length: count }, (_, i) => answered[Math.floor((i * answered.length) / count)]!);
+  const asked = evenly(answered, count);
   const plain = await Transformer.load(engine, model, { onProgress, signal });
   const { nVocab } = plain.architecture;
   const instead = new Map<number, number>();

@@ -18,6 +18,11 @@ export function emptyScores(prompts: number): PromptScores {
   return recordOf(SCORES, () => new Float64Array(prompts));
 }
 
+/** The scores of some prompts. */
+export function someScores(all: PromptScores, indices: readonly number[]): PromptScores {
+  return recordOf(SCORES, (name) => Float64Array.from(indices, (index) => all[name][index]!));
+}
+
 /** Writes the scores of some prompts to their places among all. */
 export function setScores(all: PromptScores, indices: readonly number[], some: PromptScores): void {
   for (const name of SCORES)

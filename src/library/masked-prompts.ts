@@ -257,6 +257,7 @@ export class MaskedPrompts {
       masked: runner.layout.components.filter(({ name }) => masks.values.has(name)),
       length: this.pairs.length,
       scoreEach: (all, call) => this.#prepared.scoreEach(all, call),
+      some: (indices) => this.#prepared.some(indices),
     };
     return evaluateMasks(scorer, await this.#flat(masks), { ...settings, beforeRounding: soft }, call);
   }

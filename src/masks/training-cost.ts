@@ -104,6 +104,8 @@ export interface SplitSize {
 export interface EvaluationPasses {
   /** Mask vectors scored on all test pairs. */
   scored: number;
+  /** Those of controls, and the pairs that they are scored on. */
+  controls: { scored: number; measured: number };
   /** Pairs that an adversary sees and is measured on, and how often each are run. */
   attack: { seen: number; gradients: number; measured: number; scores: number };
 }
@@ -137,16 +139,17 @@ export function trainingRunFlops(
 export function evaluationFlops(
   masking: Masking,
   splits: Record<'measured' | 'seen', SplitSize>,
-  { scored, attack }: EvaluationPasses,
+  { scored, controls, attack }: EvaluationPasses,
   passes: Pick<Passes, 'keepPast'>,
 ): number {
   const measured = flopsOf(masking, splits.measured, passes);
   const seen = flopsOf(masking, splits.seen, passes);
+  const onSome = controls.scored * controls.measured + attack.scores * attack.measured;
   return (
     measured.prepare +
     scored * measured.forward +
     (attack.gradients * attack.seen * seen.step) / Math.max(1, splits.seen.pairs) +
-    (attack.scores * attack.measured * measured.forward) / Math.max(1, splits.measured.pairs)
+    (onSome * measured.forward) / Math.max(1, splits.measured.pairs)
   );
 }
 

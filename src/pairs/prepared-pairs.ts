@@ -24,6 +24,7 @@ import {
   type PairOptions,
   type ReadyPairs,
   readyPairs,
+  readyPart,
 } from './pair-data.js';
 
 export class PreparedPairs {
@@ -77,6 +78,11 @@ export class PreparedPairs {
 
   get length(): number {
     return this.pairs.length;
+  }
+
+  /** Some of them, in the same arrays; what replaces coefficients stays as it is among all. */
+  some(indices: readonly number[]): PreparedPairs {
+    return new PreparedPairs(this.model, readyPart(this.data, indices), this.forwardTokens);
   }
 
   prompts(indices: readonly number[]): Int32Array[] {

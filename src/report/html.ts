@@ -110,7 +110,7 @@ function summary(split: string, metrics: Metrics): Markup {
 (${percent(full_sparsity)} as the paper also counts, each head with as many directions as its matrices are wide).
 On ${count(n)} ${split} prompts its next-token distribution lies ${figure('kl')} nats (KL) from the full model’s, and its likeliest token is the full model’s on ${figure('exact_match')} of them.
 ${binarised.faithfulness === null ? null : html`Of the way from the logit difference with nothing kept to that of the full model it comes ${figure('faithfulness')} (faithfulness).`}
-${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}.`}</p>
+${controls && html`As many directions drawn at random have KL ${decimal(controls.random.kl)}${controls.random.n === undefined ? null : html` on ${count(controls.random.n)} of these prompts`}.`}</p>
 ${attack && html`<p><strong>${attackText(metrics.splits[split]!)}.</strong></p>`}`;
 }
 

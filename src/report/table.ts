@@ -2,6 +2,7 @@
 import { COLUMNS } from '../evaluate/metrics.js';
 import type { Metrics, SplitMetrics } from '../evaluate/metrics-file.js';
 import { attackedHow, attackText, controlText, missedRows } from './attack-text.js';
+import { controlsText } from './controls-text.js';
 import { coverageText } from './coverage.js';
 import { count, decimal, NONE, percent } from './figures.js';
 import { measuredOn } from './measured.js';
@@ -99,10 +100,12 @@ function attackLines(split: SplitMetrics): string[] {
 /** What signs stand for, and what a reader might take for more than it is. */
 export function notes(split: SplitMetrics): string[] {
   const { denominator, n } = split;
-  if (!denominator) return [spreadNote(split)];
+  const controls = controlsText(split);
+  const always = [spreadNote(split), ...(controls === null ? [] : [controls])];
+  if (!denominator) return always;
   const near = denominator.near_zero === 0 ? 'none' : count(denominator.near_zero);
   return [
-    spreadNote(split),
+    ...always,
     `faithful: 0 none kept, 1 full model; denominator near 0 on ${near} of ${count(n)} prompts`,
   ];
 }

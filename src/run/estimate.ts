@@ -7,6 +7,7 @@ import { trainingSteps } from '../masks/schedule.js';
 import { evaluationFlops, type SplitSize, trainingRunFlops } from '../masks/training-cost.js';
 import type { Kind } from '../models/components.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
+import type { EvaluateSettings } from '../settings/run-settings.js';
 import type { TrainSettings } from '../settings/train-settings.js';
 import type { Split } from '../tasks/splits.js';
 import { ranksBefore } from './basis.js';
@@ -47,7 +48,7 @@ export interface PlannedWork {
 }
 
 export interface PlannedEvaluation {
-  settings: AttackSettings & { controlSeeds: number };
+  settings: AttackSettings & Pick<EvaluateSettings, 'controlSeeds' | 'controlPairs'>;
   measured: Split;
   /** What an adversary sees. */
   seen: Split;

@@ -5,6 +5,7 @@ import type { Circuit } from '../evaluate/controls.js';
 import { evaluateMasks } from '../evaluate/evaluate.js';
 import type { Coverage, Metrics, Settling } from '../evaluate/metrics-file.js';
 import type { CircuitScores } from '../evaluate/prompt-scores.js';
+import { evenly } from '../evaluate/some-pairs.js';
 import { hashFile } from '../formats/file-hash.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Positions, Replacement } from '../forward/masking-rules.js';
@@ -71,8 +72,7 @@ export async function evaluateOn(
     const seenPairs = await runner.prepare(shown, { ...settings, ...call });
     // With more pairs, measuring the attack would take longer than the attack.
     const most = MEASURED * settings.attackPairs;
-    const measuring =
-      pairs.length <= most ? prepared : await runner.prepare(evenly(pairs, most), { ...settings, ...call });
+    const measuring = pairs.length <= most ? prepared : prepared.some(evenly([...pairs.keys()], most));
     const [attacked, judged] = [heardPairs(seenPairs, call), heardPairs(measuring, call)];
     const figures = await attackMetrics(attacked, judged, circuit, settings, call);
     return { ...figures, seen: { split: seen, source, hash, pairs: attacked.length } };
@@ -118,11 +118,6 @@ function heardPairs({ length, kl, score, objective }: RunnablePairs, { signal }:
     gradient: (indices: readonly number[], masks: Float32Array) =>
       objective(indices, masks, 'kl', { signal }),
   };
-}
-
-/** `count` items at equal distances, so that they come from all parts of the list. */
-export function evenly<Item>(items: readonly Item[], most: number): Item[] {
-  return Array.from({ length: most }, (_, at) => items[Math.floor((at * items.length) / most)]!);
 }
 
 function coverageOf(

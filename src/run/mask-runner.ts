@@ -30,6 +30,8 @@ export interface MaskRunner {
 /** Prompt pairs that masks can be run on. */
 export interface RunnablePairs {
   readonly length: number;
+  /** Some of the pairs, which are not prepared again; what replaces coefficients stays as it is among all. */
+  some(indices: readonly number[]): RunnablePairs;
   /** See {@link objective}. */
   objective(
     indices: readonly number[],
@@ -56,19 +58,23 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
     workers: 1,
     async prepare(pairs, options) {
       const how = { ...options, keepPast, forwardTokens: forward };
-      const prepared = await PreparedPairs.prepare(model, pairs, how);
-      const each = (all: readonly Float32Array[], call?: LongCall, against?: Float32Array) =>
-        scoreEach(prepared, all, call, against);
-      return {
-        length: prepared.length,
-        objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
-        kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
-        scoreEach: each,
-        score: async (masks, call, against) => (await each([masks], call, against))[0]!,
-        conductance: (loss, points, call) => conductance(prepared, loss, points, train, call),
-        differences: (call) => squaredDifferences(prepared, call),
-      };
+      return inThisThread(await PreparedPairs.prepare(model, pairs, how), train);
     },
     close: async () => model.dispose(),
+  };
+}
+
+function inThisThread(prepared: PreparedPairs, train: number): RunnablePairs {
+  const each = (all: readonly Float32Array[], call?: LongCall, against?: Float32Array) =>
+    scoreEach(prepared, all, call, against);
+  return {
+    length: prepared.length,
+    some: (indices) => inThisThread(prepared.some(indices), train),
+    objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
+    kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
+    scoreEach: each,
+    score: async (masks, call, against) => (await each([masks], call, against))[0]!,
+    conductance: (loss, points, call) => conductance(prepared, loss, points, train, call),
+    differences: (call) => squaredDifferences(prepared, call),
   };
 }

@@ -111,6 +111,7 @@ function runnable(pool: WorkerPool, masking: Masking, base: ModelJob, data: Read
   };
   return {
     length: data.pairs.length,
+    some: (indices) => runnable(pool, masking, base, readyPart(data, indices)),
     async objective(indices, masks, loss, { signal } = {}) {
       const lengths = indices.map((index) => data.pairs[index]!.clean.length);
       const shares = sharesByLength(lengths, pool.workers);

@@ -1,6 +1,7 @@
 /** Trains masks into a run folder: history, checkpoints, `masks.safetensors`. */
 
 import type { Basis } from '../decompose/basis.js';
+import { evenly } from '../evaluate/some-pairs.js';
 import type { HistoryLine, RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { Replacement } from '../forward/masking-rules.js';
@@ -13,7 +14,6 @@ import type { TrainSettings } from '../settings/train-settings.js';
 import { checkRank } from './basis.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { RunData } from './data.js';
-import { evenly } from './evaluation.js';
 import type { RunnablePairs } from './mask-runner.js';
 import { masksMetadata } from './masks.js';
 import { timed } from './session.js';

@@ -187,6 +187,11 @@ export const evaluateSettings = table(
       default: 5,
       describe: 'Draws of each random control (0: no controls)',
     },
+    controlPairs: {
+      schema: whole(1),
+      default: 200,
+      describe: 'Most pairs that controls are measured on, from all parts of the split',
+    },
     level: {
       schema: number({ above: 0, below: 1 }),
       default: 0.95,

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { evaluateMasks, maskVectors, scorerOf } from '../../src/evaluate/evaluate.js';
+import { MASKED_MEASURES } from '../../src/evaluate/metrics.js';
 import { scorePrompts } from '../../src/evaluate/prompt-scores.js';
+import { oneOfEachPart } from '../../src/evaluate/some-pairs.js';
 import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
@@ -147,9 +149,41 @@ describeOnEngines('evaluateMasks', (engine) => {
           },
         },
       );
-      expect(scored).toBe(maskVectors(controlSeeds, { isBinary: own === hard, wasRounded: own === hard }));
+      const foreseen = maskVectors(controlSeeds, { isBinary: own === hard, wasRounded: own === hard });
+      expect(scored).toBe(foreseen.all + foreseen.controls);
       expect(last).toMatchObject({ done: 8 * scored, total: 8 * scored });
     }
+  });
+
+  it('measures controls on some pairs as it would measure them on these pairs alone, and all else on all', async () => {
+    const { prepared, masks, pairs } = await build('likeliest');
+    const events: { done: number; total: number }[] = [];
+    const [few, all] = [{ ...settings, controlPairs: 5 }, settings];
+    const onSome = await evaluateMasks(scorerOf(prepared), masks, few, {
+      onProgress: (event) => events.push(event),
+    });
+    const onAll = await evaluateMasks(scorerOf(prepared), masks, all);
+    const { controls, ...own } = onSome;
+    const { controls: controlsOnAll, ...ownOnAll } = onAll;
+    expect(own).toEqual(ownOnAll);
+    expect(controls!.all_off).toEqual(controlsOnAll!.all_off);
+    const chosen = oneOfEachPart(pairs.length, 5, new Random(settings.seed).fork('control pairs'));
+    const alone = await evaluateMasks(scorerOf(prepared.some(chosen)), masks, settings);
+    for (const name of ['random', 'random_by_kind', 'top_sigma', 'inverted', 'all_on'] as const) {
+      const { n, sd, ...figures } = controls![name];
+      const { sd: sdAlone, ...figuresAlone } = alone.controls![name];
+      expect(n).toBe(5);
+      expect(controlsOnAll![name].n).toBeUndefined();
+      for (const key of MASKED_MEASURES) {
+        expect(figures[key]).toBeCloseTo(figuresAlone[key]!, 5);
+        if (sd) expect(sd[key]).toBeCloseTo(sdAlone![key]!, 5);
+      }
+    }
+    expect(controls!.random.kl).not.toBeCloseTo(controlsOnAll!.random.kl!, 3);
+    const { all: vectors, controls: others } = maskVectors(5, { isBinary: false, wasRounded: false });
+    const total = 8 * vectors + 5 * others;
+    expect(events.every((event, at) => at === 0 || event.done >= events[at - 1]!.done)).toBe(true);
+    expect(events.at(-1)).toMatchObject({ done: total, total });
   });
 
   it('counts masked components only, and lets the others run whole under every control', async () => {

@@ -30,6 +30,7 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     faithful           –                  0.944 [0.931, 0.957]   0.020 ± 0.018
 
     [low, high]: bootstrap interval over prompts; ± standard deviation over 5 draws
+    controls were measured on 200 of the 1,000 prompts, none kept on all
     faithful: 0 none kept, 1 full model; denominator near 0 on 12 of 1,000 prompts
 
     The circuit breaks: an adversary drives its KL from 0.021 to 0.830.
@@ -43,6 +44,13 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     "
   `);
   for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+it('says nothing of the prompts of controls that were measured on all', () => {
+  const { metrics } = reportedRun();
+  const controls = metrics.splits.test!.controls!;
+  for (const control of Object.values(controls)) delete control.n;
+  expect(resultTable(metrics)).not.toContain('controls were measured');
 });
 
 it('shows the masks before rounding, as learned and cut, where all are 0 or 1', () => {

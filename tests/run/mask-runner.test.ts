@@ -72,6 +72,9 @@ function inThreads(
   });
 }
 
+/** Pairs that are scored by themselves, what replaces their coefficients as it is among all. */
+const SOME = [6, 1, 4];
+
 describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
   { positions: 'last', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
   { positions: 'all', kinds: ['qk', 'ov', 'mlp_in', 'mlp_out'] },
@@ -104,6 +107,7 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
       objective,
       kl: await prepared.kl(masks),
       scores: await prepared.score(masks),
+      some: await prepared.some(SOME).score(masks),
       against: await prepared.score(
         masks,
         {},
@@ -132,6 +136,11 @@ describe.each<{ positions: Positions; kinds: readonly Kind[] }>([
         for (const scored of ['scores', 'against'] as const)
           one[scored][name].forEach((value, i) => {
             expect(two[scored][name][i], `${scored} ${name}`).toBeCloseTo(value, 4);
+          });
+      for (const { scores, some } of [one, two])
+        for (const name of SCORES)
+          SOME.forEach((index, at) => {
+            expect(some[name][at], `some ${name}`).toBeCloseTo(scores[name][index]!, 4);
           });
     });
 

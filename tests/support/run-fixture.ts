@@ -157,6 +157,7 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
   const hard = maskMetrics(layout, binarised(learned, THRESHOLD), 0.0214, 0.965);
   const own = maskMetrics(layout, learned, 0.0179, 0.975);
   const control = (kl: number, active = hard.active): ControlMetrics => ({
+    n: 200,
     active,
     kl,
     exact_match: 0.031,
@@ -194,7 +195,7 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
         prob_diff: 0.981,
         faithfulness: 1,
       },
-      all_off: { ...control(10.104, 0), faithfulness: 0 },
+      all_off: { ...control(10.104, 0), n: undefined, faithfulness: 0 },
     },
     attack: attackMetrics(layout),
   };
@@ -313,6 +314,7 @@ function manifest(): Manifest {
       ...PRESETS.default,
       threshold: THRESHOLD,
       controlSeeds: 5,
+      controlPairs: 200,
       level: 0.95,
       resamples: 1000,
       task: 'ioi',

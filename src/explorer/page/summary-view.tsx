@@ -1,5 +1,6 @@
 /** The verdict in one screen: how large, how faithful, whether it holds, and against what that is to be held. */
 import * as Plot from '@observablehq/plot';
+import { controlsText } from '../../report/controls-text.js';
 import { count, decimal, percent } from '../../report/figures.js';
 import { Figure } from './figure.js';
 import { Sheet } from './sheet.js';
@@ -12,6 +13,8 @@ export function SummaryView() {
   const { data } = useExplorer();
   const { metrics, split, said } = data.core;
   const { binarised, controls, attack } = metrics.splits[split]!;
+  const some = controls?.random.n;
+  const onSome = some === undefined ? '' : ` on ${count(some)} prompts`;
   const circuit = said.rows.find(({ isCircuit }) => isCircuit)!;
   const tile = (key: 'kl' | 'exact_match' | 'accuracy' | 'faithfulness') => circuit.figures[key];
   return (
@@ -46,7 +49,7 @@ export function SummaryView() {
           <Tile
             name="KL of a random set"
             value={decimal(controls.random.kl)}
-            note={controls.random.sd ? `± ${decimal(controls.random.sd.kl)}` : ''}
+            note={controls.random.sd ? `± ${decimal(controls.random.sd.kl)}${onSome}` : onSome}
           />
         )}
         {attack && (
@@ -77,6 +80,7 @@ function Controls() {
   const { data } = useExplorer();
   const { metrics, split, said } = data.core;
   const { binarised, controls, attack } = metrics.splits[split]!;
+  const on = controlsText(metrics.splits[split]!);
   const bars: { name: string; kl: number; low: number; high: number; own: boolean }[] = [];
   const add = (
     name: string,
@@ -102,7 +106,7 @@ function Controls() {
   return (
     <Figure
       title="KL against controls"
-      how="Each row is a set of directions; the further left, the nearer its predictions are to the full model's (KL in nats, on a logarithmic scale). Lines are intervals: bootstrap over prompts, or ± one deviation over draws. The circuit means something only if the others lie far to the right."
+      how={`Each row is a set of directions; the further left, the nearer its predictions are to the full model's (KL in nats, on a logarithmic scale). Lines are intervals: bootstrap over prompts, or ± one deviation over draws. The circuit means something only if the others lie far to the right.${on === null ? '' : ` In this run ${on}.`}`}
       numbers={{
         columns: [
           'set',
