@@ -119,14 +119,16 @@ function report(
     if (JSON.stringify(others) !== JSON.stringify(own)) throw new Error('what is not a control differs');
   const none = seen[0]!;
   // Own vectors come first, whatever their number.
-  const measured = CONTROLS.filter(({ key }) => key !== 'all_off');
+  const scored = CONTROLS.filter(({ key }) => key !== 'all_off');
   const drawsOf = (key: ControlName) => all.controls![key].seeds ?? 1;
-  let at = seen.length - measured.reduce((sum, { key }) => sum + drawsOf(key), 0);
+  let end = seen.length - scored.reduce((sum, { key }) => sum + drawsOf(key), 0);
   const taken = oneOfEachPart(pairs, most, new Random(seed).fork('control pairs'));
   const random = new Random(1);
   const choices = Array.from({ length: CHOICES }, () => oneOfEachPart(pairs, most, random));
-  const rows = measured.map(({ key, title }) => {
-    const draws = seen.slice(at, (at += drawsOf(key)));
+  const rows = CONTROLS.map(({ key, title }) => {
+    const from = end;
+    if (key !== 'all_off') end += drawsOf(key);
+    const draws = key === 'all_off' ? [none] : seen.slice(from, end);
     const over = (chosen: readonly number[], of: (index: number) => number) => mean(chosen.map(of))!;
     const kl = (chosen: readonly number[]) => over(chosen, (i) => mean(draws.map((draw) => draw.kl[i]!))!);
     const faithful = (chosen: readonly number[]) => {

@@ -2,6 +2,7 @@
 import { EVALUATE_DEFAULTS, type EvaluateSettings } from '../src/settings/run-settings.js';
 import { PRESETS, type TrainSettings } from '../src/settings/train-settings.js';
 import type { SplitCounts } from '../src/tasks/splits.js';
+import { MOST_PAIRS } from '../src/tasks/task.js';
 
 export interface Bounds {
   /** Largest KL of the binarised circuit. */
@@ -15,6 +16,7 @@ export interface Recipe {
   train(task: string): TrainSettings;
   /** What `adversary.ts` compares, by name. */
   trainings(task: string): Record<string, TrainSettings>;
+  /** Controls on all pairs: circuits are held to bounds by them. */
   evaluate: EvaluateSettings;
   /** Ids of the templates, by task; all where absent. */
   templates?(task: string): string[] | undefined;
@@ -28,7 +30,7 @@ export interface Recipe {
 const embedded: Recipe = {
   train: () => PRESETS.default,
   trainings: () => ({ default: PRESETS.default, robust: PRESETS.robust }),
-  evaluate: EVALUATE_DEFAULTS,
+  evaluate: { ...EVALUATE_DEFAULTS, controlPairs: MOST_PAIRS },
   bounds: () => ({ kl: 0.15, sparsity: 0.8 }),
 };
 
@@ -69,7 +71,7 @@ const smollm2: Recipe = {
     ...SMOLLM2[task]?.schedule,
   }),
   trainings: (task) => ({ default: smollm2.train(task) }),
-  evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 3 },
+  evaluate: { ...EVALUATE_DEFAULTS, controlSeeds: 3, controlPairs: MOST_PAIRS },
   counts: (task) => ({ train: SMOLLM2[task]?.pairs ?? 1400, validation: 64, test: 300 }),
   // The paper has one sentence for these; on all of ours circuits are larger.
   templates: (task) =>

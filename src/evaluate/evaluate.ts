@@ -79,10 +79,9 @@ export async function evaluateMasks(
     const defined = isToldFromZero(none.denominator) && own !== null && full !== null && least !== null;
     return { ...means, faithfulness: defined ? faithfulnessOf(own, full, least) : null };
   };
-  const noneOfChosen = chosen && someScores(none, chosen);
-  const onChosen = noneOfChosen
-    ? { scores: noneOfChosen, denominator: denominatorBy(noneOfChosen, settings) }
-    : onAll;
+  // Controls are compared with one another: on the same pairs, none kept as well.
+  const ofChosen = chosen && someScores(none, chosen);
+  const onChosen = ofChosen ? { scores: ofChosen, denominator: denominatorBy(ofChosen, settings) } : onAll;
   const circuitScores = (mask: Float32Array): CircuitScores => ({
     ...scores.get(mask)!,
     none_logit_diff: none.logit_diff,
@@ -108,7 +107,7 @@ export async function evaluateMasks(
     controls:
       controls.length > 0
         ? controlMetrics(circuit, controls, chosen?.length, (key, mask) =>
-            key === 'all_off' ? measuresOf(none) : measuresOf(scores.get(mask)!, onChosen),
+            measuresOf(key === 'all_off' ? onChosen.scores : scores.get(mask)!, onChosen),
           )
         : null,
     attack: attack ? await attack(circuit, { onProgress, signal }) : null,
@@ -190,7 +189,7 @@ function controlsOf(circuit: Circuit, { seed, controlSeeds }: EvaluateSettings &
 function controlMetrics(
   { layout, masked }: Circuit,
   controls: readonly Drawn[],
-  /** Pairs of all but none kept, where they are not all. */
+  /** Where they are not all. */
   pairs: number | undefined,
   measure: (key: ControlName, mask: Float32Array) => Record<Measure, number | null>,
 ): NonNullable<SplitMetrics['controls']> {
@@ -199,7 +198,7 @@ function controlMetrics(
     const sizes = masks.map((mask) => circuitSize(layout, mask, 0, masked).l1);
     const each = (use: (values: number[]) => number | null) =>
       recordOf(MASKED_MEASURES, (name) => use(measured.map((draw) => draw[name] ?? Number.NaN)));
-    const on = pairs === undefined || key === 'all_off' ? {} : { n: pairs };
+    const on = pairs === undefined ? {} : { n: pairs };
     const summary = { ...on, active: mean(sizes)!, ...each(mean) };
     const spread = sizes.length > 1 ? { sd: each(standardDeviation), seeds: sizes.length } : {};
     return [key, { ...summary, ...spread }];

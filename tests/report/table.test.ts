@@ -30,7 +30,7 @@ it('shows the model, the masks and every control, in 80 columns', () => {
     faithful           –                  0.944 [0.931, 0.957]   0.020 ± 0.018
 
     [low, high]: bootstrap interval over prompts; ± standard deviation over 5 draws
-    controls were measured on 200 of the 1,000 prompts, none kept on all
+    controls were measured on 200 of the 1,000 prompts
     faithful: 0 none kept, 1 full model; denominator near 0 on 12 of 1,000 prompts
 
     The circuit breaks: an adversary drives its KL from 0.021 to 0.830.

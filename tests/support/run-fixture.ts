@@ -195,7 +195,7 @@ function splitMetrics(layout: MaskLayout, learned: Float32Array, soft: boolean):
         prob_diff: 0.981,
         faithfulness: 1,
       },
-      all_off: { ...control(10.104, 0), n: undefined, faithfulness: 0 },
+      all_off: { ...control(10.104, 0), faithfulness: 0 },
     },
     attack: attackMetrics(layout),
   };
