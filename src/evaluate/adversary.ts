@@ -148,7 +148,7 @@ export async function attack(
 }
 
 /** The attack with the largest KL; of equal ones the first. */
-export function worstOf(attacks: readonly Attack[]): Attack {
+export function worstOf<Found extends Attack>(attacks: readonly Found[]): Found {
   return attacks.reduce((worst, found) => (found.kl > worst.kl ? found : worst));
 }
 

@@ -49,6 +49,11 @@ export interface MeasuredPairs {
   score(masks: Float32Array): Promise<PromptScores>;
 }
 
+/** Shares as they were measured. */
+interface Scored extends Attack {
+  scores: PromptScores;
+}
+
 export interface CircuitAttacked {
   figures: AttackFigures;
   /** The worst shares, [directions]. */
@@ -75,7 +80,13 @@ export async function attackCircuit(
     await heed(call.signal);
     return measured.kl(putBack(circuit, shares));
   };
-  const plain = await measured.kl(circuit);
+  /** With all scores: those of the worst are told. */
+  const scored = async (shares: Float32Array): Promise<Scored> => {
+    await heed(call.signal);
+    const scores = await measured.score(putBack(circuit, shares));
+    return { shares, kl: mean(scores.kl)!, scores };
+  };
+  const nothing = await scored(new Float32Array(circuit.length));
   const drawn = async (kind: RandomKind) => randomShares(measured, circuit, kind, { draws, seed }, quiet);
   const random =
     draws === 0 ? null : { uniform: await drawn('uniform'), bernoulli: await drawn('bernoulli') };
@@ -83,21 +94,19 @@ export async function attackCircuit(
   const how = { ...NO_LIMIT, starts, marks, rate, seed, worstDrawn };
   const ascents = await attack(attacked, circuit, how, [], call);
   // Measured at every mark: what is worse on the attacked pairs need not be on the others.
-  const found: Attack[][] = [];
+  const found: Scored[][] = [];
   for (const ascent of ascents) {
-    const points: Attack[] = [];
+    const points: Scored[] = [];
     for (const [at, { shares }] of ascent.entries()) {
       const before = points[at - 1];
       const same = before !== undefined && shares.every((share, i) => share === before.shares[i]);
-      points.push(same ? before : { shares, kl: await klAt(shares) });
+      points.push(same ? before : await scored(shares));
     }
     found.push(points);
   }
-  const nothing: Attack = { shares: new Float32Array(circuit.length), kl: plain };
   const worstUpTo = (mark: number) =>
     worstOf([nothing, ...found.flatMap((points) => points.slice(0, mark + 1))]);
   const worst = worstUpTo(marks.length - 1);
-  const scores = await measured.score(putBack(circuit, worst.shares));
 
   const missed =
     settings.points === 0 ? [] : await missedDirections(attacked, circuit, worst.shares, settings, quiet);
@@ -112,7 +121,7 @@ export async function attackCircuit(
     if (settings.budgetSteps === 0) return [];
     const how = { rate, starts: 2, marks: [settings.budgetSteps], seed };
     const attacks = await attackWithin(attacked, circuit, budgets, how, mostOfIt, call);
-    let kl = plain;
+    let kl = nothing.kl;
     const kls: number[] = [];
     // A larger budget allows what a smaller one does.
     for (const { shares } of attacks) {
@@ -133,9 +142,9 @@ export async function attackCircuit(
   );
   return {
     figures: {
-      ...recordOf(ATTACKED_SCORES, (score) => mean(scores[score])),
+      ...recordOf(ATTACKED_SCORES, (score) => mean(worst.scores[score])),
       kl: worst.kl,
-      plain_kl: plain,
+      plain_kl: nothing.kl,
       by_steps: marks.map((steps, at) => ({ steps, kl: worstUpTo(at).kl })),
       by_start: found.map((points) => worstOf(points).kl),
       random: random && { uniform: random.uniform.figures, bernoulli: random.bernoulli.figures },

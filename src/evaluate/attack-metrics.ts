@@ -109,7 +109,7 @@ export function attackPasses({ attack, attackStarts, attackBudgets }: AttackSett
   // The circuit and its control.
   const plain = {
     gradients: 2 * attackStarts * attack + POINTS + EXACTLY,
-    scores: 2 * (attackStarts + 2) + 2 * DRAWS,
+    scores: 2 * (attackStarts + 1) + 2 * DRAWS,
   };
   if (!attackBudgets) return plain;
   const budgets = NUMBERS.length + PARTS.length + CAPS.length;
