@@ -1,7 +1,7 @@
 /**
  * One block of the forward pass, and its pullback written out (docs/maths.md, "Masked forward"). The stream is one
  * tensor [batch, positions, dModel]; prompts are padded on the left, so that the last token is always the last
- * position. With a past, the stream is the last position alone.
+ * position. With a past, the stream is the positions after it.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -33,7 +33,7 @@ import { type MlpTrace, mlpForward, mlpPull } from './mlp.js';
 import { type OutputNormTrace, outputNorm, outputNormPull } from './output-norm.js';
 import type { KeysValues } from './past.js';
 import { backward, changes, onward } from './places.js';
-import { padPositions, rows, type Span } from './positions.js';
+import { joinPositions, padPositions, rows, type Span, sliceHeads } from './positions.js';
 
 /** What a block's pullback needs. */
 export interface BlockTrace {
@@ -53,8 +53,8 @@ export interface BlockResult {
   /** [batch, queries, dModel]. */
   stream: tf.Tensor3D;
   trace: BlockTrace;
-  /** Keys and values of the stream's positions; they may be missing where nobody wants them. */
-  own: KeysValues | null;
+  /** Keys and values of all positions that queries see; null where nobody wants them. */
+  seen: KeysValues<Heads> | null;
 }
 
 export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult {
@@ -68,10 +68,10 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
 
     const attentionNorm = normalise(rows(stream), norm, normEpsilon);
     const x = onward(hooks.attentionInput, attentionNorm.y);
-    const sideBySide = staySideBySide(span, input);
+    const sideBySide = staySideBySide(input);
     const { q, k: ownKeys, trace: queryKey } = queriesAndKeys(x, span, input, sideBySide);
     const product = weights.value.apply(x);
-    const { z, attention, own } = sideBySide
+    const { z, attention, seen } = sideBySide
       ? attendTogether(q, ownKeys, product, span, input)
       : attendApart(
           q as tf.Tensor4D,
@@ -108,24 +108,31 @@ export function forwardBlock(given: tf.Tensor3D, input: BlockInput): BlockResult
         mlp,
         mlpOutput: mlpOutput.trace,
       },
-      own,
+      seen,
     };
   });
+}
+
+/** Gradients by what a block reads; null where not asked for. */
+export interface BlockGradients {
+  stream: tf.Tensor3D | null;
+  past: KeysValues<Heads> | null;
 }
 
 /**
  * Gives every hook of the block its gradient.
  * @param given gradient by the block's result, same shape as it
  * @param wantStream whether anything before the block, or a hook on what it reads, is to have one
- * @returns the gradient by the block's input stream; null if not asked for
+ * @param elsewhere gradient by the block's keys and values from passes that had them as their past
  */
 export function pullBlock(
   given: tf.Tensor3D,
   trace: BlockTrace,
   input: BlockInput,
   wantStream: boolean,
-): tf.Tensor3D | null {
-  const { stream } = tidy(() => {
+  elsewhere: KeysValues<Heads> | null = null,
+): BlockGradients {
+  return tidy(() => {
     const { architecture, weights, hooks } = input;
     const { nKvHeads, norm, parallelResidual } = architecture;
     const { batch, positions, queries } = trace.span;
@@ -149,10 +156,12 @@ export function pullBlock(
     const dz = backward(hooks.z, outputOfHeadsPull(dHeads, trace.span, input, trace.sideBySide));
     const { dq, dk, dv } = attentionPull(dz, trace, input, wantStream);
     const dQueryInput = queriesPull(dq, trace.queryKey, trace.span, input, wantStream);
-    if (!wantStream) return { stream: null };
+    if (!wantStream) return { stream: null, past: null };
 
-    const dKeyInput = keysPull(dk!, trace.queryKey, trace.span, input);
-    const dValues = backward(hooks.v, repeatHeadsPull(dv!, nKvHeads));
+    const [pastKeys, ownKeys] = apartFromPast(repeatHeadsPull(dk!, keyHeads(input)), trace.span, input);
+    const [pastValues, ownValues] = apartFromPast(repeatHeadsPull(dv!, nKvHeads), trace.span, input);
+    const dKeyInput = keysPull(withMore(ownKeys, elsewhere?.keys), trace.queryKey, trace.span, input);
+    const dValues = backward(hooks.v, withMore(ownValues, elsewhere?.values));
     const dValueInput = weights.value.pull(mergeHeads(dValues));
     const dNormalised = tf.addN([
       dKeyInput,
@@ -169,38 +178,39 @@ export function pullBlock(
             -1,
           ]);
     const dStream = normalisePullOnto(dx, trace.attentionNorm, norm, dWhole);
-    return { stream: backward(hooks.streamBefore, dStream) };
+    const past = pastKeys && pastValues && { keys: pastKeys, values: pastValues };
+    return { stream: backward(hooks.streamBefore, dStream), past };
   });
-  return stream;
 }
 
 /**
  * Whether queries, keys and values stay as products leave them, since the engine attends to them in one pass and nothing
  * wants to see them in between.
  */
-function staySideBySide({ positions }: Span, { architecture, weights, hooks, past }: BlockInput): boolean {
+function staySideBySide({ architecture, weights, hooks, past, attentionBias }: BlockInput): boolean {
   const { nHeads, nKvHeads, queryKeyNorm, scoreCap } = architecture;
   const { q, k, v, z, scores, pattern } = hooks;
   const seen = [q, k, v, z, scores, pattern].some((hook) => hook !== undefined);
   // Where QK passes its directions and nothing turns, each head has keys of its own.
   const alike = nHeads === nKvHeads || !(changes(hooks['qk.coefficients']) && weights.qk?.keys);
   const bare = queryKeyNorm === undefined && scoreCap === undefined;
-  return !past && !seen && alike && bare && attendsSideBySide(positions);
+  // A past that is kept on the host comes with its heads apart.
+  const lies = past === null || past.keys.rank === 2;
+  return lies && !seen && alike && bare && attendsSideBySide(attentionBias.shape[3]);
 }
 
 interface Attended {
   z: Heads;
   attention: AttentionTrace;
-  own: KeysValues | null;
+  seen: KeysValues<Heads> | null;
 }
 
 function attendTogether(q: Heads, keys: Heads, values: tf.Tensor2D, span: Span, input: BlockInput): Attended {
   const { nHeads: heads, nKvHeads: kvHeads } = input.architecture;
   const { batch } = span;
-  const { z, trace } = attendInOnePass(q, keys, values, scoringOf(span, input), { batch, heads, kvHeads });
-  const split = (x: Heads) => splitHeads(mergeHeads(x), batch, kvHeads);
-  const own = input.keysWanted ? { keys: split(keys), values: split(values) } : null;
-  return { z, attention: trace, own };
+  const [k, v] = [afterPast(input.past?.keys, keys, batch), afterPast(input.past?.values, values, batch)];
+  const { z, trace } = attendInOnePass(q, k, v, scoringOf(span, input), { batch, heads, kvHeads });
+  return { z, attention: trace, seen: input.keysWanted ? { keys: tf.clone(k), values: tf.clone(v) } : null };
 }
 
 function attendApart(
@@ -210,14 +220,16 @@ function attendApart(
   span: Span,
   input: BlockInput,
 ): Attended {
-  const { hooks, past, architecture } = input;
-  const k = repeatHeads(afterPast(past?.keys, keys), architecture.nHeads);
-  const v = repeatHeads(afterPast(past?.values, values), architecture.nHeads);
+  const { hooks, past, architecture, keysWanted } = input;
+  const { batch } = span;
+  const seen = { keys: afterPast(past?.keys, keys, batch), values: afterPast(past?.values, values, batch) };
+  const k = repeatHeads(seen.keys as tf.Tensor4D, architecture.nHeads);
+  const v = repeatHeads(seen.values as tf.Tensor4D, architecture.nHeads);
   const { z, trace } = attend(q, k, v, scoringOf(span, input), {
     scores: hooks.scores && ((scores) => onward(hooks.scores, scores)),
     weights: hooks.pattern && ((pattern) => onward(hooks.pattern, pattern)),
   });
-  return { z, attention: trace, own: { keys, values } };
+  return { z, attention: trace, seen: keysWanted ? seen : null };
 }
 
 /** @param moving whether keys and values are to have gradients */
@@ -234,14 +246,46 @@ function attentionPull(
     const counts = { batch: span.batch, heads, kvHeads };
     return attendInOnePassPull(dz as tf.Tensor2D, attention, scoring, counts, moving);
   }
-  return attendPull(dz as tf.Tensor4D, attention, scoring, moving ? span.positions : 0, {
+  const all = input.pastMoves ? input.attentionBias.shape[3] : span.positions;
+  return attendPull(dz as tf.Tensor4D, attention, scoring, moving ? all : 0, {
     scores: hooks.scores && ((dScores) => backward(hooks.scores, dScores)),
     weights: hooks.pattern && ((dPattern) => backward(hooks.pattern, dPattern)),
   });
 }
 
-function afterPast(past: tf.Tensor4D | undefined, own: tf.Tensor4D): tf.Tensor4D {
-  return past ? tf.concat([past, own], 2) : own;
+function afterPast(past: Heads | undefined, own: Heads, batch: number): Heads {
+  if (!past) return own;
+  if (own.rank === 2) return joinPositions(batch, past as tf.Tensor2D, own as tf.Tensor2D);
+  return tf.concat([layLike(past, own, batch) as tf.Tensor4D, own as tf.Tensor4D], 2);
+}
+
+/** Gradients by keys or values of the past, null if it has none, and by the stream's own. */
+function apartFromPast(
+  gradient: Heads,
+  { batch, positions }: Span,
+  { pastMoves }: BlockInput,
+): [Heads | null, Heads] {
+  const all = gradient.rank === 2 ? gradient.shape[0] / batch : gradient.shape[2]!;
+  if (all === positions) return [null, gradient];
+  const own = sliceHeads(gradient, batch, all - positions, positions);
+  return [pastMoves ? sliceHeads(gradient, batch, 0, all - positions) : null, own];
+}
+
+/** The sum of two gradients, as the first one lies. */
+function withMore(gradient: Heads, more: Heads | undefined): Heads {
+  return more ? (tf.add(gradient, layLike(more, gradient, 1)) as Heads) : gradient;
+}
+
+/** The same, with heads side by side, or apart, as another's. */
+function layLike(x: Heads, other: Heads, batch: number): Heads {
+  if (other.rank === 2) return mergeHeads(x);
+  return x.rank === 2 ? splitHeads(x as tf.Tensor2D, batch, (other as tf.Tensor4D).shape[0]) : x;
+}
+
+/** Heads of keys: each query has its own where QK passes its directions and nothing turns. */
+function keyHeads({ architecture, weights, hooks }: BlockInput): number {
+  const own = changes(hooks['qk.coefficients']) && weights.qk!.keys;
+  return own ? architecture.nHeads : architecture.nKvHeads;
 }
 
 function scoringOf(

@@ -1,6 +1,6 @@
 /** Attention's queries and keys, plain or through QK directions, and its output, plain or through OV directions. */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Heads, mergeHeads, repeatHeadsPull, splitHeads } from '../engine/ops/attention.js';
+import { type Heads, mergeHeads, splitHeads } from '../engine/ops/attention.js';
 import { outputRate, outputRatePull } from '../engine/ops/norm.js';
 import { hasOnePass, onePass } from '../engine/ops/one-pass.js';
 import { rotate } from '../engine/ops/rotary.js';
@@ -108,7 +108,10 @@ export function queriesPull(
   return dInput && dWhole ? tf.add<tf.Tensor2D>(dInput, dWhole) : dInput;
 }
 
-/** Returns the gradient by the keys' input, [batch·positions, dModel]. */
+/**
+ * @param dk with as many heads as keys have
+ * @returns the gradient by the keys' input, [batch·positions, dModel]
+ */
 export function keysPull(
   dk: Heads,
   { norms }: QueryKeyTrace,
@@ -119,7 +122,7 @@ export function keysPull(
   const direct = changes(hooks['qk.coefficients']) && weights.qk!.keys;
   if (direct) return direct.pull(mergeHeads(dk));
   const { nKvHeads } = architecture;
-  const grouped = backward(hooks.k, repeatHeadsPull(dk, nKvHeads));
+  const grouped = backward(hooks.k, dk);
   const turned = rotary ? rotate(grouped, rotary, -1, { batch, heads: nKvHeads }) : grouped;
   if (!norms) return weights.key.pull(mergeHeads(turned));
   const [dCarried, dWritten] = ratedPull(turned, norms.key, weights.norms.key!, hooks.keyRate);

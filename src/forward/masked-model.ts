@@ -153,7 +153,7 @@ export class MaskedModel {
    * @returns each layer's keys and values; null if masks reach them or there are none
    */
   past(prompts: readonly Int32Array[]): Past | null {
-    return hasFixedPast(this) && longestOf(prompts) > 1 ? this.transformer.earlier(prompts) : null;
+    return hasFixedPast(this) && longestOf(prompts) > 1 ? this.transformer.earlier(prompts, { ahead: {} }) : null;
   }
 
   /**
@@ -191,10 +191,10 @@ export class MaskedModel {
   ): Promise<KeysValues[] | null> {
     if (this.positions === 'all' || longestOf(prompts) === 1) return null;
     const kinds = this.layout.kinds.filter((kind) => kind === 'qk');
-    const { blocks, bases, narrowed, masks: uploaded } = this.onMasks(masks, kinds, {}, false);
+    const { blocks, ahead, bases, narrowed, masks: uploaded } = this.onMasks(masks, kinds, {}, false);
     const layers: KeysValues[] = [];
     try {
-      for (const layer of this.transformer.earlier(prompts, { hooks: { blocks }, bases })) {
+      for (const layer of this.transformer.earlier(prompts, { hooks: { blocks }, ahead, bases })) {
         layers.push(layer);
         await heed(signal);
       }
@@ -283,13 +283,16 @@ export class MaskedModel {
       const lastOnly = kind !== 'qk' && this.positions === 'last' && positions === 'all';
       return lastOnly ? onLastPosition(hook, prompts.length) : hook;
     });
-    const { blocks, bases, ...own } = onMasks;
+    const { blocks, ahead, bases, ...own } = onMasks;
+    const alone = this.runsLastAlone(options);
     const start = this.transformer.start(prompts, {
       hooks: mergedHooks({ blocks }, hooks),
       bases,
       positions,
       ends,
-      past: past ?? (this.runsLastAlone(options) ? this.past(prompts) : null),
+      past: past ?? (alone ? this.past(prompts) : null),
+      // Of a common beginning nothing but QK is masked, and nothing is read or changed.
+      ahead: alone ? ahead : null,
     });
     return { ...start, ...own, baseline };
   }
@@ -308,6 +311,7 @@ export class MaskedModel {
     const gradients: PerKind<tf.Tensor1D>[] = [];
     const narrowed: Narrowed[] = [];
     const bases: LayerBases[] = [];
+    const ahead: BlockHooks[] = [];
     const blocks = (masks ? this.architecture.attentionScale : []).map((_, layer): BlockHooks => {
       const [onEngine, recorded]: PerKind<tf.Tensor1D>[] = [{}, {}];
       let weights = this.transformer.basesOf(layer);
@@ -315,26 +319,35 @@ export class MaskedModel {
         const own = this.layerMasks(masks!, layer, kind);
         const replacement = baseline?.[layer]?.[kind];
         const heads = kind === 'qk' || kind === 'ov' ? this.architecture.nHeads : 1;
+        const place = coefficientsOf(kind);
+        const common = (hook: Hook) => {
+          if (kind === 'qk') ahead[layer] = { [place]: hook };
+        };
         const some = mayNarrow ? someOf(own, heads) : null;
         const cut = some && narrow(kind, weights, some, replacement, written);
         if (cut) {
           narrowed.push(cut);
           weights = withKind(weights, cut.bases);
-          return [coefficientsOf(kind), placed(kind, cut.hook)];
+          common(cut.hook);
+          return [place, placed(kind, cut.hook)];
         }
         const mask = tf.tensor1d(own);
         onEngine![kind] = mask;
         const record = (gradient: tf.Tensor1D) => {
-          recorded![kind] = gradient;
+          const before = recorded![kind];
+          recorded![kind] = before ? tf.keep(tf.add<tf.Tensor1D>(before, gradient)) : gradient;
+          if (before) tf.dispose([before, gradient]);
         };
-        return [coefficientsOf(kind), placed(kind, maskHook(mask, replacement, pulled ? record : null))];
+        const hook = () => maskHook(mask, replacement, pulled ? record : null);
+        common(hook());
+        return [place, placed(kind, hook())];
       });
       uploaded.push(onEngine!);
       gradients.push(recorded!);
       bases.push(weights);
       return Object.fromEntries(entries);
     });
-    return { blocks, bases, masks: uploaded, narrowed, gradients };
+    return { blocks, ahead: { blocks: ahead }, bases, masks: uploaded, narrowed, gradients };
   }
 
   /**
@@ -347,13 +360,13 @@ export class MaskedModel {
     further: tf.Tensor[],
     compute: () => Steps<tf.Tensor[]>,
   ): Steps<tf.Tensor[]> {
-    const { stream, masks, shared, baseline, past, gradients } = start;
+    const { stream, masks, shared, baseline, past, prefix, gradients } = start;
     const { getTensorsInContainer } = tf.tensor_util;
     const own = getTensorsInContainer([stream, masks, shared] as unknown as tf.TensorContainer);
     const given = getTensorsInContainer(baseline as tf.TensorContainer);
     try {
       // A past is uploaded layer by layer, so that it is never there as a whole.
-      if (this.replays && key && !past)
+      if (this.replays && key && (!past || prefix))
         return this.replays.run(key, [...own, ...given, ...further], () => inOneGo(compute()));
       return yield* compute();
     } finally {

@@ -3,13 +3,17 @@
  * model's whatever the masks, and all that the last position reads of it (docs/maths.md, "Masked forward").
  */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Heads } from '../engine/ops/attention.js';
 import type { Architecture } from '../models/architecture.js';
 import type { Masking } from './masking-rules.js';
 
-/** Of one layer, [key heads, batch, positions, dHead] each; keys are normalised and turned where the model does so. */
-export interface KeysValues {
-  keys: tf.Tensor4D;
-  values: tf.Tensor4D;
+/**
+ * Of one layer, [key heads, batch, positions, dHead] each, or inside a pass side by side; keys are normalised and turned
+ * where the model does so.
+ */
+export interface KeysValues<T extends Heads = tf.Tensor4D> {
+  keys: T;
+  values: T;
 }
 
 /** Layer after layer, made as they are asked for; who takes them disposes of them. */

@@ -2,9 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { collectGarbage } from '../collect-garbage.js';
 import type { Engine } from '../engine/engine.js';
+import { type Heads, splitHeads } from '../engine/ops/attention.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
-import { type RotaryTable, rotaryTable } from '../engine/ops/rotary.js';
+import { type RotaryTable, rotaryTable, rotaryTableAt } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
 import { toTensor } from '../engine/tensor.js';
 import { heed, inOneGo, type Steps } from '../heed.js';
@@ -29,6 +30,7 @@ import {
   replacesStream,
 } from './places.js';
 import { disposePlainLayer, type PlainLayer, uploadPlainLayer } from './plain-layer.js';
+import { leftPadded, PrefixPass, type Spread, sharedTokens } from './shared-prefix.js';
 
 /** How prompts are run. */
 export interface PassOptions {
@@ -38,6 +40,11 @@ export interface PassOptions {
   positions?: Positions;
   /** Which positions the last block computes, and the final state has; the last ones by default. */
   ends?: Positions;
+  /**
+   * Where given, what all prompts begin with is computed once, if that is enough ({@link sharedTokens}): then `hooks` see
+   * the positions after it alone, and these what is in common, as if it were a prompt of its own.
+   */
+  ahead?: Hooks | null;
 }
 
 interface StartOptions extends PassOptions {
@@ -45,8 +52,8 @@ interface StartOptions extends PassOptions {
   bases?: readonly LayerBases[];
   /** Of the positions before the stream's, which then is the last one alone. Disposed of in the pass. */
   past?: Past | null;
-  /** The stream's positions: how many from the last, and the first one's position for rotations. */
-  columns?: { count: number; first: number };
+  /** Position of the first column for rotations, where there is no past. */
+  first?: number;
   /** Whether keys and values are wanted of each block. */
   keysWanted?: boolean;
 }
@@ -56,8 +63,10 @@ export interface Start {
   inputs: BlockInput[];
   stream: tf.Tensor3D;
   /** Attention bias and rotary tables, of all blocks. */
-  shared: (tf.Tensor4D | RotaryTable)[];
-  past: Past | null;
+  shared: (tf.Tensor | RotaryTable)[];
+  past: Iterable<KeysValues<Heads>> | null;
+  /** The past, where it is a common beginning. */
+  prefix: PrefixPass | null;
   hooks: Hooks;
 }
 
@@ -174,7 +183,7 @@ export class Transformer {
     try {
       for (const [layer, result] of this.blocks(start)) {
         stream = result.stream;
-        tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
+        tf.dispose(result.trace as unknown as tf.TensorContainer);
         yield layer;
       }
     } finally {
@@ -184,25 +193,52 @@ export class Transformer {
   }
 
   /** Embeds prompts, and makes ready what the blocks need. */
-  start(
+  start(prompts: readonly Int32Array[], options: StartOptions): Start {
+    const { hooks = {}, past = null, ahead = null, first = 0 } = options;
+    const tokens = past || !ahead ? 0 : sharedTokens(prompts);
+    if (!ahead || tokens === 0) {
+      const columns = past ? { count: 1, first: 0 } : { count: longestOf(prompts), first };
+      return { ...this.stretch(prompts, columns, options), past, prefix: null, hooks };
+    }
+    const lowest = lowestPulled(ahead);
+    const before = this.stretch(
+      [prompts[0]!.subarray(0, tokens)],
+      { count: tokens, first },
+      { ...options, hooks: ahead, keysWanted: true },
+    );
+    const columns = { count: longestOf(prompts) - tokens, first: first + tokens, shared: tokens };
+    const after = this.stretch(prompts, columns, { ...options, pastMoves: (layer) => layer > lowest });
+    const turns = this.turnsOf(prompts, tokens);
+    const shared = [before.stream, ...before.shared, ...turns.values(), ...after.shared];
+    const { rotary } = this.architecture;
+    const spread: Spread = {
+      batch: prompts.length,
+      turns: this.layers.map((_, layer) => (rotary && turns.get(rotary[layer]!)) ?? null),
+    };
+    const pass = new PrefixPass(before.inputs, before.stream, spread);
+    return { ...after, shared, past: pass, prefix: pass, hooks };
+  }
+
+  /** Positions that follow each other, of all prompts: their embeddings, and what the blocks need to run them. */
+  private stretch(
     prompts: readonly Int32Array[],
+    { count, first, shared = 0 }: { count: number; first: number; shared?: number },
     {
       hooks = {},
       bases,
       positions = 'last',
       ends = 'last',
-      past = null,
-      columns = { count: past ? 1 : longestOf(prompts), first: 0 },
       keysWanted = false,
-    }: StartOptions,
-  ): Start {
+      pastMoves = () => false,
+    }: StartOptions & { pastMoves?: (layer: number) => boolean },
+  ): Pick<Start, 'inputs' | 'stream' | 'shared'> {
     this.check(hooks);
     const architecture = replacesStream(hooks) ? this.original : this.architecture;
-    const attentionBias = causalBias(prompts, columns.count);
+    const attentionBias = causalBias(prompts, count, shared);
     // Most models turn alike in all layers: one table for each way of turning.
     const tables = new Map<Rotary, RotaryTable>();
     for (const rotary of new Set(architecture.rotary))
-      tables.set(rotary, rotaryTable(rotary, columns.count, columns.first));
+      tables.set(rotary, rotaryTable(rotary, count, first));
     const lowest = lowestPulled(hooks);
     const inputs = this.layers.map(
       (weights, layer): BlockInput => ({
@@ -215,12 +251,24 @@ export class Transformer {
         trace: layer >= lowest,
         keysWanted,
         past: null,
+        pastMoves: pastMoves(layer),
         attentionBias,
         rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
       }),
     );
-    const shared = [attentionBias, ...tables.values()];
-    return { inputs, stream: this.embed(prompts, columns.count), shared, past, hooks };
+    const stream = this.embed(prompts, count, shared);
+    return { inputs, stream, shared: [attentionBias, ...tables.values()] };
+  }
+
+  /** What keys of a common beginning are turned by: by how much less a prompt is long than the longest one. */
+  private turnsOf(prompts: readonly Int32Array[], tokens: number): Map<Rotary, RotaryTable> {
+    const longest = longestOf(prompts);
+    const turns = new Map<Rotary, RotaryTable>();
+    if (prompts.every((ids) => ids.length === longest)) return turns;
+    const by = prompts.flatMap((ids) => new Array<number>(tokens).fill(longest - ids.length));
+    for (const rotary of new Set(this.architecture.rotary))
+      turns.set(rotary, rotaryTableAt({ ...rotary, scale: 1 }, by));
+    return turns;
   }
 
   /** Runs what was started to the final states, a block at a step. */
@@ -228,7 +276,7 @@ export class Transformer {
     let stream = start.stream;
     try {
       for (const [, result] of this.blocks(start)) {
-        tf.dispose([result.own, result.trace] as unknown as tf.TensorContainer);
+        tf.dispose(result.trace as unknown as tf.TensorContainer);
         stream = result.stream;
         yield;
       }
@@ -247,13 +295,12 @@ export class Transformer {
    * the head's values.
    */
   *pulled(start: Start, head: LossHead): Steps<tf.Tensor1D> {
-    const { inputs, hooks } = start;
+    const { inputs, hooks, prefix } = start;
     const traces: BlockTrace[] = [];
     let stream = start.stream;
     let dStream: tf.Tensor3D | null = null;
     try {
-      for (const [layer, { own, trace, stream: result }] of this.blocks(start)) {
-        tf.dispose(own as unknown as tf.TensorContainer);
+      for (const [layer, { trace, stream: result }] of this.blocks(start)) {
         if (inputs[layer]!.trace) traces[layer] = trace;
         else tf.dispose(trace as unknown as tf.TensorContainer);
         stream = result;
@@ -277,27 +324,29 @@ export class Transformer {
         const input = inputs[layer]!;
         const before = pullBlock(dStream, traces[layer]!, input, layer > lowest || pullsInput(input.hooks));
         tf.dispose([dStream, traces[layer]] as unknown as tf.TensorContainer);
-        if (before) dStream = before;
+        if (before.stream) dStream = before.stream;
+        prefix?.pull(layer, before.past);
       }
       return ends.values as tf.Tensor1D;
     } finally {
+      prefix?.dispose();
       tf.dispose([stream, dStream, traces] as unknown as tf.TensorContainer);
     }
   }
 
   /** Runs all positions but the last, as the plain model does but for hooks; returns each layer's keys and values. */
-  *earlier(prompts: readonly Int32Array[], options: Pick<StartOptions, 'hooks' | 'bases'> = {}): Past {
+  *earlier(prompts: readonly Int32Array[], options: Pick<StartOptions, 'hooks' | 'bases' | 'ahead'>): Past {
     const earlier = prompts.map((ids) => ids.subarray(0, -1));
-    const longest = longestOf(earlier);
     // Positions are counted from the last token's, which padding does not change: so prompts keep their keys.
-    const columns = { count: longest, first: -longest };
-    const start = this.start(earlier, { ...options, columns, keysWanted: true });
+    const start = this.start(earlier, { ...options, first: -longestOf(earlier), keysWanted: true });
     let last = start.stream;
     try {
-      for (const [, { own, trace, stream }] of this.blocks(start)) {
+      for (const [, { seen, trace, stream }] of this.blocks(start)) {
         tf.dispose(trace as unknown as tf.TensorContainer);
         last = stream;
-        yield own!;
+        const past = tidy(() => this.asPast(seen!, earlier, start.prefix?.tokens ?? 0));
+        tf.dispose(seen as unknown as tf.TensorContainer);
+        yield past;
       }
     } finally {
       disposeStart(start);
@@ -328,7 +377,7 @@ export class Transformer {
     const layers = past?.[Symbol.iterator]();
     try {
       for (const input of inputs) {
-        const past: KeysValues | null = layers?.next().value ?? null;
+        const past: KeysValues<Heads> | null = layers?.next().value ?? null;
         const result = forwardBlock(stream, { ...input, past });
         tf.dispose([stream, past] as unknown as tf.TensorContainer);
         stream = result.stream;
@@ -347,11 +396,20 @@ export class Transformer {
     return tf.tidy(() => tf.mul(dLogits, tf.sub(1, tf.square(tf.div(capped, cap)))));
   }
 
-  private embed(prompts: readonly Int32Array[], count: number): tf.Tensor3D {
+  /** Heads apart, and prompts padded before a common beginning as well. */
+  private asPast({ keys, values }: KeysValues<Heads>, prompts: readonly Int32Array[], shared: number): KeysValues {
+    const apart = (x: Heads) => {
+      const split = x.rank === 2 ? splitHeads(x as tf.Tensor2D, prompts.length, this.architecture.nKvHeads) : x;
+      return leftPadded(tf.clone(split) as tf.Tensor4D, prompts, shared);
+    };
+    return { keys: apart(keys), values: apart(values) };
+  }
+
+  private embed(prompts: readonly Int32Array[], count: number, shared: number): tf.Tensor3D {
     const { dModel } = this.architecture;
     let embedded = this.embedded.get(prompts);
     if (embedded?.length !== prompts.length * count * dModel) {
-      embedded = embedPrompts(prompts, this.embedding, dModel, count);
+      embedded = embedPrompts(prompts, this.embedding, dModel, count, shared);
       this.embedded.set(prompts, embedded);
     }
     return toTensor(embedded, [prompts.length, count, dModel]) as tf.Tensor3D;

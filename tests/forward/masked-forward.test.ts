@@ -51,6 +51,8 @@ interface Setting extends Basis {
   replacement: Replacement;
   /** Whether pasts are kept from the preparation, where no mask reaches them, or computed anew. */
   keepPast: boolean;
+  /** Tokens that all clean prompts begin with. */
+  beginning: number;
   seed: number;
 }
 
@@ -76,6 +78,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   positions: fc.constantFrom('last', 'all'),
   replacement: fc.constantFrom(...REPLACEMENTS),
   keepPast: fc.boolean(),
+  beginning: fc.constantFrom(0, 0, 8, 11),
   seed: fc.integer({ min: 0, max: 1e6 }),
 });
 
@@ -94,6 +97,7 @@ const GRADIENT_SETTING: Setting = {
   positions: 'last',
   replacement: 'interchange',
   keepPast: true,
+  beginning: 0,
   ...SVD_BASIS,
   seed: 5,
 };
@@ -111,7 +115,7 @@ interface Case extends Decomposed {
 async function build(engine: Engine, options: Setting): Promise<Case> {
   const path = join(folder, String(models++));
   const { family, heads, dHead, seed } = options;
-  if (family === 'gpt2') await writeRandomGpt2(path, options);
+  if (family === 'gpt2') await writeRandomGpt2(path, { ...options, maxPositions: 24 });
   else
     await writeRandomFamily(path, {
       ...options,
@@ -127,7 +131,9 @@ async function build(engine: Engine, options: Setting): Promise<Case> {
   const kinds = kindsOf(model.architecture).filter((_, index) => options.masked[index]);
   const masked = await MaskedModel.load(engine, model, parts.decomposition, { ...options, kinds });
   const random = new Random(options.seed).fork('pairs');
-  const prompt = (length: number) => Int32Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
+  const tokens = (length: number) => Array.from({ length }, () => random.integer(SMALL_GPT2.vocabulary));
+  const beginning = tokens(options.beginning);
+  const prompt = (length: number) => Int32Array.from([...beginning, ...tokens(length)]);
   const pairs = Array.from({ length: 3 }, (_, id): TokenPair => {
     const length = 1 + random.integer(6);
     return {

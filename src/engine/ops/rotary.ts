@@ -17,13 +17,22 @@ export interface RotaryTable {
 }
 
 /** @param first the first row's position; it may be negative, since only differences matter */
-export function rotaryTable({ dims, frequencies, scale }: Rotary, positions: number, first = 0): RotaryTable {
+export function rotaryTable(rotary: Rotary, positions: number, first = 0): RotaryTable {
+  return rotaryTableAt(
+    rotary,
+    Array.from({ length: positions }, (_, t) => first + t),
+  );
+}
+
+/** @param at each row's position */
+export function rotaryTableAt({ dims, frequencies, scale }: Rotary, at: readonly number[]): RotaryTable {
+  const positions = at.length;
   const cos = new Float32Array(positions * dims);
   const sin = new Float32Array(positions * dims);
   const half = dims / 2;
   for (let t = 0; t < positions; t++)
     for (let i = 0; i < dims; i++) {
-      const angle = (first + t) * frequencies[i % half]!;
+      const angle = at[t]! * frequencies[i % half]!;
       cos[t * dims + i] = Math.cos(angle) * scale;
       sin[t * dims + i] = Math.sin(angle) * scale;
     }
