@@ -70,6 +70,16 @@ export interface Start {
   hooks: Hooks;
 }
 
+/** A block that was run. */
+export interface LayerOfPass {
+  layer: number;
+  /**
+   * Keys of all positions, [key heads, batch, positions, dHead], normalised and turned; the caller's. To be called before
+   * the next block runs.
+   */
+  keys(): tf.Tensor4D;
+}
+
 /** What comes after the logits in a pass that is pulled back. */
 export interface LossHead {
   /**
@@ -173,22 +183,22 @@ export class Transformer {
     }
   }
 
-  /**
-   * Runs the blocks alone, one each time that the next result is asked for; what hooks kept of one can be read then.
-   * @returns number of the block that was run
-   */
-  *layersOf(prompts: readonly Int32Array[], options: PassOptions): Generator<number> {
-    const start = this.start(prompts, options);
+  /** Runs the blocks alone, one each time that the next result is asked for; what hooks kept of one can be read then. */
+  *layersOf(prompts: readonly Int32Array[], options: PassOptions): Generator<LayerOfPass> {
+    const start = this.start(prompts, { ...options, keysWanted: true });
     let stream: tf.Tensor3D | null = null;
+    let seen: KeysValues<Heads> | null = null;
+    const keys = () => tf.tidy(() => this.asOnePast(seen!.keys, prompts, start));
     try {
       for (const [layer, result] of this.blocks(start)) {
-        stream = result.stream;
+        ({ stream, seen } = result);
         tf.dispose(result.trace as unknown as tf.TensorContainer);
-        yield layer;
+        yield { layer, keys };
+        tf.dispose(seen as unknown as tf.TensorContainer);
       }
     } finally {
       disposeStart(start);
-      stream?.dispose();
+      tf.dispose([stream, seen] as unknown as tf.TensorContainer);
     }
   }
 
@@ -344,9 +354,11 @@ export class Transformer {
       for (const [, { seen, trace, stream }] of this.blocks(start)) {
         tf.dispose(trace as unknown as tf.TensorContainer);
         last = stream;
-        const past = tidy(() => this.asPast(seen!, earlier, start.prefix?.tokens ?? 0));
+        const [keys, values] = [seen!.keys, seen!.values].map((x) =>
+          tf.tidy(() => this.asOnePast(x, earlier, start)),
+        );
         tf.dispose(seen as unknown as tf.TensorContainer);
-        yield past;
+        yield { keys: keys!, values: values! };
       }
     } finally {
       disposeStart(start);
@@ -397,12 +409,10 @@ export class Transformer {
   }
 
   /** Heads apart, and prompts padded before a common beginning as well. */
-  private asPast({ keys, values }: KeysValues<Heads>, prompts: readonly Int32Array[], shared: number): KeysValues {
-    const apart = (x: Heads) => {
-      const split = x.rank === 2 ? splitHeads(x as tf.Tensor2D, prompts.length, this.architecture.nKvHeads) : x;
-      return leftPadded(tf.clone(split) as tf.Tensor4D, prompts, shared);
-    };
-    return { keys: apart(keys), values: apart(values) };
+  private asOnePast(x: Heads, prompts: readonly Int32Array[], { prefix }: Start): tf.Tensor4D {
+    const { nKvHeads } = this.architecture;
+    const apart = x.rank === 2 ? splitHeads(x as tf.Tensor2D, prompts.length, nKvHeads) : tf.clone(x);
+    return leftPadded(apart as tf.Tensor4D, prompts, prefix?.tokens ?? 0);
   }
 
   private embed(prompts: readonly Int32Array[], count: number, shared: number): tf.Tensor3D {

@@ -134,11 +134,11 @@ export class Scorer {
     }
   }
 
-  /** Copies a layer's tensors to shared memory, without the rows of padding. */
+  /** Copies a layer's tensors to shared memory, without the rows of padding, and each prompt's common beginning to it. */
   async #layerRows(
     side: Side,
-    { layer, sources: tensors }: LayerRun,
-    { counts, ...described }: Described,
+    { layer, sources: tensors, common }: LayerRun,
+    { counts, lengths, ...described }: Described,
     memory: ReusedMemory,
   ): Promise<LayerRows> {
     memory.clear();
@@ -147,14 +147,20 @@ export class Scorer {
       const values = (await tensor.data()) as Float32Array;
       const width = tensor.shape[1];
       tensor.dispose();
+      const first = (await common[name]?.data()) as Float32Array | undefined;
+      common[name]?.dispose();
+      const shared = (first?.length ?? 0) / width;
       const kept = name === 'keys' ? tensor.shape[0] : described.rows;
       const target = memory.take(kept * width);
-      if (kept === tensor.shape[0]) target.set(values);
+      if (kept === tensor.shape[0] && !first) target.set(values);
       else {
+        const columns = tensor.shape[0] / counts.length;
         let at = 0;
         counts.forEach((count, prompt) => {
-          const end = (prompt + 1) * described.columns * width;
-          target.set(values.subarray(end - count * width, end), at);
+          const before = first ? Math.max(0, count - (lengths[prompt]! - shared)) : 0;
+          if (before > 0) target.set(first!.subarray((shared - before) * width), at);
+          const end = (prompt + 1) * columns * width;
+          target.set(values.subarray(end - (count - before) * width, end), at + before * width);
           at += count * width;
         });
       }
@@ -167,6 +173,8 @@ export class Scorer {
 type Described = Omit<LayerRows, 'layer' | 'side' | 'sources'> & {
   /** Scored positions of each prompt: its last ones. */
   counts: number[];
+  /** Tokens of each. */
+  lengths: number[];
 };
 
 /** What is the same for all layers of a batch. */
@@ -199,5 +207,6 @@ function describe(passages: readonly Passage[], lastOnly: boolean): Described {
     tokens,
     passages: described,
     counts,
+    lengths: passages.map(({ ids }) => ids.length),
   };
 }

@@ -11,6 +11,7 @@ import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel, type MaskedPassOptions } from '../../src/forward/masked-model.js';
 import type { Positions, Replacement } from '../../src/forward/masking-rules.js';
 import { Written } from '../../src/forward/narrow.js';
+import { sharedTokens } from '../../src/forward/shared-prefix.js';
 import { objective } from '../../src/masks/objective.js';
 import { kindsOf } from '../../src/models/components.js';
 import { DEFAULT_SPLIT, type QkSplit } from '../../src/models/qk-split.js';
@@ -331,6 +332,34 @@ describeOnEngines('masked forward', (engine) => {
     );
   });
 
+  it('computes once what all prompts begin with, and finds what each prompt alone finds', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wideEnough.map((options) => ({ ...options, positions: 'last' as const })),
+        fc.integer({ min: 8, max: 12 }),
+        async (options, beginning) => {
+          const masked = [true, ...options.masked.slice(1)];
+          const { masked: model, ...built } = await build(engine(), { ...options, masked, beginning });
+          const { prepared, random } = built;
+          const prompts = prepared.prompts([0, 1, 2]);
+          expect(sharedTokens(prompts)).toBeGreaterThanOrEqual(beginning);
+          const masks = Float32Array.from({ length: model.layout.size }, () => random.uniform());
+          const before = tf.memory().numTensors;
+          const together = await objective(prepared, [2, 0, 1], masks, 'kl', 1000);
+          expect(tf.memory().numTensors).toBe(before);
+          const alone = await objective(prepared, [2, 0, 1], masks, 'kl', 1);
+          expect(Math.abs(together.kl - alone.kl)).toBeLessThan(1e-5);
+          const scale = Math.max(...alone.gradient.map(Math.abs));
+          together.gradient.forEach((value, at) => {
+            expect(Math.abs(value - alone.gradient[at]!)).toBeLessThan(1e-3 * scale + 1e-6);
+          });
+          model.dispose();
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('has it at masks of 0 and 1 as well, those of QK among them', async () => {
     for (const family of ['gpt2', 'qwen3'] as const) {
       const { masked, prepared, random } = await build(engine(), { ...GRADIENT_SETTING, family });
@@ -366,6 +395,9 @@ describeOnEngines('masked forward', (engine) => {
         { family: 'gpt_neox', split: { by: 'plane', offsets: 64 } },
         { masked: WITHOUT_QK },
         { masked: WITHOUT_QK, keepPast: false },
+        { beginning: 9 },
+        { beginning: 9, positions: 'all' },
+        ...(loss === 'kl' ? ROTARY_FAMILIES.map((family) => ({ family, beginning: 9 })) : []),
       ] as const) {
         const { masked, prepared, random } = await build(engine(), { ...GRADIENT_SETTING, ...change });
         const masks = Float32Array.from({ length: masked.layout.size }, () => 0.2 + 0.6 * random.uniform());

@@ -27,27 +27,30 @@ const SMALL_FAMILY = {
 
 describeOnEngines('coefficients', (engine) => {
   const cases = ['gpt2', ...ROTARY_FAMILIES].flatMap((family) =>
-    (['last', 'all'] as const).map((positions) => [family, positions] as const),
+    (['last', 'all'] as const).flatMap((positions) =>
+      [0, 9].map((beginning) => [family, positions, beginning] as const),
+    ),
   );
-  for (const [family, positions] of cases)
-    it(`are those of the definitions: ${family}, positions ${positions}`, async () => {
-      const path = join(folder, `${engine().name}-${family}-${positions}`);
-      if (family === 'gpt2') await writeRandomGpt2(path, { vocabulary: VOCABULARY });
+  for (const [family, positions, beginning] of cases)
+    it(`are those of the definitions: ${family}, positions ${positions}, first ${beginning} tokens alike`, async () => {
+      const path = join(folder, `${engine().name}-${family}-${positions}-${beginning}`);
+      if (family === 'gpt2') await writeRandomGpt2(path, { vocabulary: VOCABULARY, maxPositions: 24 });
       else await writeRandomFamily(path, { ...SMALL_FAMILY, family: family as RotaryFamily });
       const model = await openForTest(path);
       const scoring = await openScoring(engine(), model, { positions });
       const random = new Random(3);
-      const prompts = [5, 1, 12, 7, 3].map((length) =>
-        Int32Array.from({ length }, () => random.integer(VOCABULARY)),
-      );
-      const read = await readAll(
-        scoring,
-        'clean',
-        prompts.map((ids, i) => passage(i + 1, ids, positions)),
-      );
+      const tokens = (length: number) => Array.from({ length }, () => random.integer(VOCABULARY));
+      const common = tokens(beginning);
+      const prompts = [5, 1, 12, 7, 3].map((length) => Int32Array.from([...common, ...tokens(length)]));
+      const passages = prompts.map((ids, i) => passage(i + 1, ids, positions));
+      // As where an answer is scored: from some token on, which may lie in what all have in common or behind it.
+      passages.forEach((each, i) => {
+        if (positions === 'all' && beginning > 0) each.from = 3 * i;
+      });
+      const read = await readAll(scoring, 'clean', passages);
       const expected = prompts.map((ids) => referenceCoefficients(scoring.reference, ids));
       scoring.directions.forEach(({ component, index }, at) => {
-        const count = prompts.reduce((sum, ids) => sum + (positions === 'all' ? ids.length : 1), 0);
+        const count = passages.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
         expect(read[at]).toHaveLength(count);
         for (const { prompt, position, value, key } of read[at]!) {
           const wanted = expected[prompt - 1]!.get(component.name)![position]![index]!;
