@@ -21,7 +21,14 @@ import { longestOf } from './padded-prompts.js';
 import { hasFixedPast, type KeysValues, type Past } from './past.js';
 import { type BlockHooks, coefficientsOf, type Hook, isAtTheEnd, mergedHooks } from './places.js';
 import { foldOverPlanes, spreadOverPlanes } from './planes.js';
-import { disposeStart, type LossHead, type PassOptions, type Start, Transformer } from './transformer.js';
+import {
+  disposeStart,
+  type LossHead,
+  type PassOptions,
+  type Start,
+  Transformer,
+  type TransformerOptions,
+} from './transformer.js';
 
 /** Per kind of one layer, heads side by side. */
 export type PerKind<T> = Partial<Record<Kind, T>>;
@@ -86,7 +93,7 @@ export class MaskedModel {
       kinds = decomposition ? undefined : [],
       positions = 'last',
       ...call
-    }: { kinds?: readonly Kind[]; positions?: Positions } & LongCall = {},
+    }: { kinds?: readonly Kind[]; positions?: Positions } & Pick<TransformerOptions, 'least'> & LongCall = {},
   ): Promise<MaskedModel> {
     const { qkSplit, architecture } = model;
     const layout = new MaskLayout(architecture, kinds, qkSplit, decomposition?.ranks);
@@ -153,7 +160,9 @@ export class MaskedModel {
    * @returns each layer's keys and values; null if masks reach them or there are none
    */
   past(prompts: readonly Int32Array[]): Past | null {
-    return hasFixedPast(this) && longestOf(prompts) > 1 ? this.transformer.earlier(prompts, { ahead: {} }) : null;
+    return hasFixedPast(this) && longestOf(prompts) > 1
+      ? this.transformer.earlier(prompts, { ahead: {} })
+      : null;
   }
 
   /**
@@ -360,13 +369,13 @@ export class MaskedModel {
     further: tf.Tensor[],
     compute: () => Steps<tf.Tensor[]>,
   ): Steps<tf.Tensor[]> {
-    const { stream, masks, shared, baseline, past, prefix, gradients } = start;
+    const { stream, masks, shared, baseline, past, gradients } = start;
     const { getTensorsInContainer } = tf.tensor_util;
     const own = getTensorsInContainer([stream, masks, shared] as unknown as tf.TensorContainer);
     const given = getTensorsInContainer(baseline as tf.TensorContainer);
     try {
       // A past is uploaded layer by layer, so that it is never there as a whole.
-      if (this.replays && key && (!past || prefix))
+      if (this.replays && key && !past)
         return this.replays.run(key, [...own, ...given, ...further], () => inOneGo(compute()));
       return yield* compute();
     } finally {

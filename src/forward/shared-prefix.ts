@@ -3,19 +3,41 @@
  * prompt as a past (docs/maths.md, "A common beginning").
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Engine } from '../engine/engine.js';
+import { isOnProcessor } from '../engine/measure.js';
 import type { Heads } from '../engine/ops/attention.js';
 import { type RotaryTable, rotate } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
 import { toTensor } from '../engine/tensor.js';
+import type { Architecture } from '../models/architecture.js';
 import { type BlockTrace, forwardBlock, pullBlock } from './block.js';
 import type { BlockInput } from './block-input.js';
+import { modelCost } from './model-cost.js';
+import { longestOf } from './padded-prompts.js';
 import type { KeysValues } from './past.js';
 
-/** With fewer tokens in common, what is saved is less than what more and smaller operations cost (bench/RESULTS.md). */
-const LEAST_TOKENS = 8;
+/**
+ * Multiplications with a layer's matrices that must be saved: what is added, more and smaller operations, takes as long as
+ * about so many (`bench/shared-prefix.ts` on the embedded model).
+ */
+const LEAST_SAVED = 4e7;
 
-/** Tokens that prompts have in common at their beginning and that are worth computing apart; each keeps its last one. */
-export function sharedTokens(prompts: readonly Int32Array[]): number {
+/** Share of the longest prompt that must be in common: keys and values of all of it are copied. */
+const LEAST_SHARE = 1 / 8;
+
+/**
+ * How many positions must be saved in a batch so that computing its common beginning apart is worth it. Never on a GPU,
+ * which takes little longer for many positions than for few.
+ */
+export function leastShared(engine: Pick<Engine, 'name'>, architecture: Architecture): number {
+  return isOnProcessor(engine) ? LEAST_SAVED / modelCost(architecture).layer : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Tokens at the beginning of all prompts of a batch that are worth computing apart; each prompt keeps its last one.
+ * @param least as {@link leastShared} gives it
+ */
+export function sharedTokens(prompts: readonly Int32Array[], least: number): number {
   const [first, ...others] = prompts;
   if (!first || others.length === 0) return 0;
   let count = first.length - 1;
@@ -23,7 +45,18 @@ export function sharedTokens(prompts: readonly Int32Array[]): number {
     count = Math.min(count, ids.length - 1);
     for (let at = 0; at < count; at++) if (ids[at] !== first[at]) count = at;
   }
-  return count < LEAST_TOKENS ? 0 : count;
+  return count >= LEAST_SHARE * longestOf(prompts) && count * others.length >= least ? count : 0;
+}
+
+/**
+ * Positions of some prompts that are not computed, since others of their batch begin alike.
+ * @param atOnce positions of a batch
+ */
+export function savedPositions(prompts: readonly Int32Array[], atOnce: number, least: number): number {
+  const batch = Math.max(1, Math.floor(atOnce / longestOf(prompts)));
+  const count = sharedTokens(prompts, 0);
+  const saved = (size: number) => (count * (size - 1) >= least ? count * (size - 1) : 0);
+  return Math.floor(prompts.length / batch) * saved(batch) + saved(prompts.length % batch);
 }
 
 /** How the beginning's keys and values are laid beside each prompt's own. */
@@ -126,7 +159,8 @@ export function leftPadded(x: tf.Tensor4D, prompts: readonly Int32Array[], share
     const column = at % positions;
     const padding = positions - prompts[Math.floor(at / positions) % batch]!.length;
     const first = at - column;
-    order[at] = first + (column < padding ? shared + column : column < padding + shared ? column - padding : column);
+    order[at] =
+      first + (column < padding ? shared + column : column < padding + shared ? column - padding : column);
   }
   const places = toTensor(order, [order.length]) as tf.Tensor1D;
   return tf.reshape(tf.gather(tf.reshape(x, [-1, width]), places), x.shape);

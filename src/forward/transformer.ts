@@ -30,7 +30,7 @@ import {
   replacesStream,
 } from './places.js';
 import { disposePlainLayer, type PlainLayer, uploadPlainLayer } from './plain-layer.js';
-import { leftPadded, PrefixPass, type Spread, sharedTokens } from './shared-prefix.js';
+import { leastShared, leftPadded, PrefixPass, type Spread, sharedTokens } from './shared-prefix.js';
 
 /** How prompts are run. */
 export interface PassOptions {
@@ -101,6 +101,8 @@ export interface TransformerOptions extends LongCall {
   depth?: number;
   /** Whether logits will be asked for; they are by default. */
   logits?: boolean;
+  /** Positions that must be saved in a batch so that its common beginning is computed apart; {@link leastShared} by default. */
+  least?: number;
   /** Gives a layer's directions; none by default. */
   basesOf?: (layer: number, weights: LayerWeights, plain: PlainLayer) => Promise<LayerBases>;
 }
@@ -118,6 +120,7 @@ export class Transformer {
     private readonly embedding: Embedding,
     /** [dModel, nVocab]. */
     private readonly unembed: FrozenLinear | null,
+    private readonly least: number,
   ) {}
 
   /** Uploads the weights, a layer at a time. */
@@ -127,6 +130,7 @@ export class Transformer {
     {
       depth = model.architecture.nLayers,
       logits = true,
+      least = leastShared(engine, model.architecture),
       basesOf = async () => NO_BASES,
       onProgress,
       signal,
@@ -152,7 +156,7 @@ export class Transformer {
     const unembedding = logits ? FrozenLinear.upload(engine, weight, rows, cols, bias) : null;
     collectGarbage();
     onProgress?.({ stage: 'load', done: depth, total: depth });
-    return new Transformer(architecture, original, layers, embedding, unembedding);
+    return new Transformer(architecture, original, layers, embedding, unembedding, least);
   }
 
   /** A layer's directions. */
@@ -205,7 +209,7 @@ export class Transformer {
   /** Embeds prompts, and makes ready what the blocks need. */
   start(prompts: readonly Int32Array[], options: StartOptions): Start {
     const { hooks = {}, past = null, ahead = null, first = 0 } = options;
-    const tokens = past || !ahead ? 0 : sharedTokens(prompts);
+    const tokens = past || !ahead ? 0 : sharedTokens(prompts, this.least);
     if (!ahead || tokens === 0) {
       const columns = past ? { count: 1, first: 0 } : { count: longestOf(prompts), first };
       return { ...this.stretch(prompts, columns, options), past, prefix: null, hooks };
@@ -247,8 +251,7 @@ export class Transformer {
     const attentionBias = causalBias(prompts, count, shared);
     // Most models turn alike in all layers: one table for each way of turning.
     const tables = new Map<Rotary, RotaryTable>();
-    for (const rotary of new Set(architecture.rotary))
-      tables.set(rotary, rotaryTable(rotary, count, first));
+    for (const rotary of new Set(architecture.rotary)) tables.set(rotary, rotaryTable(rotary, count, first));
     const lowest = lowestPulled(hooks);
     const inputs = this.layers.map(
       (weights, layer): BlockInput => ({

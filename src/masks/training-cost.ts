@@ -99,6 +99,8 @@ export function trainingFlops(
 export interface SplitSize {
   pairs: number;
   tokens: number;
+  /** Of these, what is not computed where masks act at last positions, since other prompts of a batch begin alike. */
+  saved?: number;
 }
 
 export interface EvaluationPasses {
@@ -153,6 +155,10 @@ export function evaluationFlops(
   );
 }
 
-function flopsOf(masking: Masking, { pairs, tokens }: SplitSize, passes: Pick<Passes, 'keepPast'>) {
-  return trainingFlops(masking, tokens, pairs, passes);
+function flopsOf(
+  masking: Masking,
+  { pairs, tokens, saved = 0 }: SplitSize,
+  passes: Pick<Passes, 'keepPast'>,
+) {
+  return trainingFlops(masking, tokens - (masking.positions === 'last' ? saved : 0), pairs, passes);
 }

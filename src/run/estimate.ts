@@ -3,6 +3,7 @@ import { type EngineName, openEngine } from '../engine/engine.js';
 import { measurePasses } from '../engine/measure.js';
 import { evaluationPasses } from '../evaluate/evaluation-passes.js';
 import { MaskLayout } from '../forward/layout.js';
+import { leastShared, savedPositions } from '../forward/shared-prefix.js';
 import { trainingSteps } from '../masks/schedule.js';
 import { evaluationFlops, type SplitSize, trainingRunFlops } from '../masks/training-cost.js';
 import type { Kind } from '../models/components.js';
@@ -78,11 +79,16 @@ export async function estimateWork(
     ranksBefore(model, options),
   );
   const masking = { architecture, layout, positions: options.positions };
+  const least = leastShared(engine, architecture);
   const sizes: Partial<Record<Split, SplitSize>> = Object.fromEntries(
-    Object.entries(data.splits).map(([split, pairs]) => [
-      split,
-      { pairs: pairs.length, tokens: pairs.reduce((sum, { clean }) => sum + clean.length, 0) },
-    ]),
+    Object.entries(data.splits).map(([split, pairs]): [string, SplitSize] => {
+      const prompts = pairs.map(({ clean }) => clean);
+      const tokens = prompts.reduce((sum, ids) => sum + ids.length, 0);
+      return [
+        split,
+        { pairs: pairs.length, tokens, saved: savedPositions(prompts, plan.passes.train, least) },
+      ];
+    }),
   );
   const flops = { train: 0, evaluate: 0 };
   if (training) {

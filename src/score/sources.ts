@@ -19,7 +19,10 @@ export interface LayerRun {
 }
 
 /** Where each source comes from, and how its values become rows. */
-const SOURCES: Record<Exclude<Source, 'keys'>, { place: BlockPlace; asRows: (value: tf.Tensor) => tf.Tensor2D }> = {
+const SOURCES: Record<
+  Exclude<Source, 'keys'>,
+  { place: BlockPlace; asRows: (value: tf.Tensor) => tf.Tensor2D }
+> = {
   attentionInput: { place: 'attentionInput', asRows: rows },
   queries: { place: 'q', asRows: (q) => mergeHeads(q as tf.Tensor4D) },
   queryRates: { place: 'queryRate', asRows: (rate) => mergeHeads(rate as tf.Tensor4D) },

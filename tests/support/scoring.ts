@@ -31,7 +31,7 @@ export async function openScoring(
   const scored = chooseDirections(list, listComponents(model.architecture));
   const bases = await readBases(model, taken.decomposition, scored);
   const depth = 1 + Math.max(...scored.map(({ component }) => component.layer));
-  const plain = await Transformer.load(engine, model, { depth, logits: false });
+  const plain = await Transformer.load(engine, model, { depth, logits: false, least: 1 });
   const readers = await ReaderThreads.open(bases.bases, SIZES, workers);
   return {
     ...bases,
