@@ -26,8 +26,8 @@ const LEAST_SAVED = 4e7;
 const LEAST_SHARE = 1 / 8;
 
 /**
- * How many positions must be saved in a batch so that computing its common beginning apart is worth it. Never on a GPU,
- * which takes little longer for many positions than for few.
+ * How many positions must be saved in a batch so that computing its common beginning apart is worth it. No number is
+ * enough on a GPU, where it was not measured.
  */
 export function leastShared(engine: Pick<Engine, 'name'>, architecture: Architecture): number {
   return isOnProcessor(engine) ? LEAST_SAVED / modelCost(architecture).layer : Number.POSITIVE_INFINITY;

@@ -8,6 +8,7 @@ import type { TokenPair } from '../../src/formats/token-pairs.js';
 import { MaskedModel } from '../../src/forward/masked-model.js';
 import type { Positions } from '../../src/forward/masking-rules.js';
 import { FULL_PASSES } from '../../src/forward/passes.js';
+import { savedPositions } from '../../src/forward/shared-prefix.js';
 import { objective } from '../../src/masks/objective.js';
 import { totalKl } from '../../src/masks/total-kl.js';
 import { trainingFlops } from '../../src/masks/training-cost.js';
@@ -46,13 +47,31 @@ const pairs = Array.from({ length: PAIRS }, (_, id): TokenPair => {
   const [answers, distractors] = [Int32Array.of(1), Int32Array.of(2)];
   return { id: String(id), clean: prompt(), corrupted: prompt(), answers, distractors };
 });
+const beginning = prompt().subarray(0, 7);
+const alike = (ids: Int32Array) => Int32Array.from([...beginning, ...ids.subarray(beginning.length)]);
 
-describe.each<{ title: string; kinds: (kind: Kind) => boolean; positions: Positions; keepPast: boolean }>([
+interface Counted {
+  title: string;
+  kinds: (kind: Kind) => boolean;
+  positions: Positions;
+  keepPast: boolean;
+  /** Whether prompts begin alike. */
+  common?: boolean;
+}
+
+describe.each<Counted>([
   { title: 'all kinds at the last position', kinds: () => true, positions: 'last', keepPast: false },
   { title: 'all kinds at all positions', kinds: () => true, positions: 'all', keepPast: false },
   { title: 'a fixed past, kept', kinds: (kind) => kind !== 'qk', positions: 'last', keepPast: true },
   { title: 'a fixed past, anew', kinds: (kind) => kind !== 'qk', positions: 'last', keepPast: false },
-])('of masks of $title', ({ kinds, positions, keepPast }) => {
+  {
+    title: 'all kinds, prompts that begin alike',
+    kinds: () => true,
+    positions: 'last',
+    keepPast: false,
+    common: true,
+  },
+])('of masks of $title', ({ kinds, positions, keepPast, common = false }) => {
   const models: MaskedModel[] = [];
   afterAll(() => {
     for (const model of models) model.dispose();
@@ -60,10 +79,17 @@ describe.each<{ title: string; kinds: (kind: Kind) => boolean; positions: Positi
 
   it('are what is multiplied', async () => {
     const masked = kindsOf(opened.architecture).filter(kinds);
-    const model = await MaskedModel.load(engine, opened, decomposition, { kinds: masked, positions });
+    const model = await MaskedModel.load(engine, opened, decomposition, {
+      kinds: masked,
+      positions,
+      least: 1,
+    });
+    const given = common
+      ? pairs.map((pair) => ({ ...pair, clean: alike(pair.clean), corrupted: alike(pair.corrupted!) }))
+      : pairs;
     models.push(model);
     const how = { replacement: 'interchange', seed: 0, keepPast } as const;
-    const prepare = () => PreparedPairs.prepare(model, pairs, how);
+    const prepare = () => PreparedPairs.prepare(model, given, how);
     const prepared = await prepare();
     const masks = new Float32Array(model.layout.size).fill(0.5);
     const all = pairs.map((_, index) => index);
@@ -72,7 +98,10 @@ describe.each<{ title: string; kinds: (kind: Kind) => boolean; positions: Positi
       forward: await multiplied(() => totalKl(prepared, masks)),
       step: await multiplied(() => objective(prepared, all, masks, 'kl', FULL_PASSES.train)),
     };
-    const counted = trainingFlops(model, PAIRS * TOKENS, PAIRS, { keepPast });
+    const prompts = given.map(({ clean }) => clean);
+    const saved = savedPositions(prompts, FULL_PASSES.train, 1);
+    expect(saved).toBe(common ? beginning.length * (PAIRS - 1) : 0);
+    const counted = trainingFlops(model, PAIRS * TOKENS - saved, PAIRS, { keepPast });
     for (const what of ['prepare', 'forward', 'step'] as const) {
       // What heads do among themselves is left out.
       expect(counted[what] / found[what], what).toBeGreaterThan(0.93);
