@@ -5,13 +5,47 @@ import { madd } from './simd';
 
 /** y ← f(x). */
 export function activate(kind: i32, n: i32, x: usize, y: usize): void {
+  if (kind == Activation.RELU) activateBy(Activation.RELU, n, x, y);
+  else if (kind == Activation.SILU) activateBy(Activation.SILU, n, x, y);
+  else if (kind == Activation.GELU_NEW) activateBy(Activation.GELU_NEW, n, x, y);
+  else activateBy(Activation.GELU, n, x, y);
+}
+
+/** dx ← dy·f′(x). */
+export function activatePull(kind: i32, n: i32, dy: usize, x: usize, dx: usize): void {
+  if (kind == Activation.RELU) activatePullBy(Activation.RELU, n, dy, x, dx);
+  else if (kind == Activation.SILU) activatePullBy(Activation.SILU, n, dy, x, dx);
+  else if (kind == Activation.GELU_NEW) activatePullBy(Activation.GELU_NEW, n, dy, x, dx);
+  else activatePullBy(Activation.GELU, n, dy, x, dx);
+}
+
+/** y ← f(gate)·up. */
+export function gate(kind: i32, n: i32, gates: usize, up: usize, y: usize): void {
+  if (kind == Activation.RELU) gateBy(Activation.RELU, n, gates, up, y);
+  else if (kind == Activation.SILU) gateBy(Activation.SILU, n, gates, up, y);
+  else if (kind == Activation.GELU_NEW) gateBy(Activation.GELU_NEW, n, gates, up, y);
+  else gateBy(Activation.GELU, n, gates, up, y);
+}
+
+/** dGates ← dy·up·f′(gate), dUp ← dy·f(gate). */
+export function gatePull(kind: i32, n: i32, dy: usize, gates: usize, up: usize, dGates: usize, dUp: usize): void {
+  if (kind == Activation.RELU) gatePullBy(Activation.RELU, n, dy, gates, up, dGates, dUp);
+  else if (kind == Activation.SILU) gatePullBy(Activation.SILU, n, dy, gates, up, dGates, dUp);
+  else if (kind == Activation.GELU_NEW) gatePullBy(Activation.GELU_NEW, n, dy, gates, up, dGates, dUp);
+  else gatePullBy(Activation.GELU, n, dy, gates, up, dGates, dUp);
+}
+
+// @ts-ignore: decorator
+@inline
+function activateBy(kind: i32, n: i32, x: usize, y: usize): void {
   let i = 0;
   for (; i + 4 <= n; i += 4, x += 16, y += 16) v128.store(y, value(kind, v128.load(x)));
   for (; i < n; i++, x += 4, y += 4) v128.store_lane<f32>(y, value(kind, v128.load_splat<f32>(x)), 0);
 }
 
-/** dx ← dy·f′(x). */
-export function activatePull(kind: i32, n: i32, dy: usize, x: usize, dx: usize): void {
+// @ts-ignore: decorator
+@inline
+function activatePullBy(kind: i32, n: i32, dy: usize, x: usize, dx: usize): void {
   let i = 0;
   for (; i + 4 <= n; i += 4, dy += 16, x += 16, dx += 16)
     v128.store(dx, f32x4.mul(v128.load(dy), slope(kind, v128.load(x))));
@@ -19,8 +53,9 @@ export function activatePull(kind: i32, n: i32, dy: usize, x: usize, dx: usize):
     v128.store_lane<f32>(dx, f32x4.mul(v128.load_splat<f32>(dy), slope(kind, v128.load_splat<f32>(x))), 0);
 }
 
-/** y ← f(gate)·up. */
-export function gate(kind: i32, n: i32, gates: usize, up: usize, y: usize): void {
+// @ts-ignore: decorator
+@inline
+function gateBy(kind: i32, n: i32, gates: usize, up: usize, y: usize): void {
   let i = 0;
   for (; i + 4 <= n; i += 4, gates += 16, up += 16, y += 16)
     v128.store(y, f32x4.mul(value(kind, v128.load(gates)), v128.load(up)));
@@ -28,10 +63,9 @@ export function gate(kind: i32, n: i32, gates: usize, up: usize, y: usize): void
     v128.store_lane<f32>(y, f32x4.mul(value(kind, v128.load_splat<f32>(gates)), v128.load_splat<f32>(up)), 0);
 }
 
-/** dGates ← dy·up·f′(gate), dUp ← dy·f(gate). */
-export function gatePull(
-  kind: i32, n: i32, dy: usize, gates: usize, up: usize, dGates: usize, dUp: usize,
-): void {
+// @ts-ignore: decorator
+@inline
+function gatePullBy(kind: i32, n: i32, dy: usize, gates: usize, up: usize, dGates: usize, dUp: usize): void {
   let i = 0;
   for (; i + 4 <= n; i += 4, dy += 16, gates += 16, up += 16, dGates += 16, dUp += 16) {
     const given = v128.load(dy), own = v128.load(gates);
@@ -50,6 +84,8 @@ const GELU_LINEAR: f32 = 1.5957691216;
 const GELU_CUBIC: f32 = 0.044715 * 1.5957691216;
 
 /** f(x). */
+// @ts-ignore: decorator
+@inline
 function value(kind: i32, x: v128): v128 {
   if (kind == Activation.RELU) return v128.and(x, f32x4.gt(x, f32x4.splat(0)));
   if (kind == Activation.SILU) return f32x4.mul(x, sigmoid(x));
@@ -58,6 +94,8 @@ function value(kind: i32, x: v128): v128 {
 }
 
 /** f′(x). */
+// @ts-ignore: decorator
+@inline
 function slope(kind: i32, x: v128): v128 {
   const one = f32x4.splat(1);
   if (kind == Activation.RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));

@@ -28,13 +28,19 @@ const MC: i32 = 32 * MR;
 /** Columns of B packed at a time: 3.75 MiB, read once for each block of A. */
 const NC: i32 = 960;
 
-/** Of few rows: 384 KiB. */
+/** Likewise where A's rows are few and B's have to be turned: 384 KiB. */
 const FEW: i32 = 96;
-/** Panels of B that are packed at a time where its rows are. */
-const TOGETHER: i32 = 8;
+/**
+ * Where A's rows are few and B's lie as they are read, 24 KiB of each of B's rows, and as many rows as make 3 MiB: B comes
+ * from memory then, which is twice as fast at what lies in one run as at pieces of rows.
+ */
+const RUN_BYTES: i32 = 24576;
+const RUNS_BYTES: i32 = 3 << 20;
+/** Between panels of B: without it all of them begin at the same place of the caches, and there is room for few there. */
+const GAP: usize = 64;
 
 const packedA: usize = allocate(MC * KC_BYTES);
-const packedB: usize = allocate(NC * KC_BYTES);
+const packedB: usize = allocate(NC * KC_BYTES + (RUN_BYTES / NR_BYTES + 1) * <i32>GAP);
 /** Rows of A that pass a function, before they are packed. */
 const passed: usize = allocate(MC * KC_BYTES);
 const tile: usize = allocate(MR * NR_BYTES);
@@ -58,18 +64,18 @@ export function gemm<T>(
   c: usize, cRow: i32, bias: usize = 0, kind: i32 = -1, dy: usize = 0,
 ): void {
   const NR = NR_BYTES / <i32>sizeof<T>();
-  const most = KC_BYTES / <i32>sizeof<T>();
-  // Equal parts: a last one of a few indices would read and write all of C for next to no work.
-  const KC = (k - 1) / ((k - 1) / most + 1) + 1;
-  // Few rows are packed once; columns then come by as few as stay in the second-level cache beside them.
-  const block = m <= MC ? FEW : NC;
+  const SIZE = <i32>sizeof<T>();
+  // Few rows are packed once, whatever the columns come by.
+  const few = m <= MC, runs = few && bCol == 1;
+  const block = equalParts(n, runs ? RUN_BYTES / SIZE : few ? FEW : NC, NR);
+  const KC = equalParts(k, runs ? min(KC_BYTES / SIZE, RUNS_BYTES / (block * SIZE)) : KC_BYTES / SIZE, 1);
   for (let pc = 0; pc < k; pc += KC) {
     const kc = min(KC, k - pc);
     const pass = pc == 0 ? mode : mode == SUBTRACT ? SUBTRACT : ADD;
     const biased = bias != 0 && pc == 0;
     for (let jc = 0; jc < n; jc += block) {
       const nc = min(block, n - jc);
-      packPanels<T>(nc, NR, kc, at<T>(b, pc * bRow + jc * bCol), bCol, bRow, packedB);
+      packPanels<T>(nc, NR, kc, at<T>(b, pc * bRow + jc * bCol), bCol, bRow, packedB, GAP);
       for (let ic = 0; ic < m && !(upper && ic >= jc + nc); ic += MC) {
         const mc = min(MC, m - ic);
         if (jc == 0 || m > MC) {
@@ -77,15 +83,15 @@ export function gemm<T>(
           if (kind >= 0) {
             for (let row = 0; row < mc; row++)
               through(kind, kc, at<T>(a, start + row * aRow), dy ? at<T>(dy, start + row * aRow) : 0, at<T>(passed, row * kc));
-            packPanels<T>(mc, MR, kc, passed, kc, 1, packedA);
-          } else packPanels<T>(mc, MR, kc, at<T>(a, start), aRow, aCol, packedA);
+            packPanels<T>(mc, MR, kc, passed, kc, 1, packedA, 0);
+          } else packPanels<T>(mc, MR, kc, at<T>(a, start), aRow, aCol, packedA, 0);
         }
         for (let jr = 0; jr < nc; jr += NR) {
+          const panelB = packedB + <usize>(jr / NR) * (<usize>(kc * NR_BYTES) + GAP);
           const first = biased ? biasOf<T>(bias, jc + jr, n) : zeros;
           for (let ir = 0; ir < mc && !(upper && ic + ir >= jc + jr + NR); ir += MR) {
             const target = at<T>(c, (ic + ir) * cRow + jc + jr);
             const panelA = at<T>(packedA, ir * kc);
-            const panelB = at<T>(packedB, jr * kc);
             if (ir + MR <= mc && jr + NR <= nc) {
               multiplyTile<T>(kc, panelA, panelB, first, target, cRow, pass);
             } else {
@@ -99,6 +105,16 @@ export function gemm<T>(
   }
 }
 
+/**
+ * So many of n at a time, at most `most`, that all parts are of one size, in multiples of `unit`: a last one of a few
+ * inner indices would read and write all of C for next to no work, one of a few columns pack all of A.
+ */
+function equalParts(n: i32, most: i32, unit: i32): i32 {
+  const parts = (n - 1) / most + 1;
+  const part = (n - 1) / parts + 1;
+  return min(most, (part + unit - 1) / unit * unit);
+}
+
 /** to ← f(x), or dy·f′(x). */
 // @ts-ignore: decorator
 @inline
@@ -109,22 +125,22 @@ function through(kind: i32, n: i32, x: usize, dy: usize, to: usize): void {
 
 /**
  * Packs lines × kc elements into panels of `width` lines each: within a panel the lines' elements of one
- * inner index stand side by side. A last, narrower panel is filled up with zeros.
+ * inner index stand side by side. A last, narrower panel is filled up with zeros. Panels are `gap` bytes apart.
  */
 function packPanels<T>(
-  lines: i32, width: i32, kc: i32, from: usize, lineStride: i32, innerStride: i32, to: usize,
+  lines: i32, width: i32, kc: i32, from: usize, lineStride: i32, innerStride: i32, to: usize, gap: usize,
 ): void {
   const inner = (<usize>innerStride) * sizeof<T>();
   const step = (<usize>width) * sizeof<T>();
   const whole = lines - (lines % width);
   let line = 0;
   if (lineStride == 1 && width * <i32>sizeof<T>() == NR_BYTES) {
-    packVectors(whole / width, kc, from, inner, to);
+    packVectors(whole / width, kc, from, inner, to, gap);
     line = whole;
   }
   for (; line < lines; line += width) {
     const filled = min(width, lines - line);
-    const panel = to + (<usize>(line / width)) * (<usize>kc) * step;
+    const panel = to + (<usize>(line / width)) * ((<usize>kc) * step + gap);
     const block = at<T>(from, line * lineStride);
     if (filled < width) memory.fill(panel, 0, (<usize>kc) * step);
     if (lineStride == 1) {
@@ -142,23 +158,16 @@ function packPanels<T>(
   }
 }
 
-/**
- * Packs full panels of a tile's width whose lines stand side by side, some panels at a time: what is read then is long
- * enough for the processor to fetch what comes next.
- */
-function packVectors(panels: i32, kc: i32, from: usize, stride: usize, to: usize): void {
-  const size = (<usize>kc) * NR_BYTES;
-  for (let first = 0; first < panels; first += TOGETHER) {
-    const end = min(panels, first + TOGETHER);
-    let line = from + (<usize>first) * NR_BYTES;
-    for (let p = 0; p < kc; p++, line += stride) {
-      let source = line;
-      let target = to + (<usize>first) * size + (<usize>p) * NR_BYTES;
-      for (let panel = first; panel < end; panel++, source += NR_BYTES, target += size) {
-        v128.store(target, v128.load(source));
-        v128.store(target, v128.load(source, 16), 16);
-        if (NR_BYTES == 48) v128.store(target, v128.load(source, 32), 32);
-      }
+/** Packs full panels of a tile's width whose lines stand side by side, all of them for one inner index after another. */
+function packVectors(panels: i32, kc: i32, from: usize, stride: usize, to: usize, gap: usize): void {
+  const size = (<usize>kc) * NR_BYTES + gap;
+  for (let p = 0; p < kc; p++, from += stride, to += NR_BYTES) {
+    let source = from;
+    let target = to;
+    for (let panel = 0; panel < panels; panel++, source += NR_BYTES, target += size) {
+      v128.store(target, v128.load(source));
+      v128.store(target, v128.load(source, 16), 16);
+      if (NR_BYTES == 48) v128.store(target, v128.load(source, 32), 32);
     }
   }
 }
@@ -183,6 +192,8 @@ function packTurned(width: i32, kc: i32, from: usize, lineStride: i32, to: usize
     return whole;
   }
   if (width % 4 != 0) return 0;
+  // Four lines at a time are read more slowly from memory than all of it in one run, where that is one.
+  if (lineStride == kc) touch(width * kc, from);
   for (let group = 0; group < width; group += 4, from += 4 * next) {
     let source = from;
     let target = to + at<f32>(0, group);
@@ -198,6 +209,16 @@ function packTurned(width: i32, kc: i32, from: usize, lineStride: i32, to: usize
     }
   }
   return whole;
+}
+
+/** What `touch` read, so that it is not left out. */
+let touched: i32 = 0;
+
+/** Reads n f32 of memory into the caches. */
+function touch(n: i32, from: usize): void {
+  let bits = 0;
+  for (let i = 0; i < n; i += 16) bits ^= load<i32>(at<f32>(from, i));
+  touched = bits;
 }
 
 /** Where the bias of a tile's columns from `col` on stands in full. */

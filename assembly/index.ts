@@ -7,6 +7,7 @@ export { activate, activatePull, gate, gatePull } from './activation';
 export { allocate, mark, release } from './arena';
 export { attend, attendPull } from './attention';
 export { strongestKeys } from './keys';
+export { divergence } from './loss';
 export { productOfActivated, products } from './products';
 export { read } from './read';
 export { mix, mixPull, normalise, normalisePull, rotatePositions, softmax, softmaxPull } from './rows';

@@ -1,7 +1,7 @@
 /** Passes over rows of f32 that lie behind each other: normalisations, softmax, masks, rotations. */
 import { at, clear, get, set } from './arrays';
 import { exponential } from './exponential';
-import { madd } from './simd';
+import { added, madd } from './simd';
 
 /** y ← (x − mean)·rate, rate ← 1/√(mean (x − mean)² + ε); without the mean where rows are not centred. */
 export function normalise(
@@ -223,13 +223,4 @@ function dotF32(n: i32, x: usize, y: usize): f32 {
   let total = added(f32x4.add(left, right));
   for (; i < n; i++, x += 4, y += 4) total += load<f32>(x) * load<f32>(y);
   return total;
-}
-
-/** Sum of the four lanes. */
-// @ts-ignore: decorator
-@inline
-function added(x: v128): f32 {
-  return (
-    f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
-  );
 }

@@ -29,6 +29,7 @@ export const PARAMETERS = {
   gatePull: ['kind', 'n', 'dy', 'gates', 'up', 'dGates', 'dUp'],
   normalise: ['rows', 'width', 'centred', 'epsilon', 'x', 'y', 'rates'],
   normalisePull: ['rows', 'width', 'centred', 'dy', 'y', 'rates', 'dx'],
+  divergence: ['rows', 'width', 'factor', 'logits', 'teacher', 'kl', 'd'],
   softmax: ['rows', 'width', 'period', 'scale', 'scores', 'bias', 'weights'],
   softmaxPull: ['rows', 'width', 'scale', 'dWeights', 'weights', 'dScores'],
   rotatePositions: ['rows', 'width', 'dims', 'positions', 'repeats', 'sign', 'x', 'cos', 'sin', 'y'],

@@ -63,6 +63,14 @@ function operations(kernels: TensorKernels): Partial<Record<OnePass, Operation>>
       calls.normalisePull({ ...rowsOf(dy!), centred: Number(flag), ...given, dx: address(dx) });
       return [dx];
     },
+    OrthoscopeDivergence([logits, teacher], { factor, flag: withoutGradient }) {
+      const { rows, width } = rowsOf(logits!);
+      const [kl, dLogits] = [create([rows]), create(withoutGradient ? [0] : logits!.shape)];
+      const given = { logits: address(logits!), teacher: address(teacher!) };
+      const d = withoutGradient ? 0 : address(dLogits);
+      calls.divergence({ rows, width, factor, ...given, kl: address(kl), d });
+      return [kl, dLogits];
+    },
     OrthoscopeSoftmax([scores, bias], { factor: scale }) {
       const weights = create(scores!.shape);
       const given = { scores: address(scores!), bias: address(bias!) };

@@ -1,5 +1,6 @@
 /** The products that stand in for the backend's, held to plain loops, in every form that tf.matMul may ask for. */
 import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openEngine } from '../../../src/engine/engine.js';
 import { activate, activatePull } from '../../../src/engine/ops/activation.js';
@@ -113,4 +114,31 @@ describe.each([
     tf.dispose([x, dy]);
     for (const each of [after, before]) each.dispose();
   });
+});
+
+// More columns than a run holds, rows that are few and just not, inner indices in one part and in several.
+it('multiplies few rows by matrices of all shapes', () => {
+  const shape = fc.record({
+    rows: fc.constantFrom(1, 32, 95, 97, 129),
+    inner: fc.constantFrom(1, 18, 130, 1030),
+    cols: fc.constantFrom(1, 12, 97, 961, 6200),
+  });
+  fc.assert(
+    fc.property(shape, fc.boolean(), fc.nat(), ({ rows, inner, cols }, transposeB, seed) => {
+      const [a, b] = [gaussian(rows, inner, seed), gaussian(inner, cols, seed + 1)];
+      const found = tf.tidy(() => {
+        const second = tf.tensor2d(b, transposeB ? [cols, inner] : [inner, cols]);
+        return tf.matMul(tf.tensor2d(a, [rows, inner]), second, false, transposeB).dataSync();
+      });
+      expect(found.length).toBe(rows * cols);
+      for (let at = 0; at < found.length; at += 1 + (found.length >> 9)) {
+        const [row, col] = [Math.floor(at / cols), at % cols];
+        let exact = 0;
+        for (let p = 0; p < inner; p++)
+          exact += a[row * inner + p]! * b[transposeB ? col * inner + p : p * cols + col]!;
+        expect(Math.abs(found[at]! - exact)).toBeLessThan(1e-5 * (1 + inner));
+      }
+    }),
+    { numRuns: 40 },
+  );
 });
