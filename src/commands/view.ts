@@ -45,8 +45,7 @@ export async function view(
     async (opened) => {
       const live = await LiveCircuit.open(opened, { run, own, threshold, mostPairs }, listener);
       snapshot.core.live = { prompts: live.prompts };
-      const answer = live.answer.bind(live);
-      const server = await serve(await explorerPage(reported, snapshot), answer, port ?? 0);
+      const server = await serve(await explorerPage(reported, snapshot), live, port ?? 0);
       try {
         onReady(server.url);
         if (!signal.aborted) await once(signal, 'abort');

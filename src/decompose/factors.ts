@@ -87,6 +87,13 @@ export function augmentedHead(
   return out;
 }
 
+/** A head's own coordinates, as queries are by plane: [dHead, dHead]. */
+export function ownCoordinates(dHead: number): Float64Array {
+  const out = new Float64Array(dHead * dHead);
+  for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
+  return out;
+}
+
 /** u_kᵀ[b_Q; W_Q], [rank, dHead]; by plane, the head's own coordinates. */
 export function queriesOf(
   { head, rows, rank }: Component,
@@ -94,11 +101,8 @@ export function queriesOf(
   weights: LayerWeights,
   dHead: number,
 ): Float64Array {
-  const out = new Float64Array((directions ? rank : dHead) * dHead);
-  if (!directions) {
-    for (let c = 0; c < dHead; c++) out[c * dHead + c] = 1;
-    return out;
-  }
+  if (!directions) return ownCoordinates(dHead);
+  const out = new Float64Array(rank * dHead);
   if (directions.head) return Float64Array.from(directions.head);
   const query = augmentedHead(weights.q, head!, dHead);
   for (let r = 0; r < rows; r++)

@@ -13,6 +13,8 @@ export interface Attacked {
   pull(masks: Float32Array): Promise<{ kl: number; gradient: Float32Array }>;
   /** Mean KL alone. */
   kl(masks: Float32Array): Promise<number>;
+  /** The same of several that have much in common, where that costs less than one after the other. */
+  klOfEach?(all: readonly Float32Array[]): Promise<number[]>;
 }
 
 /** What the adversary may do. */
@@ -71,7 +73,7 @@ export async function ascend(
       worst = { shares: shares.slice(), kl, gradient };
       waited = 0;
     } else waited++;
-    onProgress?.({ stage: 'attack', done, total: steps });
+    onProgress?.({ stage: 'attack', done, total: steps, note: `kl ${worst.kl.toPrecision(3)}` });
     if (marks.includes(done)) found.push({ shares: worst.shares, kl: worst.kl });
     let slope = gradient;
     if (waited === PATIENCE) {

@@ -49,6 +49,11 @@ export interface MeasuredPairs {
   score(masks: Float32Array): Promise<PromptScores>;
 }
 
+export interface AttackCall extends LongCall {
+  /** Called with what is known already of the measured pairs: the circuit's own KL first, nats. */
+  onSoFar?(found: { plain_kl: number; kl: number }): void;
+}
+
 /** Shares as they were measured. */
 interface Scored extends Attack {
   scores: PromptScores;
@@ -72,7 +77,7 @@ export async function attackCircuit(
   measured: MeasuredPairs,
   circuit: Float32Array,
   settings: CircuitAttack,
-  call: LongCall = {},
+  { onSoFar, ...call }: AttackCall = {},
 ): Promise<CircuitAttacked> {
   const { starts, marks, rate, seed, draws } = settings;
   const quiet: LongCall = { signal: call.signal };
@@ -87,6 +92,12 @@ export async function attackCircuit(
     return { shares, kl: mean(scores.kl)!, scores };
   };
   const nothing = await scored(new Float32Array(circuit.length));
+  let worstSoFar = nothing.kl;
+  const note = (kl: number) => {
+    worstSoFar = Math.max(worstSoFar, kl);
+    onSoFar?.({ plain_kl: nothing.kl, kl: worstSoFar });
+  };
+  note(nothing.kl);
   const drawn = async (kind: RandomKind) => randomShares(measured, circuit, kind, { draws, seed }, quiet);
   const random =
     draws === 0 ? null : { uniform: await drawn('uniform'), bernoulli: await drawn('bernoulli') };
@@ -101,6 +112,7 @@ export async function attackCircuit(
       const before = points[at - 1];
       const same = before !== undefined && shares.every((share, i) => share === before.shares[i]);
       points.push(same ? before : await scored(shares));
+      note(points.at(-1)!.kl);
     }
     found.push(points);
   }

@@ -6,10 +6,17 @@ import { Random } from '../random.js';
 import type { AttackSettings } from '../settings/attack-settings.js';
 import { mean, quantile } from '../statistics/summary.js';
 import type { Attacked } from './adversary.js';
-import { attackCircuit, attackPrompts, type CircuitAttack, type MeasuredPairs } from './attack-circuit.js';
+import {
+  type AttackCall,
+  attackCircuit,
+  attackPrompts,
+  type CircuitAttack,
+  type MeasuredPairs,
+} from './attack-circuit.js';
 import type { AttackMetrics } from './attack-figures.js';
 import { circuitSize } from './circuit-size.js';
 import { type Circuit, CONTROLS } from './controls.js';
+import type { PromptScores } from './prompt-scores.js';
 
 /** Random shares of each sort. */
 const DRAWS = 2;
@@ -35,25 +42,31 @@ export interface SeenPairs {
   length: number;
   kl(masks: Float32Array): Promise<number>;
   gradient(indices: readonly number[], masks: Float32Array): Promise<Objective>;
+  scoreEach?(all: readonly Float32Array[]): Promise<PromptScores[]>;
 }
 
 /**
  * @param circuit whose `binarised` directions are attacked
+ * @param settings.draws random shares of each sort; a fourth start is the worst of them
  * @returns all of the metrics but what the seen pairs are
  */
 export async function attackMetrics(
   seen: SeenPairs,
   measured: MeasuredPairs & { length: number },
   circuit: Circuit,
-  settings: AttackSettings & { seed: number },
-  call: LongCall = {},
+  settings: AttackSettings & { seed: number; draws?: number },
+  { onSoFar, ...call }: AttackCall = {},
 ): Promise<Omit<AttackMetrics, 'seen'>> {
-  const { attack: steps, attackStarts: starts, attackStep: step, attackBudgets: budgets, seed } = settings;
+  const { attack: steps, attackStarts: starts, attackStep: step, attackBudgets: budgets } = settings;
+  const { seed, draws = DRAWS } = settings;
   const all = Array.from({ length: seen.length }, (_, index) => index);
   const some = (indices: readonly number[]): Attacked => ({
     pull: (masks) => seen.gradient(indices, masks),
     kl: async (masks) =>
       indices.length === seen.length ? seen.kl(masks) : (await seen.gradient(indices, masks)).kl,
+    ...(seen.scoreEach && {
+      klOfEach: async (all) => (await seen.scoreEach!(all)).map(({ kl }) => meanOf(kl, indices)),
+    }),
   });
   const leftOut = circuit.binarised.reduce((count, mask) => count + Number(mask === 0), 0);
   const plain: CircuitAttack = {
@@ -71,7 +84,7 @@ export async function attackMetrics(
   };
   const whole = {
     ...plain,
-    draws: DRAWS,
+    draws,
     points: POINTS,
     exactly: EXACTLY,
     ...(budgets && {
@@ -82,7 +95,10 @@ export async function attackMetrics(
       caps: CAPS,
     }),
   };
-  const { figures, missed } = await attackCircuit(some(all), measured, circuit.binarised, whole, call);
+  const { figures, missed } = await attackCircuit(some(all), measured, circuit.binarised, whole, {
+    ...call,
+    onSoFar,
+  });
   return {
     ...figures,
     n: measured.length,
@@ -118,6 +134,10 @@ export function attackPasses({ attack, attackStarts, attackBudgets }: AttackSett
     gradients: plain.gradients + 4 * budgets * attack + 4,
     scores: plain.scores + 2 * attackStarts + ALONG + budgets,
   };
+}
+
+function meanOf(values: Float64Array, indices: readonly number[]): number {
+  return mean(indices.map((index) => values[index]!))!;
 }
 
 /** How many may come back, ascending, each once and at least one. */
@@ -157,7 +177,10 @@ async function attackedControl(
 ): Promise<AttackMetrics['control']> {
   const drawn = CONTROLS.find(({ key }) => key === 'random')!;
   const random = drawn.make(circuit, new Random(settings.seed).fork('attacked control'));
-  const { figures } = await attackCircuit(seen, measured, random, settings, call);
+  const { figures } = await attackCircuit(seen, measured, random, settings, {
+    ...call,
+    onProgress: (event) => call.onProgress?.({ ...event, stage: 'attack control' }),
+  });
   return {
     active: circuitSize(circuit.layout, random, 0, circuit.masked).active,
     plain_kl: figures.plain_kl,

@@ -44,13 +44,31 @@ export async function missedDirections(
     .filter((at) => shares[at]! > 0 && circuit[at]! < 1)
     .map((at): Missed => ({ direction: at, share: shares[at]!, part: parts[at]!, returns: null }))
     .sort((a, b) => b.part - a.part || a.direction - b.direction);
-  const whole = await attacked.kl(putBack(circuit, shares));
-  const without = shares.slice();
-  for (const found of missed.slice(0, exactly)) {
-    await heed(signal);
-    without[found.direction] = 0;
-    found.returns = whole - (await attacked.kl(putBack(circuit, without)));
-    without[found.direction] = found.share;
-  }
+  const measured = missed.slice(0, exactly);
+  const without = measured.map(({ direction }) =>
+    putBack(
+      circuit,
+      shares.map((share, at) => (at === direction ? 0 : share)),
+    ),
+  );
+  const [whole, ...rest] = await klOfEach(attacked, [putBack(circuit, shares), ...without], signal);
+  measured.forEach((found, at) => {
+    found.returns = whole! - rest[at]!;
+  });
   return missed;
+}
+
+async function klOfEach(
+  attacked: Attacked,
+  all: readonly Float32Array[],
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
+  await heed(signal);
+  if (attacked.klOfEach) return attacked.klOfEach(all);
+  const kls: number[] = [];
+  for (const masks of all) {
+    await heed(signal);
+    kls.push(await attacked.kl(masks));
+  }
+  return kls;
 }

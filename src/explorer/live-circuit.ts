@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import { z } from 'zod';
 import type { Engine } from '../engine/engine.js';
 import { InputError } from '../errors.js';
-import { attackMetrics, MEASURED } from '../evaluate/attack-metrics.js';
+import { attackMetrics, attackPasses, MEASURED } from '../evaluate/attack-metrics.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import { recordOf, SCORES } from '../evaluate/metrics.js';
 import { scorePrompts } from '../evaluate/prompt-scores.js';
@@ -13,9 +13,10 @@ import { makeFolder } from '../formats/make-folder.js';
 import type { RunFolder } from '../formats/run-folder.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import { modelCost } from '../forward/model-cost.js';
+import type { Passes } from '../forward/passes.js';
 import { type Direction, directionName, readCoefficients } from '../interpret/coefficients.js';
 import { chosenDirections, circuitMasks, type Opened } from '../interpret/open.js';
-import { type CardOptions, promptCard } from '../interpret/prompt-card.js';
+import { promptCard, UnmaskedPrompt } from '../interpret/prompt-card.js';
 import { swapping } from '../interpret/swap.js';
 import type { TakenApart } from '../interpret/taken-apart.js';
 import { contrasted, typedPair } from '../interpret/typed-prompt.js';
@@ -25,15 +26,16 @@ import type { Architecture } from '../models/architecture.js';
 import { kindsOf } from '../models/components.js';
 import { checkPairs } from '../pairs/pair-requirements.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
-import type { Listener, LongCall } from '../progress.js';
-import { type MaskRunner, type RunnablePairs, runnerInThisThread } from '../run/mask-runner.js';
+import type { Listener, LongCall, OnProgress } from '../progress.js';
+import { type RunnablePairs, runnableInThisThread } from '../run/mask-runner.js';
 import { ownData } from '../run/own-data.js';
 import { planFor, workload } from '../run/workbench.js';
 import { shellCommand } from '../settings/command-line.js';
 import type { Settings } from '../settings/commands.js';
 import { mean } from '../statistics/summary.js';
 import { BASES, type Edit, editedMasks, MOST_MASK, type Place } from './edit.js';
-import type { AskName, Asks, LiveScores, TypedPrompt } from './live.js';
+import type { AskName, Asks, AttackSoFar, LiveScores, TypedPrompt } from './live.js';
+import type { LiveCall } from './live-server.js';
 
 const name = z.string().max(100);
 const prompt = z.string().min(1).max(20_000);
@@ -81,11 +83,30 @@ export interface LiveOptions {
   mostPairs: number | null;
 }
 
+/** Who goes first where several wait: what was typed, then scores; an attack gives way to all of them. */
+const RANKS: Record<AskName, number> = { prompt: 0, activations: 0, save: 0, scores: 1, attack: 2 };
+
+/** Answers that are kept: a page asks for the same scores in more than one place. */
+const MOST_KNOWN = 200;
+/** What a pass forward and back takes of time, in passes forward. */
+const GRADIENT = 3;
+
+/** A prompt that was asked for last, with what no mask changes of it. */
+interface LastPrompt {
+  /** What was asked. */
+  key: string;
+  prepared: PreparedPairs;
+  index: number;
+  unmasked: UnmaskedPrompt;
+}
+
 export class LiveCircuit {
   readonly #places: Place[];
   readonly #found: Float32Array;
   #lastSwaps: { key: string; changes: Changes | null } | null = null;
-  #attacked: Promise<{ seen: RunnablePairs; measured: RunnablePairs }> | null = null;
+  #lastPrompt: LastPrompt | null = null;
+  readonly #known = new Map<string, LiveScores>();
+  #attacked: { seen: RunnablePairs; measured: RunnablePairs } | null = null;
 
   private constructor(
     private readonly opened: Opened & { apart: TakenApart },
@@ -95,7 +116,7 @@ export class LiveCircuit {
     /** Of how many. */
     private readonly all: readonly TokenPair[],
     private readonly trained: readonly TokenPair[],
-    private readonly runner: MaskRunner,
+    private readonly passes: Passes,
   ) {
     const { layout } = opened.apart.running;
     const masks = opened.masks!;
@@ -130,8 +151,7 @@ export class LiveCircuit {
     const { replacement, seed } = own;
     const how = { replacement, seed, keepPast: passes.keepPast, forwardTokens: passes.forward };
     const tested = await PreparedPairs.prepare(apart.running, pairs, { ...how, ...listener });
-    const runner = runnerInThisThread(apart.running, passes);
-    return new LiveCircuit(opened, options, tested, all, data.splits.train ?? all, runner);
+    return new LiveCircuit(opened, options, tested, all, data.splits.train ?? all, passes);
   }
 
   /** How many test prompts are scored, and can be asked for by their place. */
@@ -139,8 +159,12 @@ export class LiveCircuit {
     return this.tested.length;
   }
 
+  rankOf(asked: string): number {
+    return Object.hasOwn(RANKS, asked) ? RANKS[asked as AskName] : 0;
+  }
+
   /** @throws InputError if it is nothing that may be asked, or cannot be done */
-  async answer(asked: string, given: unknown, call: LongCall): Promise<unknown> {
+  async answer(asked: string, given: unknown, call: LiveCall): Promise<unknown> {
     if (!Object.hasOwn(ASKS, asked)) throw new InputError(`${asked}: nothing of that name can be asked`);
     const read = ASKS[asked as AskName].safeParse(given);
     if (!read.success) {
@@ -151,6 +175,16 @@ export class LiveCircuit {
   }
 
   async scores({ edit }: Asks['scores']['ask'], call: LongCall): Promise<LiveScores> {
+    const key = JSON.stringify(edit);
+    const known = this.#known.get(key);
+    if (known) return known;
+    const scores = await this.#scores(edit, call);
+    this.#known.set(key, scores);
+    if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value!);
+    return scores;
+  }
+
+  async #scores(edit: Edit, call: LongCall): Promise<LiveScores> {
     const { masks, swapped } = this.#edited(edit);
     const changes = await this.#testSwaps(swapped, call);
     const scores = await scorePrompts(this.tested, masks, { ...call, changes });
@@ -162,32 +196,48 @@ export class LiveCircuit {
     } as LiveScores;
   }
 
-  async prompt(ask: Asks['prompt']['ask'], { signal }: LongCall): Promise<Asks['prompt']['answer']> {
+  async prompt(ask: Asks['prompt']['ask'], call: LiveCall): Promise<Asks['prompt']['answer']> {
     const { subject, apart } = this.opened;
-    const options = { spell: (id: number) => subject.tokenizer?.token(id) ?? String(id), signal };
-    if ('typed' in ask) return this.#typed(ask.typed, ask.edit, options);
-    const { masks, swapped } = this.#edited(ask.edit);
-    if (ask.at >= this.tested.length)
-      throw new InputError(`prompt ${ask.at}: there are the test prompts 0 to ${this.tested.length - 1}`);
-    const changes = await this.#testSwaps(swapped, { signal });
-    return promptCard(apart, this.tested, ask.at, masks, { ...options, changes });
+    const { edit, ...asked } = ask;
+    const key = JSON.stringify(asked);
+    if (this.#lastPrompt?.key !== key)
+      this.#lastPrompt = { key, ...(await this.#asked(asked, call)), unmasked: new UnmaskedPrompt() };
+    const { prepared, index, unmasked } = this.#lastPrompt;
+    const { masks, swapped } = this.#edited(edit);
+    const changes =
+      prepared === this.tested
+        ? await this.#testSwaps(swapped, call)
+        : await this.#swaps(swapped, prepared.pairs, call);
+    // What is left out of a typed prompt must have something to be replaced by.
+    const runs =
+      prepared === this.tested || prepared.pairs[0]!.corrupted || this.options.own.replacement === 'zero';
+    return promptCard(apart, prepared, index, runs ? masks : null, {
+      spell: (id) => subject.tokenizer?.token(id) ?? String(id),
+      ...{ changes, unmasked, ...call },
+    });
   }
 
-  /** As `trace` does: the corrupted prompt stands in for what is left out. */
-  async #typed(typed: TypedPrompt, edit: Edit, options: CardOptions): Promise<Asks['prompt']['answer']> {
+  /** A prompt made ready; one that was typed as `trace` does it: the corrupted prompt stands in for what is left out. */
+  async #asked(
+    asked: { at: number } | { typed: TypedPrompt },
+    { signal }: LongCall,
+  ): Promise<Pick<LastPrompt, 'prepared' | 'index'>> {
+    if ('at' in asked) {
+      if (asked.at < this.tested.length) return { prepared: this.tested, index: asked.at };
+      throw new InputError(`prompt ${asked.at}: there are the test prompts 0 to ${this.tested.length - 1}`);
+    }
     const { subject, apart } = this.opened;
-    const { positions, replacement: own, seed } = this.options.own;
-    const pair = await contrasted(apart.running, typedPair(subject, typed).pair);
+    const { positions, seed } = this.options.own;
+    const pair = await contrasted(apart.running, typedPair(subject, asked.typed).pair, { signal });
     const replacement = pair.corrupted ? 'interchange' : 'zero';
     checkPairs([pair], { kinds: apart.running.layout.kinds, positions, replacement, loss: 'kl' });
-    const prepared = await PreparedPairs.prepare(apart.running, [pair], { replacement, seed });
-    const { masks, swapped } = this.#edited(edit);
-    const changes = await this.#swaps(swapped, [pair], options);
-    const runs = pair.corrupted !== null || own === 'zero';
-    return promptCard(apart, prepared, 0, runs ? masks : null, { ...options, changes });
+    return {
+      prepared: await PreparedPairs.prepare(apart.running, [pair], { replacement, seed, signal }),
+      index: 0,
+    };
   }
 
-  async attack({ edit, steps }: Asks['attack']['ask'], call: LongCall): Promise<Asks['attack']['answer']> {
+  async attack({ edit, steps }: Asks['attack']['ask'], call: LiveCall): Promise<Asks['attack']['answer']> {
     const { own, threshold } = this.options;
     const masks = this.#masksOf(edit, 'an attack');
     const { layout, sigma } = this.opened.apart.running;
@@ -196,25 +246,79 @@ export class LiveCircuit {
       ...{ layout, sigma, masks, binarised: binarised(masks, threshold) },
       masked: layout.components.filter(({ name }) => names.has(name)),
     };
-    const { seen, measured } = await this.#attackedPairs();
-    const gradient = (indices: readonly number[], masks: Float32Array) =>
-      seen.objective(indices, masks, 'kl');
-    const { length, kl } = seen;
-    const settings = { ...own, attack: steps, attackBudgets: false };
-    const figures = await attackMetrics({ length, kl, gradient }, measured, circuit, settings, call);
-    return { ...figures, pairs: length };
+    // Random shares are no start of so few.
+    const draws = own.attackStarts > 3 ? undefined : 0;
+    const settings = { ...own, attack: steps, attackBudgets: false, draws };
+    const { gradients, scores } = attackPasses(settings);
+    const total = GRADIENT * gradients + scores;
+    let at = { stage: 'attack', done: 0, total };
+    const onProgress: OnProgress = ({ stage, note }) => {
+      at = { ...at, stage };
+      call.onProgress?.({ ...at, note });
+    };
+    /** Between passes nothing is half done: others go first, and the page that went away is heard. */
+    const passed = async <T>(passes: number, pass: () => Promise<T>): Promise<T> => {
+      call.onProgress?.(at);
+      await call.giveWay?.();
+      const result = await pass();
+      at = { ...at, done: Math.min(total - 1, at.done + passes) };
+      return result;
+    };
+    onProgress(at);
+    const { seen, measured } = await this.#attackedPairs(call);
+    const { signal } = call;
+    const { length } = seen;
+    const kl = (pairs: RunnablePairs) => (masks: Float32Array) =>
+      passed(1, () => pairs.kl(masks, { signal }));
+    const figures = await attackMetrics(
+      {
+        length,
+        kl: kl(seen),
+        gradient: (indices, masks) =>
+          passed(GRADIENT, () => seen.objective(indices, masks, 'kl', { signal })),
+        scoreEach: (all) => passed(all.length, () => seen.scoreEach(all, { signal })),
+      },
+      {
+        length: measured.length,
+        kl: kl(measured),
+        score: (masks) => passed(1, () => measured.score(masks, { signal })),
+      },
+      circuit,
+      settings,
+      {
+        signal,
+        onProgress,
+        onSoFar: (found) => {
+          const part: AttackSoFar = {
+            ...{ ...found, n: measured.length, starts: own.attackStarts, steps, pairs: length },
+          };
+          call.onPart?.(part);
+        },
+      },
+    );
+    const { random: _, ...shown } = figures;
+    return { ...shown, pairs: length };
   }
 
   /** As `evaluate` attacks: on training pairs, measured on some of the test pairs. */
-  #attackedPairs(): Promise<{ seen: RunnablePairs; measured: RunnablePairs }> {
+  async #attackedPairs({ signal }: LongCall): Promise<{ seen: RunnablePairs; measured: RunnablePairs }> {
     const { attackPairs, replacement, seed } = this.options.own;
-    const prepare = (pairs: readonly TokenPair[]) => this.runner.prepare(pairs, { replacement, seed });
-    const open = async () => {
-      const most = Math.min(MEASURED * attackPairs, this.tested.length);
-      const measured = this.all.length <= most ? this.all : evenly(this.all, most);
-      return { seen: await prepare(this.trained.slice(0, attackPairs)), measured: await prepare(measured) };
+    if (this.#attacked) return this.#attacked;
+    const { train, forward: forwardTokens, keepPast } = this.passes;
+    const prepare = (pairs: readonly TokenPair[]) =>
+      PreparedPairs.prepare(this.opened.apart.running, pairs, {
+        ...{ replacement, seed, keepPast, forwardTokens, signal },
+      });
+    const most = Math.min(MEASURED * attackPairs, this.tested.length);
+    const measured =
+      most === this.tested.length
+        ? this.tested
+        : await prepare(this.all.length <= most ? this.all : evenly(this.all, most));
+    const seen = await prepare(this.trained.slice(0, attackPairs));
+    this.#attacked = {
+      seen: runnableInThisThread(seen, train),
+      measured: runnableInThisThread(measured, train),
     };
-    this.#attacked ??= open();
     return this.#attacked;
   }
 

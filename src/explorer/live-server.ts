@@ -21,8 +21,20 @@ const SLOWEST = 20_000;
 /** Names that no other machine has. A page of another site that turns its own name into this address keeps its name. */
 const OWN_NAMES = ['127.0.0.1', 'localhost'];
 
-/** Answers what the page asks; throws InputError where it cannot be answered. */
-export type Answer = (asked: string, given: unknown, call: LongCall) => Promise<unknown>;
+/** What an answer may do on its way. */
+export interface LiveCall extends LongCall {
+  /** Sends what is known already. */
+  onPart?(part: unknown): void;
+  /** Lets others be answered that wait for less; to be called where the engine holds nothing half done. */
+  giveWay?(): Promise<void>;
+}
+
+export interface Answers {
+  /** Answers what the page asks; throws InputError where it cannot be answered. */
+  answer(asked: string, given: unknown, call: LiveCall): Promise<unknown>;
+  /** Who goes first of those that wait: the smallest; of equal ones the first. */
+  rankOf(asked: string): number;
+}
 
 export interface LiveServer {
   /** Address of the page, with its token. */
@@ -35,7 +47,7 @@ export interface LiveServer {
  * @param port 0: any that is free
  * @throws InputError if the port is taken
  */
-export async function serve(page: string, answer: Answer, port: number): Promise<LiveServer> {
+export async function serve(page: string, answers: Answers, port: number): Promise<LiveServer> {
   const token = randomBytes(24).toString('base64url');
   const turns = new Turns();
   const stopped = new AbortController();
@@ -48,7 +60,11 @@ export async function serve(page: string, answer: Answer, port: number): Promise
         else {
           const given = await bodyOf(request);
           await stream(response, stopped.signal, (call) =>
-            turns.take(() => answer(asked, given, call), call.signal!),
+            turns.take(
+              answers.rankOf(asked),
+              (giveWay) => answers.answer(asked, given, { ...call, giveWay }),
+              call.signal!,
+            ),
           );
         }
       } catch (error) {
@@ -160,7 +176,7 @@ function send(response: ServerResponse, status: number, type: string, text: stri
 async function stream(
   response: ServerResponse,
   stopped: AbortSignal,
-  work: (call: LongCall) => Promise<unknown>,
+  work: (call: LiveCall) => Promise<unknown>,
 ): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
@@ -170,10 +186,11 @@ async function stream(
   const write = (line: LiveLine) => {
     if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`);
   };
-  const onProgress: LongCall['onProgress'] = ({ stage, done, total }) =>
-    write({ progress: { stage, done, total } });
+  const onProgress: LongCall['onProgress'] = ({ stage, done, total, note }) =>
+    write({ progress: { stage, done, total, ...(note !== undefined && { note }) } });
+  const onPart = (part: unknown) => write({ part });
   try {
-    write({ answer: await work({ signal, onProgress }) });
+    write({ answer: await work({ signal, onProgress, onPart }) });
   } catch (error) {
     write({ error: messageOf(error, late) });
   }
@@ -192,28 +209,68 @@ function messageOf(error: unknown, late: AbortSignal): string {
 
 /** There is one engine: one thing after the other. What was given up while it waited is not begun. */
 class Turns {
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #working = new Set<Promise<unknown>>();
+  readonly #waiting: { rank: number; begin: () => void }[] = [];
+  #taken = false;
 
   /** Once nothing goes on any more. */
   get idle(): Promise<unknown> {
-    return this.#last;
+    return Promise.allSettled(this.#working);
   }
 
-  async take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (this.#waiting >= MOST_WAITING) throw new InputError('too much is asked at once; wait for an answer');
-    this.#waiting++;
-    const own = this.#last.then(async () => {
-      // Lets a page that went away be heard.
-      await setImmediate();
-      throwIfAborted(signal);
-      return work();
-    });
-    this.#last = own.catch(() => {});
+  /** @param work is given what lets others go before the rest of it */
+  async take<T>(
+    rank: number,
+    work: (giveWay: () => Promise<void>) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    if (this.#waiting.length >= MOST_WAITING)
+      throw new InputError('too much is asked at once; wait for an answer');
+    const own = this.#inTurn(rank, work, signal);
+    this.#working.add(own);
     try {
       return await own;
     } finally {
-      this.#waiting--;
+      this.#working.delete(own);
     }
+  }
+
+  async #inTurn<T>(
+    rank: number,
+    work: (giveWay: () => Promise<void>) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    await this.#turn(rank);
+    try {
+      // Lets a page that went away be heard.
+      await setImmediate();
+      throwIfAborted(signal);
+      return await work(async () => {
+        // Lets those who ask be heard.
+        await setImmediate();
+        throwIfAborted(signal);
+        if (!this.#waiting.some((other) => other.rank < rank)) return;
+        this.#next();
+        await this.#turn(rank);
+        throwIfAborted(signal);
+      });
+    } finally {
+      this.#next();
+    }
+  }
+
+  async #turn(rank: number): Promise<void> {
+    if (this.#taken) await new Promise<void>((begin) => this.#waiting.push({ rank, begin }));
+    this.#taken = true;
+  }
+
+  #next(): void {
+    const first = this.#waiting.reduce<number>(
+      (best, { rank }, at) => (best === -1 || rank < this.#waiting[best]!.rank ? at : best),
+      -1,
+    );
+    // It stays taken where somebody goes on at once: whoever asks meanwhile waits.
+    if (first === -1) this.#taken = false;
+    else this.#waiting.splice(first, 1)[0]!.begin();
   }
 }

@@ -122,6 +122,11 @@ export class MaskedModel {
     return new MaskedModel(transformer, layout, positions, sigma, planes, engine.openReplays?.());
   }
 
+  /** A layer's directions on the engine. */
+  basesOf(layer: number): LayerBases {
+    return this.transformer.basesOf(layer);
+  }
+
   /**
    * Runs a batch to its final states.
    * @returns [batch, dModel], of the last token; with `ends` at `all`, [batch·longest, dModel]. The

@@ -66,7 +66,7 @@ export async function headAttention(
     const { component } = members[0]!.direction;
     const { layer } = component;
     const own = (await decomposition.layer(layer, [name])).get(name) ?? null;
-    sums.push({ sum: new ScoreSum(component, own, await model.layer(layer), architecture), members });
+    sums.push({ sum: ScoreSum.from(component, own, await model.layer(layer), architecture), members });
   }
   const places = new Map<string, PlaceInModel>();
   const add = (place: PlaceInModel) => places.set(`${place.layer} ${place.place}`, place);

@@ -12,6 +12,7 @@ import { heed } from '../heed.js';
 import type { Architecture } from '../models/architecture.js';
 import { type Kind, kindsOf } from '../models/components.js';
 import type { LongCall } from '../progress.js';
+import { readByEach } from './engine-directions.js';
 import { type Contrast, logitDifference, logitReader, normFactor, outputFactor } from './logit-reader.js';
 import { type PlaceValues, placeValues, type Values } from './place-values.js';
 import { type TakenApart, writes } from './taken-apart.js';
@@ -96,27 +97,24 @@ export async function logitSums(
       };
     });
     for (let layer = 0; layer < architecture.nLayers; layer++) {
+      await heed(signal);
       const { norms } = architecture.postNorms ? await model.layer(layer) : {};
-      const components = layout.components.filter((component) => component.layer === layer);
-      const directions = await apart.decomposition.layer(
-        layer,
-        components.map(({ name }) => name),
-      );
-      for (const component of components) {
-        const { kind, name, rank, cols } = component;
-        const { vt } = directions.get(name)!;
-        const { start } = layout.of(component);
-        const first = start - layout.block(layer, kind)!.start;
+      for (const kind of layout.kinds) {
+        const { start, length } = layout.block(layer, kind)!;
+        const weights = readers.map((reader) => reader.weights);
+        const read = await readByEach(running, layer, kind, weights);
+        const sigma = running.sigma.subarray(running.layout.block(layer, kind)!.start);
         const normed = kind === 'ov' ? norms?.attention : norms?.mlp;
         batch.forEach((index, at) => {
           const coefficients = lastRow(values, at, { layer, place: coefficientsOf(kind) });
           const written = normed ? lastRow(values, at, { layer, place: writtenPlace(kind) }) : [];
           const rate = factors[at]! * outputFactor(written, normed, architecture.normEpsilon);
-          for (let k = 0; k < rank; k++) {
-            const unit = kind === 'ov' ? 1 : directions.get(name)!.s[k]!;
-            const perUnit = rate * dot(readers[at]!.weights, vt, k * cols);
-            sums[index]!.perUnit[start + k] = perUnit;
-            sums[index]!.directions[start + k] = unit * coefficients[first + k]! * perUnit;
+          const { directions, perUnit } = sums[index]!;
+          for (let k = 0; k < length; k++) {
+            const adds = rate * read[at * length + k]!;
+            directions[start + k] = coefficients[k]! * adds;
+            // OV's coefficients are σ_k y_k, and the MLP's y_k; what has no σ has no coefficient that could be more.
+            perUnit[start + k] = kind === 'ov' ? adds : sigma[k] === 0 ? 0 : adds / sigma[k]!;
           }
         });
       }

@@ -87,8 +87,9 @@ export async function logitsAfter(
   running: MaskedModel,
   prompts: readonly Int32Array[],
   options: MaskedPassOptions = {},
+  signal?: AbortSignal,
 ): Promise<Float32Array> {
-  const states = running.forward(prompts, options);
+  const states = await running.run(prompts, options, signal);
   const logits = await logitsOf(running, states);
   states.dispose();
   return logits;

@@ -2,11 +2,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { PlaceInModel } from '../forward/places.js';
+import { heed } from '../heed.js';
 import { type Changes, lastLogits } from '../masks/last-logits.js';
-import { type Component, isHead, listComponents } from '../models/components.js';
+import type { Component } from '../models/components.js';
 import type { PreparedPairs } from '../pairs/prepared-pairs.js';
 import type { LongCall } from '../progress.js';
 import { directionName } from './coefficients.js';
+import { valueReaders } from './engine-directions.js';
 import { placesOfHead } from './head-sum.js';
 import { logitDifference } from './logit-reader.js';
 import { byComponent, type LogitSums, logitSums } from './logit-sum.js';
@@ -39,7 +41,8 @@ export interface HeadPattern {
   alone: [direction: string, row: number[]][];
 }
 
-export interface PromptCard {
+/** What is known of a prompt first. */
+export interface CardBegun {
   id: string;
   group: string | null;
   tokens: string[];
@@ -51,6 +54,15 @@ export interface PromptCard {
   next_tokens: { id: number; token: string; full: number; circuit: number | null }[];
   /** KL(full ‖ circuit) in nats; null without a circuit. */
   kl: number | null;
+}
+
+/** A card while it is made. */
+export interface CardSoFar extends CardBegun, Partial<Omit<PromptCard, keyof CardBegun>> {
+  /** Logit differences; null where there is none. */
+  totals: { full: number; circuit: number | null } | null;
+}
+
+export interface PromptCard extends CardBegun {
   full: LogitParts | null;
   circuit: LogitParts | null;
   /** By layer; null where there is no logit difference, absent from cards of earlier programs. */
@@ -58,13 +70,24 @@ export interface PromptCard {
   attention: HeadPattern[];
 }
 
-export interface CardOptions extends Pick<LongCall, 'signal'> {
+export interface CardOptions extends LongCall {
   spell(id: number): string;
   /** Next tokens, and directions of each sum. */
   tokens?: number;
   directions?: number;
   /** What is changed in the circuit's passes besides masks. */
   changes?: Changes | null;
+  /** Of the same prompt, if other masks were tried on it before. */
+  unmasked?: UnmaskedPrompt;
+  /** Called with what is known already, next tokens first. */
+  onPart?(card: CardSoFar): void;
+}
+
+/** What the unmasked model does on a prompt, kept while masks are tried on it. */
+export class UnmaskedPrompt {
+  sums: LogitSums | null = null;
+  /** Of all layers; kept only where they are small enough to be read at once. */
+  values: PlaceValues | null = null;
 }
 
 /**
@@ -76,24 +99,32 @@ export async function promptCard(
   prepared: PreparedPairs,
   index: number,
   masks: Float32Array | null,
-  { spell, tokens = 10, directions = 60, changes, signal }: CardOptions,
+  {
+    spell,
+    tokens = 10,
+    directions = 60,
+    changes,
+    unmasked = new UnmaskedPrompt(),
+    onPart,
+    onProgress,
+    signal,
+  }: CardOptions,
 ): Promise<PromptCard> {
   const pair = prepared.pairs[index]!;
-  const ones = new Float32Array(apart.running.layout.size).fill(1);
-  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones, undefined, {
-    signal,
-    changes,
-  });
-  const [p, q] = [logProbabilities(full), masks && logProbabilities(masked)];
   const contrasted = pair.answers.length > 0 && pair.distractors.length > 0;
-  const sumsUnder = async (own: Float32Array | null) =>
-    contrasted ? sumsOf(apart, prepared, index, own, { signal, changes }) : null;
-  const parts = (sums: LogitSums | null, logits: Float32Array) =>
-    sums && partsOf(sums, logitDifference(logits, pair), directions);
-  const sums = await sumsUnder(null);
-  const { attention, reach } = await heads(apart, pair, masks, sums, signal);
+  // In passes, nearly.
+  const total = 1 + (contrasted ? (masks ? 2 : 1) : 0) + 1;
+  let done = 0;
+  const progress = (stage: string, more = 0) => onProgress?.({ stage, done: done + more, total });
+
+  progress('next tokens');
+  const ones = new Float32Array(apart.running.layout.size).fill(1);
+  const call = { signal, changes };
+  const { full, masked } = await lastLogits(prepared, [index], masks ?? ones, undefined, call);
+  done++;
+  const [p, q] = [logProbabilities(full), masks && logProbabilities(masked)];
   const texts = (ids: Int32Array) => Array.from(ids, spell);
-  return {
+  const begun: CardBegun = {
     id: pair.id,
     group: pair.group ?? null,
     tokens: texts(pair.clean),
@@ -102,11 +133,32 @@ export async function promptCard(
     distractors: texts(pair.distractors),
     next_tokens: likeliest(p, q, tokens).map((next) => ({ ...next, token: spell(next.id) })),
     kl: q && divergence(p, q),
-    full: parts(sums, full),
-    circuit: masks && parts(await sumsUnder(masks), masked),
-    reach,
-    attention,
   };
+  const [fullTotal, maskedTotal] = [full, masked].map((logits) => logitDifference(logits, pair));
+  const totals = contrasted ? { full: fullTotal!, circuit: masks && maskedTotal! } : null;
+  onPart?.({ ...begun, totals });
+
+  progress('logit difference');
+  const sumsUnder = async (own: Float32Array | null) => {
+    const sums = await sumsOf(apart, prepared, index, own, call);
+    done++;
+    progress('logit difference');
+    return sums;
+  };
+  if (contrasted) unmasked.sums ??= await sumsUnder(null);
+  const parts = (sums: LogitSums | null, total: number) => sums && partsOf(sums, total, directions);
+  const summed = {
+    full: parts(unmasked.sums, fullTotal!),
+    circuit: masks && contrasted ? parts(await sumsUnder(masks), maskedTotal!) : null,
+  };
+  onPart?.({ ...begun, totals, ...summed });
+
+  done = total - 1;
+  const { attention, reach } = await heads(apart, pair, masks, unmasked, {
+    signal,
+    onProgress: ({ done, total }) => progress('attention', done / total),
+  });
+  return { ...begun, ...summed, reach, attention };
 }
 
 async function sumsOf(
@@ -153,85 +205,68 @@ const bySize = ([, a]: [string, number], [, b]: [string, number]) => Math.abs(b)
 /** Scores and patterns that a pass leaves on the host at most: 64 MB. */
 const MOST_READ = 2 ** 24;
 
-/** @param sums of the prompt, unmasked; null where there is no logit difference */
+/** Attention, and from which tokens it carries something; of each layer. */
 async function heads(
-  { model, decomposition, running }: TakenApart,
+  { running }: TakenApart,
   { clean }: TokenPair,
   masks: Float32Array | null,
-  sums: LogitSums | null,
-  signal: AbortSignal | undefined,
+  unmasked: UnmaskedPrompt,
+  { signal, onProgress }: LongCall,
 ): Promise<Pick<Required<PromptCard>, 'attention' | 'reach'>> {
-  const { architecture, qkSplit } = model;
-  const { layout } = running;
+  const { architecture, layout } = running;
+  const { nLayers } = architecture;
+  const { sums } = unmasked;
   const found: HeadPattern[] = [];
   const reach: LayerReach[] = [];
-  const heads = listComponents(architecture, ['qk'], qkSplit).filter(isHead);
-  const ov = listComponents(architecture, ['ov'], qkSplit);
   const placesOf = (layer: number) => [
-    ...ScoreSum.places(layer, architecture),
+    ...ScoreSum.places(layer, architecture).filter(({ place }) => place !== 'scores'),
     ...(sums ? placesOfHead(layer) : []),
   ];
   // A pass reads as many layers as leave room: for short prompts all of them.
-  const atOnce = Math.max(1, Math.floor(MOST_READ / (2 * architecture.nHeads * clean.length ** 2)));
-  const keptOf = (component: Component) => {
-    const { start, length } = layout.of(component);
-    return masks ? [...Array(length).keys()].filter((k) => masks[start + k]! !== 0) : [];
-  };
-  let values: PlaceValues | null = null;
-  for (let layer = 0; layer < architecture.nLayers; layer++) {
-    if (layer % atOnce === 0) {
-      const layers = Array.from(
-        { length: Math.min(atOnce, architecture.nLayers - layer) },
-        (_, at) => layer + at,
-      );
-      values = await placeValues(running, [clean], distinct(layers.flatMap(placesOf)), {
-        positions: 'all',
-        ends: 'all',
-        signal,
-      });
+  const atOnce = Math.max(1, Math.floor(MOST_READ / (architecture.nHeads * clean.length ** 2)));
+  let values = unmasked.values;
+  for (let layer = 0; layer < nLayers; layer++) {
+    await heed(signal);
+    onProgress?.({ stage: 'attention', done: layer, total: nLayers });
+    if (!values || (layer > 0 && layer % atOnce === 0)) {
+      const count = Math.min(atOnce, nLayers - layer);
+      const layers = Array.from({ length: count }, (_, at) => layer + at);
+      const places = distinct(layers.flatMap(placesOf));
+      values = await placeValues(running, [clean], places, { positions: 'all', ends: 'all', signal });
+      if (count === nLayers) unmasked.values = values;
     }
-    const own = heads
-      .filter((component) => component.layer === layer)
-      .map((component) => ({ component, kept: keptOf(component) }));
-    const weights = await model.layer(layer);
-    // Scores are sums of directions only where some of them are kept.
-    const summed = own.filter(({ kept }) => kept.length > 0).map(({ component }) => component.name);
-    const carrying = sums ? ov.filter((component) => component.layer === layer).map(({ name }) => name) : [];
-    const directions = await decomposition.layer(layer, [...summed, ...carrying]);
     if (sums) {
-      const written = carrying.map((name) => directions.get(name)!);
-      const circuit = masks && { layout, masks };
-      reach.push(layerReach(layer, written, weights, architecture, values!, sums, circuit));
+      const readers = await valueReaders(running, layer);
+      reach.push(layerReach(layer, readers, architecture, values, sums, masks && { layout, masks }));
     }
-    for (const { component, kept } of own) {
-      const head = component.name.replace('.qk', '');
-      const full = Array.from(clean, (_, query) => rounded(patternOf(values!, component, query)));
-      if (kept.length === 0) {
-        found.push({ head, full, kept: null, alone: [] });
-        continue;
-      }
-      const sum = new ScoreSum(component, directions.get(component.name) ?? null, weights, architecture);
-      const { start } = layout.of(component);
-      const queries = Array.from(clean, (_, query) => sum.of(values!, 0, query).contributions);
-      /** Attention from a weighted sum of directions' parts. */
-      const from = (contributions: Float64Array, weight: (k: number) => number) => {
-        const keys = contributions.length / component.rank;
-        const scores = Float64Array.from({ length: keys }, (_, key) =>
-          kept.reduce((all, k) => all + weight(k) * contributions[key * component.rank + k]!, 0),
-        );
-        return rounded(softmax(scores));
-      };
-      found.push({
-        ...{ head, full },
-        kept: queries.map((contributions) => from(contributions, (k) => masks![start + k]!)),
-        alone: kept.map((index) => [
-          directionName({ component, index }),
-          from(queries.at(-1)!, (k) => Number(k === index)),
-        ]),
-      });
-    }
+    for (const sum of await ScoreSum.onEngine(running, layer, values))
+      found.push(patternsOf(sum, values, clean, masks?.subarray(layout.of(sum.component).start) ?? null));
   }
+  onProgress?.({ stage: 'attention', done: nLayers, total: nLayers });
   return { attention: found, reach: sums && reach };
+}
+
+/** @param masks from the head's first one on; null: there is no circuit */
+function patternsOf(
+  sum: ScoreSum,
+  values: PlaceValues,
+  clean: Int32Array,
+  masks: Float32Array | null,
+): HeadPattern {
+  const { component } = sum;
+  const kept = new Map<number, number>();
+  for (let k = 0; masks && k < component.rank; k++) if (masks[k] !== 0) kept.set(k, masks[k]!);
+  const under = (query: number, weights: ReadonlyMap<number, number>) =>
+    rounded(softmax(sum.weighted(values, 0, query, weights)));
+  return {
+    head: component.name.replace('.qk', ''),
+    full: Array.from(clean, (_, query) => rounded(patternOf(values, component, query))),
+    kept: kept.size === 0 ? null : Array.from(clean, (_, query) => under(query, kept)),
+    alone: [...kept.keys()].map((index) => [
+      directionName({ component, index }),
+      under(clean.length - 1, new Map([[index, 1]])),
+    ]),
+  };
 }
 
 /** A place that two things read is read once. */

@@ -100,7 +100,7 @@ export async function headTrace(
   });
   const weights = await model.layer(layer);
   const directions = await decomposition.layer(layer, [qk.name, ov.name]);
-  const sum = new ScoreSum(qk, directions.get(qk.name) ?? null, weights, architecture);
+  const sum = ScoreSum.from(qk, directions.get(qk.name) ?? null, weights, architecture);
   const { scores, pattern, contributions } = sum.of(values, 0, query);
   const key =
     which.key === null ? pattern.indexOf(Math.max(...pattern)) : tokenAt('key', which.key, query + 1);

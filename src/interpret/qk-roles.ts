@@ -94,7 +94,7 @@ export async function qkRoles(
     const { component } = directions[members[0]!]!;
     const { layer } = component;
     const own = (await decomposition.layer(layer, [name])).get(name) ?? null;
-    const sum = new ScoreSum(component, own, await model.layer(layer), architecture);
+    const sum = ScoreSum.from(component, own, await model.layer(layer), architecture);
     heads.push({ members, sum, keys: new MeanKey() });
   }
   const places = new Map<string, PlaceInModel>();

@@ -7,12 +7,14 @@
  * and with rotary positions scale · rate_i · Σ_k y_k (u_kᵀ[b_Q; W_Q] R_i)·k_j, k_j the head's key as attention has it.
  */
 import type { Directions } from '../decompose/directions.js';
-import { queriesOf } from '../decompose/factors.js';
+import { ownCoordinates, queriesOf } from '../decompose/factors.js';
+import type { MaskedModel } from '../forward/masked-model.js';
 import type { BlockPlace, PlaceInModel } from '../forward/places.js';
 import { type Architecture, kvHeadOf, type Rotary } from '../models/architecture.js';
 import type { Component } from '../models/components.js';
 import { planesOf } from '../models/qk-split.js';
 import type { LayerWeights } from '../models/weights.js';
+import { keysOnEngine, queriesOnEngine } from './engine-directions.js';
 import type { PlaceValues } from './place-values.js';
 
 /** The scores of one query with all keys that it sees. */
@@ -28,28 +30,74 @@ export interface QueryScores {
   contributions: Float64Array;
 }
 
+/** What a head's scores are made of, as files have it or the engine. */
+interface ScoreWeights {
+  /** [rank or dHead, dHead]: where positions turn, what each coefficient adds to the query. */
+  queries: ArrayLike<number> | null;
+  /** By plane, the two coordinates of each direction. */
+  planes: readonly [number, number][] | null;
+  /** Where positions do not turn, σ_k ([1, x]·v_k) of a row of a pass, [rank]. */
+  keyRow: ((values: PlaceValues, row: number) => ArrayLike<number>) | null;
+}
+
 export class ScoreSum {
   readonly rank: number;
-  /** [rank or dHead, dHead]: where positions turn, what each coefficient adds to the query. */
-  readonly #queries: Float64Array | null;
-  /** By plane, the two coordinates of each direction. */
-  readonly #planes: readonly [number, number][] | null;
+  readonly #queries: ScoreWeights['queries'];
+  readonly #planes: ScoreWeights['planes'];
+  readonly #keyRow: ScoreWeights['keyRow'];
+
+  private constructor(
+    readonly component: Component,
+    private readonly architecture: Architecture,
+    { queries, planes, keyRow }: ScoreWeights,
+  ) {
+    this.rank = component.rank;
+    this.#queries = queries;
+    this.#planes = planes;
+    this.#keyRow = keyRow;
+  }
 
   /**
    * @param directions of the component; null by plane, where they are the head's own coordinates
    * @param weights of its layer
    */
-  constructor(
-    readonly component: Component,
-    private readonly directions: Directions | null,
+  static from(
+    component: Component,
+    directions: Directions | null,
     weights: LayerWeights,
-    private readonly architecture: Architecture,
-  ) {
-    this.rank = component.rank;
+    architecture: Architecture,
+  ): ScoreSum {
     const { dHead } = architecture;
     const rotary = architecture.rotary?.[component.layer];
-    this.#planes = directions ? null : planesOf(dHead, rotary!.dims);
-    this.#queries = rotary ? queriesOf(component, directions, weights, dHead) : null;
+    return new ScoreSum(component, architecture, {
+      queries: rotary ? queriesOf(component, directions, weights, dHead) : null,
+      planes: directions ? null : planesOf(dHead, rotary!.dims),
+      keyRow: rotary ? null : (values, row) => keyRow(directions!, architecture, values, row),
+    });
+  }
+
+  /**
+   * Of all heads of a layer, from what the engine has of their directions.
+   * @param values that the sums will be asked of
+   */
+  static async onEngine(running: MaskedModel, layer: number, values: PlaceValues): Promise<ScoreSum[]> {
+    const { architecture, layout, planes } = running;
+    const { dHead } = architecture;
+    const heads = layout.components.filter((each) => each.layer === layer && each.kind === 'qk');
+    const { rank } = heads[0]!;
+    const [queries, keys] = [
+      await queriesOnEngine(running, layer),
+      await keysOnEngine(running, values, layer),
+    ];
+    const width = heads.length * rank;
+    return heads.map((component, head) => {
+      const [size, first] = [rank * dHead, head * rank];
+      return new ScoreSum(component, architecture, {
+        queries: planes ? ownCoordinates(dHead) : (queries?.subarray(head * size, (head + 1) * size) ?? null),
+        planes: planes?.[layer] ?? null,
+        keyRow: keys && ((_, row) => keys.subarray(row * width + first, row * width + first + rank)),
+      });
+    });
   }
 
   /** What a pass must read for {@link of}, all positions computed. */
@@ -75,6 +123,56 @@ export class ScoreSum {
     const { scoreCap } = this.architecture;
     if (scoreCap !== undefined) freezeCap(contributions, keys, scoreCap);
     return { scores, pattern: row('pattern'), contributions };
+  }
+
+  /**
+   * The sum of some directions' parts in the scores of a query, [keys]; what each adds alone is not computed for it.
+   * @param weights by direction; those of weight 0 cost nothing
+   */
+  weighted(
+    values: PlaceValues,
+    prompt: number,
+    query: number,
+    weights: ReadonlyMap<number, number>,
+  ): Float64Array {
+    const column = values.paddingOf(prompt) + query;
+    const { scoreCap: cap } = this.architecture;
+    const sum = this.#sum(values, prompt, column, query + 1, weights);
+    if (cap === undefined) return sum;
+    const whole = this.#sum(values, prompt, column, query + 1, this.#everything);
+    return sum.map((part, key) => part * cappedShare(whole[key]!, cap));
+  }
+
+  /** Before any cap. */
+  #sum(
+    values: PlaceValues,
+    prompt: number,
+    column: number,
+    keys: number,
+    weights: ReadonlyMap<number, number>,
+  ): Float64Array {
+    const y = this.#coefficients(values, prompt, column);
+    if (this.#queries) {
+      const { dHead } = this.architecture;
+      const all = new Float64Array(dHead);
+      for (const [k, weight] of weights) {
+        const query = this.#query(k, y);
+        for (let c = 0; c < dHead; c++) all[c]! += weight * query[c]!;
+      }
+      return this.#productsWithKeys(values, prompt, column, keys, all);
+    }
+    const scale = this.architecture.attentionScale[this.component.layer]!;
+    const first = this.#firstRow(values, prompt, column, keys);
+    return Float64Array.from({ length: keys }, (_, key) => {
+      const reads = this.#keyRow!(values, first + key);
+      let sum = 0;
+      for (const [k, weight] of weights) sum += weight * scale * y[k]! * reads[k]!;
+      return sum;
+    });
+  }
+
+  get #everything(): Map<number, number> {
+    return new Map(Array.from({ length: this.rank }, (_, k) => [k, 1]));
   }
 
   /** The key that gets more than a share of a query's attention, of at least a half; null where none does. */
@@ -167,26 +265,41 @@ export class ScoreSum {
   }
 
   #plain(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
-    const { layer, cols } = this.component;
-    const { dModel: d, attentionScale } = this.architecture;
-    const { s, vt } = this.directions!;
+    const scale = this.architecture.attentionScale[this.component.layer]!;
     const y = this.#coefficients(values, prompt, column);
-    const { data, shape } = values.of({ layer, place: 'attentionInput' });
-    const first = (prompt * shape[0]!) / values.prompts.length + column - keys + 1;
-    const bias = cols - d;
+    const first = this.#firstRow(values, prompt, column, keys);
     const out = new Float64Array(keys * this.rank);
-    for (let k = 0; k < this.rank; k++) {
-      const factor = attentionScale[layer]! * y[k]! * s[k]!;
-      for (let key = 0; key < keys; key++) {
-        let read = bias ? vt[k * cols]! : 0;
-        for (let i = 0; i < d; i++) read += data[(first + key) * d + i]! * vt[k * cols + bias + i]!;
-        out[key * this.rank + k] = factor * read;
-      }
+    for (let key = 0; key < keys; key++) {
+      const reads = this.#keyRow!(values, first + key);
+      for (let k = 0; k < this.rank; k++) out[key * this.rank + k] = scale * y[k]! * reads[k]!;
     }
     return out;
   }
 
+  /** Of the keys that a query sees, where a place has a row for each position. */
+  #firstRow(values: PlaceValues, prompt: number, column: number, keys: number): number {
+    const { shape } = values.of({ layer: this.component.layer, place: 'attentionInput' });
+    return (prompt * shape[0]!) / values.prompts.length + column - keys + 1;
+  }
+
   #turned(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
+    const y = this.#coefficients(values, prompt, column);
+    const out = new Float64Array(keys * this.rank);
+    for (let k = 0; k < this.rank; k++) {
+      const products = this.#productsWithKeys(values, prompt, column, keys, this.#query(k, y));
+      for (let key = 0; key < keys; key++) out[key * this.rank + k] = products[key]!;
+    }
+    return out;
+  }
+
+  /** A query of the head's, not yet turned, scaled and with each key, [keys]. */
+  #productsWithKeys(
+    values: PlaceValues,
+    prompt: number,
+    column: number,
+    keys: number,
+    query: Float64Array,
+  ): Float64Array {
     const { layer, head } = this.component;
     const { dHead, attentionScale, rotary } = this.architecture;
     const { data, shape } = values.of({ layer, place: 'k' });
@@ -194,19 +307,29 @@ export class ScoreSum {
     const kvHead = kvHeadOf(head!, this.architecture);
     const firstKey = (kvHead * batch + prompt) * positions + column - keys + 1;
     const rate = this.#rate(values, prompt, column);
-    const y = this.#coefficients(values, prompt, column);
-    const out = new Float64Array(keys * this.rank);
-    for (let k = 0; k < this.rank; k++) {
-      const query = this.#query(k, y);
-      turn(query, column, rotary![layer]!);
-      for (let key = 0; key < keys; key++) {
-        let product = 0;
-        for (let c = 0; c < dHead; c++) product += query[c]! * data[(firstKey + key) * dHead + c]!;
-        out[key * this.rank + k] = attentionScale[layer]! * rate * product;
-      }
-    }
-    return out;
+    turn(query, column, rotary![layer]!);
+    return Float64Array.from({ length: keys }, (_, key) => {
+      let product = 0;
+      for (let c = 0; c < dHead; c++) product += query[c]! * data[(firstKey + key) * dHead + c]!;
+      return attentionScale[layer]! * rate * product;
+    });
   }
+}
+
+/** σ_k ([1, x]·v_k) of one row of a pass, [rank]. */
+function keyRow(
+  { component: { layer, rank, cols }, s, vt }: Directions,
+  { dModel: d }: Architecture,
+  values: PlaceValues,
+  row: number,
+): Float64Array {
+  const { data } = values.of({ layer, place: 'attentionInput' });
+  const bias = cols - d;
+  return Float64Array.from({ length: rank }, (_, k) => {
+    let read = bias ? vt[k * cols]! : 0;
+    for (let i = 0; i < d; i++) read += data[row * d + i]! * vt[k * cols + bias + i]!;
+    return s[k]! * read;
+  });
 }
 
 /** Turns a query to its position, in place. */

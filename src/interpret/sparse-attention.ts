@@ -44,7 +44,7 @@ export async function sparseAttention(
     for (const component of layout.components)
       if (component.layer === layer) {
         const own = running.planes ? null : directions.get(component.name)!;
-        const sum = new ScoreSum(component, own, weights, architecture);
+        const sum = ScoreSum.from(component, own, weights, architecture);
         heads.push({ sum, start: layout.of(component).start });
       }
   }

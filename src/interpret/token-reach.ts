@@ -4,10 +4,10 @@
  * last token (docs/reading.md, "A head's output"). Over all tokens, and with the output's bias, it is what the layer's
  * attention adds directly.
  */
-import type { Directions } from '../decompose/directions.js';
 import type { MaskLayout } from '../forward/layout.js';
 import { type Architecture, kvHeadOf } from '../models/architecture.js';
-import type { LayerWeights } from '../models/weights.js';
+import type { Component } from '../models/components.js';
+import type { ValueReaders } from './engine-directions.js';
 import type { LogitSums } from './logit-sum.js';
 import type { PlaceValues } from './place-values.js';
 
@@ -28,14 +28,13 @@ export interface MaskedLayout {
 }
 
 /**
- * @param heads directions of the layer's OV components
+ * @param readers of the layer's OV directions, as the engine has them
  * @param values of an unmasked pass over one prompt that read `placesOfHead` of the layer
  * @param sums of the same prompt, unmasked
  */
 export function layerReach(
   layer: number,
-  heads: Iterable<Directions>,
-  weights: LayerWeights,
+  readers: ValueReaders,
   architecture: Architecture,
   values: PlaceValues,
   { layout, sums }: LogitSums,
@@ -45,53 +44,41 @@ export function layerReach(
   const full = new Float64Array(tokens);
   const kept = circuit && new Float64Array(tokens);
   let bias = 0;
-  for (const directions of heads) {
-    const { component } = directions;
+  for (const component of layout.components) {
+    if (component.layer !== layer || component.kind !== 'ov') continue;
     const unit = sums[0]!.perUnit.subarray(layout.of(component).start);
-    const carried = (written: Float64Array, into: Float64Array) =>
-      addCarried(directions, written, weights, architecture, values, into);
-    bias += carried(writtenTo(directions, unit), full);
+    const carried = (weight: (k: number) => number, into: Float64Array) =>
+      addCarried(component, weight, readers, architecture, values, into);
+    bias += carried((k) => unit[k]!, full);
     if (!kept) continue;
     const masks = circuit.masks.subarray(circuit.layout.of(component).start);
-    carried(
-      writtenTo(directions, unit, (k) => masks[k]!),
-      kept,
-    );
+    carried((k) => masks[k]! * unit[k]!, kept);
   }
   return { layer, full: rounded(full), kept: kept && rounded(kept), bias };
 }
 
-/** What the logit difference takes of the stream by way of a head's directions: Σ_k w_k unit_k v_k, [dModel]. */
-function writtenTo(
-  { component: { rank, cols }, vt }: Directions,
-  unit: Float64Array,
-  weight: (k: number) => number = () => 1,
-): Float64Array {
-  const read = new Float64Array(cols);
-  for (let k = 0; k < rank; k++) {
-    const factor = weight(k) * unit[k]!;
-    if (factor === 0) continue;
-    for (let i = 0; i < cols; i++) read[i]! += factor * vt[k * cols + i]!;
-  }
-  return read;
-}
-
-/** Adds what a head carries from each token to what reads its output; returns what its share of the bias adds. */
+/**
+ * Adds what a head carries from each token to what reads its output; returns what its share of the bias adds.
+ * @param weight of what each direction writes
+ */
 function addCarried(
-  { component: { layer, head } }: Directions,
-  written: Float64Array,
-  { o }: LayerWeights,
+  { layer, head, rank }: Component,
+  weight: (k: number) => number,
+  { read: all, bias: shares }: ValueReaders,
   architecture: Architecture,
   values: PlaceValues,
   into: Float64Array,
 ): number {
-  const { dHead, dModel: d, nHeads } = architecture;
-  /** W_O's rows times what reads them, [dHead]. */
-  const read = Float64Array.from({ length: dHead }, (_, c) => {
-    let sum = 0;
-    for (let i = 0; i < d; i++) sum += o.weight[(head! * dHead + c) * d + i]! * written[i]!;
-    return sum;
-  });
+  const { dHead } = architecture;
+  /** What reads the head's mean of values, [dHead]. */
+  const read = new Float64Array(dHead);
+  let bias = 0;
+  for (let k = 0; k < rank; k++) {
+    const factor = weight(k);
+    if (factor === 0) continue;
+    for (let c = 0; c < dHead; c++) read[c]! += factor * all[(head! * dHead + c) * rank + k]!;
+    if (shares) bias += factor * shares[head! * rank + k]!;
+  }
   const pattern = values.of({ layer, place: 'pattern' });
   const [, , queries, columns] = pattern.shape as [number, number, number, number];
   const row = (head! * queries + queries - 1) * columns;
@@ -102,8 +89,6 @@ function addCarried(
     for (let c = 0; c < dHead; c++) value += v[(firstValue + token) * dHead + c]! * read[c]!;
     into[token]! += pattern.data[row + token]! * value;
   }
-  let bias = 0;
-  if (o.bias) for (let i = 0; i < d; i++) bias += (o.bias[i]! / nHeads) * written[i]!;
   return bias;
 }
 

@@ -110,11 +110,12 @@ export async function evaluateOn(
 }
 
 /** Pairs, whatever is asked of which stops when the signal fires. */
-function heardPairs({ length, kl, score, objective }: RunnablePairs, { signal }: LongCall) {
+function heardPairs({ length, kl, score, scoreEach, objective }: RunnablePairs, { signal }: LongCall) {
   return {
     length,
     kl: (masks: Float32Array) => kl(masks, { signal }),
     score: (masks: Float32Array) => score(masks, { signal }),
+    scoreEach: (all: readonly Float32Array[]) => scoreEach(all, { signal }),
     gradient: (indices: readonly number[], masks: Float32Array) =>
       objective(indices, masks, 'kl', { signal }),
   };

@@ -58,18 +58,19 @@ export function runnerInThisThread(model: MaskedModel, { train, forward, keepPas
     workers: 1,
     async prepare(pairs, options) {
       const how = { ...options, keepPast, forwardTokens: forward };
-      return inThisThread(await PreparedPairs.prepare(model, pairs, how), train);
+      return runnableInThisThread(await PreparedPairs.prepare(model, pairs, how), train);
     },
     close: async () => model.dispose(),
   };
 }
 
-function inThisThread(prepared: PreparedPairs, train: number): RunnablePairs {
+/** @param train positions (padding included) in one pass forward and backward */
+export function runnableInThisThread(prepared: PreparedPairs, train: number): RunnablePairs {
   const each = (all: readonly Float32Array[], call?: LongCall, against?: Float32Array) =>
     scoreEach(prepared, all, call, against);
   return {
     length: prepared.length,
-    some: (indices) => inThisThread(prepared.some(indices), train),
+    some: (indices) => runnableInThisThread(prepared.some(indices), train),
     objective: (indices, masks, loss, call) => objective(prepared, indices, masks, loss, train, call),
     kl: async (masks, call) => (await totalKl(prepared, masks, call)) / prepared.length,
     scoreEach: each,

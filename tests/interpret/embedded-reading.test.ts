@@ -96,7 +96,7 @@ describeOnEngines('the embedded model', (engine) => {
     for (const component of running.layout.components.filter(({ kind }) => kind === 'qk')) {
       const { layer, name, rank } = component;
       const own = (await decomposition.layer(layer)).get(name)!;
-      const sum = new ScoreSum(component, own, await model.layer(layer), model.architecture);
+      const sum = ScoreSum.from(component, own, await model.layer(layer), model.architecture);
       const places = ScoreSum.places(layer, model.architecture);
       const values = await placeValues(running, [CLEAN], places, { positions: 'all', ends: 'all' });
       const { scores, contributions } = sum.of(values, 0, CLEAN.length - 1);

@@ -72,7 +72,7 @@ describeOnEngines('a prompt taken apart', (engine) => {
       const component = running.layout.components.find((each) => each.name === `${head}.qk`)!;
       const { layer, rank } = component;
       const own = (await decomposition.layer(layer)).get(component.name)!;
-      const sum = new ScoreSum(component, own, await model.layer(layer), model.architecture);
+      const sum = ScoreSum.from(component, own, await model.layer(layer), model.architecture);
       const places = ScoreSum.places(layer, model.architecture);
       const values = await placeValues(running, [clean], places, { positions: 'all', ends: 'all' });
       const found = sum.of(values, 0, clean.length - 1);

@@ -115,7 +115,7 @@ describeOnEngines('the role of a QK direction', (engine) => {
         const places = ScoreSum.places(layer, architecture);
         const values = await placeValues(apart.running, prompts, places, { positions: 'all', ends: 'all' });
         const own = (await apart.decomposition.layer(layer)).get(name) ?? null;
-        const sum = new ScoreSum(component, own, await apart.model.layer(layer), architecture);
+        const sum = ScoreSum.from(component, own, await apart.model.layer(layer), architecture);
         expect(sum.turns).toBe(architecture.rotary !== undefined);
         if (!sum.turns) continue;
         const { contributions, scores } = sum.of(values, 1, 3);

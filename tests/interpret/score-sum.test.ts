@@ -23,7 +23,7 @@ describeOnEngines('a score', (engine) => {
           const places = ScoreSum.places(layer, architecture);
           const values = await placeValues(apart.running, prompts, places, { positions: 'all', ends: 'all' });
           const directions = (await apart.decomposition.layer(layer)).get(name) ?? null;
-          const sum = new ScoreSum(component, directions, await apart.model.layer(layer), architecture);
+          const sum = ScoreSum.from(component, directions, await apart.model.layer(layer), architecture);
           for (const [p, ids] of prompts.entries()) {
             const x = referenceForward(reference, ids).inputs[layer]!;
             const scale = architecture.attentionScale[layer]!;

@@ -1,18 +1,30 @@
 /** Asks the engine behind the page, where there is one. */
 import { useEffect, useState } from 'preact/hooks';
-import type { AskName, Asks, LiveLine } from '../live.js';
+import type { AskName, Asks, LiveLine, PartOf } from '../live.js';
 import { parsed } from './text.js';
 
-export interface Call {
+export interface Progress {
+  /** What is being computed. */
+  stage: string;
+  /** 0 … 1. */
+  share: number;
+  /** Seconds, as far as can be told; null: not yet. */
+  left: number | null;
+  note: string;
+}
+
+export interface Call<Name extends AskName> {
   signal?: AbortSignal;
-  onProgress?(progress: NonNullable<LiveLine['progress']>): void;
+  onProgress?(progress: Progress): void;
+  /** Called with what is known of the answer already. */
+  onPart?(part: PartOf<Name>): void;
 }
 
 /** @throws Error with what is wrong in one line, and an AbortError once the signal has fired */
 export async function ask<Name extends AskName>(
   name: Name,
   given: Asks[Name]['ask'],
-  { signal, onProgress }: Call = {},
+  { signal, onProgress, onPart }: Call<Name> = {},
 ): Promise<Asks[Name]['answer']> {
   const response = await fetch(name, {
     method: 'POST',
@@ -26,13 +38,28 @@ export async function ask<Name extends AskName>(
     );
   });
   if (!response.ok) throw new Error((await response.text()).trim());
+  const toGo = new ToGo();
   for await (const text of lines(response.body!)) {
-    const { progress, answer, error } = parsed<LiveLine>(text);
-    if (progress) onProgress?.(progress);
+    const { progress, part, answer, error } = parsed<LiveLine>(text);
+    if (progress) onProgress?.(toGo.after(progress));
+    else if (part !== undefined) onPart?.(part as PartOf<Name>);
     else if (error !== undefined) throw new Error(error);
     else return answer as Asks[Name]['answer'];
   }
   throw new Error('the engine went away before it had answered');
+}
+
+/** Time left, from how long what is done has taken. What waits for others has not begun. */
+class ToGo {
+  #began: { at: number; share: number } | null = null;
+
+  after({ stage, done, total, note = '' }: NonNullable<LiveLine['progress']>): Progress {
+    const share = done / total;
+    this.#began ??= { at: performance.now(), share };
+    const grown = share - this.#began.share;
+    const seconds = (performance.now() - this.#began.at) / 1000;
+    return { stage, share, note, left: grown > 0 ? (seconds / grown) * (1 - share) : null };
+  }
 }
 
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
@@ -48,9 +75,12 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> 
   }
 }
 
-export interface Asking<Answer> {
+export interface Asking<Name extends AskName> {
   /** The last one, which is an older one while `busy`. */
-  answer: Answer | null;
+  answer: Asks[Name]['answer'] | null;
+  /** What is known of the next one while `busy`. */
+  part: PartOf<Name> | null;
+  progress: Progress | null;
   busy: boolean;
   error: string;
 }
@@ -61,32 +91,35 @@ const MOST_KNOWN = 200;
 /** Milliseconds to wait for the next key or drag before asking. */
 const PAUSE = 120;
 
+const IDLE = { answer: null, part: null, progress: null, busy: false, error: '' };
+
 /** Asks anew whenever what is asked changes; the older ask is given up. @param given null: nothing is asked */
-export function useAsk<Name extends AskName>(
-  name: Name,
-  given: Asks[Name]['ask'] | null,
-): Asking<Asks[Name]['answer']> {
+export function useAsk<Name extends AskName>(name: Name, given: Asks[Name]['ask'] | null): Asking<Name> {
   const key = given && `${name} ${JSON.stringify(given)}`;
-  const [state, setState] = useState<Asking<Asks[Name]['answer']>>({ answer: null, busy: false, error: '' });
+  const [state, setState] = useState<Asking<Name>>(IDLE);
   useEffect(() => {
     if (key === null) {
-      setState({ answer: null, busy: false, error: '' });
+      setState(IDLE);
       return;
     }
     if (known.has(key)) {
-      setState({ answer: known.get(key) as Asks[Name]['answer'], busy: false, error: '' });
+      setState({ ...IDLE, answer: known.get(key) as Asks[Name]['answer'] });
       return;
     }
     const abort = new AbortController();
-    setState(({ answer }) => ({ answer, busy: true, error: '' }));
+    setState(({ answer }) => ({ ...IDLE, answer, busy: true }));
     const timer = setTimeout(async () => {
       try {
-        const answer = await ask(name, given!, { signal: abort.signal });
+        const answer = await ask(name, given!, {
+          signal: abort.signal,
+          onProgress: (progress) => setState((before) => ({ ...before, progress })),
+          onPart: (part) => setState((before) => ({ ...before, part })),
+        });
         known.set(key, answer);
         if (known.size > MOST_KNOWN) known.delete(known.keys().next().value!);
-        setState({ answer, busy: false, error: '' });
+        setState({ ...IDLE, answer });
       } catch (error) {
-        if (!abort.signal.aborted) setState({ answer: null, busy: false, error: (error as Error).message });
+        if (!abort.signal.aborted) setState({ ...IDLE, error: (error as Error).message });
       }
     }, PAUSE);
     return () => {

@@ -2,8 +2,9 @@
 import { useRef, useState } from 'preact/hooks';
 import { count, decimal } from '../../report/figures.js';
 import type { Edit } from '../edit.js';
-import type { LiveAttack } from '../live.js';
-import { ask } from './ask.js';
+import type { AttackSoFar, LiveAttack } from '../live.js';
+import { ask, type Progress } from './ask.js';
+import { Doing } from './doing.js';
 import { Figure } from './figure.js';
 import { useExplorer } from './state.js';
 import { short } from './text.js';
@@ -14,7 +15,9 @@ const NAMED = 12;
 export function AttackPanel() {
   const { state } = useExplorer();
   const [steps, setSteps] = useState(String(STEPS));
-  const [done, setDone] = useState<{ share: number; stage: string } | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [progress, setProgress] = useState<Progress | null>(null);
+  const [soFar, setSoFar] = useState<AttackSoFar | null>(null);
   const [found, setFound] = useState<{ attack: LiveAttack; edit: Edit } | null>(null);
   const [error, setError] = useState('');
   const abort = useRef<AbortController | null>(null);
@@ -22,18 +25,21 @@ export function AttackPanel() {
     const own = new AbortController();
     abort.current = own;
     setError('');
-    setDone({ share: 0, stage: 'beginning' });
+    setBusy(true);
     try {
       const given = { edit: state.edit, steps: Number(steps) };
       const attack = await ask('attack', given, {
         signal: own.signal,
-        onProgress: ({ stage, done, total }) => setDone({ share: done / total, stage }),
+        onProgress: setProgress,
+        onPart: setSoFar,
       });
       setFound({ attack, edit: state.edit });
     } catch (error) {
       if (!own.signal.aborted) setError((error as Error).message);
     }
-    setDone(null);
+    setBusy(false);
+    setProgress(null);
+    setSoFar(null);
   };
   const stale = found && JSON.stringify(found.edit) !== JSON.stringify(state.edit);
   return (
@@ -62,13 +68,12 @@ export function AttackPanel() {
             onInput={({ currentTarget }) => setSteps(currentTarget.value)}
           />
         </label>
-        <button type="submit" disabled={done !== null}>
+        <button type="submit" disabled={busy}>
           Attack it
         </button>
-        {done && (
+        {busy && (
           <>
-            <progress value={done.share} aria-label="Attack" />{' '}
-            <span class="dim">{short(done.stage, 40)}</span>
+            <Doing progress={progress} />{' '}
             <button type="button" onClick={() => abort.current?.abort()}>
               Cancel
             </button>
@@ -78,6 +83,20 @@ export function AttackPanel() {
       {error && (
         <p class="notice" role="alert">
           {short(error, 300)}
+        </p>
+      )}
+      {soFar && (
+        <p role="status">
+          So far: KL from <strong>{decimal(soFar.plain_kl)}</strong>
+          {soFar.kl > soFar.plain_kl ? (
+            <>
+              {' '}
+              to <strong>{decimal(soFar.kl)}</strong>
+            </>
+          ) : (
+            ' on'
+          )}
+          , measured on {count(soFar.n)} test prompts.
         </p>
       )}
       {found && <Found {...found.attack} stale={stale === true} />}

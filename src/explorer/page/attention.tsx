@@ -6,10 +6,13 @@ import { type Cell, Figure } from './figure.js';
 import { useExplorer } from './state.js';
 import { short } from './text.js';
 
-export function AttentionFigure({ card }: { card: PromptCard }) {
+export function AttentionFigure({
+  tokens,
+  attention,
+  full,
+}: Pick<PromptCard, 'tokens' | 'attention' | 'full'>) {
   const { state, go, link } = useExplorer();
-  const { attention, tokens } = card;
-  const strongest = card.full?.components.find(([name]) => name.endsWith('.ov'))?.[0].slice(0, -3);
+  const strongest = full?.components.find(([name]) => name.endsWith('.ov'))?.[0].slice(0, -3);
   const chosen = attention.find(({ head }) => head === (state.head || strongest)) ?? attention[0];
   const [query, setQuery] = useState<number | null>(null);
   if (!chosen) return null;

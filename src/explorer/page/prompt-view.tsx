@@ -1,6 +1,6 @@
 /** Prompts that were taken apart: what comes next, what the logit difference is made of, where heads look. */
 
-import type { PromptCard } from '../../interpret/prompt-card.js';
+import type { CardSoFar, PromptCard } from '../../interpret/prompt-card.js';
 import { decimal, percent } from '../../report/figures.js';
 import { AttentionFigure } from './attention.js';
 import { Figure } from './figure.js';
@@ -84,8 +84,11 @@ export function PromptView({ id }: { id: string }) {
   );
 }
 
-export function PromptFigures({ card }: { card: PromptCard }) {
-  const { tokens, corrupted, answers, distractors, kl, full, circuit } = card;
+/** @param card what is not known of it yet is left out */
+export function PromptFigures({ card }: { card: PromptCard | CardSoFar }) {
+  const { tokens, corrupted, answers, distractors, kl, full, circuit, attention, reach } = card;
+  const totals =
+    'totals' in card ? card.totals : full && { full: full.total, circuit: circuit?.total ?? null };
   return (
     <>
       <p class="prompt">
@@ -96,7 +99,7 @@ export function PromptFigures({ card }: { card: PromptCard }) {
           What is left out reads: <bdi>{visible(corrupted.join(''))}</bdi>
         </p>
       )}
-      {full && (
+      {totals && (
         <p>
           {answers.map((each) => (
             <Token key={each}>{each}</Token>
@@ -105,10 +108,10 @@ export function PromptFigures({ card }: { card: PromptCard }) {
           {distractors.map((each) => (
             <Token key={each}>{each}</Token>
           ))}
-          : logit difference <strong>{decimal(full.total)}</strong>
-          {circuit && (
+          : logit difference <strong>{decimal(totals.full)}</strong>
+          {totals.circuit !== null && (
             <>
-              , of the circuit <strong>{decimal(circuit.total)}</strong>
+              , of the circuit <strong>{decimal(totals.circuit)}</strong>
             </>
           )}
           {kl !== null && (
@@ -120,18 +123,19 @@ export function PromptFigures({ card }: { card: PromptCard }) {
       )}
       <div class="columns">
         <div>
-          <NextTokens card={card} />
-          <ReachFigure card={card} />
+          <NextTokens next_tokens={card.next_tokens} />
+          {reach && <ReachFigure tokens={tokens} reach={reach} />}
         </div>
-        <SumFigure card={card} by="components" />
+        {full !== undefined && <SumFigure full={full} circuit={circuit ?? null} by="components" />}
       </div>
-      <SumFigure card={card} by="directions" />
-      <AttentionFigure card={card} />
+      {full !== undefined && <SumFigure full={full} circuit={circuit ?? null} by="directions" />}
+      {attention && <AttentionFigure tokens={tokens} attention={attention} full={full ?? null} />}
     </>
   );
 }
 
-function NextTokens({ card: { next_tokens, circuit } }: { card: PromptCard }) {
+function NextTokens({ next_tokens }: Pick<PromptCard, 'next_tokens'>) {
+  const circuit = next_tokens.some((each) => each.circuit !== null);
   return (
     <Figure
       title="Next token"

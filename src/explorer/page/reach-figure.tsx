@@ -4,8 +4,11 @@ import { Figure } from './figure.js';
 import { short, signed } from './text.js';
 import { largestOf } from './tinted.js';
 
-export function ReachFigure({ card: { tokens, reach } }: { card: PromptCard }) {
-  if (!reach || reach.length === 0) return null;
+export function ReachFigure({
+  tokens,
+  reach,
+}: Pick<PromptCard, 'tokens'> & { reach: NonNullable<PromptCard['reach']> }) {
+  if (reach.length === 0) return null;
   const largest = largestOf(reach.flatMap(({ full, kept }) => [...full, ...(kept ?? [])]));
   const hasCircuit = reach[0]!.kept !== null;
   return (

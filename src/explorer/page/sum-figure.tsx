@@ -10,9 +10,12 @@ import { short, signed } from './text.js';
 const SHOWN = 14;
 const OTHERS = 'all others';
 
-export function SumFigure({ card, by }: { card: PromptCard; by: 'components' | 'directions' }) {
+export function SumFigure({
+  full,
+  circuit,
+  by,
+}: Pick<PromptCard, 'full' | 'circuit'> & { by: 'components' | 'directions' }) {
   const { data, link } = useExplorer();
-  const { full, circuit } = card;
   if (!full)
     return (
       <Missing
@@ -43,7 +46,7 @@ export function SumFigure({ card, by }: { card: PromptCard; by: 'components' | '
     <Figure
       title={`Logit difference by ${words}`}
       how={`Every ${words} that writes to the last token adds its part; all parts add up to ${decimal(full.total)} exactly${circuit ? ` (circuit: ${decimal(circuit.total)})` : ''}. To the right of 0 it speaks for the answer, to the left against it.`}
-      on={[card, by]}
+      on={[full, circuit, by]}
       numbers={{
         columns: [words, 'full model', 'circuit'],
         rows: [...rows, ['sum', full.total, circuit?.total ?? null]],

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { count } from '../../report/figures.js';
 import type { TypedPrompt } from '../live.js';
 import { useAsk } from './ask.js';
+import { Doing } from './doing.js';
 import { PromptFigures } from './prompt-view.js';
 import { isChanged, useExplorer } from './state.js';
 import { short } from './text.js';
@@ -25,8 +26,10 @@ export function TypedPromptPanel() {
   const [texts, setTexts] = useState<Partial<Record<keyof TypedPrompt, string>>>({});
   const [asked, setAsked] = useState<Asked | null>(null);
   const [at, setAt] = useState('0');
-  const { answer, busy, error } = useAsk('prompt', asked && { edit: state.edit, ...asked });
+  const { answer, part, progress, busy, error } = useAsk('prompt', asked && { edit: state.edit, ...asked });
   const { prompts } = data.core.live!;
+  // What is known of a prompt goes first; the last answer stays until something is known of the next one.
+  const card = part ?? answer;
   const typed = (): TypedPrompt => ({
     prompt: texts.prompt ?? '',
     corrupted: texts.corrupted || null,
@@ -51,7 +54,11 @@ export function TypedPromptPanel() {
               placeholder={hint}
               required={key === 'prompt'}
               maxLength={20_000}
-              onInput={({ currentTarget }) => setTexts({ ...texts, [key]: currentTarget.value })}
+              onInput={({ currentTarget }) => {
+                setTexts({ ...texts, [key]: currentTarget.value });
+                // Whoever types on waits for another prompt.
+                if (busy) setAsked(null);
+              }}
             />
           </label>
         ))}
@@ -83,15 +90,19 @@ export function TypedPromptPanel() {
           {short(error, 300)}
         </p>
       )}
-      {busy && <p role="status">Running …</p>}
-      {answer && (
-        <div class={busy ? 'dim' : undefined}>
+      {busy && (
+        <p role="status">
+          <Doing progress={progress} />
+        </p>
+      )}
+      {card && (
+        <div class={busy && !part ? 'dim' : undefined}>
           <p class="dim">
             {isChanged(state.edit)
               ? '“circuit” below is the circuit with your changes; they act on it at once.'
               : '“circuit” below is the one that was found; changes to it act here at once.'}
           </p>
-          <PromptFigures card={answer} />
+          <PromptFigures card={card} />
         </div>
       )}
     </section>
