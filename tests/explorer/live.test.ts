@@ -265,6 +265,32 @@ describe('what it says', () => {
     expect(alone.circuit).toBeNull();
   });
 
+  it('comes in parts that the whole agrees with, next tokens first', async () => {
+    const typed = {
+      prompt: 'When Mary and John went to the shop, John gave a drink to',
+      corrupted: 'When Anna and Paul went to the shop, Tom gave a drink to',
+      ...{ answer: null, distractor: null },
+    };
+    const found = await lines('prompt', { edit: AS_FOUND, typed });
+    const parts = found.flatMap(({ part }) => (part ? [part as NonNullable<Asks['prompt']['part']>] : []));
+    const { answer } = found.at(-1) as { answer: Asks['prompt']['answer'] };
+    expect(parts).toHaveLength(2);
+    const [first, second] = parts;
+    expect(first!.full).toBeUndefined();
+    expect(first!.next_tokens).toEqual(answer.next_tokens);
+    expect(first!.totals).toEqual({ full: answer.full!.total, circuit: answer.circuit!.total });
+    expect([second!.full, second!.circuit]).toEqual([answer.full, answer.circuit]);
+    const stages = found.flatMap(({ progress }) => (progress ? [progress.stage] : []));
+    expect([...new Set(stages)]).toEqual(['next tokens', 'logit difference', 'attention']);
+    // What is kept of it serves another edit: as if that had been asked for alone.
+    const edit: Edit = { base: 'circuit', changes: [['L2H3', 0]] };
+    const after = await ask('prompt', { edit, typed });
+    await ask('prompt', { edit, at: 0 });
+    expect(await ask('prompt', { edit, typed })).toEqual(after);
+    expect(after.full).toEqual(answer.full);
+    expect(after.circuit!.total).not.toBeCloseTo(answer.circuit!.total, 2);
+  });
+
   it('reads a direction on a text', async () => {
     const text = 'When Mary and John went to the store';
     const { tokens, values } = await ask('activations', { direction: 'L2H3.ov.0', text });
@@ -290,6 +316,23 @@ describe('saving', () => {
 });
 
 describe('an attack', () => {
+  it('lets others be answered before it is done, and finds the same', async () => {
+    const alone = await ask('attack', { edit: AS_FOUND, steps: 10 });
+    const order: string[] = [];
+    const attacked = lines('attack', { edit: AS_FOUND, steps: 10 }).then((found) => {
+      order.push('attack');
+      return found;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await ask('prompt', { edit: { base: 'full', changes: [] }, at: 1 }).then(() => order.push('prompt'));
+    const found = await attacked;
+    expect(order).toEqual(['prompt', 'attack']);
+    expect(found.at(-1)!.answer).toEqual(alone);
+    const parts = found.flatMap(({ part }) => (part ? [part as NonNullable<Asks['attack']['part']>] : []));
+    expect(parts[0]!.kl).toBe(alone.plain_kl);
+    expect(parts.at(-1)!.kl).toBeGreaterThanOrEqual(parts[0]!.kl);
+  });
+
   it('shows how far it is, and ends when nobody waits for it any more', async () => {
     const begun = performance.now();
     const found = await lines('attack', { edit: AS_FOUND, steps: 3 });
