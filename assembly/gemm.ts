@@ -149,7 +149,11 @@ function packPanels<T>(
         for (let r = 0; r < filled; r++) set<T>(panel, p * width + r, get<T>(source, r));
       continue;
     }
-    const done = sizeof<T>() == 4 && innerStride == 1 && filled == width ? packTurned(width, kc, block, lineStride, panel) : 0;
+    let done = 0;
+    if (innerStride == 1 && filled == width)
+      done = sizeof<T>() == 4
+        ? packTurned(width, kc, block, lineStride, panel)
+        : packTurnedPairs(width, kc, block, lineStride, panel);
     for (let r = 0; r < filled; r++) {
       let source = at<T>(block, r * lineStride + done * innerStride);
       let target = at<T>(panel, done * width + r);
@@ -206,6 +210,34 @@ function packTurned(width: i32, kc: i32, from: usize, lineStride: i32, to: usize
       v128.store(target + step, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
       v128.store(target + 2 * step, v128.shuffle<f32>(ef, gh, 0, 1, 4, 5));
       v128.store(target + 3 * step, v128.shuffle<f32>(ef, gh, 2, 3, 6, 7));
+    }
+  }
+  return whole;
+}
+
+/** The same of f64, two at a time. */
+function packTurnedPairs(width: i32, kc: i32, from: usize, lineStride: i32, to: usize): i32 {
+  const whole = kc & ~1;
+  const next = at<f64>(0, lineStride);
+  if (width == 3) {
+    for (let p = 0; p < whole; p += 2, from += 16, to += 48) {
+      const a = v128.load(from), b = v128.load(from + next), c = v128.load(from + 2 * next);
+      // a₀ b₀, c₀ a₁, b₁ c₁
+      v128.store(to, v128.shuffle<f64>(a, b, 0, 2));
+      v128.store(to, v128.shuffle<f64>(c, a, 0, 3), 16);
+      v128.store(to, v128.shuffle<f64>(b, c, 1, 3), 32);
+    }
+    return whole;
+  }
+  if (width % 2 != 0) return 0;
+  const step = at<f64>(0, width);
+  for (let pair = 0; pair < width; pair += 2, from += 2 * next) {
+    let source = from;
+    let target = to + at<f64>(0, pair);
+    for (let p = 0; p < whole; p += 2, source += 16, target += 2 * step) {
+      const a = v128.load(source), b = v128.load(source + next);
+      v128.store(target, v128.shuffle<f64>(a, b, 0, 2));
+      v128.store(target + step, v128.shuffle<f64>(a, b, 1, 3));
     }
   }
   return whole;
