@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { openEngine } from '../../../src/engine/engine.js';
 import { hasOnePass, onePass } from '../../../src/engine/ops/one-pass.js';
 import { referenceProduct } from '../../../src/kernels/reference/reference-products.js';
@@ -82,6 +82,19 @@ describe.runIf(availableEngines().includes('native-cpu'))('products', () => {
       if (version.includes('AMX')) expect(here).toBe(true);
     },
   );
+
+  it('are said to be held where the environment holds them', async () => {
+    const said = async (isa: string, core: string) => {
+      vi.stubEnv('ONEDNN_MAX_CPU_ISA', isa);
+      vi.stubEnv('OPENBLAS_CORETYPE', core);
+      const { version } = await openEngine({ engine: 'native-cpu' });
+      vi.unstubAllEnvs();
+      return version.replace(/^TensorFlow \S+( with OpenBLAS( and AMX)?)?/, '');
+    };
+    expect(await said('', '')).toBe('');
+    expect(await said('', 'Haswell')).toBe(' (OPENBLAS_CORETYPE=Haswell)');
+    expect(await said('AVX2', 'Haswell')).toBe(' (ONEDNN_MAX_CPU_ISA=AVX2, OPENBLAS_CORETYPE=Haswell)');
+  });
 
   it.each([
     [false, false],
