@@ -1,6 +1,5 @@
 /** Planted models ready to be masked. */
 import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Directions } from '../../src/decompose/directions.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -15,6 +14,9 @@ import { type DirectionTruth, sharesOf } from '../../src/planted/recovery.js';
 import { plantedPairs, writePlanted } from '../../src/planted/write-planted.js';
 import { decomposed } from './decomposed.js';
 import { openForTest } from './open-model.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const models = temporaryFolder();
 
 export interface OpenPlanted {
   folder: string;
@@ -30,7 +32,7 @@ export async function openPlanted(
   options: Partial<PlantedOptions> & Pick<PlantedOptions, 'mechanism'>,
   { positions = 'last' as Positions, form = 'reference' as WeightForm, prompts = 150 } = {},
 ): Promise<OpenPlanted> {
-  const folder = mkdtempSync(join(tmpdir(), 'orthoscope-planted-'));
+  const folder = mkdtempSync(join(models, 'planted-'));
   const planted = plantModel({ ...PLANTED_DEFAULTS, seed: 1, ...options });
   await writePlanted(folder, planted);
   const { test } = await plantedPairs(folder, planted, { train: 0, validation: 0, test: prompts }, 7);
