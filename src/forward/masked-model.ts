@@ -18,17 +18,11 @@ import { maskHook, onLastPosition } from './mask-hooks.js';
 import type { Positions } from './masking-rules.js';
 import { type Narrowed, narrow, someOf, type Written } from './narrow.js';
 import { longestOf } from './padded-prompts.js';
+import { disposeStart, type PassOptions, type Start } from './pass-start.js';
 import { hasFixedPast, type KeysValues, type Past } from './past.js';
 import { type BlockHooks, coefficientsOf, type Hook, isAtTheEnd, mergedHooks } from './places.js';
 import { foldOverPlanes, spreadOverPlanes } from './planes.js';
-import {
-  disposeStart,
-  type LossHead,
-  type PassOptions,
-  type Start,
-  Transformer,
-  type TransformerOptions,
-} from './transformer.js';
+import { type LossHead, Transformer, type TransformerOptions } from './transformer.js';
 
 /** Per kind of one layer, heads side by side. */
 export type PerKind<T> = Partial<Record<Kind, T>>;

@@ -5,70 +5,20 @@ import type { Engine } from '../engine/engine.js';
 import { type Heads, splitHeads } from '../engine/ops/attention.js';
 import { FrozenLinear } from '../engine/ops/linear.js';
 import { type Normalised, normalise, normalisePull } from '../engine/ops/norm.js';
-import { type RotaryTable, rotaryTable, rotaryTableAt } from '../engine/ops/rotary.js';
 import { tidy } from '../engine/ops/tidy.js';
-import { toTensor } from '../engine/tensor.js';
 import { heed, inOneGo, type Steps } from '../heed.js';
-import type { Architecture, Rotary } from '../models/architecture.js';
-import type { Kind } from '../models/components.js';
+import type { Architecture } from '../models/architecture.js';
 import { centres } from '../models/weight-forms.js';
 import type { LayerWeights, Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
 import { disposeBases, type LayerBases, NO_BASES } from './bases.js';
 import { type BlockResult, type BlockTrace, forwardBlock, pullBlock } from './block.js';
-import type { BlockInput } from './block-input.js';
-import type { Positions } from './masking-rules.js';
-import { causalBias, type Embedding, embedPrompts, longestOf } from './padded-prompts.js';
+import { longestOf } from './padded-prompts.js';
+import { disposeStart, type PassOptions, PassStarter, type Start, type StartOptions } from './pass-start.js';
 import type { KeysValues, Past } from './past.js';
-import {
-  backward,
-  coefficientsOf,
-  type Hooks,
-  lowestPulled,
-  onward,
-  pullsInput,
-  replacesStream,
-} from './places.js';
+import { backward, lowestPulled, onward, pullsInput } from './places.js';
 import { disposePlainLayer, type PlainLayer, uploadPlainLayer } from './plain-layer.js';
-import { leastShared, leftPadded, PrefixPass, type Spread, sharedTokens } from './shared-prefix.js';
-
-/** How prompts are run. */
-export interface PassOptions {
-  /** What is read, replaced and pulled back, and where; not disposed of. */
-  hooks?: Hooks;
-  /** At which positions OV and MLP coefficients have their places; the last ones by default. */
-  positions?: Positions;
-  /** Which positions the last block computes, and the final state has; the last ones by default. */
-  ends?: Positions;
-  /**
-   * Where given, what all prompts begin with is computed once, if that is enough ({@link sharedTokens}): then `hooks` see
-   * the positions after it alone, and these what is in common, as if it were a prompt of its own.
-   */
-  ahead?: Hooks | null;
-}
-
-interface StartOptions extends PassOptions {
-  /** Stand in for a layer's own; not disposed of. */
-  bases?: readonly LayerBases[];
-  /** Of the positions before the stream's, which then is the last one alone. Disposed of in the pass. */
-  past?: Past | null;
-  /** Position of the first column for rotations, where there is no past. */
-  first?: number;
-  /** Whether keys and values are wanted of each block. */
-  keysWanted?: boolean;
-}
-
-/** A pass that is about to begin; running it disposes of it. */
-export interface Start {
-  inputs: BlockInput[];
-  stream: tf.Tensor3D;
-  /** Attention bias and rotary tables, of all blocks. */
-  shared: (tf.Tensor | RotaryTable)[];
-  past: Iterable<KeysValues<Heads>> | null;
-  /** The past, where it is a common beginning. */
-  prefix: PrefixPass | null;
-  hooks: Hooks;
-}
+import { leastShared, leftPadded } from './shared-prefix.js';
 
 /** A block that was run. */
 export interface LayerOfPass {
@@ -108,19 +58,13 @@ export interface TransformerOptions extends LongCall {
 }
 
 export class Transformer {
-  /** By batch, as long as somebody holds it: steps on the same one follow each other. */
-  private readonly embedded = new WeakMap<readonly Int32Array[], Float32Array>();
-
   private constructor(
     /** As it is computed: its normalisations are no more than the weight form needs. */
     readonly architecture: Architecture,
-    /** As it is where something of another origin joins the stream. */
-    private readonly original: Architecture,
     private readonly layers: (PlainLayer & LayerBases)[],
-    private readonly embedding: Embedding,
+    private readonly starter: PassStarter,
     /** [dModel, nVocab]. */
     private readonly unembed: FrozenLinear | null,
-    private readonly least: number,
   ) {}
 
   /** Uploads the weights, a layer at a time. */
@@ -156,7 +100,8 @@ export class Transformer {
     const unembedding = logits ? FrozenLinear.upload(engine, weight, rows, cols, bias) : null;
     collectGarbage();
     onProgress?.({ stage: 'load', done: depth, total: depth });
-    return new Transformer(architecture, original, layers, embedding, unembedding, least);
+    const starter = new PassStarter(architecture, original, layers, embedding, least);
+    return new Transformer(architecture, layers, starter, unembedding);
   }
 
   /** A layer's directions. */
@@ -208,80 +153,7 @@ export class Transformer {
 
   /** Embeds prompts, and makes ready what the blocks need. */
   start(prompts: readonly Int32Array[], options: StartOptions): Start {
-    const { hooks = {}, past = null, ahead = null, first = 0 } = options;
-    const tokens = past || !ahead ? 0 : sharedTokens(prompts, this.least);
-    if (!ahead || tokens === 0) {
-      const columns = past ? { count: 1, first: 0 } : { count: longestOf(prompts), first };
-      return { ...this.stretch(prompts, columns, options), past, prefix: null, hooks };
-    }
-    const lowest = lowestPulled(ahead);
-    const before = this.stretch(
-      [prompts[0]!.subarray(0, tokens)],
-      { count: tokens, first },
-      { ...options, hooks: ahead, keysWanted: true },
-    );
-    const columns = { count: longestOf(prompts) - tokens, first: first + tokens, shared: tokens };
-    const after = this.stretch(prompts, columns, { ...options, pastMoves: (layer) => layer > lowest });
-    const turns = this.turnsOf(prompts, tokens);
-    const shared = [before.stream, ...before.shared, ...turns.values(), ...after.shared];
-    const { rotary } = this.architecture;
-    const spread: Spread = {
-      batch: prompts.length,
-      turns: this.layers.map((_, layer) => (rotary && turns.get(rotary[layer]!)) ?? null),
-    };
-    const pass = new PrefixPass(before.inputs, before.stream, spread);
-    return { ...after, shared, past: pass, prefix: pass, hooks };
-  }
-
-  /** Positions that follow each other, of all prompts: their embeddings, and what the blocks need to run them. */
-  private stretch(
-    prompts: readonly Int32Array[],
-    { count, first, shared = 0 }: { count: number; first: number; shared?: number },
-    {
-      hooks = {},
-      bases,
-      positions = 'last',
-      ends = 'last',
-      keysWanted = false,
-      pastMoves = () => false,
-    }: StartOptions & { pastMoves?: (layer: number) => boolean },
-  ): Pick<Start, 'inputs' | 'stream' | 'shared'> {
-    this.check(hooks);
-    const architecture = replacesStream(hooks) ? this.original : this.architecture;
-    const attentionBias = causalBias(prompts, count, shared);
-    // Most models turn alike in all layers: one table for each way of turning.
-    const tables = new Map<Rotary, RotaryTable>();
-    for (const rotary of new Set(architecture.rotary)) tables.set(rotary, rotaryTable(rotary, count, first));
-    const lowest = lowestPulled(hooks);
-    const inputs = this.layers.map(
-      (weights, layer): BlockInput => ({
-        architecture,
-        layer,
-        weights: { ...weights, ...bases?.[layer] },
-        hooks: hooks.blocks?.[layer] ?? {},
-        positions,
-        lastOnly: ends === 'last' && layer === this.layers.length - 1,
-        trace: layer >= lowest,
-        keysWanted,
-        past: null,
-        pastMoves: pastMoves(layer),
-        attentionBias,
-        rotary: architecture.rotary ? tables.get(architecture.rotary[layer]!)! : null,
-      }),
-    );
-    const stream = this.embed(prompts, count, shared);
-    return { inputs, stream, shared: [attentionBias, ...tables.values()] };
-  }
-
-  /** What keys of a common beginning are turned by: by how much less a prompt is long than the longest one. */
-  private turnsOf(prompts: readonly Int32Array[], tokens: number): Map<Rotary, RotaryTable> {
-    const longest = longestOf(prompts);
-    const turns = new Map<Rotary, RotaryTable>();
-    if (prompts.every((ids) => ids.length === longest)) return turns;
-    const by = prompts.flatMap((ids) => new Array<number>(tokens).fill(longest - ids.length));
-    for (const rotary of new Set(this.architecture.rotary))
-      turns.set(rotary, rotaryTableAt({ ...rotary, scale: 1 }, by));
-    return turns;
+    return this.starter.start(prompts, options);
   }
 
   /** Runs what was started to the final states, a block at a step. */
@@ -418,36 +290,8 @@ export class Transformer {
     return leftPadded(apart as tf.Tensor4D, prompts, prefix?.tokens ?? 0);
   }
 
-  private embed(prompts: readonly Int32Array[], count: number, shared: number): tf.Tensor3D {
-    const { dModel } = this.architecture;
-    let embedded = this.embedded.get(prompts);
-    if (embedded?.length !== prompts.length * count * dModel) {
-      embedded = embedPrompts(prompts, this.embedding, dModel, count, shared);
-      this.embedded.set(prompts, embedded);
-    }
-    return toTensor(embedded, [prompts.length, count, dModel]) as tf.Tensor3D;
-  }
-
   private finish(stream: tf.Tensor3D, { inputs }: Start): Normalised {
     const { dModel, norm, normEpsilon } = inputs[0]!.architecture;
     return tidy(() => normalise(tf.reshape(stream, [-1, dModel]), norm, normEpsilon));
   }
-
-  /** @throws Error if a hook is on coefficients that are not there, or on a layer that is not */
-  private check({ blocks = [] }: Hooks): void {
-    blocks.forEach((hooks, layer) => {
-      const weights = this.layers[layer];
-      for (const place of Object.keys(hooks ?? {})) {
-        const kind = place.replace('.coefficients', '') as Kind;
-        const missing =
-          place === coefficientsOf(kind) &&
-          (kind === 'qk' || kind === 'ov' ? !weights?.[kind] : !weights?.mlp[kind]);
-        if (!weights || missing) throw new Error(`nothing passes ${place} of layer ${layer}`);
-      }
-    });
-  }
-}
-
-export function disposeStart({ stream, shared }: Start): void {
-  tf.dispose([stream, shared] as unknown as tf.TensorContainer);
 }
