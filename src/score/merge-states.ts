@@ -65,32 +65,49 @@ function mergeHistograms(a: DataView, b: DataView): void {
   a.setInt32(State.TOP, top, true);
 }
 
+/** Both lists are sorted, empty slots last; so is what they are joined to. */
 function mergeExamples(into: Uint8Array, other: Uint8Array, sizes: ExampleSizes, lowest: boolean): void {
   const bytes = slotBytes(sizes);
-  const slots = [into, other].flatMap((list) =>
-    Array.from({ length: list.length / bytes }, (_, i) => list.slice(i * bytes, (i + 1) * bytes)),
-  );
-  const ranked = slots
-    .map((slot) => ({ slot, ...orderOf(slot) }))
-    .filter(({ prompt }) => prompt !== Slot.EMPTY)
-    .sort(
-      (x, y) =>
-        (lowest ? x.value - y.value : y.value - x.value) || x.prompt - y.prompt || x.position - y.position,
-    );
+  const [ours, theirs] = [into.slice(), other].map((list) => ({ list, view: viewOf(list), at: 0 })) as [
+    SortedList,
+    SortedList,
+  ];
   // No prompt is in two parts, unless parts that overlap are joined by mistake: then it is kept once.
-  const kept = ranked.filter(({ prompt }, i) => ranked.findIndex((other) => other.prompt === prompt) === i);
-  kept.slice(0, into.length / bytes).forEach(({ slot }, i) => {
-    into.set(slot, i * bytes);
-  });
+  const kept = new Set<number>();
+  for (let place = 0; place < into.length; ) {
+    const first = goesBefore(theirs, ours, lowest) ? theirs : ours;
+    const prompt = promptAt(first);
+    if (prompt === Slot.EMPTY) return;
+    if (!kept.has(prompt)) {
+      into.set(first.list.subarray(first.at, first.at + bytes), place);
+      place += bytes;
+      kept.add(prompt);
+    }
+    first.at += bytes;
+  }
 }
 
-function orderOf(slot: Uint8Array): { value: number; prompt: number; position: number } {
-  const view = viewOf(slot);
-  return {
-    value: view.getFloat32(Slot.VALUE, true),
-    prompt: view.getUint32(Slot.PROMPT, true),
-    position: view.getInt32(Slot.POSITION, true),
-  };
+interface SortedList {
+  list: Uint8Array;
+  view: DataView;
+  /** Where the first slot lies that was not taken. */
+  at: number;
+}
+
+/** Whether the next of `a` comes before the next of `b`; as in the kernel that makes the lists. */
+function goesBefore(a: SortedList, b: SortedList, lowest: boolean): boolean {
+  const [promptA, promptB] = [promptAt(a), promptAt(b)];
+  if (promptA === Slot.EMPTY || promptB === Slot.EMPTY) return promptA !== Slot.EMPTY;
+  const valueA = a.view.getFloat32(a.at + Slot.VALUE, true);
+  const valueB = b.view.getFloat32(b.at + Slot.VALUE, true);
+  if (valueA !== valueB) return lowest ? valueA < valueB : valueA > valueB;
+  if (promptA !== promptB) return promptA < promptB;
+  return a.view.getInt32(a.at + Slot.POSITION, true) < b.view.getInt32(b.at + Slot.POSITION, true);
+}
+
+/** Of the next slot; an end is as good as an empty slot. */
+function promptAt({ list, view, at }: SortedList): number {
+  return at < list.length ? view.getUint32(at + Slot.PROMPT, true) : Slot.EMPTY;
 }
 
 function viewOf(bytes: Uint8Array): DataView {
