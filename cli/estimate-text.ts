@@ -5,12 +5,13 @@ import { count, duration } from '../src/report/figures.js';
 import type { RunEstimate } from '../src/run/estimate.js';
 
 export function runEstimateText(estimate: RunEstimate): string {
-  const { decompose, load, train, evaluate } = estimate.seconds;
+  const { decompose, load, train, evaluate, read } = estimate.seconds;
   const stages = [
     [decompose, 'to decompose'],
     [load, 'to load'],
     [train, `for at most ${count(estimate.steps)} steps`],
     [evaluate, 'to evaluate'],
+    [read, 'to read the circuit for the page'],
   ] as const;
   const parts = stages.filter(([seconds]) => seconds >= 0.1);
   const worker = estimate.engine === 'native-gpu' ? 'GPU' : 'thread';

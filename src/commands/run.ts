@@ -8,6 +8,8 @@ import { writeReport } from '../explorer/write-report.js';
 import { writeJson } from '../formats/atomic-file.js';
 import { EMBEDDED } from '../formats/model-folder.js';
 import type { RunFolder } from '../formats/run-folder.js';
+import { PAGE_READING } from '../interpret/for-page.js';
+import { estimatePageReading } from '../interpret/page-estimate.js';
 import type { Listener } from '../progress.js';
 import { begin, checkedData } from '../run/begin.js';
 import { writeClusters } from '../run/clusters.js';
@@ -79,9 +81,6 @@ export async function run(given: Given<'run'> = {}, listener: Listener = {}): Pr
   return { ...done, report };
 }
 
-/** Test prompts over which directions are read. */
-const READ_PAIRS = 64;
-
 /**
  * Reads the circuit's directions and takes some prompts apart, for the page. What fails here leaves the page without
  * them, and not the run without its page.
@@ -89,18 +88,18 @@ const READ_PAIRS = 64;
  */
 async function readForPage(
   run: RunFolder,
-  { pagePrompts, basis, engine, workers, store, memory }: Settings<'run'>,
+  settings: Settings<'run'>,
   listener: Listener,
 ): Promise<InterruptedError | null> {
-  // What reads directions reads singular ones.
-  if (pagePrompts === 0 || basis !== 'svd') return null;
+  if (!hasReadings(settings)) return null;
+  const { pagePrompts, engine, workers, store, memory } = settings;
   const out = run.file('reading');
   try {
     await rm(out, { recursive: true, force: true });
     await timed(run, 'read', () =>
       interpret(
         {
-          ...{ run: run.path, out, mostPairs: READ_PAIRS, exact: 0, traced: pagePrompts },
+          ...{ run: run.path, out, ...PAGE_READING, traced: pagePrompts },
           ...{ engine, workers, store, memory },
         },
         listener,
@@ -112,6 +111,11 @@ async function readForPage(
     listener.onNote?.(`the page shows no directions and no prompts: ${error.message}`);
     return error instanceof InterruptedError ? error : null;
   }
+}
+
+/** Whether its circuit is read for the page: what reads directions reads singular ones. */
+function hasReadings({ pagePrompts, basis }: Settings<'run'>): boolean {
+  return pagePrompts > 0 && basis === 'svd';
 }
 
 /** What {@link run} would do and take. */
@@ -127,7 +131,15 @@ export function estimateRun(given: Given<'run'> = {}, listener: Listener = {}): 
       masks: { isBinary: rounds, wasRounded: rounds },
     } as const;
     const work = { ...settings, data, training: settings, evaluation };
-    return estimateWork(subject, work, { ...settings, ...listener });
+    const estimate = await estimateWork(subject, work, { ...settings, ...listener });
+    if (!hasReadings(settings)) return estimate;
+    const read = await estimatePageReading(subject.model, data.splits.test!, { ...settings, rounds });
+    return {
+      ...estimate,
+      seconds: { ...estimate.seconds, read: read.seconds },
+      // By then the model that was trained on is closed.
+      memory_bytes: Math.max(estimate.memory_bytes, read.memory_bytes),
+    };
   });
 }
 

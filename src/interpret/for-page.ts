@@ -14,6 +14,9 @@ import type { LongCall } from '../progress.js';
 import { type CardOptions, promptCard } from './prompt-card.js';
 import type { TakenApart } from './taken-apart.js';
 
+/** How `run` has its circuit read: over so many test prompts, importances by gradients alone. */
+export const PAGE_READING = { mostPairs: 64, exact: 0 } as const;
+
 /** Singular values: a tensor for each component, [directions]. */
 export const SPECTRA = 'spectra.safetensors';
 /** A line for each prompt (`PromptCard`). */

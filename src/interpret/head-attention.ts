@@ -40,12 +40,12 @@ const ONCE = 512;
  * @returns all heads, layer after layer, and the directions in their order
  */
 export async function headAttention(
-  { model, decomposition, running }: TakenApart,
+  { running }: TakenApart,
   generic: GenericSequences,
   directions: readonly Direction[],
   { onProgress, signal }: LongCall = {},
 ): Promise<{ heads: HeadAttention[]; directions: DirectionAttention[] }> {
-  const { architecture } = model;
+  const { architecture } = running;
   const { nLayers, nHeads } = architecture;
   const { sequences } = generic;
   const queries = lookingTokens(generic);
@@ -60,18 +60,11 @@ export async function headAttention(
   const found = directions.map(
     (direction): DirectionAttention => ({ direction, alone: none(), without: none() }),
   );
-  const sums: { sum: ScoreSum; members: DirectionAttention[] }[] = [];
-  for (const name of new Set(directions.map(({ component }) => component.name))) {
-    const members = found.filter(({ direction }) => direction.component.name === name);
-    const { component } = members[0]!.direction;
-    const { layer } = component;
-    const own = (await decomposition.layer(layer, [name])).get(name) ?? null;
-    sums.push({ sum: ScoreSum.from(component, own, await model.layer(layer), architecture), members });
-  }
+  const layers = new Set(directions.map(({ component }) => component.layer));
   const places = new Map<string, PlaceInModel>();
   const add = (place: PlaceInModel) => places.set(`${place.layer} ${place.place}`, place);
   for (let layer = 0; layer < nLayers; layer++) add({ layer, place: 'pattern' });
-  for (const { sum } of sums) ScoreSum.places(sum.component.layer, architecture).forEach(add);
+  for (const layer of layers) ScoreSum.places(layer, architecture).forEach(add);
   let done = 0;
   for (const batch of batchesByLength(
     sequences.map(({ length }) => length),
@@ -96,17 +89,21 @@ export async function headAttention(
           });
         }
     }
-    for (const { sum, members: own } of sums)
-      for (let p = 0; p < members.length; p++)
-        for (const query of queries) {
-          const { scores, contributions } = sum.of(values, p, query);
-          for (const { direction, alone, without } of own) {
-            const part = scores.map((_, key) => contributions[key * sum.rank + direction.index]!);
-            addShares(alone, softmax(part), query, generic, times);
-            const rest = scores.map((score, key) => withoutPart(score, part[key]!, architecture.scoreCap));
-            addShares(without, softmax(rest), query, generic, times);
+    for (const layer of layers)
+      for (const sum of await ScoreSum.onEngine(running, layer, values)) {
+        const own = found.filter(({ direction }) => direction.component.name === sum.component.name);
+        const among = own.map(({ direction }) => direction.index);
+        for (let p = 0; p < members.length && own.length > 0; p++)
+          for (const query of queries) {
+            const { scores, contributions } = sum.of(values, p, query, among);
+            for (const { direction, alone, without } of own) {
+              const part = scores.map((_, key) => contributions[key * sum.rank + direction.index]!);
+              addShares(alone, softmax(part), query, generic, times);
+              const rest = scores.map((score, key) => withoutPart(score, part[key]!, architecture.scoreCap));
+              addShares(without, softmax(rest), query, generic, times);
+            }
           }
-        }
+      }
     done += batch.length;
     onProgress?.({ stage: 'heads', done, total: sequences.length });
   }

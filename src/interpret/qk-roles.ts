@@ -2,7 +2,6 @@
 
 import type { TokenPair } from '../formats/token-pairs.js';
 import { batchesByLength } from '../forward/passes.js';
-import type { PlaceInModel } from '../forward/places.js';
 import { heed } from '../heed.js';
 import type { LongCall } from '../progress.js';
 import { mannWhitney } from '../statistics/mann-whitney.js';
@@ -84,23 +83,17 @@ export async function qkRoles(
   { level = 0.95, top = 10, offsets = 64, atOnce = 1024, onProgress, signal }: RoleOptions = {},
 ): Promise<QkRole[]> {
   if (directions.length === 0) return [];
-  const { model, decomposition, running } = apart;
-  const { architecture } = model;
+  const { running } = apart;
+  const { architecture } = running;
   const names = [...new Set([...classes.flat(), 'itself'])].sort();
   const sums = directions.map(() => new RoleSums(pairs.length, names));
-  const heads: { members: number[]; sum: ScoreSum; keys: MeanKey }[] = [];
-  for (const name of new Set(directions.map(({ component }) => component.name))) {
-    const members = [...directions.keys()].filter((at) => directions[at]!.component.name === name);
-    const { component } = directions[members[0]!]!;
-    const { layer } = component;
-    const own = (await decomposition.layer(layer, [name])).get(name) ?? null;
-    const sum = ScoreSum.from(component, own, await model.layer(layer), architecture);
-    heads.push({ members, sum, keys: new MeanKey() });
-  }
-  const places = new Map<string, PlaceInModel>();
-  for (const { sum } of heads)
-    for (const place of ScoreSum.places(sum.component.layer, architecture))
-      places.set(`${place.layer} ${place.place}`, place);
+  const heads = new Map<string, Head>();
+  directions.forEach(({ component: { name } }, at) => {
+    if (!heads.has(name)) heads.set(name, { members: [], sum: null, keys: new MeanKey() });
+    heads.get(name)!.members.push(at);
+  });
+  const layers = [...new Set(directions.map(({ component }) => component.layer))];
+  const places = layers.flatMap((layer) => ScoreSum.places(layer, architecture));
   let done = 0;
   for (const batch of batchesByLength(
     pairs.map(({ clean }) => clean.length),
@@ -108,33 +101,42 @@ export async function qkRoles(
   )) {
     await heed(signal);
     const prompts = batch.map((index) => pairs[index]!.clean);
-    const values = await placeValues(running, prompts, [...places.values()], {
+    const values = await placeValues(running, prompts, places, {
       positions: 'all',
       ends: 'all',
       signal,
     });
-    for (const { members, sum, keys } of heads)
-      batch.forEach((index, p) => {
-        if (sum.turns)
-          for (let key = 1; key < prompts[p]!.length; key++) keys.add(sum.keyBack(values, p, key));
-        for (const query of queries[index]!) {
-          const scores = sum.of(values, p, query);
-          if (sum.turns) keys.look(sum.coefficients(values, p, query));
-          const seen: Seen = {
-            ids: prompts[p]!.subarray(0, query + 1),
-            classes: classes[index]!.slice(0, query).concat('itself'),
-            scores,
-            cap: architecture.scoreCap,
-          };
-          for (const at of members) sums[at]!.add(index, directions[at]!.index, sum.rank, seen);
-        }
-      });
+    for (const layer of layers) {
+      await heed(signal);
+      for (const sum of await ScoreSum.onEngine(running, layer, values)) {
+        const head = heads.get(sum.component.name);
+        if (!head) continue;
+        const { members, keys } = head;
+        head.sum = sum;
+        const among = members.map((at) => directions[at]!.index);
+        batch.forEach((index, p) => {
+          if (sum.turns)
+            for (let key = 1; key < prompts[p]!.length; key++) keys.add(sum.keyBack(values, p, key));
+          for (const query of queries[index]!) {
+            const scores = sum.of(values, p, query, among);
+            if (sum.turns) keys.look(sum.coefficients(values, p, query));
+            const seen: Seen = {
+              ids: prompts[p]!.subarray(0, query + 1),
+              classes: classes[index]!.slice(0, query).concat('itself'),
+              scores,
+              cap: architecture.scoreCap,
+            };
+            for (const at of members) sums[at]!.add(index, directions[at]!.index, sum.rank, seen);
+          }
+        });
+      }
+    }
     done += batch.length;
     onProgress?.({ stage: 'roles', done, total: pairs.length });
   }
   const curves = new Map<number, number[]>();
-  for (const { members, sum, keys } of heads)
-    if (sum.turns)
+  for (const { members, sum, keys } of heads.values())
+    if (sum?.turns)
       for (const at of members)
         curves.set(at, [...sum.curve(directions[at]!.index, keys.coefficients(), keys.mean(), offsets)]);
   const roles = sums.map((own, at) => ({ ...own.role(level, top), curve: curves.get(at) ?? null }));
@@ -143,6 +145,14 @@ export async function qkRoles(
     tested[at]!.q = q;
   });
   return roles;
+}
+
+interface Head {
+  /** Places of its directions in the list. */
+  members: number[];
+  /** Of the last batch. */
+  sum: ScoreSum | null;
+  keys: MeanKey;
 }
 
 /** The mean key of a head, and the mean coefficients of its queries. */

@@ -1,6 +1,6 @@
 /** What a command that reads directions would take, before anything is decomposed or loaded. */
 import { type EngineName, openEngine } from '../engine/engine.js';
-import { engineMemory } from '../engine/memory.js';
+import { type EngineMemory, engineMemory } from '../engine/memory.js';
 import { MaskLayout } from '../forward/layout.js';
 import { FULL_PASSES } from '../forward/passes.js';
 import { trainingMemory } from '../masks/training-cost.js';
@@ -73,13 +73,20 @@ function readingMemory({ architecture, qkSplit }: Model, name: EngineName, plan:
     plan.lengths.length === 0
       ? 0
       : weights + atOnce * ((plan.pulled ? token : passing) + keptOfToken(architecture, longest));
-  // Twice the vocabulary, on the engine and on the host: once as what is written, once as what is read.
-  const vocabulary = plan.receptors ? 8 * (1 + engine.copies) * architecture.dModel * architecture.nVocab : 0;
+  const vocabulary = plan.receptors ? vocabularyMemory(architecture, engine) : 0;
   // Passes are over, and their model is closed, before directions are held against the vocabulary.
   return engine.process + Math.max(passes, vocabulary);
 }
 
 /** Bytes of what a pass leaves at named places for each token, on the engine and on the host. */
-function keptOfToken({ nLayers, nHeads, dHead, dModel }: Architecture, length: number): number {
+export function keptOfToken({ nLayers, nHeads, dHead, dModel }: Architecture, length: number): number {
   return 8 * nLayers * (2 * dModel + 2 * nHeads * dHead + 2 * nHeads * length);
+}
+
+/** Twice the vocabulary, on the engine and on the host: once as what is written, once as what is read. */
+export function vocabularyMemory(
+  { dModel, nVocab }: Architecture,
+  { copies }: Pick<EngineMemory, 'copies'>,
+): number {
+  return 8 * (1 + copies) * dModel * nVocab;
 }

@@ -111,16 +111,19 @@ export class ScoreSum {
    * @param values of a pass that read {@link ScoreSum.places}
    * @param prompt which of its prompts
    * @param query token of the prompt, from 0
+   * @param among directions whose contributions are wanted, those of the others are left at 0; all by default
    */
-  of(values: PlaceValues, prompt: number, query: number): QueryScores {
+  of(values: PlaceValues, prompt: number, query: number, among?: readonly number[]): QueryScores {
     const column = values.paddingOf(prompt) + query;
     const keys = query + 1;
     const row = (place: 'scores' | 'pattern') => Float64Array.from(this.#row(place, values, prompt, query));
     const scores = row('scores');
-    const contributions = this.#queries
-      ? this.#turned(values, prompt, column, keys)
-      : this.#plain(values, prompt, column, keys);
     const { scoreCap } = this.architecture;
+    // What a cap leaves of each depends on them all.
+    const wanted = scoreCap === undefined && among ? among : Array.from({ length: this.rank }, (_, k) => k);
+    const contributions = this.#queries
+      ? this.#turned(values, prompt, column, keys, wanted)
+      : this.#plain(values, prompt, column, keys, wanted);
     if (scoreCap !== undefined) freezeCap(contributions, keys, scoreCap);
     return { scores, pattern: row('pattern'), contributions };
   }
@@ -264,14 +267,20 @@ export class ScoreSum {
     return data.subarray(from, from + width);
   }
 
-  #plain(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
+  #plain(
+    values: PlaceValues,
+    prompt: number,
+    column: number,
+    keys: number,
+    wanted: readonly number[],
+  ): Float64Array {
     const scale = this.architecture.attentionScale[this.component.layer]!;
     const y = this.#coefficients(values, prompt, column);
     const first = this.#firstRow(values, prompt, column, keys);
     const out = new Float64Array(keys * this.rank);
     for (let key = 0; key < keys; key++) {
       const reads = this.#keyRow!(values, first + key);
-      for (let k = 0; k < this.rank; k++) out[key * this.rank + k] = scale * y[k]! * reads[k]!;
+      for (const k of wanted) out[key * this.rank + k] = scale * y[k]! * reads[k]!;
     }
     return out;
   }
@@ -282,10 +291,16 @@ export class ScoreSum {
     return (prompt * shape[0]!) / values.prompts.length + column - keys + 1;
   }
 
-  #turned(values: PlaceValues, prompt: number, column: number, keys: number): Float64Array {
+  #turned(
+    values: PlaceValues,
+    prompt: number,
+    column: number,
+    keys: number,
+    wanted: readonly number[],
+  ): Float64Array {
     const y = this.#coefficients(values, prompt, column);
     const out = new Float64Array(keys * this.rank);
-    for (let k = 0; k < this.rank; k++) {
+    for (const k of wanted) {
       const products = this.#productsWithKeys(values, prompt, column, keys, this.#query(k, y));
       for (let key = 0; key < keys; key++) out[key * this.rank + k] = products[key]!;
     }

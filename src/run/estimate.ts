@@ -27,7 +27,8 @@ export interface RunEstimate {
   /** At most; training may end earlier. 0 where masks are there already. */
   steps: number;
   decomposition: DecompositionEstimate;
-  seconds: { decompose: number; load: number; train: number; evaluate: number };
+  /** `read` is what a run's page takes; 0 where there is none. */
+  seconds: { decompose: number; load: number; train: number; evaluate: number; read: number };
   /**
    * The larger of decomposition and of what follows it. Over GPUs that counts with what each of its processes takes.
    */
@@ -121,6 +122,7 @@ export async function estimateWork(
       load: await loadingSeconds(engine, model, layout.components),
       train: flops.train / perSecond,
       evaluate: flops.evaluate / perSecond,
+      read: 0,
     },
     memory_bytes: Math.max(plan.memory, decomposition.memory_bytes),
     disk_bytes: decomposition.disk_bytes + runFolderBytes(layout.size, steps),

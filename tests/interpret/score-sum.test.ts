@@ -39,6 +39,9 @@ describeOnEngines('a score', (engine) => {
             );
             for (let query = 0; query < ids.length; query++) {
               const { scores, pattern, contributions } = sum.of(values, p, query);
+              const some = sum.of(values, p, query, [1]);
+              for (let key = 0; key <= query; key++)
+                expect(some.contributions[key * rank + 1]).toBe(contributions[key * rank + 1]);
               expect(pattern.reduce((total, weight) => total + weight, 0)).toBeCloseTo(1, 5);
               for (let key = 0; key <= query; key++) {
                 const own = contributions.subarray(key * rank, (key + 1) * rank);

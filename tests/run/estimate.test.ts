@@ -22,6 +22,19 @@ it('says what a run would take, and takes none of it', async () => {
   expect(estimate.disk_bytes).toBeGreaterThan(estimate.decomposition.disk_bytes);
 });
 
+it('foresees what the page takes, where there is one with readings', async () => {
+  const [some, more, none] = [
+    await estimateRun({ ...given, pagePrompts: 1 }),
+    await estimateRun({ ...given, pagePrompts: 500, testPairs: 500 }),
+    await estimateRun({ ...given, pagePrompts: 0 }),
+  ];
+  expect(more.seconds.read).toBeGreaterThan(some.seconds.read);
+  expect(none.seconds.read).toBe(0);
+  expect(none.memory_bytes).toBeLessThanOrEqual(some.memory_bytes);
+  const others = await estimateRun({ ...given, basis: 'coordinates' });
+  expect(others.seconds.read).toBe(0);
+});
+
 it('refuses a memory limit below what one prompt needs', async () => {
   await expect(estimateTrain({ ...given, model: 'embedded', memory: 1e8 })).rejects.toThrow(
     /--memory 100 MB: one prompt of \d+ tokens needs/,
