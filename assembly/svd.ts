@@ -3,10 +3,8 @@ import { mark, release } from './arena';
 import { clear, create } from './arrays';
 import { widen, widenTransposed, writeFactors } from './factors';
 import { SET, gemm } from './gemm';
-import { applyReflectors } from './householder';
-import { factorRows } from './qr';
+import { orthonormalRows, turnedRows } from './orthonormal';
 import { decompose } from './spectrum';
-import { copyRows } from './vector';
 
 /** A [rows, cols] = u diag(s) vt, rank min(rows, cols). Returns false if A has an entry that is not finite. */
 export function svd(rows: i32, cols: i32, a: usize, u: usize, s: usize, vt: usize): bool {
@@ -67,23 +65,15 @@ function svdOfFactors(
 ): bool {
   const tauA = create<f64>(r), tauB = create<f64>(r), sigma = create<f64>(r);
   const lowerA = create<f64>(r * r), lowerB = create<f64>(r * r);
+  const inverseA = create<f64>(r * r), inverseB = create<f64>(r * r);
   const core = create<f64>(r * r), x = create<f64>(r * r);
-  factorRows(r, rows, a, lowerA, tauA);
-  factorRows(r, cols, b, lowerB, tauB);
+  const directA = orthonormalRows(r, rows, a, lowerA, inverseA, tauA);
+  const directB = orthonormalRows(r, cols, b, lowerB, inverseB, tauB);
   // A B = (L_A Q_A)^T (L_B Q_B), so the core is L_A^T L_B.
   gemm<f64>(SET, false, r, r, r, lowerA, 1, r, lowerB, r, 1, core, r);
   if (!decompose(r, r, max(rows, cols), core, x, sigma)) return false;
-  const left = turned(r, rows, x, a, tauA);
-  const right = turned(r, cols, core, b, tauB);
+  const left = turnedRows(r, rows, x, a, directA, inverseA, tauA);
+  const right = turnedRows(r, cols, core, b, directB, inverseB, tauB);
   writeFactors(rows, cols, r, left, sigma, right, u, s, vt);
   return true;
-}
-
-/** X Q [r, m] for X [r, r] and the Q whose reflectors stand in `a` [r, m]. */
-function turned(r: i32, m: i32, x: usize, a: usize, tau: usize): usize {
-  const rows = create<f64>(r * m);
-  clear<f64>(rows, r * m);
-  copyRows<f64>(r, r, x, r, rows, m);
-  applyReflectors(r, m, r, rows, m, a, m, tau);
-  return rows;
 }

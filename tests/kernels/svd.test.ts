@@ -223,6 +223,21 @@ describe.each(sets)('svdOfProduct, %s kernels', (_, kernels) => {
     expectDecomposition(new Float64Array(rows * cols), none, rows, cols);
   });
 
+  it('holds its bounds whatever the condition of the factors', () => {
+    const condition = fc.double({ min: 0, max: 12, noNaN: true });
+    fc.assert(
+      fc.property(condition, condition, fc.integer(), (left, right, seed) => {
+        const [rows, inner, cols] = [60, 16, 45];
+        const graded = (decades: number) => (k: number) => 10 ** ((-decades * k) / (inner - 1));
+        const a = withSpectrum(rows, inner, graded(left), seed);
+        const b = withSpectrum(inner, cols, graded(right), seed + 2);
+        const svd = kernels.svdOfProduct(a, b, rows, inner, cols);
+        expectDecomposition(referenceProduct(a, b, { rows, inner, cols }), svd, rows, cols);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('holds its bounds for any shape', () => {
     const side = fc.integer({ min: 1, max: 30 });
     fc.assert(
