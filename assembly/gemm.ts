@@ -18,9 +18,9 @@ export const SUBTRACT: i32 = 2;
  * 3 × 3 sums are alive together: just the 15 registers it gives out. A 6 × 2 tile spills, at half the speed. Where
  * multiplying is an instruction of its own, its result needs one more: then 4 broadcasts, 2 vectors and 4 × 2 sums.
  */
-const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 4;
+export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 4;
 /** A tile's row: 3 vectors, 12 f32 or 6 f64; or 2. */
-const NR_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 48 : 32;
+export const NR_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 48 : 32;
 /** Inner indices packed at a time, in bytes: a tile's panels of A and B then stay in the first-level cache. */
 const KC_BYTES: i32 = 4096;
 /** Rows of A packed at a time: 384 KiB, which stays in the second-level cache. */
@@ -45,7 +45,7 @@ const packedB: usize = allocate(NC * KC_BYTES + (RUN_BYTES / NR_BYTES + 1) * <i3
 const passed: usize = allocate(MC * KC_BYTES);
 const tile: usize = allocate(MR * NR_BYTES);
 /** What each row of a tile begins with where there is no bias, and that of a narrower tile. */
-const zeros: usize = allocate(NR_BYTES);
+export const zeros: usize = allocate(NR_BYTES);
 const lastBias: usize = allocate(NR_BYTES);
 memory.fill(zeros, 0, NR_BYTES);
 
@@ -127,7 +127,7 @@ function through(kind: i32, n: i32, x: usize, dy: usize, to: usize): void {
  * Packs lines × kc elements into panels of `width` lines each: within a panel the lines' elements of one
  * inner index stand side by side. A last, narrower panel is filled up with zeros. Panels are `gap` bytes apart.
  */
-function packPanels<T>(
+export function packPanels<T>(
   lines: i32, width: i32, kc: i32, from: usize, lineStride: i32, innerStride: i32, to: usize, gap: usize,
 ): void {
   const inner = (<usize>innerStride) * sizeof<T>();
@@ -275,7 +275,7 @@ function addTile<T>(rows: i32, cols: i32, c: usize, cRow: i32, mode: i32): void 
 }
 
 /** One tile over kc inner indices: packed panels in, rows that begin with `first`, `mode` applied to C with row stride cRow. */
-function multiplyTile<T>(kc: i32, a: usize, b: usize, first: usize, c: usize, cRow: i32, mode: i32): void {
+export function multiplyTile<T>(kc: i32, a: usize, b: usize, first: usize, c: usize, cRow: i32, mode: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD) multiplyThreeByThree<T>(kc, a, b, first, c, cRow, mode);
   else multiplyFourByTwo<T>(kc, a, b, first, c, cRow, mode);
 }

@@ -10,15 +10,14 @@ import { mark, release } from './arena';
 import { at, create, get, set } from './arrays';
 import { SET, SUBTRACT, gemm } from './gemm';
 import { eigenvectors } from './eigen';
-import { addScaled, copyRows, dot, largest, scale } from './vector';
+import { multiply } from './strassen';
+import { addScaled, dot, largest, scale } from './vector';
 
 const EPSILON: f64 = 2.220446049250313e-16;
 /** Part of a level's largest singular value down to which its rows are accepted. */
 const RANGE: f64 = 1e-3;
 /** Up to this many rows, packing Y for a matrix product would cost more than the product; real models leave one. */
 const FEW: i32 = 4;
-/** Columns that are turned at a time. */
-const COLUMNS: i32 = 768;
 
 /**
  * Decomposes Z [n, m], n ≤ m, into X^T diag(σ) Y: Y replaces Z, X goes to x [n, n], both with orthonormal rows; σ [n]
@@ -87,17 +86,9 @@ function orthogonalise(k: i32, done: i32, m: i32, z: usize, y: usize): void {
   release(height);
 }
 
-/** Z ← E Z for Z [n, cols] and E [n, n], some columns at a time. */
+/** Z ← E Z for Z [n, cols] and E [n, n]. */
 function turnRows(n: i32, cols: i32, e: usize, z: usize): void {
-  const height = mark();
-  const panel = create<f64>(n * COLUMNS);
-  for (let start = 0; start < cols; start += COLUMNS) {
-    const width = min(COLUMNS, cols - start);
-    const part = at<f64>(z, start);
-    copyRows<f64>(n, width, part, cols, panel, width);
-    gemm<f64>(SET, false, n, width, n, e, n, 1, panel, width, 1, part, cols);
-  }
-  release(height);
+  multiply(n, cols, n, e, n, 1, z, cols, 1, z, cols);
 }
 
 /** Uniform numbers in [−1, 1), the same at every call (xorshift, G. Marsaglia, 2003). */

@@ -1,0 +1,208 @@
+/**
+ * Large f64 products with fewer multiplications: seven products of quarters for eight, a level or two of them
+ * (V. Strassen, "Gaussian elimination is not optimal", 1969, in S. Winograd's form with fifteen sums), on operands that
+ * are packed once, as the tile kernel reads them: sums are then of contiguous memory, and nothing is packed again.
+ */
+import { mark, release } from './arena';
+import { at, create } from './arrays';
+import { ADD, MR, NR_BYTES, SET, SUBTRACT, gemm, multiplyTile, packPanels, zeros } from './gemm';
+
+const NR: i32 = NR_BYTES / 8;
+/** Shortest side of a part: below, sums cost what multiplications save. */
+const PART: i32 = 128;
+/** Each level takes 7/4 of A's memory; two take three times. */
+const LEVELS: i32 = 2;
+/** Columns of B at a time: with them, all but A's parts stays near the second-level cache. */
+const COLUMNS: i32 = 192;
+/** Inner indices and rows of a part at a time, for parts that are larger than the caches; see gemm.ts. */
+const KC: i32 = 512;
+const MC: i32 = 32 * MR;
+
+/** Sizes of the parts that are multiplied by tiles: rows, inner indices, columns. */
+let rows: i32 = 0;
+let inner: i32 = 0;
+let cols: i32 = 0;
+
+/** C [m, n] ← A [m, k] · B [k, n], A and B with any strides, C with row stride `cRow`; C may be where B is. */
+export function multiply(
+  m: i32, n: i32, k: i32,
+  a: usize, aRow: i32, aCol: i32, b: usize, bRow: i32, bCol: i32, c: usize, cRow: i32,
+): void {
+  let levels = 0;
+  while (levels < LEVELS && min(m, k) >> (levels + 1) >= PART) levels++;
+  const parts = 1 << levels;
+  const height = mark();
+  rows = roundUp((m + parts - 1) >> levels, MR);
+  inner = roundUp((k + parts - 1) >> levels, 2);
+  const operands = create<f64>(power(7, levels) * rows * inner);
+  const whole = mark();
+  const packed = create<f64>(parts * parts * rows * inner);
+  packParts(levels, m, rows, MR, k, a, aRow, aCol, false, packed);
+  expand(levels, packed, operands);
+  release(whole);
+  for (let start = 0; start < n; start += COLUMNS) {
+    const width = min(COLUMNS, n - start);
+    cols = roundUp((width + parts - 1) >> levels, NR);
+    const part = mark();
+    const right = create<f64>(parts * parts * inner * cols);
+    const product = create<f64>(parts * parts * rows * cols);
+    packParts(levels, width, cols, NR, k, at<f64>(b, start * bCol), bCol, bRow, true, right);
+    multiplyParts(levels, operands, right, product, SET);
+    unpack(levels, m, width, product, at<f64>(c, start), cRow);
+    release(part);
+  }
+  release(height);
+}
+
+function roundUp(n: i32, unit: i32): i32 {
+  return (n + unit - 1) / unit * unit;
+}
+
+function power(base: i32, exponent: i32): i32 {
+  let result = 1;
+  for (let i = 0; i < exponent; i++) result *= base;
+  return result;
+}
+
+/** Where part (i, j) stands: the quarters 11, 12, 21, 22 one behind the other, each made up likewise. */
+function place(levels: i32, i: i32, j: i32): i32 {
+  let index = 0;
+  for (let bit = levels - 1; bit >= 0; bit--) index = 4 * index + 2 * ((i >> bit) & 1) + ((j >> bit) & 1);
+  return index;
+}
+
+/** Packs lines of k elements each by parts of `size` lines and `inner` elements; what is beyond the edges is zero. */
+function packParts(
+  levels: i32, lines: i32, size: i32, width: i32, k: i32,
+  from: usize, lineStride: i32, innerStride: i32, turned: bool, to: usize,
+): void {
+  const parts = 1 << levels;
+  for (let i = 0; i < parts; i++) {
+    for (let p = 0; p < parts; p++) {
+      const part = at<f64>(to, (turned ? place(levels, p, i) : place(levels, i, p)) * size * inner);
+      const filled = max(0, min(size, lines - i * size)), depth = max(0, min(inner, k - p * inner));
+      if (filled < size || depth < inner) memory.fill(part, 0, at<f64>(0, size * inner));
+      if (filled == 0 || depth == 0) continue;
+      const source = at<f64>(from, i * size * lineStride + p * inner * innerStride);
+      packPanels<f64>(filled, width, depth, source, lineStride, innerStride, part, at<f64>(0, (inner - depth) * width));
+    }
+  }
+}
+
+/** The left operands of all products, in the order in which `multiplyParts` takes them, from A by parts. */
+function expand(levels: i32, a: usize, to: usize): void {
+  const size = power(4, levels) * rows * inner / 4;
+  if (levels == 0) {
+    memory.copy(to, a, at<f64>(0, rows * inner));
+    return;
+  }
+  const step = at<f64>(0, power(7, levels - 1) * rows * inner);
+  const a12 = at<f64>(a, size), a21 = at<f64>(a12, size), a22 = at<f64>(a21, size);
+  const height = mark();
+  const sum = create<f64>(size);
+  expand(levels - 1, a, to);
+  expand(levels - 1, a12, to + step);
+  expand(levels - 1, a22, to + 2 * step);
+  subtract(size, a, a21, sum);
+  expand(levels - 1, sum, to + 3 * step);
+  add(size, a21, a22, sum);
+  expand(levels - 1, sum, to + 4 * step);
+  subtract(size, sum, a, sum);
+  expand(levels - 1, sum, to + 5 * step);
+  subtract(size, a12, sum, sum);
+  expand(levels - 1, sum, to + 6 * step);
+  release(height);
+}
+
+/** C ← mode(C, A·B), all by parts; of A its operands. */
+function multiplyParts(levels: i32, a: usize, b: usize, c: usize, mode: i32): void {
+  if (levels == 0) {
+    multiplyPart(a, b, c, mode);
+    return;
+  }
+  const height = mark();
+  if (mode != SET) {
+    const size = power(4, levels) * rows * cols;
+    const product = create<f64>(size);
+    multiplyParts(levels, a, b, product, SET);
+    if (mode == ADD) add(size, c, product, c);
+    else subtract(size, c, product, c);
+    release(height);
+    return;
+  }
+  const step = at<f64>(0, power(7, levels - 1) * rows * inner);
+  const a12 = a + step, a22 = a + 2 * step, s3 = a + 3 * step, s1 = a + 4 * step, s2 = a + 5 * step, s4 = a + 6 * step;
+  const size = power(4, levels - 1) * inner * cols;
+  const b12 = at<f64>(b, size), b21 = at<f64>(b12, size), b22 = at<f64>(b21, size);
+  const quarter = power(4, levels - 1) * rows * cols;
+  const c12 = at<f64>(c, quarter), c21 = at<f64>(c12, quarter), c22 = at<f64>(c21, quarter);
+  const sum = create<f64>(size);
+  subtract(size, b22, b12, sum);
+  multiplyParts(levels - 1, s3, sum, c21, SET);
+  subtract(size, b12, b, sum);
+  multiplyParts(levels - 1, s1, sum, c22, SET);
+  subtract(size, b22, sum, sum);
+  multiplyParts(levels - 1, s2, sum, c12, SET);
+  multiplyParts(levels - 1, a, b, c, SET);
+  combine(quarter, c, c12, c21, c22);
+  multiplyParts(levels - 1, s4, b22, c12, ADD);
+  subtract(size, sum, b21, sum);
+  multiplyParts(levels - 1, a22, sum, c21, SUBTRACT);
+  multiplyParts(levels - 1, a12, b21, c, ADD);
+  release(height);
+}
+
+/** One part's product by tiles; C's tiles stand one behind the other, column of tiles after column. */
+function multiplyPart(a: usize, b: usize, c: usize, mode: i32): void {
+  for (let pc = 0; pc < inner; pc += KC) {
+    const kc = min(KC, inner - pc);
+    const pass = pc == 0 ? mode : mode == SUBTRACT ? SUBTRACT : ADD;
+    for (let top = 0; top < rows; top += MC) {
+      const bottom = min(rows, top + MC);
+      for (let left = 0; left < cols; left += NR) {
+        const panel = at<f64>(b, left * inner + pc * NR);
+        for (let row = top; row < bottom; row += MR) {
+          multiplyTile<f64>(kc, at<f64>(a, row * inner + pc * MR), panel, zeros, at<f64>(c, left * rows + row * NR), NR, pass);
+        }
+      }
+    }
+  }
+}
+
+/** Puts the parts of C into their rows. */
+function unpack(levels: i32, m: i32, n: i32, from: usize, c: usize, cRow: i32): void {
+  for (let i = 0; i < m; i++) {
+    const part = i / rows, row = i % rows;
+    const within = (row - row % MR) * NR + (row % MR) * NR;
+    for (let j = 0; j < n; j += NR) {
+      const other = j / cols, left = j % cols;
+      const source = at<f64>(from, place(levels, part, other) * rows * cols + left * rows + within);
+      const target = at<f64>(c, i * cRow + j);
+      if (n - j >= NR) {
+        for (let byte = 0; byte < NR_BYTES; byte += 16) v128.store(target + byte, v128.load(source + byte));
+      } else memory.copy(target, source, at<f64>(0, n - j));
+    }
+  }
+}
+
+/** to ← x + y. */
+function add(n: i32, x: usize, y: usize, to: usize): void {
+  for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.add(v128.load(x), v128.load(y)));
+}
+
+/** to ← x − y. */
+function subtract(n: i32, x: usize, y: usize, to: usize): void {
+  for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.sub(v128.load(x), v128.load(y)));
+}
+
+/** The sums of products that the quarters of C have in common: P₁, P₆, P₇, P₅ come in. */
+function combine(n: i32, p1: usize, p6: usize, p7: usize, p5: usize): void {
+  for (let i = 0; i < n; i += 2, p1 += 16, p6 += 16, p7 += 16, p5 += 16) {
+    const u2 = f64x2.add(v128.load(p1), v128.load(p6));
+    const u3 = f64x2.add(u2, v128.load(p7));
+    const last = v128.load(p5);
+    v128.store(p7, u3);
+    v128.store(p6, f64x2.add(u2, last));
+    v128.store(p5, f64x2.add(u3, last));
+  }
+}
