@@ -11,7 +11,7 @@ import { dot, scale } from './vector';
 /** Reflectors that are made in one panel, by operations on vectors. */
 export const PANEL: i32 = 32;
 /** Reflectors that are applied at once, by matrix products. */
-const BLOCK: i32 = 64;
+const BLOCK: i32 = 48;
 
 /** The first entry of a vector after its reflection; set by `reflector`. */
 export let reflected: f64 = 0;

@@ -11,7 +11,7 @@ import { at, create, get, set } from './arrays';
 import { SET, SUBTRACT, gemm } from './gemm';
 import { eigenvectors } from './eigen';
 import { multiply } from './strassen';
-import { addScaled, dot, largest, scale } from './vector';
+import { addScaled, dot, scale } from './vector';
 
 const EPSILON: f64 = 2.220446049250313e-16;
 /** Part of a level's largest singular value down to which its rows are accepted. */
@@ -20,19 +20,16 @@ const RANGE: f64 = 1e-3;
 const FEW: i32 = 4;
 
 /**
- * Decomposes Z [n, m], n ≤ m, into X^T diag(σ) Y: Y replaces Z, X goes to x [n, n], both with orthonormal rows; σ [n]
- * is descending but for rounding. Rows whose σ is below `size` · ε · σ₁ are not determined by Z, where `size` is the
- * longest side of the matrix that Z stands for: there σ = 0 and Y is completed to an orthonormal set. Returns false,
- * with nothing decided, if Z has an entry that is not finite.
+ * Decomposes Z [n, m], n ≤ m, whose largest entry is 1 or 0, into X^T diag(σ) Y: Y replaces Z, X goes to x [n, n], both
+ * with orthonormal rows; σ [n], times `unit`, is descending but for rounding. Rows whose σ is below `size` · ε · σ₁ are
+ * not determined by Z, where `size` is the longest side of the matrix that Z stands for: there σ = 0 and Y is completed to
+ * an orthonormal set.
  */
-export function decompose(n: i32, m: i32, size: i32, z: usize, x: usize, sigma: usize): bool {
-  // In units of its largest entry no square of a square leaves the range of f64, whatever f32 matrix or product this is.
-  const unit = largest(n * m, z);
-  if (!isFinite(unit)) return false;
+export function decompose(n: i32, m: i32, size: i32, unit: f64, z: usize, x: usize, sigma: usize): void {
   const height = mark();
   const gram = create<f64>(n * n);
-  const turn = create<f64>(n * n);
-  scale(n * m, unit > 0 ? 1 / unit : 1, z);
+  // Of the levels after the first, which is the largest.
+  let turn: usize = 0;
   let floor: f64 = 0;
   let determined = true;
   let done = 0;
@@ -44,10 +41,11 @@ export function decompose(n: i32, m: i32, size: i32, z: usize, x: usize, sigma: 
     orthogonalise(left, done, m, rest, z);
     orthogonalise(left, done, m, rest, z);
     gemm<f64>(SET, true, left, left, m, rest, m, 1, rest, 1, m, gram, left);
+    if (done > 0 && !turn) turn = create<f64>(left * left);
     const basis = done == 0 ? x : turn;
     eigenvectors(left, gram, basis);
     turnRows(left, m, basis, rest);
-    if (done > 0 && determined) turnRows(left, n, turn, at<f64>(x, done * n));
+    if (done > 0 && determined) turnRows(left, n, basis, at<f64>(x, done * n));
     const first = norm(m, rest);
     if (done == 0 && determined) floor = <f64>size * EPSILON * first;
     if (determined && first <= floor) {
@@ -63,7 +61,6 @@ export function decompose(n: i32, m: i32, size: i32, z: usize, x: usize, sigma: 
     }
   }
   release(height);
-  return true;
 }
 
 /** Z ← Z − (Z Y^T) Y for Z [k, m] and orthonormal rows Y [done, m]. */
