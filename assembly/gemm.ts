@@ -22,9 +22,9 @@ export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 4;
 /** A tile's row: 3 vectors, 12 f32 or 6 f64; or 2. */
 export const NR_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 48 : 32;
 /** Inner indices packed at a time, in bytes: a tile's panels of A and B then stay in the first-level cache. */
-const KC_BYTES: i32 = 4096;
+export const KC_BYTES: i32 = 4096;
 /** Rows of A packed at a time: 384 KiB, which stays in the second-level cache. */
-const MC: i32 = 32 * MR;
+export const MC: i32 = 32 * MR;
 /** Columns of B packed at a time: 3.75 MiB, read once for each block of A. */
 const NC: i32 = 960;
 

@@ -12,6 +12,7 @@ export { productOfActivated, products } from './products';
 export { read } from './read';
 export { mix, mixPull, normalise, normalisePull, rotatePositions, softmax, softmaxPull } from './rows';
 export { accumulate } from './statistics';
+export { multiply } from './strassen';
 export { svd, svdOfProduct } from './svd';
 
 /** C [m, n] ← op(A) op(B): A is stored [m, k], or [k, m] with `transposeA`; B [k, n], or [n, k] with `transposeB`. */

@@ -1,29 +1,30 @@
 /**
- * Large f64 products with fewer multiplications: seven products of quarters for eight, a level or two of them
- * (V. Strassen, "Gaussian elimination is not optimal", 1969, in S. Winograd's form with fifteen sums), on operands that
- * are packed once, as the tile kernel reads them: sums are then of contiguous memory, and nothing is packed again.
+ * Large f64 products with fewer multiplications: seven products of quarters for eight, on one level or two (V. Strassen,
+ * "Gaussian elimination is not optimal", 1969, in S. Winograd's form). Operands are packed once, as tiles read them, and
+ * their parts stand one behind the other: sums then run over contiguous memory, and nothing is packed again.
+ *
+ * Errors are some ε ‖A‖‖B‖ for the whole, not for each row: small rows of a result are less exact than by `gemm`.
  */
 import { mark, release } from './arena';
-import { at, create } from './arrays';
-import { ADD, MR, NR_BYTES, SET, SUBTRACT, gemm, multiplyTile, packPanels, zeros } from './gemm';
+import { at, clear, copy, create } from './arrays';
+import { ADD, KC_BYTES, MC, MR, NR_BYTES, SET, SUBTRACT, multiplyTile, packPanels, zeros } from './gemm';
 
 const NR: i32 = NR_BYTES / 8;
 /** Shortest side of a part: below, sums cost what multiplications save. */
 const PART: i32 = 128;
-/** Each level takes 7/4 of A's memory; two take three times. */
+/** Each level takes 7/4 times A's memory: three would be faster by one part in sixty, and take what an SVD has not. */
 const LEVELS: i32 = 2;
-/** Columns of B at a time: with them, all but A's parts stays near the second-level cache. */
+/** Columns of B at a time: all but A's parts then stays near the second-level cache. */
 const COLUMNS: i32 = 192;
-/** Inner indices and rows of a part at a time, for parts that are larger than the caches; see gemm.ts. */
-const KC: i32 = 512;
-const MC: i32 = 32 * MR;
+/** Inner indices of a part at a time. */
+const KC: i32 = KC_BYTES / 8;
 
-/** Sizes of the parts that are multiplied by tiles: rows, inner indices, columns. */
+/** Sizes of the parts that are multiplied by tiles. Inner indices are even, and so are all numbers of entries. */
 let rows: i32 = 0;
 let inner: i32 = 0;
 let cols: i32 = 0;
 
-/** C [m, n] ← A [m, k] · B [k, n], A and B with any strides, C with row stride `cRow`; C may be where B is. */
+/** C [m, n] ← A [m, k] · B [k, n], A and B with any strides, C with row stride `cRow`; C may be B, where B's rows are C's. */
 export function multiply(
   m: i32, n: i32, k: i32,
   a: usize, aRow: i32, aCol: i32, b: usize, bRow: i32, bCol: i32, c: usize, cRow: i32,
@@ -43,13 +44,13 @@ export function multiply(
   for (let start = 0; start < n; start += COLUMNS) {
     const width = min(COLUMNS, n - start);
     cols = roundUp((width + parts - 1) >> levels, NR);
-    const part = mark();
+    const before = mark();
     const right = create<f64>(parts * parts * inner * cols);
     const product = create<f64>(parts * parts * rows * cols);
     packParts(levels, width, cols, NR, k, at<f64>(b, start * bCol), bCol, bRow, true, right);
     multiplyParts(levels, operands, right, product, SET);
     unpack(levels, m, width, product, at<f64>(c, start), cRow);
-    release(part);
+    release(before);
   }
   release(height);
 }
@@ -81,7 +82,7 @@ function packParts(
     for (let p = 0; p < parts; p++) {
       const part = at<f64>(to, (turned ? place(levels, p, i) : place(levels, i, p)) * size * inner);
       const filled = max(0, min(size, lines - i * size)), depth = max(0, min(inner, k - p * inner));
-      if (filled < size || depth < inner) memory.fill(part, 0, at<f64>(0, size * inner));
+      if (filled < size || depth < inner) clear<f64>(part, size * inner);
       if (filled == 0 || depth == 0) continue;
       const source = at<f64>(from, i * size * lineStride + p * inner * innerStride);
       packPanels<f64>(filled, width, depth, source, lineStride, innerStride, part, at<f64>(0, (inner - depth) * width));
@@ -91,11 +92,11 @@ function packParts(
 
 /** The left operands of all products, in the order in which `multiplyParts` takes them, from A by parts. */
 function expand(levels: i32, a: usize, to: usize): void {
-  const size = power(4, levels) * rows * inner / 4;
   if (levels == 0) {
-    memory.copy(to, a, at<f64>(0, rows * inner));
+    copy<f64>(a, to, rows * inner);
     return;
   }
+  const size = power(4, levels - 1) * rows * inner;
   const step = at<f64>(0, power(7, levels - 1) * rows * inner);
   const a12 = at<f64>(a, size), a21 = at<f64>(a12, size), a22 = at<f64>(a21, size);
   const height = mark();
@@ -173,24 +174,22 @@ function multiplyPart(a: usize, b: usize, c: usize, mode: i32): void {
 function unpack(levels: i32, m: i32, n: i32, from: usize, c: usize, cRow: i32): void {
   for (let i = 0; i < m; i++) {
     const part = i / rows, row = i % rows;
-    const within = (row - row % MR) * NR + (row % MR) * NR;
     for (let j = 0; j < n; j += NR) {
       const other = j / cols, left = j % cols;
-      const source = at<f64>(from, place(levels, part, other) * rows * cols + left * rows + within);
+      const source = at<f64>(from, place(levels, part, other) * rows * cols + left * rows + row * NR);
       const target = at<f64>(c, i * cRow + j);
-      if (n - j >= NR) {
-        for (let byte = 0; byte < NR_BYTES; byte += 16) v128.store(target + byte, v128.load(source + byte));
-      } else memory.copy(target, source, at<f64>(0, n - j));
+      if (n - j < NR) copy<f64>(source, target, n - j);
+      else for (let byte = 0; byte < NR_BYTES; byte += 16) v128.store(target + byte, v128.load(source + byte));
     }
   }
 }
 
-/** to ← x + y. */
+/** to ← x + y; n is even. */
 function add(n: i32, x: usize, y: usize, to: usize): void {
   for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.add(v128.load(x), v128.load(y)));
 }
 
-/** to ← x − y. */
+/** to ← x − y; n is even. */
 function subtract(n: i32, x: usize, y: usize, to: usize): void {
   for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.sub(v128.load(x), v128.load(y)));
 }

@@ -17,6 +17,7 @@ export const PARAMETERS = {
   svdOfProduct: ['rows', 'inner', 'cols', 'a', 'b', 'u', 's', 'vt'],
   gemmF32: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
   gemmF64: ['transposeA', 'transposeB', 'm', 'n', 'k', 'a', 'b', 'c'],
+  multiply: ['m', 'n', 'k', 'a', 'aRow', 'aCol', 'b', 'bRow', 'bCol', 'c', 'cRow'],
   products: [
     ...(['count', 'transposeA', 'transposeB', 'm', 'n', 'k'] as const),
     ...(['a', 'aStep', 'b', 'bStep', 'bias', 'c'] as const),
