@@ -27,7 +27,6 @@ const FEW: i32 = 4;
  */
 export function decompose(n: i32, m: i32, size: i32, unit: f64, z: usize, x: usize, sigma: usize): void {
   const height = mark();
-  const gram = create<f64>(n * n);
   // Of the levels after the first, which is the largest.
   let turn: usize = 0;
   let floor: f64 = 0;
@@ -38,12 +37,10 @@ export function decompose(n: i32, m: i32, size: i32, unit: f64, z: usize, x: usi
     const rest = at<f64>(z, done * m);
     if (!determined) fillWithNoise(left * m, rest);
     // Once leaves ε / RANGE² of the component that was there, and ε of the row; twice leaves the latter only.
-    orthogonalise(left, done, m, rest, z);
-    orthogonalise(left, done, m, rest, z);
-    gemm<f64>(SET, true, left, left, m, rest, m, 1, rest, 1, m, gram, left);
+    for (let pass = 0; done > 0 && pass < 2; pass++) orthogonalise(left, done, m, rest, z);
     if (done > 0 && !turn) turn = create<f64>(left * left);
     const basis = done == 0 ? x : turn;
-    eigenvectors(left, gram, basis);
+    eigenvectorsOfRows(left, m, rest, basis);
     turnRows(left, m, basis, rest);
     if (done > 0 && determined) turnRows(left, n, basis, at<f64>(x, done * n));
     const first = norm(m, rest);
@@ -63,9 +60,17 @@ export function decompose(n: i32, m: i32, size: i32, unit: f64, z: usize, x: usi
   release(height);
 }
 
+/** Eigenvectors of Z Z^T for Z [n, m]. */
+function eigenvectorsOfRows(n: i32, m: i32, z: usize, vectors: usize): void {
+  const height = mark();
+  const gram = create<f64>(n * n);
+  gemm<f64>(SET, true, n, n, m, z, m, 1, z, 1, m, gram, n);
+  eigenvectors(n, gram, vectors);
+  release(height);
+}
+
 /** Z ← Z − (Z Y^T) Y for Z [k, m] and orthonormal rows Y [done, m]. */
 function orthogonalise(k: i32, done: i32, m: i32, z: usize, y: usize): void {
-  if (done == 0) return;
   if (k <= FEW) {
     for (let i = 0; i < k; i++) {
       const row = at<f64>(z, i * m);

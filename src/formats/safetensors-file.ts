@@ -140,13 +140,27 @@ export class SafetensorsFile {
   }
 
   private checkFinite(name: string, values: Float32Array, offset: number): void {
-    for (let i = 0; i < values.length; i++)
-      // True for NaN and both infinities, in one subtraction.
-      if (values[i]! - values[i]! !== 0)
-        throw new InputError(
-          `${this.path}: tensor "${name}" holds ${values[i]} at index ${offset + i}; the weights are damaged or their training diverged`,
-        );
+    if (allFinite(values)) return;
+    const i = values.findIndex((value) => !Number.isFinite(value));
+    throw new InputError(
+      `${this.path}: tensor "${name}" holds ${values[i]} at index ${offset + i}; the weights are damaged or their training diverged`,
+    );
   }
+}
+
+/** In four strands: most of the time that one entry takes is the loop's own. */
+function allFinite(values: Float32Array): boolean {
+  const whole = values.length - (values.length % 4);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  // Times 0 all are 0 but NaN and both infinities, which are NaN.
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i]! * 0;
+    b += values[i + 1]! * 0;
+    c += values[i + 2]! * 0;
+    d += values[i + 3]! * 0;
+  }
+  for (let i = whole; i < values.length; i++) a += values[i]! * 0;
+  return a + b + c + d === 0;
 }
 
 /**
