@@ -34,10 +34,25 @@ export function widen(count: i32, factor: f64, from: usize, to: usize): void {
 
 /** The same, [cols, rows], of the transpose of an f32 matrix [rows, cols]. */
 export function widenTransposed(rows: i32, cols: i32, factor: f64, from: usize, to: usize): void {
+  const factors = f64x2.splat(factor);
+  const next = at<f64>(0, rows);
   for (let top = 0; top < rows; top += TILE) {
     const bottom = min(rows, top + TILE);
+    const paired = bottom & ~1, turned = cols & ~1;
+    for (let j = 0; j < turned; j += 2) {
+      for (let i = top; i < paired; i += 2) {
+        const source = at<f32>(from, i * cols + j), target = at<f64>(to, j * rows + i);
+        const a = v128.load64_zero(source), b = v128.load64_zero(at<f32>(source, cols));
+        // a₀ b₀ a₁ b₁
+        const both = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+        v128.store(target, f64x2.mul(factors, f64x2.promote_low_f32x4(both)));
+        v128.store(target + next, f64x2.mul(factors, f64x2.promote_low_f32x4(v128.shuffle<f64>(both, both, 1, 1))));
+      }
+    }
     for (let j = 0; j < cols; j++) {
-      for (let i = top; i < bottom; i++) set<f64>(to, j * rows + i, factor * <f64>get<f32>(from, i * cols + j));
+      for (let i = j < turned ? paired : top; i < bottom; i++) {
+        set<f64>(to, j * rows + i, factor * <f64>get<f32>(from, i * cols + j));
+      }
     }
   }
 }

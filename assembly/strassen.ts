@@ -1,5 +1,5 @@
 /**
- * Large f64 products with fewer multiplications: seven products of quarters for eight, on one level or two (V. Strassen,
+ * Large f64 products with fewer multiplications: seven products of quarters for eight, on up to three levels (V. Strassen,
  * "Gaussian elimination is not optimal", 1969, in S. Winograd's form). Operands are packed once, as tiles read them, and
  * their parts stand one behind the other: sums then run over contiguous memory, and nothing is packed again.
  *
@@ -11,11 +11,11 @@ import { ADD, KC_BYTES, MC, MR, NR_BYTES, SET, SUBTRACT, multiplyTile, packPanel
 
 const NR: i32 = NR_BYTES / 8;
 /** Shortest side of a part: below, sums cost what multiplications save. */
-const PART: i32 = 128;
-/** Each level takes 7/4 times A's memory: three would be faster by one part in sixty, and take what an SVD has not. */
-const LEVELS: i32 = 2;
-/** Columns of B at a time: all but A's parts then stays near the second-level cache. */
-const COLUMNS: i32 = 192;
+const PART: i32 = 96;
+/** Each level takes 7/4 times A's memory: after three that is as much as the rest of an SVD. */
+const LEVELS: i32 = 3;
+/** Columns of B at a time: all but A's parts then stays in the caches, and small parts have columns enough. */
+const COLUMNS: i32 = 384;
 /** Inner indices of a part at a time. */
 const KC: i32 = KC_BYTES / 8;
 
@@ -172,36 +172,74 @@ function multiplyPart(a: usize, b: usize, c: usize, mode: i32): void {
 
 /** Puts the parts of C into their rows. */
 function unpack(levels: i32, m: i32, n: i32, from: usize, c: usize, cRow: i32): void {
-  for (let i = 0; i < m; i++) {
-    const part = i / rows, row = i % rows;
-    for (let j = 0; j < n; j += NR) {
-      const other = j / cols, left = j % cols;
-      const source = at<f64>(from, place(levels, part, other) * rows * cols + left * rows + row * NR);
-      const target = at<f64>(c, i * cRow + j);
-      if (n - j < NR) copy<f64>(source, target, n - j);
-      else for (let byte = 0; byte < NR_BYTES; byte += 16) v128.store(target + byte, v128.load(source + byte));
+  const parts = 1 << levels;
+  const column = at<f64>(0, rows * NR);
+  for (let i = 0; i < parts; i++) {
+    for (let j = 0; j < parts; j++) {
+      const part = at<f64>(from, place(levels, i, j) * rows * cols);
+      const height = min(rows, m - i * rows), width = min(cols, n - j * cols);
+      for (let row = 0; row < height; row++) {
+        let source = at<f64>(part, row * NR), target = at<f64>(c, (i * rows + row) * cRow + j * cols);
+        let left = 0;
+        for (; left + NR <= width; left += NR, source += column, target += NR_BYTES) {
+          v128.store(target, v128.load(source));
+          v128.store(target, v128.load(source, 16), 16);
+          if (NR_BYTES == 48) v128.store(target, v128.load(source, 32), 32);
+        }
+        if (left < width) copy<f64>(source, target, width - left);
+      }
     }
   }
 }
 
 /** to ← x + y; n is even. */
 function add(n: i32, x: usize, y: usize, to: usize): void {
-  for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.add(v128.load(x), v128.load(y)));
+  let i = 0;
+  for (; i + 8 <= n; i += 8, x += 64, y += 64, to += 64) {
+    const a = f64x2.add(v128.load(x), v128.load(y)), b = f64x2.add(v128.load(x, 16), v128.load(y, 16));
+    const c = f64x2.add(v128.load(x, 32), v128.load(y, 32)), d = f64x2.add(v128.load(x, 48), v128.load(y, 48));
+    storeFour(to, a, b, c, d);
+  }
+  for (; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.add(v128.load(x), v128.load(y)));
 }
 
 /** to ← x − y; n is even. */
 function subtract(n: i32, x: usize, y: usize, to: usize): void {
-  for (let i = 0; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.sub(v128.load(x), v128.load(y)));
+  let i = 0;
+  for (; i + 8 <= n; i += 8, x += 64, y += 64, to += 64) {
+    const a = f64x2.sub(v128.load(x), v128.load(y)), b = f64x2.sub(v128.load(x, 16), v128.load(y, 16));
+    const c = f64x2.sub(v128.load(x, 32), v128.load(y, 32)), d = f64x2.sub(v128.load(x, 48), v128.load(y, 48));
+    storeFour(to, a, b, c, d);
+  }
+  for (; i < n; i += 2, x += 16, y += 16, to += 16) v128.store(to, f64x2.sub(v128.load(x), v128.load(y)));
+}
+
+// @ts-ignore: decorator
+@inline
+function storeFour(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
 }
 
 /** The sums of products that the quarters of C have in common: P₁, P₆, P₇, P₅ come in. */
 function combine(n: i32, p1: usize, p6: usize, p7: usize, p5: usize): void {
-  for (let i = 0; i < n; i += 2, p1 += 16, p6 += 16, p7 += 16, p5 += 16) {
-    const u2 = f64x2.add(v128.load(p1), v128.load(p6));
-    const u3 = f64x2.add(u2, v128.load(p7));
-    const last = v128.load(p5);
-    v128.store(p7, u3);
-    v128.store(p6, f64x2.add(u2, last));
-    v128.store(p5, f64x2.add(u3, last));
+  let i = 0;
+  for (; i + 4 <= n; i += 4, p1 += 32, p6 += 32, p7 += 32, p5 += 32) {
+    combinePair(p1, p6, p7, p5);
+    combinePair(p1 + 16, p6 + 16, p7 + 16, p5 + 16);
   }
+  if (i < n) combinePair(p1, p6, p7, p5);
+}
+
+// @ts-ignore: decorator
+@inline
+function combinePair(p1: usize, p6: usize, p7: usize, p5: usize): void {
+  const u2 = f64x2.add(v128.load(p1), v128.load(p6));
+  const u3 = f64x2.add(u2, v128.load(p7));
+  const last = v128.load(p5);
+  v128.store(p7, u3);
+  v128.store(p6, f64x2.add(u2, last));
+  v128.store(p5, f64x2.add(u3, last));
 }

@@ -7,7 +7,10 @@ import { orthonormalRows, turnedRows } from './orthonormal';
 import { decompose } from './spectrum';
 import { largest, scale } from './vector';
 
-/** A [rows, cols] = u diag(s) vt, rank min(rows, cols). Returns false if A has an entry that is not finite. */
+/**
+ * A [rows, cols] = u diag(s) vt, rank min(rows, cols). A may lie where u or vt goes. Returns false if A has an entry that
+ * is not finite.
+ */
 export function svd(rows: i32, cols: i32, a: usize, u: usize, s: usize, vt: usize): bool {
   const unit = largestF32(rows * cols, a);
   if (!isFinite(unit)) return false;

@@ -2,16 +2,18 @@
 import { at, copy } from './arrays';
 import { madd } from './simd';
 
-/** Σ x_i y_i, summed in four strands. */
+/** Σ x_i y_i, summed in eight strands. */
 export function dot(n: i32, x: usize, y: usize): f64 {
-  let left = f64x2.splat(0), right = left;
+  let a = f64x2.splat(0), b = a, c = a, d = a;
   let i = 0;
-  for (; i + 4 <= n; i += 4, x += 32, y += 32) {
-    left = madd<f64>(v128.load(x), v128.load(y), left);
-    right = madd<f64>(v128.load(x, 16), v128.load(y, 16), right);
+  for (; i + 8 <= n; i += 8, x += 64, y += 64) {
+    a = madd<f64>(v128.load(x), v128.load(y), a);
+    b = madd<f64>(v128.load(x, 16), v128.load(y, 16), b);
+    c = madd<f64>(v128.load(x, 32), v128.load(y, 32), c);
+    d = madd<f64>(v128.load(x, 48), v128.load(y, 48), d);
   }
-  left = f64x2.add(left, right);
-  let sum = f64x2.extract_lane(left, 0) + f64x2.extract_lane(left, 1);
+  a = f64x2.add(f64x2.add(a, b), f64x2.add(c, d));
+  let sum = f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1);
   for (; i < n; i++, x += 8, y += 8) sum += load<f64>(x) * load<f64>(y);
   return sum;
 }

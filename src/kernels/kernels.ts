@@ -37,9 +37,12 @@ export class WasmKernels implements Kernels {
 
   svd(a: Float32Array, rows: number, cols: number, out?: ThinSvd): ThinSvd {
     const result = svdTarget(a, rows, cols, out);
-    return this.#decompose(`the ${rows} × ${cols} matrix`, result, ({ memory, svd }, target) =>
-      svd({ rows, cols, a: memory.copyIn(a), ...target }),
-    );
+    return this.#decompose(`the ${rows} × ${cols} matrix`, result, ({ memory, svd }, target) => {
+      // A is read before anything is written, and is as large as the larger of its results.
+      const place = rows > cols ? target.u : target.vt;
+      memory.view(Float32Array, place, a.length).set(a);
+      return svd({ rows, cols, a: place, ...target });
+    });
   }
 
   svdOfProduct(

@@ -5,9 +5,8 @@ import { compileKernels, instantiate, type WasmCalls } from '../../src/kernels/i
 import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
 import { gaussian } from '../support/matrices.js';
 
-/** Sides from which a product goes by parts of parts, and by parts. */
-const TWO_LEVELS = 512;
-const ONE_LEVEL = 256;
+/** Sides from which a product goes by parts, by parts of those, and by theirs. */
+const [ONE_LEVEL, TWO_LEVELS, THREE_LEVELS] = [192, 384, 768];
 
 const { variant: best } = await compileKernels();
 
@@ -43,9 +42,10 @@ describe.each(best === 'relaxed' ? (['simd', 'relaxed'] as const) : (['simd'] as
       [40, 30, 20],
       [ONE_LEVEL - 1, ONE_LEVEL, 7],
       [ONE_LEVEL, ONE_LEVEL, 12],
-      [ONE_LEVEL + 1, ONE_LEVEL + 3, 205],
+      [ONE_LEVEL + 1, ONE_LEVEL + 3, 405],
       [TWO_LEVELS, TWO_LEVELS, 24],
       [TWO_LEVELS + 1, TWO_LEVELS + 1, 31],
+      [THREE_LEVELS + 1, THREE_LEVELS + 2, 10],
       [TWO_LEVELS, 2150, 5],
     ])('multiplies %i × %i by %i columns', async (m, k, n) => {
       expectProduct(await kernels(), m, k, n, 1);
@@ -53,7 +53,7 @@ describe.each(best === 'relaxed' ? (['simd', 'relaxed'] as const) : (['simd'] as
 
     it('multiplies any sizes', async () => {
       const wasm = await kernels();
-      const side = fc.integer({ min: ONE_LEVEL, max: TWO_LEVELS + 100 });
+      const side = fc.integer({ min: ONE_LEVEL, max: TWO_LEVELS + 50 });
       fc.assert(
         fc.property(side, side, fc.integer({ min: 1, max: 40 }), fc.integer(), (m, k, n, seed) => {
           expectProduct(wasm, m, k, n, seed);
@@ -64,7 +64,7 @@ describe.each(best === 'relaxed' ? (['simd', 'relaxed'] as const) : (['simd'] as
 
     it('takes operands by columns, and writes over its right one', async () => {
       const wasm = await kernels();
-      const [n, cols, seed] = [ONE_LEVEL + 5, 300, 3];
+      const [n, cols, seed] = [ONE_LEVEL + 5, 500, 3];
       const [a, b] = [widened(n, n, seed), widened(n, cols, seed + 1)];
       const exact = referenceProduct(a, b, { rows: n, inner: n, cols, transposeA: true });
       const z = wasm.memory.copyIn(b);
