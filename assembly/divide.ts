@@ -7,6 +7,7 @@ import { mark, release } from './arena';
 import { at, copy, clear, create, get, set } from './arrays';
 import { SET, gemm } from './gemm';
 import { secularRoot } from './secular';
+import { LEAST, multiply } from './strassen';
 import { copyRows, divide, dot, largest, rotate, scale } from './vector';
 
 const EPSILON: f64 = 2.220446049250313e-16;
@@ -108,7 +109,8 @@ function merge(n: i32, half: i32, d: usize, z: usize, rho: f64, q: usize, qRow: 
 
 /** C ← A·B, which is zero where the inner dimension is. */
 function multiplyOrClear(m: i32, n: i32, k: i32, a: usize, aRow: i32, b: usize, bRow: i32, c: usize, cRow: i32): void {
-  if (k > 0) gemm<f64>(SET, false, m, n, k, a, aRow, 1, b, bRow, 1, c, cRow);
+  if (min(m, min(n, k)) >= LEAST) multiply(m, n, k, a, aRow, 1, b, bRow, 1, c, cRow);
+  else if (k > 0) gemm<f64>(SET, false, m, n, k, a, aRow, 1, b, bRow, 1, c, cRow);
   else for (let i = 0; i < m; i++) clear<f64>(at<f64>(c, i * cRow), n);
 }
 

@@ -12,6 +12,8 @@ import { ADD, KC_BYTES, MC, MR, NR_BYTES, SET, SUBTRACT, multiplyTile, packPanel
 const NR: i32 = NR_BYTES / 8;
 /** Shortest side of a part: below, sums cost what multiplications save. */
 const PART: i32 = 96;
+/** Sides from which there is something to save. */
+export const LEAST: i32 = 2 * PART;
 /** Each level takes 7/4 times A's memory: after three that is as much as the rest of an SVD. */
 const LEVELS: i32 = 3;
 /** Columns of B at a time: all but A's parts then stays in the caches, and small parts have columns enough. */

@@ -62,6 +62,14 @@ it('a matrix wider than all panels of columns', () => {
   }
 });
 
+it('a matrix whose halves are joined by parts', () => {
+  const [rows, cols] = [400, 430];
+  const a = centred(gaussian(rows, cols, 6), cols);
+  const found = [simd, best].map((kernels) => kernels.svd(a, rows, cols));
+  for (const svd of found) expectDecomposition(a, svd, rows, cols);
+  expectSame(found[0]!, found[1]!, rows, cols);
+});
+
 it('products of factors, one graded, one of lower rank', () => {
   const [rows, inner, cols] = [300, 66, 280];
   const graded = withSpectrum(rows, inner, (k) => 10 ** (-k / 10));
