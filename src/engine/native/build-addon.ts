@@ -112,11 +112,14 @@ async function onePassObjects(
   if (!existsSync(join(tensorflow, 'include', 'tensorflow', 'c', 'kernels.h'))) return [];
   const source = (name: string) => join(folder, name);
   // Yarn may keep this package in an archive, which Node reads and a compiler does not.
-  for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc', 'amx.h', 'amx.cc'])
+  for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc', 'amx.h', 'amx.cc', 'wide.h', 'wide.cc'])
     await writeFile(source(name), await readFile(packageFile(`src/engine/native/${name}`)));
   const tiles = join(folder, 'amx.o');
   const tiled = openblas !== undefined && process.arch === 'x64' && (await knowsMatrixUnit(folder, run));
   if (tiled) await run(['-O3', ...MATRIX_UNIT, '-c', source('amx.cc'), '-o', tiles]);
+  const wide = join(folder, 'wide.o');
+  const widened = openblas !== undefined && process.arch === 'x64';
+  if (widened) await run(['-O3', ...INSTRUCTION_SETS.kAvx512!, '-c', source('wide.cc'), '-o', wide]);
   const operations = join(folder, 'fused.o');
   await run([
     '-O2',
@@ -134,7 +137,7 @@ async function onePassObjects(
     await run([...plain, ...flags, '-c', source('fused-loops.cc'), '-o', object]);
     return object;
   });
-  return [operations, ...(tiled ? [tiles] : []), ...(await Promise.all(loops))];
+  return [operations, ...(tiled ? [tiles] : []), ...(widened ? [wide] : []), ...(await Promise.all(loops))];
 }
 
 async function knowsMatrixUnit(folder: string, run: (args: string[]) => Promise<void>): Promise<boolean> {

@@ -210,69 +210,196 @@ float divergence(const float* __restrict s, const float* __restrict t, float* __
   });
 }
 
+// As many floats as the instruction set has in a register. Sums in such vectors stay there, where a compiler might keep
+// those of a loop over an array in memory.
+#if defined(__AVX512F__)
+constexpr int kWide = 16;
+#elif defined(__AVX__)
+constexpr int kWide = 8;
+#else
+constexpr int kWide = 4;
+#endif
+typedef float Vector __attribute__((vector_size(4 * kWide)));
+typedef float Four __attribute__((vector_size(16)));
+
+template <typename Kind>
+inline Kind load(const float* x) {
+  Kind vector;
+  __builtin_memcpy(&vector, x, sizeof vector);
+  return vector;
+}
+
+template <typename Kind>
+inline void store(float* x, Kind vector) {
+  __builtin_memcpy(x, &vector, sizeof vector);
+}
+
+// Of two fours the first halves, or the last, in turn.
+inline Four firsts(Four a, Four b) { return Four{a[0], b[0], a[1], b[1]}; }
+
+inline Four lasts(Four a, Four b) { return Four{a[2], b[2], a[3], b[3]}; }
+
 // [keys, n] turned to [n, padded], zeros behind the keys.
 inline void turn(Rows from, int64_t keys, int64_t n, int64_t padded, float* __restrict to) {
-  for (int64_t key = 0; key < keys; key++) {
-    const float* __restrict row = from.data + key * from.stride;
-    for (int64_t i = 0; i < n; i++) to[i * padded + key] = row[i];
-  }
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t key = keys; key < padded; key++) to[i * padded + key] = 0;
-}
-
-// sums[key] = Σ_i x[i]·turned[i, key], sixteen keys at a time.
-inline void againstAll(const float* __restrict x, const float* __restrict turned, int64_t n, int64_t seen,
-                       int64_t padded, float* __restrict sums) {
-  for (int64_t from = 0; from < seen; from += kLanes) {
-    float lanes[kLanes] = {};
-    const float* __restrict column = turned + from;
-    for (int64_t i = 0; i < n; i++)
-      for (int lane = 0; lane < kLanes; lane++) lanes[lane] += x[i] * column[i * padded + lane];
-    for (int lane = 0; lane < kLanes; lane++) sums[from + lane] = lanes[lane];
-  }
-}
-
-// sum[i] = Σ_row factors[row·step]·rows[row, i] for rows from the first on, added to what is there if so wanted.
-inline void weighted(const float* factors, int64_t step, Rows rows, int64_t first, int64_t end, int64_t n, bool further,
-                     float* __restrict sum) {
-  constexpr int kPart = 4 * kLanes;
-  int64_t from = 0;
-  for (; from + kPart <= n; from += kPart) {
-    float part[kPart];
-    for (int i = 0; i < kPart; i++) part[i] = further ? sum[from + i] : 0.f;
-    for (int64_t row = first; row < end; row++) {
-      const float factor = factors[row * step];
-      const float* __restrict values = rows.data + row * rows.stride + from;
-      for (int i = 0; i < kPart; i++) part[i] += factor * values[i];
+  for (int64_t key = 0; key < padded; key += 4) {
+    const int64_t left = keys - key;
+    const float* const row = from.data + key * from.stride;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+      const Four a = left > 0 ? load<Four>(row + i) : Four{}, b = left > 1 ? load<Four>(row + from.stride + i) : Four{};
+      const Four c = left > 2 ? load<Four>(row + 2 * from.stride + i) : Four{};
+      const Four d = left > 3 ? load<Four>(row + 3 * from.stride + i) : Four{};
+      float* const corner = to + i * padded + key;
+      store(corner, firsts(firsts(a, c), firsts(b, d)));
+      store(corner + padded, lasts(firsts(a, c), firsts(b, d)));
+      store(corner + 2 * padded, firsts(lasts(a, c), lasts(b, d)));
+      store(corner + 3 * padded, lasts(lasts(a, c), lasts(b, d)));
     }
-    for (int i = 0; i < kPart; i++) sum[from + i] = part[i];
+    for (; i < n; i++)
+      for (int one = 0; one < 4; one++) to[i * padded + key + one] = one < left ? row[one * from.stride + i] : 0.f;
   }
-  if (!further)
-    for (int64_t i = from; i < n; i++) sum[i] = 0;
+}
+
+// So many queries meet the same keys at a time: their sums need not wait for each other.
+constexpr int kQueries = 6;
+
+// sums[row, key] = Σ_i x[row, i]·turned[i, key] of at most kQueries rows, for keys that are seen and some after them.
+inline void againstAll(Rows x, int64_t rows, const float* __restrict turned, int64_t n, int64_t seen, int64_t padded,
+                       float* __restrict sums) {
+  constexpr int kSide = kWide < kLanes ? 2 : 1;
+  const float* own[kQueries];
+  for (int row = 0; row < kQueries; row++) own[row] = x.data + (row < rows ? row : rows - 1) * x.stride;
+  for (int64_t from = 0; from < seen; from += kSide * kWide) {
+    Vector parts[kQueries][kSide] = {};
+    for (int64_t i = 0; i < n; i++) {
+      Vector columns[kSide];
+      for (int side = 0; side < kSide; side++) columns[side] = load<Vector>(turned + i * padded + from + side * kWide);
+      for (int row = 0; row < kQueries; row++)
+        for (int side = 0; side < kSide; side++) parts[row][side] += own[row][i] * columns[side];
+    }
+    for (int row = 0; row < kQueries; row++)
+      for (int side = 0; side < kSide && row < rows; side++)
+        store(sums + row * padded + from + side * kWide, parts[row][side]);
+  }
+}
+
+struct Range {
+  int64_t first, end;
+};
+
+// to[i] = Σ_row factors[row·step]·rows[row, i] over a range of rows, added to what is there if so wanted. For two rows
+// of factors at a time, whose ranges are alike: both need the same rows.
+struct Weighing {
+  const float* factors;
+  Range range;
+  float* to;
+};
+
+template <int kVectors>
+[[gnu::always_inline]] inline void weightedPart(Weighing a, Weighing b, int64_t step, Rows rows, int64_t from,
+                                                bool further) {
+  const int64_t first = a.range.first > b.range.first ? a.range.first : b.range.first;
+  const int64_t end = a.range.end < b.range.end ? a.range.end : b.range.end;
+  Vector ofA[kVectors] = {}, ofB[kVectors] = {};
+  for (int i = 0; i < kVectors && further; i++) {
+    ofA[i] = load<Vector>(a.to + from + i * kWide);
+    ofB[i] = load<Vector>(b.to + from + i * kWide);
+  }
+  const auto add = [&](Vector(&sums)[kVectors], Weighing own, int64_t row) __attribute__((always_inline)) {
+    const float* values = rows.data + row * rows.stride + from;
+    for (int i = 0; i < kVectors; i++) sums[i] += own.factors[row * step] * load<Vector>(values + i * kWide);
+  };
+  for (int64_t row = a.range.first; row < first; row++) add(ofA, a, row);
+  for (int64_t row = b.range.first; row < first; row++) add(ofB, b, row);
   for (int64_t row = first; row < end; row++) {
-    const float factor = factors[row * step];
-    const float* __restrict values = rows.data + row * rows.stride;
-    for (int64_t i = from; i < n; i++) sum[i] += factor * values[i];
+    add(ofA, a, row);
+    add(ofB, b, row);
   }
+  for (int64_t row = end; row < a.range.end; row++) add(ofA, a, row);
+  for (int64_t row = end; row < b.range.end; row++) add(ofB, b, row);
+  for (int i = 0; i < kVectors; i++) {
+    store(a.to + from + i * kWide, ofA[i]);
+    store(b.to + from + i * kWide, ofB[i]);
+  }
+}
+
+inline void weightedRest(Weighing one, int64_t step, Rows rows, int64_t from, int64_t n, bool further) {
+  for (int64_t i = from; i < n; i++) {
+    float total = further ? one.to[i] : 0.f;
+    for (int64_t row = one.range.first; row < one.range.end; row++)
+      total += one.factors[row * step] * rows.data[row * rows.stride + i];
+    one.to[i] = total;
+  }
+}
+
+// Inlined, as its callers put together what it takes apart.
+[[gnu::always_inline]] inline void weighted(Weighing a, Weighing b, int64_t step, Rows rows, int64_t n, bool further) {
+  int64_t from = 0;
+  for (; from + 4 * kWide <= n; from += 4 * kWide) weightedPart<4>(a, b, step, rows, from, further);
+  for (; from + kWide <= n; from += kWide) weightedPart<1>(a, b, step, rows, from, further);
+  if (from == n) return;
+  weightedRest(a, step, rows, from, n, further);
+  if (b.to != a.to) weightedRest(b, step, rows, from, n, further);
 }
 
 inline int64_t paddedKeys(const Head& head) { return (head.keys + kLanes - 1) / kLanes * kLanes; }
 
 inline int64_t seenBy(const Head& head, int64_t query) { return head.keys - head.queries + query + 1; }
 
+// w = softmax(scale·s + bias) of keys that are seen; s is written to as well, and as long as there are lanes.
+inline void weigh(float* __restrict s, const float* __restrict bias, float* __restrict w, int64_t seen, float scale) {
+  float most = -3.4e38f;
+  for (int64_t from = 0; from < seen; from += kLanes) {
+    const int count = seen - from < kLanes ? seen - from : kLanes;
+    float* const scores = s + from;
+    for (int lane = 0; lane < kLanes; lane++)
+      scores[lane] = lane < count ? scores[lane] * scale + bias[from + lane] : -3.4e38f;
+    const float here = largest(scores, kLanes);
+    most = here > most ? here : most;
+  }
+  float total = 0;
+  for (int64_t from = 0; from < seen; from += kLanes) {
+    float* const scores = s + from;
+    for (int lane = 0; lane < kLanes; lane++) scores[lane] = expOf(scores[lane] - most);
+    total += sum(kLanes, [=](int64_t i) { return scores[i]; });
+  }
+  const float factor = 1.f / total;
+  for (int64_t key = 0; key < seen; key++) w[key] = s[key] * factor;
+}
+
+// The pullback of that, in the gradient's own place.
+inline void weighPull(float* __restrict dw, const float* __restrict w, int64_t seen, float scale) {
+  float own = 0;
+  for (int64_t from = 0; from < seen; from += kLanes) {
+    const int count = seen - from < kLanes ? seen - from : kLanes;
+    float terms[kLanes];
+    for (int lane = 0; lane < kLanes; lane++) terms[lane] = lane < count ? dw[from + lane] * w[from + lane] : 0.f;
+    own += sum(kLanes, [&](int64_t i) { return terms[i]; });
+  }
+  for (int64_t key = 0; key < seen; key++) dw[key] = w[key] * (dw[key] - own) * scale;
+}
+
 void attend(const Head& head, WritableRows z) {
-  const int64_t padded = paddedKeys(head);
+  const int64_t padded = paddedKeys(head), queries = head.queries;
   float* const turned = head.scratch;
   float* const scores = turned + padded * head.width;
   turn(head.k, head.keys, head.width, padded, turned);
-  for (int64_t query = 0; query < head.queries; query++) {
-    const int64_t seen = seenBy(head, query);
-    float* const weights = head.weights + query * head.keys;
-    againstAll(head.q.data + query * head.q.stride, turned, head.width, seen, padded, scores);
-    softmax(scores, head.bias + query * head.keys, weights, seen, head.scale);
-    for (int64_t key = seen; key < head.keys; key++) weights[key] = 0;
-    weighted(weights, 1, head.v, 0, seen, head.depth, false, z.data + query * z.stride);
+  for (int64_t first = 0; first < queries; first += kQueries) {
+    const int64_t count = queries - first < kQueries ? queries - first : kQueries;
+    const Rows own{head.q.data + first * head.q.stride, head.q.stride};
+    againstAll(own, count, turned, head.width, seenBy(head, first + count - 1), padded, scores);
+    for (int64_t query = first; query < first + count; query++) {
+      const int64_t seen = seenBy(head, query);
+      float* const weights = head.weights + query * head.keys;
+      weigh(scores + (query - first) * padded, head.bias + query * head.keys, weights, seen, head.scale);
+      for (int64_t key = seen; key < head.keys; key++) weights[key] = 0;
+    }
   }
+  const auto weighing = [&](int64_t query) {
+    return Weighing{head.weights + query * head.keys, {0, seenBy(head, query)}, z.data + query * z.stride};
+  };
+  for (int64_t query = 0; query < queries; query += 2)
+    weighted(weighing(query), weighing(query + 1 < queries ? query + 1 : query), 1, head.v, head.depth, false);
 }
 
 void attendPull(const Head& head, Rows dz, WritableRows dq, WritableRows dk, WritableRows dv, bool further) {
@@ -280,19 +407,29 @@ void attendPull(const Head& head, Rows dz, WritableRows dq, WritableRows dk, Wri
   float* const turned = head.scratch;
   float* const dScores = turned + padded * head.depth;  // [queries, padded]
   turn(head.v, head.keys, head.depth, padded, turned);
-  for (int64_t query = 0; query < queries; query++) {
-    const int64_t seen = seenBy(head, query);
-    float* const row = dScores + query * padded;
-    againstAll(dz.data + query * dz.stride, turned, head.depth, seen, padded, row);
-    softmaxPull(row, head.weights + query * head.keys, row, 1, seen, head.scale);
-    weighted(row, 1, head.k, 0, seen, head.width, false, dq.data + query * dq.stride);
+  for (int64_t first = 0; first < queries; first += kQueries) {
+    const int64_t count = queries - first < kQueries ? queries - first : kQueries;
+    const Rows own{dz.data + first * dz.stride, dz.stride};
+    againstAll(own, count, turned, head.depth, seenBy(head, first + count - 1), padded, dScores + first * padded);
+    for (int64_t query = first; query < first + count; query++)
+      weighPull(dScores + query * padded, head.weights + query * head.keys, seenBy(head, query), head.scale);
   }
+  const auto byQuery = [&](int64_t query) {
+    return Weighing{dScores + query * padded, {0, seenBy(head, query)}, dq.data + query * dq.stride};
+  };
+  for (int64_t query = 0; query < queries; query += 2)
+    weighted(byQuery(query), byQuery(query + 1 < queries ? query + 1 : query), 1, head.k, head.width, false);
   if (!dk.data) return;
-  for (int64_t key = 0; key < head.keys; key++) {
-    const int64_t unseen = key - (head.keys - queries);  // queries before it
-    const int64_t first = unseen > 0 ? unseen : 0;
-    weighted(dScores + key, padded, head.q, first, queries, head.width, further, dk.data + key * dk.stride);
-    weighted(head.weights + key, head.keys, dz, first, queries, head.depth, further, dv.data + key * dv.stride);
+  const auto seeing = [&](int64_t key) {
+    const int64_t before = key - (head.keys - queries);  // queries that do not see it
+    return Range{before > 0 ? before : 0, queries};
+  };
+  for (int64_t key = 0; key < head.keys; key += 2) {
+    const int64_t next = key + 1 < head.keys ? key + 1 : key;
+    weighted({dScores + key, seeing(key), dk.data + key * dk.stride},
+             {dScores + next, seeing(next), dk.data + next * dk.stride}, padded, head.q, head.width, further);
+    weighted({head.weights + key, seeing(key), dv.data + key * dv.stride},
+             {head.weights + next, seeing(next), dv.data + next * dv.stride}, head.keys, dz, head.depth, further);
   }
 }
 

@@ -30,6 +30,7 @@
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_tensor.h"
+#include "wide.h"
 
 namespace orthoscope {
 
@@ -612,6 +613,16 @@ bool usesMatrixUnit() {
 struct Tiles {
   int64_t down, across;
 
+  // Where nothing is packed several tiles a thread cost nothing: who is late does fewer of them. As many rows as fit a
+  // core's second cache, and some panels.
+  static Tiles unpacked(int64_t threads, int64_t rows, int64_t cols) {
+    constexpr int64_t kEach = 4, kRows = 256, kCols = 2 * kWidePanel;
+    Tiles tiles(1, rows, cols);
+    tiles.down = std::clamp<int64_t>(rows / kRows, 1, kEach * threads);
+    tiles.across = std::clamp<int64_t>(kEach * threads / tiles.down, 1, std::max<int64_t>(1, cols / kCols));
+    return tiles;
+  }
+
   Tiles(int64_t threads, int64_t rows, int64_t cols) : down(1), across(threads) {
     for (int64_t by = 1; by <= threads; by++)
       if (threads % by == 0 && packed(by, threads / by, rows, cols) < packed(down, across, rows, cols)) {
@@ -624,10 +635,12 @@ struct Tiles {
   static int64_t packed(int64_t down, int64_t across, int64_t rows, int64_t cols) { return across * rows + down * cols; }
 };
 
-// Where the i-th of `parts` begins, at a multiple of what the kernels have in registers at a time.
-int64_t boundary(int64_t size, int64_t parts, int64_t i) {
-  constexpr int64_t kUnit = 16;
-  return i == parts ? size : size * i / parts / kUnit * kUnit;
+// What OpenBLAS's kernels and ours have in registers at a time, of rows at least.
+constexpr int64_t kUnit = 16;
+
+// Where the i-th of `parts` begins, at a multiple of a unit.
+int64_t boundary(int64_t size, int64_t parts, int64_t i, int64_t unit) {
+  return i == parts ? size : size * i / parts / unit * unit;
 }
 
 // Of a product with so many multiplications, whether the matrix unit takes it; smaller ones it would spend on cutting.
@@ -635,6 +648,23 @@ bool byMatrixUnit([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, 
 #ifdef ORTHOSCOPE_AMX
   constexpr int64_t kLeast = 1 << 18, kLeastInner = 32;
   return usesMatrixUnit() && inner >= kLeastInner && rows * cols * inner >= kLeast;
+#else
+  return false;
+#endif
+}
+
+// Whether our own loops over vectors of 512 bits (wide.cc) take a product. Where a weight is transposed they lay nothing
+// out, which pays for few rows alone; else they do so by panels that should be full, and fetch ahead while they multiply
+// by rows after the first ones.
+bool byWideVectors([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, [[maybe_unused]] int64_t inner,
+                   [[maybe_unused]] bool transposed) {
+#ifdef ORTHOSCOPE_X86
+  if (&loops() != &kAvx512) return false;
+  constexpr int64_t kLeastRows = 32, kLeastCols = 96;
+  const int64_t filled = (cols + kWidePanel - 1) / kWidePanel * kWidePanel;
+  if (!transposed) return rows >= kLeastRows && cols >= kLeastCols && filled - cols <= cols / 10;
+  constexpr int64_t kLeastDots = 4, kMostDots = 192, kLeastInner = 128;
+  return rows >= kLeastDots && rows <= kMostDots && inner >= kLeastInner;
 #else
   return false;
 #endif
@@ -660,14 +690,16 @@ void product(const Settings& settings, Call& call) {
   }
   becomeLarge(weight, inner * cols * sizeof(float));
   Team& team = Team::instance();
-  const Tiles tiles(team.threads(), rows, cols);
   const bool matrixUnit = byMatrixUnit(rows, cols, inner);
+  const bool wide = !matrixUnit && byWideVectors(rows, cols, inner, transposed);
+  const Tiles tiles = wide ? Tiles::unpacked(team.threads(), rows, cols) : Tiles(team.threads(), rows, cols);
+  const int64_t unit = wide ? kWidePanel : kUnit;
   const int64_t cost = rows * cols * std::max<int64_t>(1, inner) / kProductsPerFloat / (tiles.down * tiles.across);
   team.each(tiles.down * tiles.across, cost, [&](int64_t from, int64_t to) {
     for (int64_t tile = from; tile < to; tile++) {
       const int64_t i = tile / tiles.across, j = tile % tiles.across;
-      const int64_t top = boundary(rows, tiles.down, i), height = boundary(rows, tiles.down, i + 1) - top;
-      const int64_t left = boundary(cols, tiles.across, j), width = boundary(cols, tiles.across, j + 1) - left;
+      const int64_t top = boundary(rows, tiles.down, i, kUnit), height = boundary(rows, tiles.down, i + 1, kUnit) - top;
+      const int64_t left = boundary(cols, tiles.across, j, unit), width = boundary(cols, tiles.across, j + 1, unit) - left;
       if (height == 0 || width == 0) continue;
       float* corner = y + top * cols + left;
       const float *part = x + top * inner, *columns = weight + (transposed ? left * inner : left);
@@ -676,6 +708,13 @@ void product(const Settings& settings, Call& call) {
       if (matrixUnit) {
         amxProduct(part, inner, columns, stride, transposed, biased ? bias + left : nullptr, corner, cols, height, width,
                    inner);
+        continue;
+      }
+#endif
+#ifdef ORTHOSCOPE_X86
+      if (wide) {
+        wideProduct(part, inner, columns, stride, transposed, biased ? bias + left : nullptr, corner, cols, height, width,
+                    inner);
         continue;
       }
 #endif
