@@ -11,7 +11,7 @@ export interface Cost {
 export function svdCost(rows: number, cols: number): Cost {
   const n = Math.min(rows, cols);
   const m = Math.max(rows, cols);
-  return { flops: 2.6 * n * n * m + 4.7 * n ** 3, bytes: 12 * n * m + 68 * n * n };
+  return { flops: 2.6 * n * n * m + 4.7 * n ** 3, bytes: 12 * n * m + 66 * n * n + 4000 * n };
 }
 
 /** Cost of `Kernels.svdOfProduct`. */

@@ -24,6 +24,8 @@ const SHAPES: [rows: number, cols: number][] = [
   [110, 300],
   [300, 110],
   [140, 140],
+  // Beyond the sides from which products go by parts.
+  [200, 210],
 ];
 
 const CLASSES: [name: string, make: (rows: number, cols: number) => Float32Array][] = [

@@ -174,6 +174,29 @@ describe.each(sets)('svd, %s kernels', (_, kernels) => {
     expectDecomposition(a, out, 6, 4);
   });
 
+  it('refuses NaN and infinity wherever they stand', () => {
+    const side = fc.integer({ min: 1, max: 12 });
+    const bad = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+    fc.assert(
+      fc.property(side, side, side, fc.nat(), bad, (rows, inner, cols, at, value) => {
+        const [a, b] = [gaussian(rows, inner, 1), gaussian(inner, cols, 2)];
+        const spoilt = (matrix: Float32Array) => {
+          const copy = matrix.slice();
+          copy[at % copy.length] = value;
+          return copy;
+        };
+        const attempts = [
+          () => kernels.svd(spoilt(a), rows, inner),
+          () => kernels.svdOfProduct(spoilt(a), b, rows, inner, cols),
+          () => kernels.svdOfProduct(a, spoilt(b), rows, inner, cols),
+          () => kernels.svdOfProduct(spoilt(a), new Float32Array(b.length), rows, inner, cols),
+        ];
+        for (const attempt of attempts) expect(attempt).toThrow(InputError);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it('refuses NaN, infinity and arrays of the wrong length', () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const a = gaussian(5, 7, 1);
@@ -235,6 +258,23 @@ describe.each(sets)('svdOfProduct, %s kernels', (_, kernels) => {
         expectDecomposition(referenceProduct(a, b, { rows, inner, cols }), svd, rows, cols);
       }),
       { numRuns: 30 },
+    );
+  });
+
+  it('holds its bounds where columns nearly agree, or are graded, or share a large first row', () => {
+    const [rows, inner, cols] = [50, 12, 40];
+    const decades = fc.double({ min: -12, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(decades, decades, decades, fc.integer(), (apart, step, bias, seed) => {
+        const a = gaussian(rows, inner, seed);
+        for (let i = 0; i < rows; i++) a[i * inner + 5] = a[i * inner]! + 10 ** apart * a[i * inner + 5]!;
+        for (let j = 0; j < inner; j++) a[j]! *= 10 ** (-bias / 2);
+        const graded = a.map((x, i) => x * 10 ** ((step * (i % inner)) / (inner - 1)));
+        const b = gaussian(inner, cols, seed + 1);
+        const svd = kernels.svdOfProduct(graded, b, rows, inner, cols);
+        expectDecomposition(referenceProduct(graded, b, { rows, inner, cols }), svd, rows, cols);
+      }),
+      { numRuns: 60 },
     );
   });
 

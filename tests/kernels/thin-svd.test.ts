@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { productSvdCost, svdCost } from '../../src/kernels/svd-cost.js';
 import { allocateThinSvd, clusterRanges, clusters } from '../../src/kernels/thin-svd.js';
 
 describe('clusters', () => {
@@ -46,21 +45,5 @@ describe('allocateThinSvd', () => {
   it('has the lengths of the thin shape', () => {
     const { u, s, vt } = allocateThinSvd(5, 7, 3);
     expect([u.length, s.length, vt.length]).toEqual([15, 3, 21]);
-  });
-});
-
-describe('costs', () => {
-  it('does not depend on which side is the long one', () => {
-    expect(svdCost(30, 70)).toEqual(svdCost(70, 30));
-  });
-
-  it('makes a head far cheaper than its dense product', () => {
-    const [head, dense] = [productSvdCost(769, 64, 769), svdCost(769, 769)];
-    expect(head.flops).toBeLessThan(dense.flops / 20);
-    expect(head.bytes).toBeLessThan(dense.bytes / 5);
-  });
-
-  it('counts the product where that is formed', () => {
-    expect(productSvdCost(20, 50, 30).flops).toBeGreaterThan(svdCost(20, 30).flops);
   });
 });
