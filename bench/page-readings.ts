@@ -3,7 +3,8 @@
  * [--store FOLDER] [--engine native-cpu] [--prompts 6] [--rounds 1] [--answers FOLDER]`. Reads the circuit as `run` does
  * after its evaluation. Processor seconds over all threads, from one report of progress to the next, which is of the
  * part that ends there; the least of the rounds. With --answers the files are kept in that folder, or held to those of
- * an earlier version that lie there already.
+ * an earlier version that lie there already. What `run --dry-run` says of it stands beside what it took: kept to one
+ * core (`taskset -c 0`) its seconds are the processor's.
  */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -13,6 +14,12 @@ import { interpret } from '../src/commands/interpret.js';
 import type { EngineChoice } from '../src/engine/engine.js';
 import { readParquetRows } from '../src/formats/parquet-file.js';
 import { PAGE_READING, PROMPT_CARDS, SIZES } from '../src/interpret/for-page.js';
+import { estimatePageReading, type PageEstimate } from '../src/interpret/page-estimate.js';
+import { loadData } from '../src/run/data.js';
+import { ownSettings } from '../src/run/own-settings.js';
+import { sourceOf } from '../src/run/source.js';
+import { withSubject } from '../src/run/subject.js';
+import { complete } from '../src/settings/complete.js';
 import { namedEngine, processorFeatures } from './processor.js';
 
 const { positionals, values: options } = parseArgs({
@@ -35,6 +42,7 @@ try {
   console.log(
     `${cpus()[0]?.model.trim()} (${processorFeatures()}), ${availableParallelism()} cores, ${await namedEngine(engine)}`,
   );
+  const foreseen = await forecast();
   const least = new Map<string, number>();
   let out = '';
   for (let round = 0; round < Number(options.rounds); round++) {
@@ -44,10 +52,30 @@ try {
   }
   console.log('| part | processor seconds |\n|---|---|');
   for (const [part, seconds] of least) console.log(`| ${part} | ${seconds.toFixed(1)} |`);
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  console.log(
+    `\nforeseen: ${foreseen.seconds.toFixed(1)} s and ${mib(foreseen.memory_bytes)}; ` +
+      `at most ${mib(1024 * process.resourceUsage().maxRSS)} were taken`,
+  );
   if (answers && !existsSync(answers)) cpSync(out, answers, { recursive: true });
   else if (answers) await compare(answers, out);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
+}
+
+/** What `run` would have said of it. */
+async function forecast(): Promise<PageEstimate> {
+  const { model, run } = await sourceOf(folder!, options.model ?? null);
+  const settings = complete('evaluate', { run: folder! }, ownSettings(run!));
+  return withSubject(model, settings, async (subject) => {
+    const { splits } = await loadData(subject, settings, ['test']);
+    const { test = [] } = splits;
+    return estimatePageReading(subject.model, test, {
+      pagePrompts: Number(options.prompts),
+      rounds: true,
+      engine,
+    });
+  });
 }
 
 /** Processor seconds by part, all of them first. */

@@ -46,8 +46,14 @@ export async function importances(
   );
   const indices = prepared.pairs.map((_, index) => index);
   const nothing = new Float32Array(circuit.length);
-  const gradientAt = (masks: Float32Array, loss: 'kl' | 'logit_diff') =>
-    objective(prepared, indices, masks, loss, FULL_PASSES.train, { signal }).then(({ gradient }) => gradient);
+  const gradients = contrasted ? 4 : 2;
+  let taken = 0;
+  const gradientAt = async (masks: Float32Array, loss: 'kl' | 'logit_diff') => {
+    const { gradient } = await objective(prepared, indices, masks, loss, FULL_PASSES.train, { signal });
+    onProgress?.({ stage: 'gradients', done: ++taken, total: gradients });
+    return gradient;
+  };
+  onProgress?.({ stage: 'gradients', done: taken, total: gradients });
   const [klThere, klFrom] = [await gradientAt(circuit, 'kl'), await gradientAt(nothing, 'kl')];
   const [differenceThere, differenceFrom] = contrasted
     ? [await gradientAt(circuit, 'logit_diff'), await gradientAt(nothing, 'logit_diff')]

@@ -31,7 +31,7 @@ const LEAST_ROWS = 128;
  * Processor seconds besides passes, measured on an AMD EPYC (Zen 5) by bench/page-readings.ts: of a direction that is
  * read, its role and its rows of the table, and of a number of each end of the model, which is held against them.
  */
-const SECONDS = { direction: 2e-3, ofVocabulary: 7e-8 };
+const SECONDS = { direction: 2e-3, ofVocabulary: 1.5e-7 };
 
 /** @param pairs test pairs, of which the first are read */
 export async function estimatePageReading(

@@ -93,6 +93,9 @@ export async function qkRoles(
     heads.get(name)!.members.push(at);
   });
   const layers = [...new Set(directions.map(({ component }) => component.layer))];
+  const seen = pairs.map(({ clean }, index) =>
+    queries[index]!.map((query) => seenFrom(clean, classes[index]!, query)),
+  );
   const places = layers.flatMap((layer) => ScoreSum.places(layer, architecture));
   let done = 0;
   for (const batch of batchesByLength(
@@ -117,17 +120,13 @@ export async function qkRoles(
         batch.forEach((index, p) => {
           if (sum.turns)
             for (let key = 1; key < prompts[p]!.length; key++) keys.add(sum.keyBack(values, p, key));
-          for (const query of queries[index]!) {
+          queries[index]!.forEach((query, q) => {
             const scores = sum.of(values, p, query, among);
             if (sum.turns) keys.look(sum.coefficients(values, p, query));
-            const seen: Seen = {
-              ids: prompts[p]!.subarray(0, query + 1),
-              classes: classes[index]!.slice(0, query).concat('itself'),
-              scores,
-              cap: architecture.scoreCap,
-            };
-            for (const at of members) sums[at]!.add(index, directions[at]!.index, sum.rank, seen);
-          }
+            const { scoreCap } = architecture;
+            for (const at of members)
+              sums[at]!.add(index, directions[at]!.index, sum.rank, seen[index]![q]!, scores, scoreCap);
+          });
         });
       }
     }
@@ -186,9 +185,16 @@ class MeanKey {
 /** What one query sees. */
 interface Seen {
   ids: Int32Array;
+  /** Keys of each class, and the class of each key. */
+  members: ReadonlyMap<string, readonly number[]>;
   classes: readonly string[];
-  scores: QueryScores;
-  cap: number | undefined;
+}
+
+function seenFrom(clean: Int32Array, ofTokens: readonly string[], query: number): Seen {
+  const classes = ofTokens.slice(0, query).concat('itself');
+  const members = new Map<string, number[]>(classes.map((name) => [name, []]));
+  classes.forEach((name, key) => members.get(name)!.push(key));
+  return { ids: clean.subarray(0, query + 1), members, classes };
 }
 
 /** Running sums of one direction. */
@@ -202,8 +208,16 @@ class RoleSums {
     this.#classes = new Map(names.map((name) => [name, new ClassSums(prompts)]));
   }
 
-  add(prompt: number, k: number, rank: number, { ids, classes, scores, cap }: Seen): void {
-    const own = Float64Array.from(ids, (_, key) => scores.contributions[key * rank + k]!);
+  add(
+    prompt: number,
+    k: number,
+    rank: number,
+    { ids, members, classes }: Seen,
+    scores: QueryScores,
+    cap: number | undefined,
+  ): void {
+    const own = new Float64Array(ids.length);
+    for (let key = 0; key < own.length; key++) own[key] = scores.contributions[key * rank + k]!;
     const centre = mean(own)!;
     const centred = own.map((value) => value - centre);
     const alone = softmax(own);
@@ -220,13 +234,12 @@ class RoleSums {
       offset.n++;
       offset.sum += centred[key]!;
     });
-    for (const name of new Set(classes)) {
-      const members = [...classes.keys()].filter((key) => classes[key] === name);
-      const total = (values: Float64Array) => members.reduce((sum, key) => sum + values[key]!, 0);
+    for (const [name, keys] of members) {
+      const total = (values: Float64Array) => keys.reduce((sum, key) => sum + values[key]!, 0);
       const sums = this.#classes.get(name)!;
-      sums.count(prompt, total(centred) / members.length, -total(centred) / (ids.length - members.length));
+      sums.count(prompt, total(centred) / keys.length, -total(centred) / (ids.length - keys.length));
       sums.top += Number(classes[highest] === name);
-      sums.chance += members.length / ids.length;
+      sums.chance += keys.length / ids.length;
       sums.full += total(scores.pattern);
       sums.alone += total(alone);
       sums.without += total(without);

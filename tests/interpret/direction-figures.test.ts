@@ -8,6 +8,7 @@ import { importances } from '../../src/interpret/importance.js';
 import { logitSums } from '../../src/interpret/logit-sum.js';
 import { embeddingsThroughMlp } from '../../src/interpret/token-stream.js';
 import { PreparedPairs } from '../../src/pairs/prepared-pairs.js';
+import type { ProgressEvent } from '../../src/progress.js';
 import { mean } from '../../src/statistics/summary.js';
 import { describeOnEngines } from '../support/engines.js';
 import { referenceForward } from '../support/reference-forward.js';
@@ -74,7 +75,10 @@ describeOnEngines('directions on prompts', (engine) => {
     const pairs = pairsOf(loaded);
     const prepared = await PreparedPairs.prepare(running, pairs, { replacement: 'interchange', seed: 0 });
     const circuit = Float32Array.from({ length: running.layout.size }, (_, at) => Number(at % 3 > 0));
-    const found = await importances(prepared, circuit, { exact: 4 });
+    const seen: ProgressEvent[] = [];
+    const found = await importances(prepared, circuit, { exact: 4, onProgress: (event) => seen.push(event) });
+    expect(seen.filter(({ stage }) => stage === 'gradients').at(-1)).toMatchObject({ done: 4, total: 4 });
+    expect(seen.at(-1)).toEqual({ stage: 'importance', done: 4, total: 4 });
     const figures = async (change: (masks: Float32Array) => void) => {
       const masks = circuit.slice();
       change(masks);
