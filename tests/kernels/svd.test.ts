@@ -278,6 +278,17 @@ describe.each(sets)('svdOfProduct, %s kernels', (_, kernels) => {
     );
   });
 
+  it('loses nothing where two columns of a factor come ever closer', () => {
+    const [rows, inner, cols] = [300, 24, 40];
+    const [a, b] = [gaussian(rows, inner, 41), gaussian(inner, cols, 42)];
+    for (let decades = 0; decades <= 8; decades += 0.25) {
+      const near = a.slice();
+      for (let i = 0; i < rows; i++) near[i * inner + 5] = a[i * inner]! + 10 ** -decades * a[i * inner + 5]!;
+      const { u } = kernels.svdOfProduct(near, b, rows, inner, cols);
+      expect(columnsOrthogonality(u, rows, inner)).toBeLessThanOrEqual(3e-7);
+    }
+  });
+
   it('holds its bounds for any shape', () => {
     const side = fc.integer({ min: 1, max: 30 });
     fc.assert(
