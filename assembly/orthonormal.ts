@@ -8,7 +8,7 @@ import { copyRows } from './vector';
 
 /**
  * A [r, m] = L·Q, r ≤ m. Writes L [r, r], and what `turnedRows` makes Q of: L⁻¹ [r, r], or reflectors over A and their
- * factors τ [r]. Returns whether it is L⁻¹, which takes a third of the time.
+ * factors τ [r]. Returns whether it is L⁻¹, the faster way.
  */
 export function orthonormalRows(r: i32, m: i32, a: usize, l: usize, inverse: usize, tau: usize): bool {
   if (choleskyOfRows(r, m, a, l, inverse)) return true;

@@ -1,6 +1,6 @@
-// Products of float32 matrices by vectors of 512 bits. OpenBLAS lays out both factors before it multiplies, which for 64
-// rows takes a third of its time. Here a weight is laid out while the first rows are multiplied by it, and not at all
-// where it is stored transposed; what comes next of it is fetched from memory meanwhile.
+// Products of float32 matrices by vectors of 512 bits. OpenBLAS lays out both factors before it multiplies, which
+// weighs where rows are few. Here a weight is laid out while the first rows are multiplied by it, and not at all where it
+// is stored transposed; what comes next of it is fetched from memory meanwhile.
 // No function here may come from the standard library, as in fused.h.
 #include "wide.h"
 
