@@ -5,6 +5,12 @@ import { builtFile } from '../built-file.js';
 /** Characters kept of a process's stderr, for a crash without a report. */
 const STDERR_KEPT = 8000;
 
+/**
+ * A frame of the native stack that Node prints where it aborts, e.g. `1: 0xf0253c v8::Exception::TypeError(…) [node]`:
+ * its function may have an error's name, and the line that tells of the error stands above.
+ */
+const NATIVE_FRAME = /^\d+: 0x[\da-f]+ /;
+
 export interface ChildOptions extends Pick<ForkOptions, 'cwd' | 'serialization'> {
   args?: readonly string[];
   /** Added to this process's environment. */
@@ -33,8 +39,9 @@ export class Child {
       this.process.on('error', (error) => resolve(error.message));
       this.process.on('close', (code, by) => {
         // A killed process reports nothing: stderr holds older output.
-        const lines = by === 'SIGKILL' ? [] : stderr.trim().split('\n');
-        const said = lines.findLast((line) => /error\b/i.test(line)) ?? lines.at(-1);
+        const lines = by === 'SIGKILL' ? [] : stderr.split('\n').map((line) => line.trim());
+        const own = lines.filter((line) => line && !NATIVE_FRAME.test(line));
+        const said = own.findLast((line) => /error\b/i.test(line)) ?? own.at(-1);
         resolve(`${by ?? `exit code ${code}`}${said ? `: ${said}` : ''}`);
       });
     });

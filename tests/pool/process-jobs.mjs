@@ -25,7 +25,23 @@ export const fail = answering(() => {
 
 export const sleep = answering((milliseconds) => new Promise((done) => setTimeout(done, milliseconds)));
 
+/** The end of what Node printed where its memory had run out in the midst of making a TypeError. */
+const OUT_OF_MEMORY = `
+<--- JS stacktrace --->
+
+FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory
+----- Native stack trace -----
+
+ 1: 0xb78db3 node::OOMErrorHandler(char const*, v8::OOMDetails const&) [node]
+17: 0xf0253c v8::Exception::TypeError(v8::Local<v8::String>) [node]
+18: 0xc19d1f  [node]
+`;
+
 export const die = answering((how) => {
+  if (how === 'SIGABRT') {
+    process.stderr.write(OUT_OF_MEMORY, () => process.kill(process.pid, how));
+    return new Promise(() => {});
+  }
   if (how === 'exit') {
     process.stderr.write('some remark\nno space left\n', () => process.exit(3));
     return new Promise(() => {});

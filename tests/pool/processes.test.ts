@@ -72,6 +72,10 @@ it('refuses input as the job does, names the place of a fault, and goes on', asy
 
 it.each([
   ['SIGKILL', /^place a: its process ended with SIGKILL; .* lower limit of memory$/],
+  [
+    'SIGABRT',
+    /^place a: its process ended with SIGABRT: FATAL ERROR: .* heap out of memory; .* lower limit of memory$/,
+  ],
   ['exit', /^place a: its process ended with exit code 3: no space left; .* lower limit of memory$/],
 ])('says of a process that died by %s where and how, and starts another', async (how, message) => {
   const pool = open();
