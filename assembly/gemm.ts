@@ -6,6 +6,7 @@
 import { activate, activatePull } from './activation';
 import { allocate } from './arena';
 import { at, get, set } from './arrays';
+import { multipliedByHost } from './lent';
 import { madd } from './simd';
 
 /** What happens to the result matrix: C ← AB, or bias + AB where there is one; C ← C + AB; C ← C − AB. */
@@ -63,6 +64,7 @@ export function gemm<T>(
   b: usize, bRow: i32, bCol: i32,
   c: usize, cRow: i32, bias: usize = 0, kind: i32 = -1, dy: usize = 0,
 ): void {
+  if (sizeof<T>() == 8 && multipliedByHost(mode, upper, m, n, k, a, aRow, aCol, b, bRow, bCol, c, cRow)) return;
   const NR = NR_BYTES / <i32>sizeof<T>();
   const SIZE = <i32>sizeof<T>();
   // Few rows are packed once, whatever the columns come by.

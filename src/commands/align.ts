@@ -3,6 +3,7 @@ import { basisTensors } from '../decompose/basis-file.js';
 import type { Directions } from '../decompose/directions.js';
 import { inAlignedBasis, spanOf } from '../decompose/turned-basis.js';
 import { openEngine } from '../engine/engine.js';
+import { loadHostKernels } from '../engine/native/host-kernels.js';
 import { InputError } from '../errors.js';
 import { binarised } from '../evaluate/circuit-size.js';
 import { evenly } from '../evaluate/some-pairs.js';
@@ -18,7 +19,6 @@ import type { RunFolder } from '../formats/run-folder.js';
 import { writeSafetensors } from '../formats/safetensors-write.js';
 import { MaskLayout } from '../forward/layout.js';
 import { MaskedModel } from '../forward/masked-model.js';
-import { loadKernels } from '../kernels/kernels.js';
 import type { Component } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import { PreparedPairs } from '../pairs/prepared-pairs.js';
@@ -137,7 +137,7 @@ export async function align(given: Given<'align'>, listener: Listener = {}): Pro
       };
       const [file, basisFile] = [run.file('aligned.json'), run.file('aligned.safetensors')];
       // Of each component the directions of its subspace, and then those of the rest.
-      const kernels = await loadKernels();
+      const kernels = await loadHostKernels();
       const turned = components.map(({ directions }, at) =>
         inAlignedBasis(directions, subspaces[at]!.rows, kernels),
       );

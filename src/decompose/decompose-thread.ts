@@ -1,11 +1,11 @@
 /** A thread that decomposes: it reads layers into shared memory and decomposes what lies there, one job at a time. */
-import { loadKernels } from '../kernels/kernels.js';
+import { loadHostKernels } from '../engine/native/host-kernels.js';
 import { type LayerReader, openLayerReader } from '../models/open-model.js';
 import { answering } from '../pool/worker-pool.js';
 import { writeFactors } from './factors.js';
 import type { FactorJob, SvdJob } from './thread-jobs.js';
 
-const kernels = await loadKernels();
+const kernels = await loadHostKernels();
 
 /** A thread serves one decomposition, of one model. */
 let opened: Promise<LayerReader> | undefined;

@@ -91,9 +91,33 @@ export interface KernelRoom {
   limit: number;
 }
 
-/** An instance, with a memory of its own unless room is given. Address 0 stands for an array that is not there. */
-export function instantiate(module: WebAssembly.Module, room: KernelRoom = ownRoom()): WasmCalls {
-  const { exports } = new WebAssembly.Instance(module, { env: { ...room } });
+/**
+ * f64 products by a library of this machine, on the kernels' memory: C ← A·B, C + A·B or C − A·B for mode 0, 1 or 2, A
+ * [m, k], B [k, n], no side shorter than 2; strides in elements, of which one of A's and one of B's is 1; arrays by byte
+ * address.
+ */
+export type HostProduct = (memory: ArrayBuffer, ...args: HostProductArguments) => void;
+
+export type HostProductArguments = [
+  ...[mode: number, m: number, n: number, k: number],
+  ...[a: number, aRow: number, aCol: number, b: number, bRow: number, bCol: number, c: number, cRow: number],
+];
+
+export interface InstanceOptions {
+  /** A memory of its own unless given. */
+  room?: KernelRoom;
+  /** Without it all products are WebAssembly's. */
+  hostProduct?: HostProduct | undefined;
+}
+
+/** An instance. Address 0 stands for an array that is not there. */
+export function instantiate(
+  module: WebAssembly.Module,
+  { room = ownRoom(), hostProduct }: InstanceOptions = {},
+): WasmCalls {
+  const lentProduct = (...args: HostProductArguments) => hostProduct?.(room.memory.buffer, ...args);
+  const env = { ...room, lends: Number(hostProduct !== undefined), lentProduct };
+  const { exports } = new WebAssembly.Instance(module, { env });
   const calls = Object.entries(PARAMETERS).map(([name, parameters]) => {
     const call = exports[name] as (...args: number[]) => number;
     return [name, (args: Record<string, number>) => call(...parameters.map((each) => args[each]!))];

@@ -3,6 +3,7 @@ import { InputError } from '../errors.js';
 import type { Kernels, ProductShape } from './contract.js';
 import {
   compileKernels,
+  type HostProduct,
   instantiate,
   type KernelBuild,
   type KernelVariant,
@@ -14,10 +15,11 @@ import type { ThinSvd } from './thin-svd.js';
 
 /**
  * Loads the kernels. Without a wish it takes the relaxed build where this machine's JavaScript engine can run it.
+ * @param hostProduct does large f64 products instead of WebAssembly
  * @throws InputError if the build is missing, or the wished variant cannot run here
  */
-export async function loadKernels(variant?: KernelVariant): Promise<WasmKernels> {
-  return new WasmKernels(await compileKernels(variant));
+export async function loadKernels(variant?: KernelVariant, hostProduct?: HostProduct): Promise<WasmKernels> {
+  return new WasmKernels(await compileKernels(variant), hostProduct);
 }
 
 /**
@@ -29,10 +31,13 @@ export class WasmKernels implements Kernels {
   readonly #module: KernelBuild['module'];
   #wasm: WasmCalls;
 
-  constructor({ variant, module }: KernelBuild) {
+  constructor(
+    { variant, module }: KernelBuild,
+    private readonly hostProduct?: HostProduct,
+  ) {
     this.variant = variant;
     this.#module = module;
-    this.#wasm = instantiate(module);
+    this.#wasm = instantiate(module, { hostProduct });
   }
 
   svd(a: Float32Array, rows: number, cols: number, out?: ThinSvd): ThinSvd {
@@ -109,7 +114,7 @@ export class WasmKernels implements Kernels {
     try {
       return wasm.memory.scoped(() => work(wasm));
     } catch (error) {
-      this.#wasm = instantiate(this.#module);
+      this.#wasm = instantiate(this.#module, { hostProduct: this.hostProduct });
       if (isOutOfMemory(error))
         throw new InputError(`${what} needs more memory than this process can have (at most 4 GiB)`);
       throw error;

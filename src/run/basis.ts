@@ -6,13 +6,13 @@ import { checkNames, loadedLayer } from '../decompose/loaded-basis.js';
 import type { DecompositionStore } from '../decompose/store.js';
 import { inPrincipalBasis, inRandomBasis } from '../decompose/turned-basis.js';
 import type { Engine } from '../engine/engine.js';
+import { loadHostKernels } from '../engine/native/host-kernels.js';
 import { InputError } from '../errors.js';
 import { hashFile } from '../formats/file-hash.js';
 import { openSafetensors } from '../formats/safetensors.js';
 import { hashPairs, type TokenPair } from '../formats/token-pairs.js';
 import { MaskedModel } from '../forward/masked-model.js';
 import type { Positions } from '../forward/masking-rules.js';
-import { loadKernels } from '../kernels/kernels.js';
 import { type Kind, listComponents, type Ranks } from '../models/components.js';
 import type { Model } from '../models/weights.js';
 import type { LongCall } from '../progress.js';
@@ -102,7 +102,7 @@ export async function openAskedBasis(
   const own = await basisNameOf(request, estimation);
   if (basis === 'svd') return { decomposition: singular, name: own };
   const name = basis === 'principal' && basisName?.startsWith('principal:') ? basisName : own;
-  const kernels = await loadKernels();
+  const kernels = await loadHostKernels();
   const { architecture, qkSplit } = model;
   const each = (make: (directions: Directions) => Directions): OtherBasis['make'] => {
     return async (_, directions) => [...directions.values()].map(make);

@@ -1,10 +1,11 @@
 /** How a component's coefficients vary together over prompts: what principal components are made of. */
+
+import { loadHostKernels } from '../engine/native/host-kernels.js';
 import { throwIfAborted } from '../errors.js';
 import type { TokenPair } from '../formats/token-pairs.js';
 import type { MaskedModel } from '../forward/masked-model.js';
 import { batchesByLength } from '../forward/passes.js';
 import { coefficientsOf, PlaceReader } from '../forward/places.js';
-import { loadKernels } from '../kernels/kernels.js';
 import type { Component } from '../models/components.js';
 import type { LongCall } from '../progress.js';
 
@@ -30,7 +31,7 @@ export async function coefficientCovariances(
   { onProgress, signal }: LongCall = {},
 ): Promise<Map<string, Float64Array>> {
   const { layout, sigma, positions, architecture } = model;
-  const kernels = await loadKernels();
+  const kernels = await loadHostKernels();
   const sums = new Map<string, Sums>();
   const components = layout.components.filter(({ kind }) => kind !== 'qk' || model.planes === null);
   for (const component of components) {

@@ -1,18 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { loadKernels } from '../../src/kernels/kernels.js';
 import { referenceKernels } from '../../src/kernels/reference/reference-kernels.js';
 import { clusters } from '../../src/kernels/thin-svd.js';
-import { gaussian } from '../support/matrices.js';
+import { gaussian, wasmKernelSets } from '../support/matrices.js';
 
-const simd = await loadKernels('simd');
-const best = await loadKernels();
+const sets = (await wasmKernelSets()).map(([, kernels]) => kernels);
 const [rows, cols] = [90, 70];
 const a = gaussian(rows, cols, 3);
 
-describe(`plain SIMD, ${best.variant === 'relaxed' ? 'relaxed SIMD' : 'plain SIMD again (no relaxed SIMD here)'} and reference`, () => {
+describe('all sets of kernels', () => {
   it('give the same directions with the same signs', () => {
     const expected = referenceKernels.svd(a, rows, cols);
-    for (const kernels of [simd, best]) {
+    for (const kernels of sets) {
       const svd = kernels.svd(a, rows, cols);
       svd.s.forEach((value, k) =>
         expect(Math.abs(value - expected.s[k]!)).toBeLessThan(2e-7 * expected.s[0]!),
@@ -23,8 +21,7 @@ describe(`plain SIMD, ${best.variant === 'relaxed' ? 'relaxed SIMD' : 'plain SIM
   });
 
   it('give the same bits twice', () => {
-    for (const kernels of [simd, best])
-      expect(kernels.svd(a, rows, cols)).toEqual(kernels.svd(a, rows, cols));
+    for (const kernels of sets) expect(kernels.svd(a, rows, cols)).toEqual(kernels.svd(a, rows, cols));
   });
 
   it('fix the sign of a direction whose largest entries are tied', () => {
@@ -34,7 +31,7 @@ describe(`plain SIMD, ${best.variant === 'relaxed' ? 'relaxed SIMD' : 'plain SIM
       const [i, j] = [Math.floor(p / n), p % n];
       return (parity(i & j) ? -1 : 1) * (j + 1);
     });
-    for (const kernels of [referenceKernels, simd, best]) {
+    for (const kernels of [referenceKernels, ...sets]) {
       const { u, s } = kernels.svd(matrix, n, n);
       expect([...clusters(s)]).toEqual(Array.from({ length: n }, (_, k) => k));
       for (let k = 0; k < n; k++) expect(u[k]).toBeCloseTo(1 / Math.sqrt(n), 6);

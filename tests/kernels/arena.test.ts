@@ -9,7 +9,8 @@ const module = await WebAssembly.compile(readFileSync(builtFile('wasm/kernels-si
 /** A fresh stack of its own; pages that nobody touches cost no memory. */
 function arena(): MemoryExports {
   const room = { memory: new WebAssembly.Memory({ initial: 1 }), base: 64, limit: 0 };
-  return new WebAssembly.Instance(module, { env: room }).exports as unknown as MemoryExports;
+  const env = { ...room, lends: 0, lentProduct: () => {} };
+  return new WebAssembly.Instance(module, { env }).exports as unknown as MemoryExports;
 }
 it('goes on with small blocks after one that took nearly all of 4 GiB', () => {
   const { memory, mark, release, allocate } = arena();
@@ -41,7 +42,7 @@ it('stays within a block of somebody else’s memory', () => {
   const memory = new WebAssembly.Memory({ initial: pages });
   const whole = new Uint8Array(memory.buffer).fill(7);
   const [base, limit] = [2 ** 20 + 16, 2 ** 20 + 2 ** 23];
-  const { memory: kernels, products } = instantiate(module, { memory, base, limit });
+  const { memory: kernels, products } = instantiate(module, { room: { memory, base, limit } });
   const [m, n, k] = [5, 40, 50];
   const [a, b] = [2 ** 14, 2 ** 15];
   const c = 2 ** 16;

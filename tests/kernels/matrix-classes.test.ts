@@ -1,8 +1,7 @@
-/** Both builds on every class of matrix, at sizes beyond all blocks of the kernels, where the reference is too slow. */
+/** All sets of WebAssembly kernels on every class of matrix, at sizes beyond all blocks of the kernels, where the reference is too slow. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../src/formats/safetensors.js';
-import { loadKernels } from '../../src/kernels/kernels.js';
 import { referenceProduct } from '../../src/kernels/reference/reference-products.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
 import {
@@ -11,14 +10,15 @@ import {
   residual,
   rowsOrthogonality,
   transposed,
+  wasmKernelSets,
 } from '../support/matrices.js';
 import { describeWith, GPT2_SMALL_PART } from '../support/test-data.js';
 
 /** Bounds on what is stored in f32: relative residual, and largest row sum of U^T U − I. */
 const BOUND = 2e-6;
 
-const simd = await loadKernels('simd');
-const best = await loadKernels();
+const sets = (await wasmKernelSets()).map(([, kernels]) => kernels);
+const best = sets[1]!;
 
 const SHAPES: [rows: number, cols: number][] = [
   [110, 300],
@@ -46,18 +46,20 @@ const CLASSES: [name: string, make: (rows: number, cols: number) => Float32Array
 ];
 
 describe.each(CLASSES)('a matrix %s', (_, make) => {
-  it.each(SHAPES)('%i × %i: within the bounds, and the same in both builds', (rows, cols) => {
+  it.each(SHAPES)('%i × %i: within the bounds, and the same by all', (rows, cols) => {
     const a = make(rows, cols);
-    const found = [simd, best].map((kernels) => kernels.svd(a, rows, cols));
-    for (const svd of found) expectDecomposition(a, svd, rows, cols);
-    expectSame(found[0]!, found[1]!, rows, cols);
+    const found = sets.map((kernels) => kernels.svd(a, rows, cols));
+    for (const svd of found) {
+      expectDecomposition(a, svd, rows, cols);
+      expectSame(found[0]!, svd, rows, cols);
+    }
   });
 });
 
 it('a matrix wider than all panels of columns', () => {
   const [rows, cols] = [30, 2000];
   const a = gaussian(rows, cols, 5);
-  for (const kernels of [simd, best]) {
+  for (const kernels of sets) {
     expectDecomposition(a, kernels.svd(a, rows, cols), rows, cols);
     const tall = transposed(a, rows, cols);
     expectDecomposition(tall, kernels.svd(tall, cols, rows), cols, rows);
@@ -67,9 +69,11 @@ it('a matrix wider than all panels of columns', () => {
 it('a matrix whose halves are joined by parts', () => {
   const [rows, cols] = [400, 430];
   const a = centred(gaussian(rows, cols, 6), cols);
-  const found = [simd, best].map((kernels) => kernels.svd(a, rows, cols));
-  for (const svd of found) expectDecomposition(a, svd, rows, cols);
-  expectSame(found[0]!, found[1]!, rows, cols);
+  const found = sets.map((kernels) => kernels.svd(a, rows, cols));
+  for (const svd of found) {
+    expectDecomposition(a, svd, rows, cols);
+    expectSame(found[0]!, svd, rows, cols);
+  }
 });
 
 it('products of factors, one graded, one of lower rank', () => {
@@ -77,9 +81,11 @@ it('products of factors, one graded, one of lower rank', () => {
   const graded = withSpectrum(rows, inner, (k) => 10 ** (-k / 10));
   const low = withSpectrum(inner, cols, (k) => (k < 60 ? 1 : 0));
   const dense = referenceProduct(graded, low, { rows, inner, cols });
-  const found = [simd, best].map((kernels) => kernels.svdOfProduct(graded, low, rows, inner, cols));
-  for (const svd of found) expectDecomposition(dense, svd, rows, cols);
-  expectSame(found[0]!, found[1]!, rows, cols);
+  const found = sets.map((kernels) => kernels.svdOfProduct(graded, low, rows, inner, cols));
+  for (const svd of found) {
+    expectDecomposition(dense, svd, rows, cols);
+    expectSame(found[0]!, svd, rows, cols);
+  }
 });
 
 describeWith(GPT2_SMALL_PART, 'real weights of GPT-2 small', () => {
@@ -104,15 +110,19 @@ describeWith(GPT2_SMALL_PART, 'real weights of GPT-2 small', () => {
     ];
     for (const [a, b] of products) {
       const dense = best.gemm(Float64Array.from(a), Float64Array.from(b), { rows: d, inner: h, cols: d });
-      const found = [simd, best].map((kernels) => kernels.svdOfProduct(a, b, d, h, d));
-      for (const svd of found) expectDecomposition(dense, svd, d, d);
-      expectSame(found[0]!, found[1]!, d, d);
+      const found = sets.map((kernels) => kernels.svdOfProduct(a, b, d, h, d));
+      for (const svd of found) {
+        expectDecomposition(dense, svd, d, d);
+        expectSame(found[0]!, svd, d, d);
+      }
     }
     // Some rows of the whole matrix: measuring all of it in plain loops would take a minute.
     const part = output.slice(0, 150 * d);
-    const found = [simd, best].map((kernels) => kernels.svd(part, 150, d));
-    for (const svd of found) expectDecomposition(part, svd, 150, d);
-    expectSame(found[0]!, found[1]!, 150, d);
+    const found = sets.map((kernels) => kernels.svd(part, 150, d));
+    for (const svd of found) {
+      expectDecomposition(part, svd, 150, d);
+      expectSame(found[0]!, svd, 150, d);
+    }
   });
 });
 

@@ -24,7 +24,7 @@ describe('costs', () => {
   /** Bytes up to the last one written, input and result included; of a matrix, not a product, where inner = cols. */
   function written(rows: number, inner: number, cols: number): number {
     const room = { memory: new WebAssembly.Memory({ initial: 1 }), base: 64, limit: 0 };
-    const { memory, svd, svdOfProduct } = instantiate(module, room);
+    const { memory, svd, svdOfProduct } = instantiate(module, { room });
     const start = memory.allocate(0);
     const rank = Math.min(rows, inner, cols);
     const [u, s, vt] = [rows * rank, rank, rank * cols].map((n) => memory.allocate(4 * n)) as [

@@ -1,21 +1,29 @@
 /** The sets of kernels under test, matrices to decompose, and the measures of a decomposition in plain loops. */
+
+import { linkedProduct } from '../../src/engine/native/host-kernels.js';
 import type { Kernels } from '../../src/kernels/contract.js';
-import { loadKernels } from '../../src/kernels/kernels.js';
+import { loadKernels, type WasmKernels } from '../../src/kernels/kernels.js';
 import { referenceKernels } from '../../src/kernels/reference/reference-kernels.js';
 import type { ThinSvd } from '../../src/kernels/thin-svd.js';
 import { Random } from '../../src/random.js';
+import { plainHostProduct } from './host-product.js';
 
 /** Every set of kernels that runs on this machine, by name; one suite holds for all of them. */
 export async function kernelSets(): Promise<[name: string, kernels: Kernels][]> {
-  const sets: [string, Kernels][] = [
-    ['reference', referenceKernels],
-    ['simd', await loadKernels('simd')],
-  ];
+  return [['reference', referenceKernels], ...(await wasmKernelSets())];
+}
+
+/** Those of WebAssembly: both builds, and the better one with products of the host, OpenBLAS's where it is linked. */
+export async function wasmKernelSets(): Promise<[name: string, kernels: WasmKernels][]> {
   const best = await loadKernels();
-  sets.push(
-    best.variant === 'relaxed' ? ['relaxed', best] : ['simd again: no relaxed SIMD on this machine', best],
-  );
-  return sets;
+  const relaxed = best.variant === 'relaxed' ? 'relaxed' : 'simd again: no relaxed SIMD on this machine';
+  const openBlas = linkedProduct();
+  return [
+    ['simd', await loadKernels('simd')],
+    [relaxed, best],
+    ['with products of the host', await loadKernels(undefined, plainHostProduct)],
+    ...(openBlas ? [['with OpenBLAS', await loadKernels(undefined, openBlas)] as [string, WasmKernels]] : []),
+  ];
 }
 
 export function gaussian(rows: number, cols: number, seed: number): Float32Array {

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { coresHere } from '../../cores.js';
 import { InputError } from '../../errors.js';
+import { addonPackage, addonPath } from './addon-place.js';
 import { type Offered, offerFused } from './fused.js';
+import { linkedProduct } from './host-kernels.js';
 import './removed-from-node.js';
 
 export const LINK_COMMAND = 'orthoscope engine link';
@@ -23,22 +25,6 @@ export interface LinkedTensorFlow {
 export interface NativeBackend extends LinkedTensorFlow, Offered {}
 
 let started: NativeBackend | undefined;
-
-/** The folder of tfjs-node-gpu. @throws InputError if this optional package was left out of the installation */
-export function addonPackage(): string {
-  try {
-    return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
-  } catch {
-    throw new InputError(
-      '@tensorflow/tfjs-node-gpu is not installed; run: npm install --ignore-scripts @tensorflow/tfjs-node-gpu',
-    );
-  }
-}
-
-/** Where the package looks for its addon. 8 is the highest version of Node's binary interface it knows. */
-export function addonPath(packageFolder: string): string {
-  return join(packageFolder, 'lib', 'napi-v8', 'tfjs_binding.node');
-}
 
 /**
  * Makes TensorFlow the current backend, loading it at the first call, which takes about a second.
@@ -71,7 +57,8 @@ function load(gpu: boolean): NativeBackend {
     const { isUsingGpuDevice: usesGpu } = backend;
     // They are made for the CPU: on a GPU tensors would travel to and fro.
     const offered = usesGpu ? { outdated: false, products: false, matrixUnit: false } : offerFused();
-    return { version: backend.binding.TF_Version, gpu: usesGpu, ...offered };
+    const outdated = offered.outdated || (offered.products && !linkedProduct());
+    return { version: backend.binding.TF_Version, gpu: usesGpu, ...offered, outdated };
   } catch (error) {
     const [cause] = String((error as Error).message).split('\n');
     throw new InputError(`the linked TensorFlow does not work (${cause}); run: ${LINK_COMMAND}`);

@@ -8,7 +8,8 @@ import { InputError } from '../../errors.js';
 import { fileError } from '../../formats/file-error.js';
 import { packageFile } from '../../package-file.js';
 import type { LongCall } from '../../progress.js';
-import { addonPath, type LinkedTensorFlow } from './addon.js';
+import type { LinkedTensorFlow } from './addon.js';
+import { addonPath, productsPath } from './addon-place.js';
 import { LIBRARIES } from './find-tensorflow.js';
 import { OPENBLAS_LIBRARY, type OpenBlas } from './openblas.js';
 import { lastLines, runCommand } from './run-command.js';
@@ -20,6 +21,13 @@ const product = tf.matMul(tf.ones([64, 64]), tf.ones([64, 64])).dataSync();
 if (!product.every((x) => x === 64)) throw new Error('a matrix product came out wrong');
 const { binding, isUsingGpuDevice } = tf.backend();
 console.log(JSON.stringify({ version: binding.TF_Version, gpu: isUsingGpuDevice }));
+`;
+
+/** Loads the addon it is given and multiplies: (1 2; 3 4) by itself. */
+const PROOF_OF_PRODUCTS = `
+const memory = new Float64Array([1, 2, 3, 4, 0, 0, 0, 0]);
+require(process.argv[1]).multiply(memory.buffer, 0, 2, 2, 2, 0, 2, 1, 0, 2, 1, 32, 2);
+if (memory.slice(4).join() !== '7,10,15,22') throw new Error('a matrix product came out wrong');
 `;
 
 /** What an addon is linked to. */
@@ -46,10 +54,12 @@ export async function buildAddon(
     await cp(join(packageFolder, 'dist'), join(copy, 'dist'), { recursive: true });
     await cp(join(packageFolder, 'package.json'), join(copy, 'package.json'));
     onProgress?.({ stage: 'build', done: 0, total: 2, note: 'compiling' });
-    await compile(join(packageFolder, 'binding'), linked, addonPath(copy), signal);
+    await compile(join(packageFolder, 'binding'), linked, copy, signal);
     onProgress?.({ stage: 'build', done: 1, total: 2, note: 'proving' });
-    const backend = await prove(copy, linked.tensorflow, signal);
+    const backend = await prove(copy, linked, signal);
     await mkdir(dirname(addonPath(packageFolder)), { recursive: true });
+    if (linked.openblas) await rename(productsPath(copy), productsPath(packageFolder));
+    else await rm(productsPath(packageFolder), { force: true });
     await rename(addonPath(copy), addonPath(packageFolder));
     // What the package's own installer, or node-gyp, would have left: no longer read.
     for (const stale of ['deps', 'build-tmp-napi-v8'])
@@ -67,10 +77,11 @@ export async function buildAddon(
 async function compile(
   sources: string,
   { tensorflow, openblas }: Linked,
-  addon: string,
+  copy: string,
   signal?: AbortSignal,
 ): Promise<void> {
   const compiler = await findCompiler();
+  const addon = addonPath(copy);
   await mkdir(dirname(addon), { recursive: true });
   const run = async (args: string[]) => {
     const common = ['-std=gnu++17', '-fPIC', '-w', '-I', join(tensorflow, 'include')];
@@ -83,9 +94,23 @@ async function compile(
   args.push(join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc'), '-o', addon);
   args.push('-L', tensorflow, ...LIBRARIES.map((library) => `-l:${library}`));
   if (openblas) args.push('-L', openblas.library, `-l:${OPENBLAS_LIBRARY}`);
-  for (const folder of [tensorflow, ...(openblas ? [openblas.library] : [])])
-    args.push('-Xlinker', '-rpath', '-Xlinker', folder);
+  args.push(...foundAtRun(tensorflow), ...(openblas ? foundAtRun(openblas.library) : []));
   await run(args);
+  if (openblas) await run(await productsArguments(openblas, productsPath(copy)));
+}
+
+/** Where the loader looks for libraries that lie in this folder. */
+function foundAtRun(folder: string): string[] {
+  return ['-Xlinker', '-rpath', '-Xlinker', folder];
+}
+
+async function productsArguments({ include, library }: OpenBlas, addon: string): Promise<string[]> {
+  const source = join(dirname(addon), 'products.cc');
+  await writeFile(source, await readFile(packageFile('src/engine/native/products.cc')));
+  return [
+    ...['-O2', '-shared', '-DNAPI_VERSION=8', '-I', nodeHeaders(), '-I', include, source, '-o', addon],
+    ...['-L', library, `-l:${OPENBLAS_LIBRARY}`, ...foundAtRun(library)],
+  ];
 }
 
 /** Compiler flags by instruction set: the addon holds the loops for each and takes the best that its machine has. */
@@ -171,9 +196,15 @@ function nodeHeaders(): string {
 
 async function prove(
   packageFolder: string,
-  tensorflow: string,
+  { tensorflow, openblas }: Linked,
   signal?: AbortSignal,
 ): Promise<LinkedTensorFlow> {
+  if (openblas) {
+    const args = ['-e', PROOF_OF_PRODUCTS, productsPath(packageFolder)];
+    const result = await runCommand(process.execPath, args, { signal });
+    if (result.code !== 0)
+      throw new InputError(`the products built against ${openblas.library} fail: ${lastLines(result)}`);
+  }
   const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
   const args = ['--import', removed, '-e', PROOF, join(packageFolder, 'dist', 'index.js')];
   const result = await runCommand(process.execPath, args, { signal, env: { TF_CPP_MIN_LOG_LEVEL: '2' } });

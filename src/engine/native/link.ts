@@ -1,7 +1,8 @@
 /** `orthoscope engine link`: from any TensorFlow wheel to a working native engine. */
 import { InputError } from '../../errors.js';
 import type { LongCall } from '../../progress.js';
-import { addonPackage, type LinkedTensorFlow } from './addon.js';
+import type { LinkedTensorFlow } from './addon.js';
+import { addonPackage } from './addon-place.js';
 import { buildAddon } from './build-addon.js';
 import { CPU_WHEEL, CUDA_WHEEL, fetchTensorFlow } from './fetch-tensorflow.js';
 import { findPython, tensorflowIn, tensorflowOfPython } from './find-tensorflow.js';

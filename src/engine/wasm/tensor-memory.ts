@@ -32,7 +32,7 @@ export async function tensorKernels(): Promise<TensorKernels> {
   const base = backend.wasm._malloc(BLOCK) >>> 0;
   const room = { memory: backend.wasm.asm.memory, base, limit: base + BLOCK };
   return {
-    calls: instantiate(module, room),
+    calls: instantiate(module, { room }),
     address: ({ dataId }) => backend.dataIdMap.get(dataId).memoryOffset,
     create: (shape) => backend.makeOutput(shape, 'float32'),
     share: ({ dataId, shape, dtype }) => {

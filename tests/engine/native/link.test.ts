@@ -13,7 +13,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { builtFile } from '../../../src/built-file.js';
-import { addonPackage, addonPath } from '../../../src/engine/native/addon.js';
+import { addonPackage, addonPath } from '../../../src/engine/native/addon-place.js';
 import { linkNative } from '../../../src/engine/native/link.js';
 import { InputError } from '../../../src/errors.js';
 import type { ProgressEvent } from '../../../src/progress.js';
