@@ -29,6 +29,7 @@ import { processorFeatures } from './processor.js';
 
 /** The bounds on what is stored: relative residual, and largest row sum of U^T U − I. */
 const BOUND = 2e-6;
+const python = process.env.PYTHON ?? 'python3';
 const ATTENTION: readonly Kind[] = ['qk', 'ov'];
 
 /** What one process does. */
@@ -198,8 +199,6 @@ function folderBytes(folder: string): number {
     .filter((entry) => entry.isFile())
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
 }
-
-const python = process.env.PYTHON ?? 'python3';
 
 function withNumpy(): boolean {
   try {

@@ -13,7 +13,7 @@ describe.skipIf(!product)(
   () => {
     it('are those of plain loops, and write nothing but their result', () => {
       // A vector's strides would not say which way it lies.
-    const side = fc.integer({ min: 2, max: 40 });
+      const side = fc.integer({ min: 2, max: 40 });
       const gap = fc.integer({ min: 0, max: 9 });
       const turned = fc.boolean();
       fc.assert(
