@@ -54,7 +54,7 @@ memory.fill(zeros, 0, NR_BYTES);
  * C ← mode(C, A·B), A [m, k] and B [k, n] with any strides (in elements), C row-major with row stride `cRow`.
  * With `upper`, only tiles that reach the diagonal or lie above it are computed, for symmetric results;
  * what then stands below the diagonal has no meaning.
- * @param bias [n], with `SET`; or 0
+ * @param bias [n] of f32, with `SET`; or 0
  * @param kind of f32 rows that lie side by side: an activation function f that they pass, A = f(a), or −1
  * @param dy as a: then A = dy·f′(a); or 0
  */

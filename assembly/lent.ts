@@ -8,7 +8,7 @@ import { at } from './arrays';
 // @ts-ignore: decorator
 @external('env', 'lends')
 declare const lends: i32;
-/** C ← mode(C, A·B), as `gemm` has it; of A's strides, and of B's, one is 1, and no side is shorter than 2. */
+/** C ← mode(C, A·B), as `gemm` has it; of A's strides, and of B's, one is 1, the other as long as a run or longer. */
 // @ts-ignore: decorator
 @external('env', 'lentProduct')
 declare function lentProduct(
@@ -34,7 +34,9 @@ export function multipliedByHost(
   a: usize, aRow: i32, aCol: i32, b: usize, bRow: i32, bCol: i32, c: usize, cRow: i32,
 ): bool {
   if (lends == 0 || <i64>m * n * k < LEAST) return false;
-  if (min(aRow, aCol) != 1 || min(bRow, bCol) != 1 || min(m, min(n, k)) < 2) return false;
+  if (min(aRow, aCol) != 1 || min(bRow, bCol) != 1) return false;
+  // Both strides of a vector may be 1: they do not say which way it lies.
+  if (min(m, min(n, k)) < 2) return false;
   const block = upper ? COLUMNS : n;
   for (let start = 0; start < n; start += block) {
     const width = min(block, n - start);

@@ -9,6 +9,7 @@ import { mark, release } from './arena';
 import { at, clear, copy, create } from './arrays';
 import { ADD, gemm, KC_BYTES, MC, MR, NR_BYTES, SET, SUBTRACT, multiplyTile, packPanels, zeros } from './gemm';
 import { hostMultiplies } from './lent';
+import { copyRows } from './vector';
 
 const NR: i32 = NR_BYTES / 8;
 /** Shortest side of a part: below, sums cost what multiplications save. */
@@ -62,17 +63,22 @@ export function multiply(
   release(height);
 }
 
-/** As they are: the host's products are faster by more than parts save. B is copied, since C may be written over it. */
+/** As they are: the host's products are faster by more than parts save. B is copied where C is written over it. */
 function multiplyByHost(
   m: i32, n: i32, k: i32,
   a: usize, aRow: i32, aCol: i32, b: usize, bRow: i32, bCol: i32, c: usize, cRow: i32,
 ): void {
+  if (b != c) {
+    gemm<f64>(SET, false, m, n, k, a, aRow, aCol, b, bRow, bCol, c, cRow);
+    return;
+  }
   const height = mark();
   const right = create<f64>(k * min(n, COLUMNS));
   for (let start = 0; start < n; start += COLUMNS) {
     const width = min(COLUMNS, n - start);
-    for (let i = 0; i < k; i++) copy<f64>(at<f64>(b, i * bRow + start), at<f64>(right, i * width), width);
-    gemm<f64>(SET, false, m, width, k, a, aRow, aCol, right, width, 1, at<f64>(c, start), cRow);
+    const columns = at<f64>(c, start);
+    copyRows<f64>(k, width, columns, cRow, right, width);
+    gemm<f64>(SET, false, m, width, k, a, aRow, aCol, right, width, 1, columns, cRow);
   }
   release(height);
 }

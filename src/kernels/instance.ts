@@ -93,8 +93,8 @@ export interface KernelRoom {
 
 /**
  * f64 products by a library of this machine, on the kernels' memory: C ← A·B, C + A·B or C − A·B for mode 0, 1 or 2, A
- * [m, k], B [k, n], no side shorter than 2; strides in elements, of which one of A's and one of B's is 1; arrays by byte
- * address.
+ * [m, k], B [k, n]; strides in elements, of A and of B one is 1 and the other as long as a run or longer; arrays by byte
+ * address, signed: those from 2 GiB on are negative.
  */
 export type HostProduct = (memory: ArrayBuffer, ...args: HostProductArguments) => void;
 
