@@ -197,6 +197,22 @@ describe.each(sets)('svd, %s kernels', (_, kernels) => {
     );
   });
 
+  it('refuses NaN and infinity in what is large enough for products of a host', () => {
+    const side = fc.integer({ min: 42, max: 70 });
+    const bad = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+    fc.assert(
+      fc.property(side, side, side, fc.boolean(), fc.nat(), bad, (rows, inner, cols, right, at, value) => {
+        const factors = [gaussian(rows, inner, 1), gaussian(inner, cols, 2)] as const;
+        const spoilt = factors[right ? 1 : 0];
+        spoilt[at % spoilt.length] = value;
+        expect(() => kernels.svdOfProduct(...factors, rows, inner, cols)).toThrow(InputError);
+        factors[right ? 0 : 1].fill(0);
+        expect(() => kernels.svdOfProduct(...factors, rows, inner, cols)).toThrow(InputError);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('refuses NaN, infinity and arrays of the wrong length', () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const a = gaussian(5, 7, 1);
