@@ -1,4 +1,4 @@
-/** Compiles the addon of tfjs-node-gpu against a TensorFlow, proves it in a process of its own, then puts it in place. */
+/** Compiles addons against a TensorFlow and an OpenBLAS, proves each in a process of its own, then puts them in place. */
 import { existsSync, realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -38,8 +38,9 @@ export interface Linked {
 }
 
 /**
- * The addon is built and proved in a copy of the package and takes its place by one rename: until then, and if
- * anything fails, the addon from before stays in use. It refers to TensorFlow where that lies; nothing is copied.
+ * The addon of tfjs-node-gpu, and that of OpenBLAS's products, are built and proved in a copy of the package and take their places
+ * by a rename each: until then, and if anything fails, what was linked before stays in use. They refer to TensorFlow and
+ * OpenBLAS where those lie; nothing is copied.
  * @param packageFolder of tfjs-node-gpu
  * @throws InputError without a compiler or Node's headers, if the build fails, or if the result does not compute
  */
@@ -200,17 +201,18 @@ async function prove(
   signal?: AbortSignal,
 ): Promise<LinkedTensorFlow> {
   if (openblas) {
-    const args = ['-e', PROOF_OF_PRODUCTS, productsPath(packageFolder)];
-    const result = await runCommand(process.execPath, args, { signal });
-    if (result.code !== 0)
-      throw new InputError(`the products built against ${openblas.library} fail: ${lastLines(result)}`);
+    const failing = `the products built against ${openblas.library} do not compute`;
+    await runProof(['-e', PROOF_OF_PRODUCTS, productsPath(packageFolder)], failing, signal);
   }
   const removed = pathToFileURL(builtFile('src/engine/native/removed-from-node.js')).href;
   const args = ['--import', removed, '-e', PROOF, join(packageFolder, 'dist', 'index.js')];
+  const printed = await runProof(args, `the addon built against ${tensorflow} does not compute`, signal);
+  return JSON.parse(printed.trim().split('\n').at(-1)!) as LinkedTensorFlow;
+}
+
+/** What a program prints in a Node of its own. @throws InputError that says what is failing, and its error, if it has one */
+async function runProof(args: string[], failing: string, signal?: AbortSignal): Promise<string> {
   const result = await runCommand(process.execPath, args, { signal, env: { TF_CPP_MIN_LOG_LEVEL: '2' } });
-  if (result.code !== 0) {
-    const cause = /Error: (.*)/.exec(result.stderr)?.[1] ?? lastLines(result);
-    throw new InputError(`the addon built against ${tensorflow} does not compute: ${cause}`);
-  }
-  return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as LinkedTensorFlow;
+  if (result.code === 0) return result.stdout;
+  throw new InputError(`${failing}: ${/Error: (.*)/.exec(result.stderr)?.[1] ?? lastLines(result)}`);
 }

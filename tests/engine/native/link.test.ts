@@ -9,12 +9,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { builtFile } from '../../../src/built-file.js';
-import { addonPackage, addonPath } from '../../../src/engine/native/addon-place.js';
+import { addonPackage, addonPath, productsPath } from '../../../src/engine/native/addon-place.js';
 import { linkNative } from '../../../src/engine/native/link.js';
+import { OPENBLAS_LIBRARY, openBlasPays } from '../../../src/engine/native/openblas.js';
 import { InputError } from '../../../src/errors.js';
 import type { ProgressEvent } from '../../../src/progress.js';
 import { availableEngines } from '../../support/engines.js';
@@ -23,9 +25,10 @@ import { emptyTensorFlow, fakePython } from './fake-python.js';
 
 const home = temporaryFolder();
 const empty = join(home, 'empty-tensorflow');
+const withOpenBlas = join(home, 'empty-openblas');
 emptyTensorFlow(empty);
 
-/** A copy of the package, with an addon in it from before, that finds its dependencies in ours. */
+/** A copy of the package, with addons in it from before, that finds its dependencies in ours. */
 let packageFolder: string;
 let copies = 0;
 symlinkSync(resolve('node_modules'), join(home, 'node_modules'));
@@ -36,6 +39,7 @@ beforeEach(() => {
     cpSync(join(addonPackage(), part), join(packageFolder, part), { recursive: true });
   mkdirSync(dirname(addonPath(packageFolder)), { recursive: true });
   writeFileSync(addonPath(packageFolder), 'the addon from before');
+  writeFileSync(productsPath(packageFolder), 'the products from before');
 });
 afterEach(() => vi.unstubAllEnvs());
 
@@ -47,6 +51,7 @@ async function expectRefusal(
   await expect(attempt).rejects.toThrow(InputError);
   await expect(attempt).rejects.toThrow(message);
   expect(readFileSync(addonPath(packageFolder), 'utf8')).toBe('the addon from before');
+  expect(readFileSync(productsPath(packageFolder), 'utf8')).toBe('the products from before');
   expect(readdirSync(packageFolder).sort()).toEqual(['binding', 'dist', 'lib', 'package.json']);
 }
 
@@ -90,13 +95,27 @@ it('puts nothing in place that does not load', async () => {
   );
   vi.stubEnv('CXX', compiler);
   await expectRefusal({ from: empty }, /does not compute: .*tfjs_binding\.node/);
+  if (!openBlasPays) return;
+  const openblas = join(withOpenBlas, 'scipy_openblas32');
+  for (const [part, file] of [
+    ['include', 'cblas.h'],
+    ['lib', OPENBLAS_LIBRARY],
+  ] as const) {
+    mkdirSync(join(openblas, part), { recursive: true });
+    writeFileSync(join(openblas, part, file), '');
+  }
+  emptyTensorFlow(withOpenBlas);
+  await expectRefusal(
+    { from: withOpenBlas },
+    /products built against .* do not compute: .*orthoscope_products\.node/,
+  );
 });
 
 const tensorflow = loadedTensorFlow();
 const missing = !tensorflow ? 'no TensorFlow is linked' : !hasCompiler() ? 'no C++ compiler' : undefined;
 
 describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}`, () => {
-  it('replaces the addon, and what another way of linking left, by one that computes', async () => {
+  it('replaces the addons, and what another way of linking left, by what computes', async () => {
     mkdirSync(join(packageFolder, 'deps', 'lib'), { recursive: true });
     symlinkSync(tensorflow!, join(packageFolder, 'deps', 'include'));
     const events: ProgressEvent[] = [];
@@ -135,6 +154,10 @@ describe.skipIf(missing)(`a real build${missing ? ` (skipped: ${missing})` : ''}
         stdio: 'pipe',
       }),
     ).toBe('tensorflow 3 0 2 7 10 15 22\n');
+    // Without OpenBLAS those from before would multiply on, by a library that nobody vouches for.
+    expect(existsSync(productsPath(packageFolder))).toBe(openblas !== undefined);
+    if (openblas)
+      expect(createRequire(import.meta.url)(productsPath(packageFolder))).toHaveProperty('multiply');
   });
 });
 
