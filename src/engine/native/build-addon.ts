@@ -74,6 +74,9 @@ export async function buildAddon(
   }
 }
 
+/** Runs the compiler. @throws InputError with what it said, if it fails */
+type Run = (args: string[]) => Promise<void>;
+
 /** What the package's binding.gyp says, in one call: no make, no Python, no headers from the network. */
 async function compile(
   sources: string,
@@ -84,7 +87,7 @@ async function compile(
   const compiler = await findCompiler();
   const addon = addonPath(copy);
   await mkdir(dirname(addon), { recursive: true });
-  const run = async (args: string[]) => {
+  const run: Run = async (args) => {
     const common = ['-std=gnu++17', '-fPIC', '-w', '-I', join(tensorflow, 'include')];
     const result = await runCommand(compiler, [...common, ...args], { signal });
     if (result.code !== 0)
@@ -97,7 +100,7 @@ async function compile(
   if (openblas) args.push('-L', openblas.library, `-l:${OPENBLAS_LIBRARY}`);
   args.push(...foundAtRun(tensorflow), ...(openblas ? foundAtRun(openblas.library) : []));
   await run(args);
-  if (openblas) await run(await productsArguments(openblas, productsPath(copy)));
+  if (openblas) await compileProducts(openblas, productsPath(copy), run);
 }
 
 /** Where the loader looks for libraries that lie in this folder. */
@@ -105,13 +108,19 @@ function foundAtRun(folder: string): string[] {
   return ['-Xlinker', '-rpath', '-Xlinker', folder];
 }
 
-async function productsArguments({ include, library }: OpenBlas, addon: string): Promise<string[]> {
-  const source = join(dirname(addon), 'products.cc');
-  await writeFile(source, await readFile(packageFile('src/engine/native/products.cc')));
-  return [
+async function compileProducts({ include, library }: OpenBlas, addon: string, run: Run): Promise<void> {
+  const source = await ownSource('products.cc', dirname(addon));
+  await run([
     ...['-O2', '-shared', '-DNAPI_VERSION=8', '-I', nodeHeaders(), '-I', include, source, '-o', addon],
     ...['-L', library, `-l:${OPENBLAS_LIBRARY}`, ...foundAtRun(library)],
-  ];
+  ]);
+}
+
+/** Copies a source of this program: Yarn may keep it in an archive, which Node reads and a compiler does not. */
+async function ownSource(name: string, folder: string): Promise<string> {
+  const copy = join(folder, name);
+  await writeFile(copy, await readFile(packageFile(`src/engine/native/${name}`)));
+  return copy;
 }
 
 /** Compiler flags by instruction set: the addon holds the loops for each and takes the best that its machine has. */
@@ -130,16 +139,11 @@ const MATRIX_UNIT = [
 ];
 
 /** Compiles the operations of our own (`fused.cc`); none where TensorFlow's headers do not say how to add some. */
-async function onePassObjects(
-  { tensorflow, openblas }: Linked,
-  folder: string,
-  run: (args: string[]) => Promise<void>,
-): Promise<string[]> {
+async function onePassObjects({ tensorflow, openblas }: Linked, folder: string, run: Run): Promise<string[]> {
   if (!existsSync(join(tensorflow, 'include', 'tensorflow', 'c', 'kernels.h'))) return [];
   const source = (name: string) => join(folder, name);
-  // Yarn may keep this package in an archive, which Node reads and a compiler does not.
   for (const name of ['fused.h', 'fused.cc', 'fused-loops.cc', 'amx.h', 'amx.cc', 'wide.h', 'wide.cc'])
-    await writeFile(source(name), await readFile(packageFile(`src/engine/native/${name}`)));
+    await ownSource(name, folder);
   const tiles = join(folder, 'amx.o');
   const tiled = openblas !== undefined && process.arch === 'x64' && (await knowsMatrixUnit(folder, run));
   if (tiled) await run(['-O3', ...MATRIX_UNIT, '-c', source('amx.cc'), '-o', tiles]);
@@ -166,7 +170,7 @@ async function onePassObjects(
   return [operations, ...(tiled ? [tiles] : []), ...(widened ? [wide] : []), ...(await Promise.all(loops))];
 }
 
-async function knowsMatrixUnit(folder: string, run: (args: string[]) => Promise<void>): Promise<boolean> {
+async function knowsMatrixUnit(folder: string, run: Run): Promise<boolean> {
   const empty = join(folder, 'empty.cc');
   await writeFile(empty, '');
   return run([...MATRIX_UNIT, '-c', empty, '-o', join(folder, 'empty.o')]).then(
