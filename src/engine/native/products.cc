@@ -27,12 +27,13 @@ napi_value multiply(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, given, nullptr, nullptr);
   void* memory;
   size_t bytes;
-  if (count != kArguments || napi_get_arraybuffer_info(env, given[0], &memory, &bytes) != napi_ok) {
+  int32_t numbers[kArguments];
+  bool fits = count == kArguments && napi_get_arraybuffer_info(env, given[0], &memory, &bytes) == napi_ok;
+  for (size_t i = 1; fits && i < kArguments; i++) fits = napi_get_value_int32(env, given[i], &numbers[i]) == napi_ok;
+  if (!fits) {
     napi_throw_type_error(env, nullptr, "multiply: a memory and twelve numbers are expected");
     return nullptr;
   }
-  int32_t numbers[kArguments];
-  for (size_t i = 1; i < kArguments; i++) napi_get_value_int32(env, given[i], &numbers[i]);
   // Addresses of the upper half of the memory come as negative numbers.
   auto place = [&](size_t i) {
     return reinterpret_cast<double*>(static_cast<char*>(memory) + static_cast<uint32_t>(numbers[i]));

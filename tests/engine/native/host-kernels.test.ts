@@ -41,9 +41,11 @@ describe.skipIf(!product)(
       );
     });
 
-    it('refuse what is no memory', () => {
+    it('refuse what is no memory, and fewer numbers', () => {
       const call: HostProductArguments = [0, 2, 2, 2, 0, 2, 1, 0, 2, 1, 0, 2];
       expect(() => product!([] as unknown as ArrayBuffer, ...call)).toThrow('a memory and twelve numbers');
+      const fewer = call.with(-1, undefined as unknown as number) as HostProductArguments;
+      expect(() => product!(new ArrayBuffer(32), ...fewer)).toThrow('a memory and twelve numbers');
     });
   },
 );
