@@ -5,7 +5,7 @@ import { leastSeconds } from '../least-seconds.js';
 import type { DecompositionPlan } from './decomposition-plan.js';
 
 /**
- * What a decomposition's operations take, in those of one f64 product (bench/decompose.ts): most are products, by
+ * What a decomposition's operations take, in those of one f64 product (bench/costs.ts compares): most are products, by
  * WebAssembly or by a library of the machine; the rest is WebAssembly's everywhere, and slower than its products.
  */
 const [PRODUCTS, REST] = [0.85, 0.5];
