@@ -1,7 +1,8 @@
 /** What decompositions are said to take, and the memory that they do take. */
 import { describe, expect, it } from 'vitest';
-import { compileKernels, instantiate } from '../../src/kernels/instance.js';
+import { compileKernels, type HostProduct, instantiate } from '../../src/kernels/instance.js';
 import { productSvdCost, svdCost } from '../../src/kernels/svd-cost.js';
+import { plainHostProduct } from '../support/host-product.js';
 import { gaussian } from '../support/matrices.js';
 
 const { module } = await compileKernels();
@@ -22,9 +23,9 @@ describe('costs', () => {
   });
 
   /** Bytes up to the last one written, input and result included; of a matrix, not a product, where inner = cols. */
-  function written(rows: number, inner: number, cols: number): number {
+  function written(rows: number, inner: number, cols: number, hostProduct?: HostProduct): number {
     const room = { memory: new WebAssembly.Memory({ initial: 1 }), base: 64, limit: 0 };
-    const { memory, svd, svdOfProduct } = instantiate(module, { room });
+    const { memory, svd, svdOfProduct } = instantiate(module, { room, hostProduct });
     const start = memory.allocate(0);
     const rank = Math.min(rows, inner, cols);
     const [u, s, vt] = [rows * rank, rank, rank * cols].map((n) => memory.allocate(4 * n)) as [
@@ -60,5 +61,16 @@ describe('costs', () => {
     [100, 99, 100],
   ])('counts all memory of %i × %i times %i columns', (rows, inner, cols) => {
     expect(written(rows, inner, cols)).toBeLessThanOrEqual(productSvdCost(rows, inner, cols).bytes);
+  });
+
+  it('counts all memory where a host multiplies', () => {
+    expect(written(200, 800, 800, plainHostProduct)).toBeLessThanOrEqual(svdCost(200, 800).bytes);
+    for (const [rows, inner, cols] of [
+      [300, 64, 300],
+      [100, 99, 100],
+    ] as const)
+      expect(written(rows, inner, cols, plainHostProduct)).toBeLessThanOrEqual(
+        productSvdCost(rows, inner, cols).bytes,
+      );
   });
 });
