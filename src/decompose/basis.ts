@@ -52,7 +52,7 @@ export async function openBasis(
     onProgress?.({ stage: 'basis', done: layer, total: nLayers });
     const own = components.filter((component) => component.layer === layer);
     if (!(await store.readRanks(key, layer, own)))
-      await store.write(key, layer, await make(layer, await singular.layer(layer)), name);
+      await store.write(key, layer, await make(layer, await singular.layer(layer)), { basis: name });
     const stored = await store.readRanks(key, layer, own);
     if (!stored)
       throw new InputError(

@@ -1,4 +1,5 @@
 /** Decomposes a model over all cores into the store; layers that are there already are not computed again. */
+import { productsOfHostKernels } from '../engine/native/host-kernels.js';
 import { InputError, InterruptedError, throwIfAborted } from '../errors.js';
 import type { Component } from '../models/components.js';
 import type { Model } from '../models/weights.js';
@@ -122,6 +123,7 @@ class LayerComputation {
           key,
           layer,
           rooms.map(({ component, svd }) => ({ component, ...svd })),
+          { products: productsOfHostKernels() },
         );
       }
     } catch (error) {

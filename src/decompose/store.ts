@@ -115,14 +115,15 @@ export class DecompositionStore {
 
   /**
    * Writes a layer into the folder that {@link open} makes.
-   * @param basis name of the basis; null for singular directions
+   * @param about.basis name of the basis; none for singular directions
+   * @param about.products what multiplied for them, for whoever asks why two stores differ in last bits
    * @throws InputError if the file cannot be written
    */
   async write(
     key: string,
     layer: number,
     directions: readonly Directions[],
-    basis: string | null = null,
+    about: { basis?: string; products?: string } = {},
   ): Promise<void> {
     const dtype = this.dtype === 'f16' ? 'F16' : 'F32';
     const tensors = new Map<string, TensorData>();
@@ -133,10 +134,11 @@ export class DecompositionStore {
       tensors.set(`${name}.vt`, { dtype, shape: [rank, cols], data: vt });
       if (head) tensors.set(`${name}.head`, { dtype, shape: headShape(component, head), data: head });
       // For other programs; here they are made from σ. Only singular directions have clusters.
-      if (basis === null) tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: clusters(s) });
+      if (about.basis === undefined)
+        tensors.set(`${name}.cluster`, { dtype: 'I32', shape: [rank], data: clusters(s) });
     }
-    const format = { format: 'orthoscope-directions', ...(basis !== null && { basis }) };
-    await writeSafetensors(this.path(key, layer), tensors, format, { checksums: true });
+    const metadata = { format: 'orthoscope-directions', ...about };
+    await writeSafetensors(this.path(key, layer), tensors, metadata, { checksums: true });
   }
 
   /** Some components of a layer, or null if the file is missing or damaged; a damaged file is removed. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { factorsOf } from '../../src/decompose/factors.js';
 import { LayerRoom } from '../../src/decompose/layer-room.js';
 import type { FactorJob, SvdJob } from '../../src/decompose/thread-jobs.js';
+import { linkedProduct, loadHostKernels } from '../../src/engine/native/host-kernels.js';
 import { InputError, InterruptedError } from '../../src/errors.js';
 import { loadKernels } from '../../src/kernels/kernels.js';
 import { allocateThinSvd } from '../../src/kernels/thin-svd.js';
@@ -70,6 +71,19 @@ describe('a thread', () => {
         expect(svd).toEqual(b ? kernels.svdOfProduct(a, b, rows, inner, cols) : kernels.svd(a, rows, cols));
       }
     }
+  });
+
+  it('lets OpenBLAS multiply where it is linked', async () => {
+    const [rows, cols] = [250, 300];
+    // Of rows that become ever smaller the last σ depend on every rounding.
+    const graded = gaussian(rows, cols, 3).map((x, i) => x * 10 ** ((-12 * Math.floor(i / cols)) / rows));
+    const job = matrix(graded, rows, cols);
+    await threads.run('svd', [job]);
+    const [host, alone] = [await loadHostKernels(), kernels].map((each) =>
+      each.svd(job.factors.a, rows, cols),
+    );
+    expect(job.svd).toEqual(host);
+    if (linkedProduct()) expect(job.svd).not.toEqual(alone);
   });
 
   it('keeps many calls apart', async () => {

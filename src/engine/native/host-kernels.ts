@@ -10,6 +10,13 @@ export async function loadHostKernels(): Promise<WasmKernels> {
   return loadKernels(undefined, linkedProduct());
 }
 
+/** Whose products they are, for the record: directions by one and by the other differ in last bits. */
+export function productsOfHostKernels(): string {
+  const core = process.env.OPENBLAS_CORETYPE;
+  if (!linkedProduct()) return 'WebAssembly';
+  return core ? `OpenBLAS (OPENBLAS_CORETYPE=${core})` : 'OpenBLAS';
+}
+
 /** OpenBLAS's, on one thread; undefined where it is not linked, or not to be found any more. Any thread may ask. */
 export function linkedProduct(): HostProduct | undefined {
   try {
