@@ -62,7 +62,7 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
       ? 'native-cpu was asked for'
       : await whyNoGpu(version);
   const outdated = offered.outdated
-    ? `an earlier version linked it, without all operations of this one; renew it: ${LINK_COMMAND}`
+    ? `an earlier version linked it, without all that this one has; renew it: ${LINK_COMMAND}`
     : null;
   return {
     name: gpu ? 'native-gpu' : 'native-cpu',
