@@ -4,9 +4,10 @@
  *
  * At GPT-2 small's size with weights by seed, 64 prompts of 18 tokens (--folder keeps the model for the next time), or
  * on the model of a folder. A step of training, or with --forward a scoring of masks of which
- * --kept are 1 and the others 0. Every kernel of the engine is timed apart from those that it calls; what is left is
- * JavaScript. For products the table has their speed as well, and what share it is of the fastest of the machine's
- * large products, of which a few are timed before and after: the limit that a step cannot pass.
+ * --kept are 1 and the others 0. Every second step is left alone, and its seconds are those that count; in the others
+ * every kernel of the engine is timed apart from those that it calls, and what is left is JavaScript and the timing. For
+ * products the table has their speed as well, and what share it is of the fastest of the machine's large products, of
+ * which a few are timed before and after: the limit that a step cannot pass.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -41,13 +42,16 @@ const { values: options } = parseArgs({
   },
 });
 
-/** What a kind of operation took in all. */
-interface Cost {
-  calls: number;
+interface Time {
   /** Of all threads. */
   seconds: number;
   /** By the clock: where it is not much less, one thread works alone. */
   clock: number;
+}
+
+/** What a kind of operation took in all. */
+interface Cost extends Time {
+  calls: number;
   /** Of products alone. */
   flops: number;
 }
@@ -69,16 +73,16 @@ try {
   await once();
   const costs = new Map<string, Cost>();
   const limits = [fastestProduct()];
-  const restore = timed(costs);
   const steps = Number(options.steps);
-  const clock = performance.now();
-  const started = processorSeconds();
-  for (let step = 0; step < steps; step++) await once();
-  const seconds = (processorSeconds() - started) / steps;
-  const onTheClock = (performance.now() - clock) / 1000 / steps;
-  restore();
+  const [whole, apart] = [noTime(), noTime()];
+  for (let step = 0; step < steps; step++) {
+    await count(whole, once);
+    const restore = timed(costs);
+    await count(apart, once);
+    restore();
+  }
   limits.push(fastestProduct());
-  report(costs, { seconds, onTheClock, limit: Math.max(...limits), steps });
+  report(costs, { whole, apart, limit: Math.max(...limits), steps });
 } finally {
   if (options.folder === undefined) rmSync(scratch, { recursive: true, force: true });
 }
@@ -95,6 +99,17 @@ async function stored(folder: string) {
 function processorSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+function noTime(): Time {
+  return { seconds: 0, clock: 0 };
+}
+
+async function count(time: Time, work: () => Promise<unknown>): Promise<void> {
+  const [started, clock] = [processorSeconds(), performance.now()];
+  await work();
+  time.seconds += processorSeconds() - started;
+  time.clock += (performance.now() - clock) / 1000;
 }
 
 function promptPairs(count: number, vocabulary: number): TokenPair[] {
@@ -130,11 +145,11 @@ function fastestProduct(): number {
 /** Times every kernel of the current engine until the returned function is called. */
 function timed(costs: Map<string, Cost>): () => void {
   const restores: (() => void)[] = [];
-  const inner: { seconds: number; clock: number }[] = [];
+  const inner: Time[] = [];
   for (const config of tf.getKernelsForBackend(tf.getBackend())) {
     const original = config.kernelFunc;
     config.kernelFunc = (params) => {
-      inner.push({ seconds: 0, clock: 0 });
+      inner.push(noTime());
       const [started, clock] = [processorSeconds(), performance.now()];
       const result = original(params);
       const taken = processorSeconds() - started;
@@ -185,13 +200,9 @@ function describe(
 
 function report(
   costs: Map<string, Cost>,
-  {
-    seconds,
-    onTheClock,
-    limit,
-    steps,
-  }: { seconds: number; onTheClock: number; limit: number; steps: number },
+  { whole, apart, limit, steps }: { whole: Time; apart: Time; limit: number; steps: number },
 ): void {
+  const [seconds, onTheClock] = [whole.seconds / steps, whole.clock / steps];
   const rows = [...costs].map(([name, { calls, seconds, clock, flops }]) => ({
     name,
     calls: calls / steps,
@@ -200,8 +211,8 @@ function report(
     flops: flops / steps,
   }));
   const sum = (of: 'seconds' | 'clock' | 'flops') => rows.reduce((total, row) => total + row[of], 0);
-  const [script, between] = [seconds - sum('seconds'), onTheClock - sum('clock')];
-  rows.push({ name: 'JavaScript', calls: 1, seconds: script, clock: between, flops: 0 });
+  const left = { seconds: apart.seconds / steps - sum('seconds'), clock: apart.clock / steps - sum('clock') };
+  rows.push({ name: 'JavaScript and timing', calls: 1, ...left, flops: 0 });
   rows.sort((a, b) => b.seconds - a.seconds);
   if (options.json) {
     console.log(JSON.stringify({ seconds, onTheClock, limit, rows }, null, 2));

@@ -14,15 +14,16 @@
 #include <thread>
 #include <vector>
 
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #ifdef ORTHOSCOPE_OPENBLAS
 #include "cblas.h"
 #endif
 #ifdef ORTHOSCOPE_AMX
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "amx.h"
 #endif
@@ -120,9 +121,10 @@ class Team {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = nullptr;
     }
-    // The others are at their last pieces: sleeping would take longer than they do, unless something else has their core.
-    for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; spins++)
-      if (spins > kSpins) std::this_thread::yield();
+    // The others are at their last pieces. Who has waited as long as it takes to fall asleep and wake does so: a core that
+    // only watches is counted as at work, and something else may want it.
+    for (int spins = 0; spins < kSpins && busy_.load(std::memory_order_acquire) > 0; spins++) pause();
+    for (int busy; (busy = busy_.load(std::memory_order_acquire)) > 0;) futex(FUTEX_WAIT_PRIVATE, busy);
   }
 
   void serve() {
@@ -139,11 +141,23 @@ class Team {
         busy_.fetch_add(1, std::memory_order_relaxed);
       }
       job(context);
-      busy_.fetch_sub(1, std::memory_order_release);
+      if (busy_.fetch_sub(1, std::memory_order_release) == 1) futex(FUTEX_WAKE_PRIVATE, 1);
     }
   }
 
-  static constexpr int kSpins = 4096;
+  // On how many are at work: sleeps while it is `value`, or wakes so many.
+  void futex(int what, int value) {
+    static_assert(sizeof busy_ == sizeof(int), "the system looks at an int");
+    syscall(SYS_futex, &busy_, what, value, nullptr, nullptr, 0);
+  }
+
+  static void pause() {
+#ifdef ORTHOSCOPE_X86
+    __builtin_ia32_pause();
+#endif
+  }
+
+  static constexpr int kSpins = 512;
   int workers_;
   std::mutex turn_;
   std::mutex mutex_;
