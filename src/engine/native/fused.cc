@@ -667,18 +667,17 @@ bool byMatrixUnit([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, 
 #endif
 }
 
-// Whether our own loops over vectors of 512 bits (wide.cc) take a product. Where a weight is transposed they lay nothing
-// out, which pays for few rows alone; else they do so by panels that should be full, and fetch ahead while they multiply
-// by rows after the first ones.
+// Whether our own loops over vectors of 512 bits (wide.cc) take a product: where they lay a weight out, by panels that
+// should be full and while they multiply by rows after the first ones; else by vectors along its rows.
 bool byWideVectors([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t cols, [[maybe_unused]] int64_t inner,
                    [[maybe_unused]] bool transposed) {
 #ifdef ORTHOSCOPE_X86
   if (&loops() != &kAvx512) return false;
   constexpr int64_t kLeastRows = 32, kLeastCols = 96;
   const int64_t filled = (cols + kWidePanel - 1) / kWidePanel * kWidePanel;
-  if (!transposed) return rows >= kLeastRows && cols >= kLeastCols && filled - cols <= cols / 10;
-  constexpr int64_t kLeastDots = 4, kMostDots = 192, kLeastInner = 128;
-  return rows >= kLeastDots && rows <= kMostDots && inner >= kLeastInner;
+  constexpr int64_t kLeastDots = 4, kLeastInner = 128;
+  if (transposed && rows <= kMostDots) return rows >= kLeastDots && inner >= kLeastInner;
+  return rows >= kLeastRows && cols >= kLeastCols && filled - cols <= cols / 10;
 #else
   return false;
 #endif

@@ -1,6 +1,6 @@
-// Products of float32 matrices by vectors of 512 bits. OpenBLAS lays out both factors before it multiplies, which
-// weighs where rows are few. Here a weight is laid out while the first rows are multiplied by it, and not at all where it
-// is stored transposed; what comes next of it is fetched from memory meanwhile.
+// Products of float32 matrices by vectors of 512 bits. OpenBLAS lays out both factors before it multiplies. Here rows are
+// read where they lie; the next part of a weight is fetched from memory and laid out while they are multiplied by the one
+// before it, or it is read where it lies as well, where it is stored transposed and rows are few.
 // No function here may come from the standard library, as in fused.h.
 #include "wide.h"
 
@@ -21,12 +21,17 @@ inline int64_t part(int64_t n, int64_t most) {
   return ((n + parts - 1) / parts + kVector - 1) / kVector * kVector;
 }
 
-// Memory that is read soon: line after line, `stride` floats apart.
+// Memory that is read soon, a line at a time: of each of 2^shift places, `inner` floats apart, the first line, then of each
+// the one that follows `outer` floats later.
 struct Ahead {
   const float* data;
-  int64_t stride;
+  int64_t inner, outer;
+  int shift;
 
-  void fetch(int64_t line) const { _mm_prefetch(data + line * stride, _MM_HINT_T1); }
+  void fetch(int64_t line) const {
+    const int64_t at = (line >> shift) * outer + (line & ((int64_t{1} << shift) - 1)) * inner;
+    _mm_prefetch(data + at, _MM_HINT_T1);
+  }
 };
 
 // What a tile's sums begin with: what is there, a bias or zeros.
@@ -45,11 +50,11 @@ struct Start {
 // kept in registers: 8 rows by 3 vectors.
 constexpr int64_t kDepth = 384, kDown = 8, kPanel = kWidePanel, kAcross = kPanel / kVector, kGroup = 4 * kPanel;
 
-// A tile: `Down` rows of x, xStride apart, by a panel [depth, kPanel], of which `width` columns count. Unless the weight
-// is laid out already the panel is filled from there.
-template <int Down, bool Lays>
-[[gnu::noinline]] void multiply(const float* x, int64_t xStride, const float* weight, int64_t weightStride, float* panel,
-                                int64_t depth, Start start, float* y, int64_t yStride, int64_t width, Ahead ahead) {
+// A tile: `Down` rows of x, xStride apart, by a panel [depth, kPanel], of which `width` columns count. Its place in y is
+// fetched while it is multiplied: rows of y may be so far apart that few of them stay in a cache side by side.
+template <int Down>
+[[gnu::noinline]] void multiply(const float* x, int64_t xStride, const float* panel, int64_t depth, Start start, float* y,
+                                int64_t yStride, int64_t width, Ahead ahead) {
   __m512 sums[Down][kAcross];
   __mmask16 masks[kAcross];
 #pragma GCC unroll 3
@@ -57,16 +62,15 @@ template <int Down, bool Lays>
 #pragma GCC unroll 8
   for (int i = 0; i < Down; i++)
 #pragma GCC unroll 3
-    for (int j = 0; j < kAcross; j++) sums[i][j] = start.at(kVector * j, masks[j], y + i * yStride);
+    for (int j = 0; j < kAcross; j++) {
+      _mm_prefetch(y + i * yStride + kVector * j, _MM_HINT_T0);
+      sums[i][j] = _mm512_setzero_ps();
+    }
   for (int64_t k = 0; k < depth; k++) {
     __m512 columns[kAcross];
-    float* const laid = panel + k * kPanel;
 #pragma GCC unroll 3
-    for (int j = 0; j < kAcross; j++) {
-      if (Lays) _mm512_store_ps(laid + kVector * j, _mm512_maskz_loadu_ps(masks[j], weight + k * weightStride + kVector * j));
-      columns[j] = _mm512_load_ps(laid + kVector * j);
-    }
-    if (!Lays) ahead.fetch(k);
+    for (int j = 0; j < kAcross; j++) columns[j] = _mm512_load_ps(panel + k * kPanel + kVector * j);
+    ahead.fetch(k);
 #pragma GCC unroll 8
     for (int i = 0; i < Down; i++) {
       const __m512 factor = _mm512_set1_ps(x[i * xStride + k]);
@@ -75,58 +79,147 @@ template <int Down, bool Lays>
     }
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < Down; i++)
+  for (int i = 0; i < Down; i++) {
+    float* const to = y + i * yStride;
 #pragma GCC unroll 3
-    for (int j = 0; j < kAcross; j++) _mm512_mask_storeu_ps(y + i * yStride + kVector * j, masks[j], sums[i][j]);
+    for (int j = 0; j < kAcross; j++)
+      _mm512_mask_storeu_ps(to + kVector * j, masks[j], _mm512_add_ps(start.at(kVector * j, masks[j], to), sums[i][j]));
+  }
 }
 
-template <bool Lays, int Down = kDown, typename... Rest>
+template <int Down = kDown, typename... Rest>
 inline void multiplyRows(int64_t down, Rest... rest) {
   if constexpr (Down > 1) {
-    if (down < Down) return multiplyRows<Lays, Down - 1>(down, rest...);
+    if (down < Down) return multiplyRows<Down - 1>(down, rest...);
   }
-  multiply<Down, Lays>(rest...);
+  multiply<Down>(rest...);
 }
 
-void byPanels(const float* x, int64_t xStride, const float* weight, int64_t weightStride, const float* bias, float* y,
-              int64_t yStride, int64_t rows, int64_t cols, int64_t inner) {
-  alignas(64) thread_local float panel[kDepth * kPanel];
-  const int64_t deep = part(inner, kDepth);
-  for (int64_t group = 0; group < cols; group += kGroup)
-    for (int64_t from = 0; from < inner; from += deep)
-      for (int64_t left = group; left < least(cols, group + kGroup); left += kPanel) {
-        const int64_t depth = least(deep, inner - from), width = least(kPanel, cols - left);
-        const Start start{bias ? bias + left : nullptr, from > 0};
-        // The panel after this one, as it follows in the loops above.
-        int64_t nextLeft = left + kPanel, nextFrom = from;
-        if (nextLeft >= least(cols, group + kGroup)) {
-          nextLeft = group;
-          nextFrom = from + deep;
-        }
-        if (nextFrom >= inner) {
-          nextLeft = group + kGroup;
-          nextFrom = 0;
-        }
-        const bool another = nextLeft < cols && inner - nextFrom >= depth;
-        for (int64_t row = 0; row < rows; row += kDown) {
-          // Unless they begin at a line a panel's columns touch one line more of each row than they fill.
-          const int64_t line = row / kDown - 1;
-          const bool fetches = another && line <= kAcross;
-          const float* corner = weight + nextFrom * weightStride + least(nextLeft + line * kLine, cols - 1);
-          const Ahead ahead{fetches ? corner : x, fetches ? weightStride : 0};
-          const float* own = x + row * xStride + from;
-          const float* columns = weight + from * weightStride + left;
-          float* to = y + row * yStride + left;
-          const int64_t down = least(kDown, rows - row);
-          if (row == 0)
-            multiplyRows<true>(down, own, xStride, columns, weightStride, panel, depth, start, to, yStride, width, ahead);
-          else
-            multiplyRows<false>(down, own, xStride, columns, weightStride, panel, depth, start, to, yStride, width, ahead);
-        }
-      }
+// Sixteen rows of sixteen floats become columns.
+inline void turn(__m512 (&rows)[kVector]) {
+  __m512 pairs[kVector], fours[kVector];
+#pragma GCC unroll 8
+  for (int i = 0; i < kVector; i += 2) {
+    pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kVector; i += 4)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      const __m512d a = _mm512_castps_pd(pairs[i + j]), b = _mm512_castps_pd(pairs[i + j + 2]);
+      fours[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      fours[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+  // In fours[4·g + c] quarter q is what rows 4·g … 4·g + 3 have in column 4·q + c.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    const __m512 low = _mm512_shuffle_f32x4(fours[c], fours[4 + c], 0x44);
+    const __m512 high = _mm512_shuffle_f32x4(fours[c], fours[4 + c], 0xee);
+    const __m512 lowRest = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0x44);
+    const __m512 highRest = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0xee);
+    rows[c] = _mm512_shuffle_f32x4(low, lowRest, 0x88);
+    rows[4 + c] = _mm512_shuffle_f32x4(low, lowRest, 0xdd);
+    rows[8 + c] = _mm512_shuffle_f32x4(high, highRest, 0x88);
+    rows[12 + c] = _mm512_shuffle_f32x4(high, highRest, 0xdd);
+  }
 }
 
-// A transposed weight has its columns in rows: a sum is that of two rows' products, sixteen at a time, and 4 rows of x by
+// A part of a weight that is multiplied by at a time.
+struct Panel {
+  int64_t left, from, width, depth;
+};
+
+// The order in which they are taken.
+struct Order {
+  int64_t cols, inner, deep;
+
+  Panel at(int64_t left, int64_t from) const { return {left, from, least(kPanel, cols - left), least(deep, inner - from)}; }
+
+  Panel after(Panel own) const {
+    const int64_t group = own.left / kGroup * kGroup, left = own.left + kPanel;
+    if (left < least(cols, group + kGroup)) return at(left, own.from);
+    if (own.from + deep < inner) return at(group, own.from + deep);
+    return at(group + kGroup, 0);
+  }
+};
+
+// [inner, cols], or [cols, inner] where it is stored transposed. It is laid out row by row, `stride` floats apart, of
+// which a panel has `extent`.
+struct Weight {
+  const float* data;
+  int64_t stride;
+  bool transposed;
+
+  const float* at(Panel panel, int64_t row) const {
+    const int64_t own = row + (transposed ? panel.left : panel.from);
+    return data + own * stride + (transposed ? panel.from : panel.left);
+  }
+
+  int64_t extent(Panel panel) const { return transposed ? panel.width : panel.depth; }
+
+  // As many rows as have their lines fetched while a tile is multiplied by another panel.
+  int64_t atOnce(Panel during) const { return transposed ? kVector : (during.depth + kAcross) / (kAcross + 1); }
+
+  // Unless they begin at a line a panel's columns touch one line more of each row than they fill.
+  Ahead ahead(Panel panel, int64_t row) const {
+    static_assert(kAcross == 3 && kVector == 16, "a power of 2 of places");
+    if (transposed) return {at(panel, row), stride, kLine, 4};
+    return {at(panel, row), kLine, stride, 2};
+  }
+
+  void lay(Panel panel, int64_t row, int64_t count, float* to) const {
+    if (transposed)
+      for (int64_t end = row + count; row < end; row += kVector) layTurned(panel, row, to + row);
+    else
+      for (int64_t end = row + count; row < end; row++)
+        for (int64_t j = 0; j < kPanel; j += kVector)
+          _mm512_store_ps(to + row * kPanel + j, _mm512_maskz_loadu_ps(first(panel.width - j), at(panel, row) + j));
+  }
+
+ private:
+  // Past the last row it is laid out again, and nobody reads the sums.
+  void layTurned(Panel panel, int64_t row, float* to) const {
+    for (int64_t k = 0; k < panel.depth; k += kVector) {
+      __m512 rows[kVector];
+#pragma GCC unroll 16
+      for (int i = 0; i < kVector; i++)
+        rows[i] = _mm512_maskz_loadu_ps(first(panel.depth - k), at(panel, least(row + i, panel.width - 1)) + k);
+      turn(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < kVector; i++) _mm512_store_ps(to + (k + i) * kPanel, rows[i]);
+    }
+  }
+};
+
+void byPanels(const float* x, int64_t xStride, Weight weight, const float* bias, float* y, int64_t yStride, int64_t rows,
+              int64_t cols, int64_t inner) {
+  static_assert(kDepth % kVector == 0, "a turned panel is laid out by whole vectors");
+  alignas(64) thread_local float panels[2][kDepth * kPanel];
+  float *laid = panels[0], *free = panels[1];
+  const Order order{cols, inner, part(inner, kDepth)};
+  Panel own = order.at(0, 0);
+  weight.lay(own, 0, weight.extent(own), laid);
+  while (own.left < cols) {
+    const Panel next = order.after(own);
+    const int64_t extent = next.left < cols ? weight.extent(next) : 0, atOnce = weight.atOnce(own);
+    int64_t done = 0;
+    for (int64_t row = 0; row < rows; row += kDown) {
+      const int64_t count = row + kDown < rows ? least(atOnce, extent - done) : extent - done;
+      multiplyRows(least(kDown, rows - row), x + row * xStride + own.from, xStride, laid, own.depth,
+                   Start{bias ? bias + own.left : nullptr, own.from > 0}, y + row * yStride + own.left, yStride, own.width,
+                   count > 0 ? weight.ahead(next, done) : Ahead{x, 0, 0, 0});
+      weight.lay(next, done, count, free);
+      done += count;
+    }
+    float* const multiplied = laid;
+    laid = free;
+    free = multiplied;
+    own = next;
+  }
+}
+
+// Where rows are few a transposed weight, which has its columns in rows, is not laid out: a sum is that of two rows' products, sixteen at a time, and 4 rows of x by
 // 6 columns are summed at once. So many columns of all depths are done before the next ones, whose rows' sums stay in the
 // first cache.
 constexpr int64_t kRowsAtOnce = 4, kColsAtOnce = 6, kLongest = 1024, kColumns = 16 * kColsAtOnce;
@@ -206,7 +299,7 @@ void byDots(const float* x, int64_t xStride, const float* weight, int64_t weight
         for (int64_t row = 0; row < rows; row += kRowsAtOnce) {
           for (int64_t i = 0; i < kRowsAtOnce; i++) factors.x[i] = x + least(row + i, rows - 1) * xStride + from;
           const int64_t next = row / kRowsAtOnce;
-          dots(factors, depth, {next < kColsAtOnce ? column(left + kColsAtOnce + next) : factors.x[0], 1}, sums);
+          dots(factors, depth, {next < kColsAtOnce ? column(left + kColsAtOnce + next) : factors.x[0], 0, 1, 0}, sums);
           float* to = y + row * yStride + left;
           for (int64_t i = 0; i < least(kRowsAtOnce, rows - row); i++, to += yStride) {
             const __m512 four = _mm512_maskz_loadu_ps(first(4), sums.four[i]);
@@ -221,8 +314,10 @@ void byDots(const float* x, int64_t xStride, const float* weight, int64_t weight
 
 void wideProduct(const float* x, int64_t xStride, const float* weight, int64_t weightStride, bool transposed,
                  const float* bias, float* y, int64_t yStride, int64_t rows, int64_t cols, int64_t inner) {
-  const auto way = transposed ? byDots : byPanels;
-  way(x, xStride, weight, weightStride, bias, y, yStride, rows, cols, inner);
+  if (transposed && rows <= kMostDots)
+    byDots(x, xStride, weight, weightStride, bias, y, yStride, rows, cols, inner);
+  else
+    byPanels(x, xStride, {weight, weightStride, transposed}, bias, y, yStride, rows, cols, inner);
 }
 
 }  // namespace orthoscope

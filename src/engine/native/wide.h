@@ -4,8 +4,11 @@
 
 namespace orthoscope {
 
-// Columns of a weight that is not transposed are taken so many at a time.
+// Columns of a weight that is laid out are taken so many at a time.
 constexpr int64_t kWidePanel = 48;
+
+// Up to so many rows a transposed weight is read where it lies; for more of them it is taken like any other.
+constexpr int64_t kMostDots = 192;
 
 // y [rows, cols] = x [rows, inner] · weight [inner, cols] (or its transpose where that is stored) + bias [cols] if not
 // null. Strides are in floats; inner > 0.
