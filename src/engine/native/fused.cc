@@ -627,13 +627,16 @@ bool usesMatrixUnit() {
 struct Tiles {
   int64_t down, across;
 
-  // Where nothing is packed several tiles a thread cost nothing: who is late does fewer of them. As many rows as fit a
-  // core's second cache, and some panels.
+  // By our own loops: several tiles a thread, so that who is late does fewer of them. Each lays out its part of the weight,
+  // so they are cut between columns first; rows are only where those give too few tiles, or would be too many to be met
+  // again in a cache.
   static Tiles unpacked(int64_t threads, int64_t rows, int64_t cols) {
-    constexpr int64_t kEach = 4, kRows = 256, kCols = 2 * kWidePanel;
+    constexpr int64_t kEach = 4, kLeastRows = 256, kMostRows = 1024, kCols = 2 * kWidePanel;
     Tiles tiles(1, rows, cols);
-    tiles.down = std::clamp<int64_t>(rows / kRows, 1, kEach * threads);
-    tiles.across = std::clamp<int64_t>(kEach * threads / tiles.down, 1, std::max<int64_t>(1, cols / kCols));
+    const auto upTo = [](int64_t count) { return std::max<int64_t>(1, count); };
+    tiles.across = std::min(kEach * threads, upTo(cols / kCols));
+    const int64_t wanted = (kEach * threads + tiles.across - 1) / tiles.across;
+    tiles.down = std::clamp(wanted, upTo(rows / kMostRows), upTo(rows / kLeastRows));
     return tiles;
   }
 
