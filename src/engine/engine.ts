@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import type { EngineChoice } from '../settings/choices.js';
 import { nvidiaDevices } from './devices.js';
 import { LINK_COMMAND, startNative } from './native/addon.js';
+import { kernelsByUser } from './native/kernel-settings.js';
 import type { Replays } from './replay.js';
 import { startWasm } from './wasm/start.js';
 import { startWebGpu } from './webgpu/start.js';
@@ -69,17 +70,9 @@ async function openNative(choice: 'native' | 'native-gpu' | 'native-cpu'): Promi
     reason: outdated === null ? reason : `${reason}; ${outdated}`,
     outdated,
     passShare: matrixUnit ? BY_MATRIX_UNIT : products ? BY_OPENBLAS : PASS_SHARE,
-    version: `TensorFlow ${version}${products ? ` with OpenBLAS${matrixUnit ? ' and AMX' : ''}` : ''}${kernelsByUser()}`,
+    version: `TensorFlow ${version}${products ? ` with OpenBLAS${matrixUnit ? ' and AMX' : ''}` : ''}${kernelsByUser('ONEDNN_MAX_CPU_ISA', 'OPENBLAS_CORETYPE')}`,
     prefersShortRows: true,
   };
-}
-
-/** Servers are set up with them and their users forget: products may be half as fast then, and differ in last digits. */
-const KERNEL_SETTINGS = ['ONEDNN_MAX_CPU_ISA', 'OPENBLAS_CORETYPE'];
-
-function kernelsByUser(): string {
-  const set = KERNEL_SETTINGS.filter((name) => process.env[name]);
-  return set.length > 0 ? ` (${set.map((name) => `${name}=${process.env[name]}`).join(', ')})` : '';
 }
 
 async function whyNoGpu(version: string): Promise<string> {

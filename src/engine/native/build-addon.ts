@@ -38,9 +38,9 @@ export interface Linked {
 }
 
 /**
- * The addon of tfjs-node-gpu, and that of OpenBLAS's products, are built and proved in a copy of the package and take their places
- * by a rename each: until then, and if anything fails, what was linked before stays in use. They refer to TensorFlow and
- * OpenBLAS where those lie; nothing is copied.
+ * The addon of tfjs-node-gpu, and that of OpenBLAS's products, are built and proved in a copy of the package and take
+ * their places by a rename each: until then, and if anything fails, what was linked before stays in use. They refer to
+ * TensorFlow and OpenBLAS where those lie; nothing is copied.
  * @param packageFolder of tfjs-node-gpu
  * @throws InputError without a compiler or Node's headers, if the build fails, or if the result does not compute
  */

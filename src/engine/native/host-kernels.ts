@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { HostProduct } from '../../kernels/instance.js';
 import { loadKernels, type WasmKernels } from '../../kernels/kernels.js';
 import { addonPackage, productsPath } from './addon-place.js';
+import { kernelsByUser } from './kernel-settings.js';
 
 /** @throws InputError if the kernels are not built */
 export async function loadHostKernels(): Promise<WasmKernels> {
@@ -12,9 +13,7 @@ export async function loadHostKernels(): Promise<WasmKernels> {
 
 /** Whose products they are, for the record: directions by one and by the other differ in last bits. */
 export function productsOfHostKernels(): string {
-  const core = process.env.OPENBLAS_CORETYPE;
-  if (!linkedProduct()) return 'WebAssembly';
-  return core ? `OpenBLAS (OPENBLAS_CORETYPE=${core})` : 'OpenBLAS';
+  return linkedProduct() ? `OpenBLAS${kernelsByUser('OPENBLAS_CORETYPE')}` : 'WebAssembly';
 }
 
 /** OpenBLAS's, on one thread; undefined where it is not linked, or not to be found any more. Any thread may ask. */

@@ -2,15 +2,13 @@
 // the threads of a decomposition load without TensorFlow. `multiply` is called as assembly/lent.ts says.
 #include <node_api.h>
 
-#include <algorithm>
-
 #include "cblas.h"
 
 namespace {
 
 constexpr size_t kArguments = 13;
 
-/// A factor as BLAS takes it: whether its columns lie in one run instead of its rows, and how far runs are apart.
+// A factor as BLAS takes it: whether its columns lie in one run instead of its rows, and how far runs are apart.
 struct Factor {
   Factor(const double* from, int rowStride, int columnStride)
       : from(from),

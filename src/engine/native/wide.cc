@@ -219,9 +219,9 @@ void byPanels(const float* x, int64_t xStride, Weight weight, const float* bias,
   }
 }
 
-// Where rows are few a transposed weight, which has its columns in rows, is not laid out: a sum is that of two rows' products, sixteen at a time, and 4 rows of x by
-// 6 columns are summed at once. So many columns of all depths are done before the next ones, whose rows' sums stay in the
-// first cache.
+// Where rows are few a transposed weight, which has its columns in rows, is not laid out: a sum is that of two rows'
+// products, sixteen at a time, and 4 rows of x by 6 columns are summed at once. So many columns of all depths are done
+// before the next ones, whose rows' sums stay in the first cache.
 constexpr int64_t kRowsAtOnce = 4, kColsAtOnce = 6, kLongest = 1024, kColumns = 16 * kColsAtOnce;
 
 // In each quarter of a vector the sums over it of a, b, c and d.

@@ -26,6 +26,7 @@ describe.runIf(availableEngines().includes('native-cpu'))('products', () => {
     { what: 'whole tiles', rows: 64, inner: 768, cols: 256 },
     { what: 'few rows and a last panel that is not full', rows: 67, inner: 797, cols: 283 },
     { what: 'rows, columns and depth of several tiles', rows: 530, inner: 391, cols: 385 },
+    { what: 'more rows than one tile has', rows: 1100, inner: 129, cols: 286 },
     { what: 'few rows of more depth than is summed at once', rows: 130, inner: 2069, cols: 101 },
   ])('of $what', (shape) => {
     for (const transposed of [false, true])
